@@ -1,0 +1,182 @@
+"""The records everything else speaks in: a `Trace` is a program and the `Frame`s of one execution of it.
+
+Records hold what happened, never how it is written down: the `..` of the wire form and its resets are made
+in `cwm_trace.wire`, the JSON of a trace file in `cwm_trace.storage`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+UNCHANGED = ".."
+"""The wire's "as in the frame before". As the text of a `Slot`: a prediction said so with nothing before it."""
+
+
+class Event(str, enum.Enum):
+    """What `sys.settrace` reports; the wire has one token for each."""
+
+    CALL = "call"
+    LINE = "line"
+    RETURN = "return"
+    EXCEPTION = "exception"
+
+
+class Outcome(str, enum.Enum):
+    """How an execution, or the recording of it, ended."""
+
+    RETURNED = "returned"
+    RAISED = "raised"
+    EXITED = "exited"  # SystemExit
+    KILLED = "killed"  # by a signal, Ctrl-C included
+    TIMED_OUT = "timed-out"
+    FRAME_LIMIT = "frame-limit"
+    BYTE_LIMIT = "byte-limit"
+    INCOMPLETE = "incomplete"  # no end was recorded: a crash, a cut file, a prediction that stopped early
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One value as text.
+
+    Args:
+        text: `repr` of the value; `..` in a prediction that copied from nothing.
+        type: name of the runtime type, with its module unless that is `builtins`; empty when unknown.
+        size: elements of a container, characters of a string, bits of an int; None for the rest.
+        clipped: characters that a value limit cut off the end of `text`.
+    """
+
+    text: str
+    type: str = ""
+    size: int | None = None
+    clipped: int = 0
+
+
+State = Mapping[str, Slot]
+"""Every local variable that is bound, in the order in which its name was first bound in the activation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event of an execution.
+
+    Args:
+        event: what happened.
+        line: 1-based line in its file; 0 where there is none (a predicted source that the program lacks).
+        source: that physical line, without its line ending.
+        activation: number of the function activation, in the order of their first calls. A generator keeps
+            its number across resumes.
+        depth: recorded activations below this one on the stack; the entry has 0.
+        thread: number of the thread, in the order of their first events.
+        file: index into `Trace.files`.
+        changed: variables that differ from the last frame of the same activation; None: no longer bound.
+            Empty for RETURN and EXCEPTION, which show no state.
+        value: what is returned or raised. None for a RETURN by which an exception leaves the activation.
+        raw: wire text of a predicted frame that rendering it again would not reproduce byte for byte.
+    """
+
+    event: Event
+    line: int
+    source: str
+    activation: int = 0
+    depth: int = 0
+    thread: int = 0
+    file: int = 0
+    changed: Mapping[str, Slot | None] = field(default_factory=dict)
+    value: Slot | None = None
+    raw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A source file of the traced program: its name as the program was given it, and its text."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a recording; None: unbounded.
+
+    Args:
+        max_frames: frames recorded before recording stops; the program goes on.
+        max_bytes: bytes of recorded text before recording stops; the program goes on.
+        max_value_chars: characters of one value's text.
+        max_depth: activations deeper than this are stepped over (the entry has depth 0).
+        timeout: seconds after which the program is interrupted.
+    """
+
+    max_frames: int | None = None
+    max_bytes: int | None = None
+    max_value_chars: int | None = None
+    max_depth: int | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A place where a predicted text is not a valid trace.
+
+    Args:
+        grade: which of the four validity grades it breaks: `tokens`, `locals`, `stack`, `source`; or
+            `truncated`, a last frame that was cut, which is not invalid.
+        frame: index of the frame it belongs to.
+        position: where it starts, in ids or in characters, as the parser was given them.
+        message: what is wrong.
+    """
+
+    grade: str
+    frame: int
+    position: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A program and the frames of one real or predicted execution.
+
+    Args:
+        files: source files; the first one holds the entry.
+        entry: name of the function the trace starts in, `<module>` for a script.
+        entry_line: line of `files[0]` on which the entry is defined; 0 for a script.
+        frames: what happened, in order.
+        outcome: how it ended.
+        arguments: `sys.argv[1:]` of a script; empty otherwise.
+        python: version of the interpreter that ran it, such as `3.11.7`; empty for a prediction.
+        profile: name of the format profile it was recorded or predicted under.
+        limits: the bounds it ran under.
+        exit_code: what the program gave its parent; None if it was not a whole program.
+        output: standard output, if it was captured.
+        skipped: activations stepped over because of `limits.max_depth`.
+        warnings: what a reader must know about the recording, a sentence each.
+        problems: places where a prediction was not valid.
+        mode: prediction mode (`free`, `forced`, …); empty for a real execution.
+        given: leading frames that a prediction was handed and that count nowhere.
+    """
+
+    files: tuple[SourceFile, ...]
+    entry: str
+    entry_line: int = 0
+    frames: tuple[Frame, ...] = ()
+    outcome: Outcome = Outcome.INCOMPLETE
+    arguments: tuple[str, ...] = ()
+    python: str = ""
+    profile: str = "cwm"
+    limits: Limits = Limits()
+    exit_code: int | None = None
+    output: str | None = None
+    skipped: int = 0
+    warnings: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    mode: str = ""
+    given: int = 0
+
+    @property
+    def value(self) -> Slot | None:
+        """What the entry returned; None if it did not return, or an exception left it."""
+        for frame in reversed(self.frames):
+            if frame.depth == 0 and frame.event is Event.RETURN:
+                return frame.value
+        return None

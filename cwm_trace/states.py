@@ -1,0 +1,52 @@
+"""Between changed slots, as they are stored, and whole states, as they are compared and rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from cwm_trace.records import Event, Frame, Slot, State
+
+Changes = Mapping[str, Slot | None]
+
+
+def diff_states(before: State, after: State) -> dict[str, Slot | None]:
+    """The changed slots that turn `before` into `after`; None for a name that is no longer bound.
+
+    >>> diff_states({"a": Slot("1"), "b": Slot("2")}, {"a": Slot("1"), "c": Slot("3")})
+    {'c': Slot(text='3', type='', size=None, clipped=0), 'b': None}
+    """
+    changed: dict[str, Slot | None] = {
+        name: slot for name, slot in after.items() if before.get(name) != slot
+    }
+    changed.update((name, None) for name in before if name not in after)
+    return changed
+
+
+class Activations:
+    """The last state of every activation, advanced one frame at a time.
+
+    A name keeps the place of its first binding even while it is unbound, so that states list their
+    variables in one order on every Python version.
+    """
+
+    def __init__(self) -> None:
+        self._slots: dict[int, dict[str, Slot | None]] = {}
+
+    def advance(self, frame: Frame) -> dict[str, Slot]:
+        """Apply `frame` and return the state of its activation: the one before its line runs."""
+        slots = self._slots.setdefault(frame.activation, {})
+        slots.update(frame.changed)
+        return {name: slot for name, slot in slots.items() if slot is not None}
+
+    def state(self, activation: int) -> dict[str, Slot]:
+        """The last state of `activation`; empty if it has not been seen."""
+        slots = self._slots.get(activation, {})
+        return {name: slot for name, slot in slots.items() if slot is not None}
+
+
+def resolve_states(frames: Iterable[Frame]) -> list[dict[str, Slot] | None]:
+    """The whole state at every frame; None for RETURN and EXCEPTION, which show none."""
+    activations = Activations()
+    return [
+        activations.advance(frame) if frame.event in (Event.CALL, Event.LINE) else None for frame in frames
+    ]

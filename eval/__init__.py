@@ -1,0 +1,1 @@
+"""Predicted execution against real execution."""

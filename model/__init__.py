@@ -1,0 +1,1 @@
+"""The Code World Model: architecture, attention, caches, tokenizer and predictors."""
