@@ -9,6 +9,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+from typing_extensions import NotRequired, TypedDict
 
 UNCHANGED = ".."
 """The wire's "as in the frame before". As the text of a `Slot`: a prediction said so with nothing before it."""
@@ -73,7 +76,9 @@ class Frame:
         changed: variables that differ from the last frame of the same activation; None: no longer bound.
             Empty for RETURN and EXCEPTION, which show no state.
         value: what is returned or raised. None for a RETURN by which an exception leaves the activation.
-        raw: wire text of a predicted frame that rendering it again would not reproduce byte for byte.
+        message: `str` of the exception that an EXCEPTION raises.
+        raw: the two texts of a predicted frame (locals and source, or source and value) where rendering
+            the record again would not reproduce them byte for byte.
     """
 
     event: Event
@@ -85,7 +90,8 @@ class Frame:
     file: int = 0
     changed: Mapping[str, Slot | None] = field(default_factory=dict)
     value: Slot | None = None
-    raw: str | None = None
+    message: str | None = None
+    raw: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,3 +186,31 @@ class Trace:
             if frame.depth == 0 and frame.event is Event.RETURN:
                 return frame.value
         return None
+
+
+class SlotFields(TypedDict):
+    """A `Slot` as plain data; what is left out has its default."""
+
+    text: str
+    type: NotRequired[str]
+    size: NotRequired[int]
+    clipped: NotRequired[int]
+
+
+class FrameFields(TypedDict):
+    """A `Frame` as plain data, as the tracer emits it and a trace file holds it.
+
+    What is left out has its default; `source` is left out where it is the line of the file.
+    """
+
+    event: Literal["call", "line", "return", "exception"]
+    line: int
+    activation: int
+    depth: int
+    thread: NotRequired[int]
+    file: NotRequired[int]
+    source: NotRequired[str]
+    changed: NotRequired[dict[str, SlotFields | None]]
+    value: NotRequired[SlotFields]
+    message: NotRequired[str]
+    raw: NotRequired[tuple[str, str]]

@@ -1,0 +1,81 @@
+"""Records as plain data and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cwm_trace.records import Event, Frame, FrameFields, Slot, SlotFields, SourceFile
+
+
+def frame_fields(frame: Frame, sources: SourceLines) -> FrameFields:
+    """A frame as plain data; `sources` are the files of its trace."""
+    fields: FrameFields = {
+        "event": frame.event.value,
+        "line": frame.line,
+        "activation": frame.activation,
+        "depth": frame.depth,
+    }
+    if frame.thread:
+        fields["thread"] = frame.thread
+    if frame.file:
+        fields["file"] = frame.file
+    if frame.source != sources.at(frame.file, frame.line):
+        fields["source"] = frame.source
+    if frame.changed:
+        fields["changed"] = {name: slot and _slot_fields(slot) for name, slot in frame.changed.items()}
+    if frame.value is not None:
+        fields["value"] = _slot_fields(frame.value)
+    if frame.message is not None:
+        fields["message"] = frame.message
+    if frame.raw is not None:
+        fields["raw"] = frame.raw
+    return fields
+
+
+def frame_from_fields(fields: FrameFields, sources: SourceLines) -> Frame:
+    """The inverse of `frame_fields`."""
+    changed = fields.get("changed")
+    value = fields.get("value")
+    file, line = fields.get("file", 0), fields["line"]
+    source = fields.get("source")
+    return Frame(
+        event=Event(fields["event"]),
+        line=line,
+        source=sources.at(file, line) if source is None else source,
+        activation=fields["activation"],
+        depth=fields["depth"],
+        thread=fields.get("thread", 0),
+        file=file,
+        changed={name: slot and Slot(**slot) for name, slot in changed.items()} if changed else {},
+        value=None if value is None else Slot(**value),
+        message=fields.get("message"),
+        raw=fields.get("raw"),
+    )
+
+
+class SourceLines:
+    """Lines of source files by number; files may be added."""
+
+    def __init__(self, files: Sequence[SourceFile]) -> None:
+        self._files = files
+        self._lines: dict[int, list[str]] = {}
+
+    def at(self, file: int, line: int) -> str:
+        """That line without its ending; empty if there is none."""
+        lines = self._lines.get(file)
+        if lines is None:
+            if not 0 <= file < len(self._files):
+                return ""
+            lines = self._lines[file] = self._files[file].text.split("\n")
+        return lines[line - 1] if 0 < line <= len(lines) else ""
+
+
+def _slot_fields(slot: Slot) -> SlotFields:
+    fields: SlotFields = {"text": slot.text}
+    if slot.type:
+        fields["type"] = slot.type
+    if slot.size is not None:
+        fields["size"] = slot.size
+    if slot.clipped:
+        fields["clipped"] = slot.clipped
+    return fields

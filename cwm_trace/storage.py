@@ -1,0 +1,322 @@
+"""Trace files: JSON Lines, written as the program runs, readable wherever they were cut.
+
+A file is a line of kind `header`, a line for each frame as it happens (the only ones without a `kind`), and a line
+of kind `footer`; a further source file gets a line of kind `file` before the first frame of its code. A file without a footer is
+a run that crashed or goes on: it loads up to its last whole line and is marked incomplete. `.gz` and `.zst`
+are compressed, by suffix.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import io
+import itertools
+import os
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Literal, cast
+
+import jsonlines
+import pydantic
+from typing_extensions import Self
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields
+from cwm_trace.records import Frame, FrameFields, Limits, Outcome, Problem, SourceFile, Trace
+
+SCHEMA_VERSION = 1
+_FLUSH_SECONDS = 0.5  # of a compressed stream: flushing each line would undo the compression
+
+
+class _Line(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+
+class HeaderLine(_Line):
+    """What is known before the first frame."""
+
+    kind: Literal["header"] = "header"
+    schema_version: int
+    files: list[SourceFile]
+    entry: str
+    entry_line: int
+    arguments: list[str]
+    python: str
+    profile: str
+    limits: Limits
+    mode: str
+    given: int
+
+
+class FileLine(_Line):
+    """A further source file."""
+
+    kind: Literal["file"] = "file"
+    name: str
+    text: str
+
+
+class FooterLine(_Line):
+    """What is known after the last frame."""
+
+    kind: Literal["footer"] = "footer"
+    outcome: Outcome
+    frames: int
+    skipped: int
+    exit_code: int | None
+    output: str | None
+    warnings: list[str]
+    problems: list[Problem]
+    entry: str
+    entry_line: int
+
+
+_FRAME = pydantic.TypeAdapter(FrameFields)
+
+
+class TraceWriter:
+    """Writes one trace file; every line is handed to the operating system before the next one is made.
+
+    Args:
+        path: where to; the suffix decides about compression.
+
+    Raises:
+        CwmTraceError: the file cannot be created.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        try:
+            self._stream, self._compressed = _create(self.path)
+        except OSError as error:
+            raise CwmTraceError(f"cannot write {self.path}: {error.strerror}") from error
+        self._lines = jsonlines.Writer(cast(Any, self._stream), dumps=_dump)
+        self._flushed = time.monotonic()
+        self.frames = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def header(self, trace: Trace) -> None:
+        """Write the header from what `trace` says about the program; its frames are not looked at."""
+        self._write(
+            HeaderLine(
+                schema_version=SCHEMA_VERSION,
+                files=list(trace.files),
+                entry=trace.entry,
+                entry_line=trace.entry_line,
+                arguments=list(trace.arguments),
+                python=trace.python,
+                profile=trace.profile,
+                limits=trace.limits,
+                mode=trace.mode,
+                given=trace.given,
+            )
+        )
+
+    def file(self, file: SourceFile) -> None:
+        """Add a source file that was not known when the header was written."""
+        self._write(FileLine(name=file.name, text=file.text))
+
+    def frame(self, line: FrameFields) -> None:
+        """Write one frame."""
+        self._write(line)
+        self.frames += 1
+
+    def footer(self, trace: Trace) -> None:
+        """Write the footer from how `trace` ended."""
+        self._write(
+            FooterLine(
+                outcome=trace.outcome,
+                frames=self.frames,
+                skipped=trace.skipped,
+                exit_code=trace.exit_code,
+                output=trace.output,
+                warnings=list(trace.warnings),
+                problems=list(trace.problems),
+                entry=trace.entry,
+                entry_line=trace.entry_line,
+            )
+        )
+
+    def close(self) -> None:
+        """Close the file; without a footer it reads as incomplete."""
+        self._stream.close()
+
+    def _write(self, line: FrameFields | _Line) -> None:
+        self._lines.write(line)
+        if self._compressed and time.monotonic() - self._flushed > _FLUSH_SECONDS:
+            self._stream.flush()
+            self._flushed = time.monotonic()
+
+
+def write_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
+    """Write a whole trace.
+
+    Raises:
+        CwmTraceError: the file cannot be written.
+    """
+    sources = SourceLines(trace.files)
+    with TraceWriter(path) as writer:
+        writer.header(trace)
+        for frame in trace.frames:
+            writer.frame(frame_fields(frame, sources))
+        writer.footer(trace)
+
+
+def read_trace(path: str | os.PathLike[str]) -> Trace:
+    """Read a trace file, up to its last whole line.
+
+    Returns:
+        The trace; its outcome is `incomplete` if the file has no footer.
+
+    Raises:
+        CwmTraceError: the file cannot be read, is not a trace, is damaged before its last line, or has a
+            newer schema.
+    """
+    path = Path(path)
+    try:
+        with _open(path) as stream:
+            return _assemble(path, _read_lines(path, stream))
+    except OSError as error:
+        raise CwmTraceError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
+    header = next(lines, None)
+    if header is None:
+        raise CwmTraceError(f"{path} is empty or was cut inside its header: there is no trace in it")
+    if not isinstance(header, HeaderLine):
+        raise CwmTraceError(f"{path} does not start with the header of a trace")
+    files = list(header.files)
+    sources = SourceLines(files)
+    frames: list[Frame] = []
+    footer: FooterLine | None = None
+    for line in lines:
+        if isinstance(line, FooterLine):
+            footer = line
+            break
+        if isinstance(line, FileLine):
+            files.append(SourceFile(line.name, line.text))
+        elif isinstance(line, HeaderLine):
+            raise CwmTraceError(f"{path} has a second header: write each trace to a file of its own")
+        else:
+            frames.append(frame_from_fields(line, sources))
+    trace = Trace(
+        files=tuple(files),
+        entry=header.entry,
+        entry_line=header.entry_line,
+        frames=tuple(frames),
+        arguments=tuple(header.arguments),
+        python=header.python,
+        profile=header.profile,
+        limits=header.limits,
+        mode=header.mode,
+        given=header.given,
+    )
+    if footer is None:
+        return trace
+    return dataclasses.replace(
+        trace,
+        outcome=footer.outcome,
+        skipped=footer.skipped,
+        exit_code=footer.exit_code,
+        output=footer.output,
+        warnings=tuple(footer.warnings),
+        problems=tuple(footer.problems),
+        entry=footer.entry,
+        entry_line=footer.entry_line,
+    )
+
+
+_AnyLine = HeaderLine | FileLine | FooterLine | FrameFields
+
+
+def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
+    """Every whole line; a last line that is cut is left out."""
+    reader = jsonlines.Reader(_whole_lines(stream))
+    for number in itertools.count(1):
+        try:
+            line = reader.read(type=dict)
+        except EOFError:
+            return
+        except jsonlines.InvalidLineError as error:
+            raise CwmTraceError(f"{path} is damaged: line {number} is not a JSON object") from error
+        if number == 1 and line.get("kind") == "header" and line.get("schema_version") != SCHEMA_VERSION:
+            raise CwmTraceError(
+                f"{path} has schema version {line.get('schema_version')!r} and this is version"
+                f" {SCHEMA_VERSION}: read it with a newer cwm-trace"
+            )
+        try:
+            yield _validate(line)
+        except pydantic.ValidationError as error:
+            where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "its kind"
+            raise CwmTraceError(f"{path} is damaged: line {number} is wrong in {where}") from error
+
+
+def _validate(line: dict[str, Any]) -> _AnyLine:
+    match line.get("kind"):
+        case "header":
+            return HeaderLine.model_validate(line)
+        case "file":
+            return FileLine.model_validate(line)
+        case "footer":
+            return FooterLine.model_validate(line)
+        case _:
+            return _FRAME.validate_python(line)
+
+
+def _whole_lines(stream: BinaryIO) -> Iterator[str]:
+    """Lines that end in a newline, up to where the data stops, damaged or not."""
+    try:
+        for line in stream:
+            if not line.endswith(b"\n"):
+                return
+            yield line.decode("utf-8", "replace")
+    except (EOFError, zlib.error):
+        return
+    except Exception as error:
+        if type(error).__name__ != "ZstdError":  # an optional package: its error type cannot be named here
+            raise
+
+
+def _dump(line: FrameFields | _Line) -> bytes:
+    if isinstance(line, _Line):
+        return line.model_dump_json().encode()
+    return _FRAME.dump_json(line)
+
+
+def _create(path: Path) -> tuple[BinaryIO, bool]:
+    if path.suffix == ".gz":
+        return cast(BinaryIO, gzip.open(path, "wb")), True
+    if path.suffix == ".zst":
+        return cast(BinaryIO, _zstandard().open(path, "wb")), True
+    return open(path, "wb", buffering=0), False
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.suffix == ".gz":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if path.suffix == ".zst":
+        reader = _zstandard().ZstdDecompressor().stream_reader(open(path, "rb"), read_across_frames=True)
+        return io.BufferedReader(reader)
+    return open(path, "rb")
+
+
+def _zstandard() -> Any:
+    try:
+        import zstandard
+    except ImportError:
+        raise CwmTraceError(
+            "a .zst file needs the zstandard package: pip install 'cwm-trace[zstd]'"
+        ) from None
+    return zstandard

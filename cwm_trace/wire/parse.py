@@ -1,0 +1,180 @@
+"""The wire form to records. The parser is total: any ids or text give frames and the problems they have.
+
+Validity has four grades, in this order: `tokens` (every frame has its special tokens in their order),
+`locals` (LOCALS is a JSON object of strings, VALUE a JSON string), `stack` (calls and returns are balanced),
+`source` (SOURCE is a line of the program). A last frame that was cut off is `truncated`, which is no fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from cwm_trace.records import Event, Frame, Outcome, Problem, SourceFile, Trace
+from cwm_trace.wire.context import parse_context
+from cwm_trace.wire.profile import CWM, FormatProfile
+from cwm_trace.wire.render import STATEFUL, FrameRenderer
+from cwm_trace.wire.stack import StackMachine
+from cwm_trace.wire.texts import parse_locals, parse_value
+from cwm_trace.wire.tokens import TOKEN_EVENTS, Piece, Special, TraceTokens
+
+_SPECIAL = re.compile("|".join(re.escape(token.value) for token in Special))
+
+
+def parse_trace(
+    data: str | Sequence[int],
+    *,
+    program: Trace | None = None,
+    profile: FormatProfile = CWM,
+    tokens: TraceTokens | None = None,
+) -> Trace:
+    """Read a trace, or frames alone, as a model writes them.
+
+    Args:
+        data: text, or ids together with `tokens`. It may start with a context.
+        program: whose execution it is, if `data` has no context: files and entry are taken from it, and
+            its frames are the history that `data` continues.
+        profile: which reading of the format to assume.
+        tokens: the mapping that made the ids.
+
+    Returns:
+        A trace with `problems`. Lines and activations come from a stack machine, since the wire has none. Its outcome is
+        `incomplete` unless the end token follows the entry's return.
+    """
+    return _Parser(program, profile).parse(list(split(data, tokens)))
+
+
+def split(data: str | Sequence[int], tokens: TraceTokens | None) -> Iterator[tuple[int, Piece]]:
+    """Special tokens and the text between them, each with its position in `data`."""
+    if isinstance(data, str):
+        start = 0
+        for match in _SPECIAL.finditer(data):
+            if match.start() > start:
+                yield start, data[start : match.start()]
+            yield match.start(), Special(match.group())
+            start = match.end()
+        if start < len(data):
+            yield start, data[start:]
+        return
+    if tokens is None:
+        raise TypeError("ids need `tokens`, the mapping that made them")
+    names = {number: token for token, number in tokens.ids.items()}
+    start = 0
+    for position, number in enumerate(data):
+        if number in names:
+            if position > start:
+                yield start, tokens.decode(data[start:position])
+            yield position, names[number]
+            start = position + 1
+    if start < len(data):
+        yield start, tokens.decode(data[start:])
+
+
+class _Parser:
+    def __init__(self, program: Trace | None, profile: FormatProfile) -> None:
+        self._profile = profile
+        self._frames: list[Frame] = list(program.frames) if program else []
+        self._problems: list[Problem] = list(program.problems) if program else []
+        self._given = len(self._frames)
+        self._ended = False
+        self._start(program or Trace(files=(SourceFile("<context>", ""),), entry=""))
+
+    def _start(self, program: Trace) -> None:
+        self._program = program
+        self._stack = StackMachine(program, self._profile)
+        self._renderer = FrameRenderer(program, self._profile)
+        for frame in self._frames:
+            self._renderer.render(frame)
+
+    def parse(self, pieces: list[tuple[int, Piece]]) -> Trace:
+        pieces = self._take_context(pieces)
+        buffer: list[tuple[int, Piece]] = []
+        for position, piece in pieces:
+            if self._ended:
+                self._problem("tokens", position, "text after the end of the trace")
+                break
+            if piece is Special.FRAME:
+                self._take_frame(buffer, position)
+                buffer = []
+            elif piece is Special.END:
+                self._ended = True
+                self._end(buffer, position)
+                buffer = []
+            else:
+                buffer.append((position, piece))
+        if buffer:
+            self._problem("truncated", buffer[0][0], "the last frame was cut off")
+        return replace(
+            self._program,
+            frames=tuple(self._frames),
+            outcome=self._stack.outcome if self._ended else Outcome.INCOMPLETE,
+            problems=tuple(self._problems),
+            profile=self._profile.name,
+            given=self._given,
+        )
+
+    def _take_context(self, pieces: list[tuple[int, Piece]]) -> list[tuple[int, Piece]]:
+        kinds = [piece for _, piece in pieces[:4]]
+        skip = 1 if kinds[:1] == [Special.BEGIN] else 0
+        match kinds[skip:]:
+            case [Special.CONTEXT, Special() as separator, *_] if separator is Special.FRAME:
+                return pieces[skip + 2 :]
+            case [Special.CONTEXT, str(text), *rest] if not isinstance(text, Special):
+                files, entry, entry_line = parse_context(text)
+                self._frames, self._problems, self._given = [], [], 0
+                self._start(Trace(files=files, entry=entry, entry_line=entry_line))
+                return pieces[skip + 2 + (rest[:1] == [Special.FRAME]) :]
+            case _:
+                return pieces[skip:]
+
+    def _take_frame(self, buffer: list[tuple[int, Piece]], end: int) -> None:
+        start = buffer[0][0] if buffer else end
+        match [piece for _, piece in buffer]:
+            case [(Special.CALL | Special.LINE) as token, str(first), Special.ACTION, str(second)] if _plain(
+                first, second
+            ):
+                self._add(TOKEN_EVENTS[token], first, second, start)
+            case [
+                (Special.RETURN | Special.EXCEPTION) as token,
+                Special.ACTION,
+                str(first),
+                Special.ARG,
+                str(second),
+            ] if _plain(first, second):
+                self._add(TOKEN_EVENTS[token], first, second, start)
+            case [Special() as token, *_] if token in TOKEN_EVENTS:
+                self._problem("tokens", start, f"a {TOKEN_EVENTS[token].value} frame with parts missing or added")
+                self._frames.append(self._stack.step(TOKEN_EVENTS[token], "", None, None).frame)
+            case _:
+                self._problem("tokens", start, "a frame that does not start with an event")
+
+    def _add(self, event: Event, first: str, second: str, position: int) -> None:
+        source, state, value = first, None, None
+        if event in STATEFUL:
+            source = second
+            state, fault = parse_locals(first)
+        else:
+            value, fault = parse_value(second)
+        if fault:
+            self._problem("locals", position, fault)
+        step = self._stack.step(event, source.removesuffix("\n"), state, value)
+        for grade, message in step.faults:
+            self._problem(grade, position, message)
+        frame = step.frame
+        if self._renderer.texts(frame) != (first, second):
+            frame = replace(frame, raw=(first, second))
+        self._frames.append(frame)
+
+    def _end(self, buffer: list[tuple[int, Piece]], position: int) -> None:
+        if buffer:
+            self._problem("tokens", buffer[0][0], "the trace ends inside a frame")
+        if self._stack.depth:
+            self._problem("stack", position, f"the trace ends with {self._stack.depth} calls open")
+
+    def _problem(self, grade: str, position: int, message: str) -> None:
+        self._problems.append(Problem(grade, len(self._frames), position, message))
+
+
+def _plain(*texts: str) -> bool:
+    return not any(isinstance(text, Special) for text in texts)

@@ -1,0 +1,223 @@
+"""The stack machine that gives predicted frames what the wire does not write: activations, depths, lines.
+
+CALL pushes, RETURN pops, EXCEPTION marks the activation as unwinding. A generator's resume is a CALL on the
+line where it was suspended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Slot, Trace
+from cwm_trace.states import diff_states
+from cwm_trace.wire.context import context_lines, is_indented, recorded_source
+from cwm_trace.wire.lines import LineResolver, Span
+from cwm_trace.wire.profile import FormatProfile
+
+
+class Step(NamedTuple):
+    """A frame, and the validity grades it breaks with what is wrong."""
+
+    frame: Frame
+    faults: list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class _Activation:
+    number: int
+    depth: int
+    span: Span | None
+    at: int  # context line of its last frame
+    names: frozenset[str]  # bound when it was first called
+    state: dict[str, Slot] = field(default_factory=dict)
+    raised: str | None = None  # SOURCE of its last frame, if that was an EXCEPTION
+
+
+class StackMachine:
+    """Follows one trace frame by frame, starting after the frames that `program` already has."""
+
+    def __init__(self, program: Trace, profile: FormatProfile) -> None:
+        self._profile = profile
+        self._indented = is_indented(program, profile)
+        self._context = context_lines(program, profile)
+        self._numbers = {(file, line): at for at, (_, file, line) in enumerate(self._context, start=1)}
+        self._resolver = LineResolver([line.text for line in self._context])
+        self._stack: list[_Activation] = []
+        self._suspended: list[_Activation] = []
+        self._count = 0
+        self._last: _Activation | None = None
+        self._closed = False
+        self.outcome = Outcome.INCOMPLETE
+        for frame in program.frames:
+            self._replay(frame)
+
+    @property
+    def depth(self) -> int:
+        """Calls that are open."""
+        return len(self._stack)
+
+    def step(
+        self, event: Event, source: str, texts: Mapping[str, str] | None, value: str | None
+    ) -> Step:
+        """Take the next frame.
+
+        Args:
+            event: its event.
+            source: its SOURCE without the line ending.
+            texts: its locals as written; None where it has none or they could not be read.
+            value: its VALUE, likewise.
+        """
+        faults: list[tuple[str, str]] = []
+        if self._closed:
+            faults.append(("stack", "a frame after the entry has returned"))
+        if event is Event.CALL:
+            activation = self._call(source, texts or {})
+        else:
+            activation = self._current(event, source, faults)
+            activation.at = self._resolver.resolve(source, activation.span, activation.at) or activation.at
+        if source not in self._resolver:
+            faults.append(("source", f"the program has no line {source!r}"))
+        frame = self._frame(activation, event, source, texts, value)
+        self._last = activation
+        activation.raised = source if event is Event.EXCEPTION else None
+        if event is Event.RETURN:
+            self._return(activation, source, raised=frame.value is None)
+        return Step(frame, faults)
+
+    def _frame(
+        self,
+        activation: _Activation,
+        event: Event,
+        source: str,
+        texts: Mapping[str, str] | None,
+        value: str | None,
+    ) -> Frame:
+        file, line = 0, 0
+        if source in self._resolver:
+            _, file, line = self._context[activation.at - 1]
+        changed: dict[str, Slot | None] = {}
+        if texts is not None:
+            state = self._resolve(activation, event, texts)
+            changed = diff_states(activation.state, state)
+            activation.state = state
+        unwinding = event is Event.RETURN and activation.raised is not None and value == "None"
+        if unwinding and _ends_loop(activation.raised or ""):
+            unwinding = False
+        return Frame(
+            event=event,
+            line=line,
+            source=recorded_source(source, indented=self._indented),
+            activation=activation.number,
+            depth=activation.depth,
+            file=file,
+            changed=changed,
+            value=None if value is None or unwinding else Slot(value),
+        )
+
+    def _resolve(self, activation: _Activation, event: Event, texts: Mapping[str, str]) -> dict[str, Slot]:
+        in_run = self._last is activation or self._profile.diff_reset == "never"
+        before = activation.state if in_run and event is Event.LINE else {}
+        return {
+            name: before.get(name, Slot(UNCHANGED)) if text == UNCHANGED else Slot(text)
+            for name, text in texts.items()
+        }
+
+    def _call(self, source: str, texts: Mapping[str, str]) -> _Activation:
+        line = self._resolver.resolve(source, after=self._stack[-1].at if self._stack else 0)
+        activation = self._resumed(source, line, texts)
+        if activation is None:
+            span = self._resolver.span(line) if line else None
+            activation = _Activation(self._count, 0, span, line, frozenset(texts))
+            self._count += 1
+        activation.depth = len(self._stack)
+        self._stack.append(activation)
+        return activation
+
+    def _resumed(self, source: str, line: int, texts: Mapping[str, str]) -> _Activation | None:
+        """The suspended activation that a CALL on this line continues, if it is one.
+
+        A generator function resumes on its `yield`; a generator expression on the line it started on, then
+        with more names bound than at first.
+        """
+        found = None
+        for activation in self._suspended:
+            if activation.at == 0 or self._context[activation.at - 1].text != source:
+                continue
+            if self._resolver.starts_function(line) and not set(texts) - activation.names:
+                continue
+            if found is None or _shared(activation, texts) >= _shared(found, texts):
+                found = activation
+        if found is not None:
+            self._suspended.remove(found)
+        return found
+
+    def _current(self, event: Event, source: str, faults: list[tuple[str, str]]) -> _Activation:
+        while self._drops(source) and len(self._stack) > 1:
+            self._return(self._stack[-1], source, raised=True)
+        if not self._stack:
+            if not self._closed:
+                faults.append(("stack", f"a {event.value} frame before any call"))
+            self._stack.append(_Activation(self._count, 0, None, 0, frozenset()))
+            self._count += 1
+        return self._stack[-1]
+
+    def _drops(self, source: str) -> bool:
+        """Whether the profile hides that the exception has left the current activation."""
+        if self._profile.unwinding_return == "written" or not self._stack:
+            return False
+        top = self._stack[-1]
+        return top.raised is not None and not self._resolver.within(source, top.span)
+
+    def _return(self, activation: _Activation, source: str, *, raised: bool) -> None:
+        if activation in self._stack:
+            del self._stack[self._stack.index(activation) :]
+        if not raised and (
+            "yield" in source or "await" in source or activation.span == (activation.at, activation.at)
+        ):
+            self._suspended.append(activation)
+        if not self._stack:
+            self._closed = not (activation in self._suspended and "yield" in source)
+            self.outcome = Outcome.RAISED if raised else Outcome.RETURNED
+
+    def _replay(self, frame: Frame) -> None:
+        """Take a frame of the history, whose activation and line are known."""
+        activation = self._known(frame)
+        activation.at = self._numbers.get((frame.file, frame.line), activation.at)
+        for name, slot in frame.changed.items():
+            if slot is None:
+                activation.state.pop(name, None)
+            else:
+                activation.state[name] = slot
+        if frame.event is Event.CALL and not activation.names:
+            activation.names = frozenset(activation.state)
+            activation.span = self._resolver.span(activation.at) if activation.at else None
+        self._last = activation
+        activation.raised = frame.source if frame.event is Event.EXCEPTION else None
+        if frame.event is Event.RETURN:
+            self._return(activation, frame.source, raised=frame.value is None)
+
+    def _known(self, frame: Frame) -> _Activation:
+        for activation in self._stack:
+            if activation.number == frame.activation:
+                return activation
+        for activation in self._suspended:
+            if activation.number == frame.activation:
+                self._suspended.remove(activation)
+                break
+        else:
+            activation = _Activation(frame.activation, 0, None, 0, frozenset())
+            self._count = max(self._count, frame.activation + 1)
+        activation.depth = len(self._stack)
+        self._stack.append(activation)
+        return activation
+
+
+def _shared(activation: _Activation, texts: Mapping[str, str]) -> int:
+    return sum(texts.get(name) == slot.text for name, slot in activation.state.items())
+
+
+def _ends_loop(source: str) -> bool:
+    """Whether an exception on this line may be the StopIteration that ends a loop."""
+    return source.lstrip().startswith(("for ", "async for "))

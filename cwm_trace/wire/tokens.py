@@ -1,0 +1,93 @@
+"""The special tokens of the wire form, and the small mapping that fits them to any tokenizer."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.records import Event
+
+
+class Special(str, enum.Enum):
+    """The special tokens of a trace; their ids are the tokenizer's own."""
+
+    BEGIN = "<|begin_of_text|>"
+    END = "<|end_of_text|>"
+    CONTEXT = "<|trace_context_start|>"
+    FRAME = "<|frame_sep|>"
+    ACTION = "<|action_sep|>"
+    ARG = "<|arg_sep|>"
+    CALL = "<|call_sep|>"
+    LINE = "<|line_sep|>"
+    RETURN = "<|return_sep|>"
+    EXCEPTION = "<|exception_sep|>"
+
+
+EVENT_TOKENS = {event: Special[event.name] for event in Event}
+TOKEN_EVENTS = {token: event for event, token in EVENT_TOKENS.items()}
+
+Piece = Special | str
+"""A trace in pieces: special tokens and the ordinary text between them."""
+
+
+@dataclass(frozen=True)
+class TraceTokens:
+    """Ids of the special tokens, and the two directions of ordinary text.
+
+    Args:
+        ids: id of each special token, all different.
+        encode: text to ids, never giving one of `ids`, whatever the text says.
+        decode: ids to text; total, since a model may emit any ids.
+    """
+
+    ids: Mapping[Special, int]
+    encode: Callable[[str], list[int]]
+    decode: Callable[[Sequence[int]], str]
+
+    @classmethod
+    def of_bytes(cls) -> TraceTokens:
+        """The smallest vocabulary: ids 0 to 255 are the bytes of UTF-8, 256 to 265 the special tokens."""
+        return cls(
+            ids={token: 256 + index for index, token in enumerate(Special)},
+            encode=lambda text: list(text.encode("utf-8", "backslashreplace")),
+            decode=lambda ids: bytes(i for i in ids if 0 <= i < 256).decode("utf-8", "replace"),
+        )
+
+    @classmethod
+    def from_tokenizer(cls, tokenizer: Any) -> TraceTokens:
+        """Fit a Hugging Face tokenizer.
+
+        Raises:
+            CwmTraceError: its vocabulary lacks one of the special tokens.
+        """
+        vocabulary = tokenizer.get_vocab()
+        missing = [token.value for token in Special if token.value not in vocabulary]
+        if missing:
+            raise CwmTraceError(
+                f"the tokenizer lacks the trace tokens {', '.join(missing)}: use one made for CWM traces"
+            )
+
+        def encode(text: str) -> list[int]:
+            ids: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+            return ids
+
+        def decode(ids: Sequence[int]) -> str:
+            text: str = tokenizer.decode(
+                list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+            return text
+
+        return cls({token: vocabulary[token.value] for token in Special}, encode, decode)
+
+    def encode_pieces(self, pieces: Sequence[Piece]) -> list[int]:
+        """Ids of special tokens by their mapping, of text by `encode`."""
+        ids: list[int] = []
+        for piece in pieces:
+            if isinstance(piece, Special):
+                ids.append(self.ids[piece])
+            else:
+                ids.extend(self.encode(piece))
+        return ids

@@ -1,0 +1,268 @@
+"""A program as Python would run it: its code, its entry, and the surroundings it expects."""
+
+from __future__ import annotations
+
+import ast
+import importlib.machinery
+import importlib.util
+import io
+import os
+import re
+import sys
+import tokenize
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import CodeType, ModuleType
+from typing import Any
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.records import SourceFile
+
+MODULE = "<module>"
+
+
+@dataclass(frozen=True)
+class Program:
+    """Code that is ready to run, and what Python sets up around it.
+
+    Args:
+        source: name and text of the file that holds the entry.
+        code: the compiled module.
+        argv: `sys.argv`.
+        path: `sys.path[0]`.
+        root: the folder of the user's code.
+        entry: function whose execution is the trace; `<module>`: all of it.
+        entry_line: line of the entry's definition; 0 for `<module>`.
+        calls_entry: the module is only set up, and the entry is called afterwards.
+        attributes: of the `__main__` module (`__file__`, `__spec__`, …).
+    """
+
+    source: SourceFile
+    code: CodeType
+    argv: tuple[str, ...]
+    path: str
+    root: str
+    entry: str = MODULE
+    entry_line: int = 0
+    calls_entry: bool = False
+    attributes: tuple[tuple[str, Any], ...] = ()
+
+
+def load_script(path: str, arguments: Sequence[str] = ()) -> Program:
+    """The script at `path`, as `python path arguments…` runs it.
+
+    Raises:
+        CwmTraceError: it cannot be read or compiled, or is empty.
+    """
+    full = os.path.join(os.getcwd(), path)
+    data = _read(path)
+    text = _decode(data, path)
+    code = _compile(data, full, path)
+    loader = importlib.machinery.SourceFileLoader("__main__", full)
+    folder = os.path.dirname(os.path.realpath(full))
+    return Program(
+        source=SourceFile(path, text),
+        code=code,
+        argv=(path, *arguments),
+        path=folder,
+        root=folder,
+        attributes=(("__file__", full), ("__cached__", None), ("__spec__", None), ("__loader__", loader)),
+    )
+
+
+def load_module(name: str, arguments: Sequence[str] = ()) -> Program:
+    """The module `name`, as `python -m name arguments…` runs it; of a package its `__main__`.
+
+    Raises:
+        CwmTraceError: there is no such module, or it has no source code.
+    """
+    here = os.getcwd()
+    sys.path.insert(0, here)  # as -m has it, before the search
+    try:
+        spec = _find_main(name)
+    finally:
+        sys.path.remove(here)
+    loader = spec.loader
+    if not isinstance(loader, importlib.machinery.SourceFileLoader) or spec.origin is None:
+        raise CwmTraceError(f"module {name!r} has no Python source to trace")
+    data = _read(spec.origin)
+    return Program(
+        source=SourceFile(spec.origin, _decode(data, spec.origin)),
+        code=_compile(data, spec.origin, spec.origin),
+        argv=(spec.origin, *arguments),
+        path=here,
+        root=here,
+        attributes=(
+            ("__file__", spec.origin),
+            ("__cached__", spec.cached),
+            ("__spec__", spec),
+            ("__package__", spec.parent),
+            ("__loader__", loader),
+        ),
+    )
+
+
+def load_code(text: str, arguments: Sequence[str] = ()) -> Program:
+    """Source text, as `python -c text arguments…` runs it.
+
+    Raises:
+        CwmTraceError: it cannot be compiled, or is empty.
+    """
+    name = "<string>"
+    _require_code(text, "the code after -c")
+    return Program(
+        source=SourceFile(name, text),
+        code=_compile(text, name, "the code after -c"),
+        argv=("-c", *arguments),
+        path="",
+        root=os.getcwd(),
+        attributes=(("__loader__", importlib.machinery.BuiltinImporter),),
+    )
+
+
+def load_call(text: str, call: str, *, name: str = "<source>") -> Program:
+    """One call of a function: `text` is set up as a module, then an argument-less `main` returns the call.
+
+    Args:
+        text: source that defines what is called.
+        call: an expression such as `f(3)`.
+        name: file name of `text`, if it comes from a file.
+
+    Raises:
+        CwmTraceError: `text` or `call` cannot be compiled, or `text` is empty.
+    """
+    _require_code(text, name)
+    _compile(text, name, name)
+    try:
+        ast.parse(call.strip(), mode="eval")
+    except (SyntaxError, ValueError) as error:
+        raise CwmTraceError(f"{call!r} is not an expression such as f(3): {_reason(error)}") from error
+    body = text if text.endswith("\n") else text + "\n"
+    whole = f"{body}def main():\n    return {call.strip()}\n"
+    full = os.path.join(os.getcwd(), name) if not name.startswith("<") else name
+    folder = os.path.dirname(os.path.realpath(full)) if full != name else os.getcwd()
+    return Program(
+        source=SourceFile(name, whole),
+        code=_compile(whole, full, name),
+        argv=(name,),
+        path=folder,
+        root=folder,
+        entry="main",
+        entry_line=body.count("\n") + 1,
+        calls_entry=True,
+        attributes=(("__name__", _module_name(name)), ("__file__", full)),
+    )
+
+
+def read_source(path: str) -> str:
+    """The text of a Python file, decoded as Python decodes it.
+
+    Raises:
+        CwmTraceError: it cannot be read or decoded, or is empty.
+    """
+    return _decode(_read(path), path)
+
+
+def find_function(text: str, name: str, where: str) -> int:
+    """The line on which function `name` (or `Class.method`) starts, its decorators included.
+
+    Raises:
+        CwmTraceError: there is none.
+    """
+    functions = dict(_functions(ast.parse(text), ""))
+    if name in functions:
+        return functions[name]
+    known = ", ".join(functions) if functions else "no functions"
+    raise CwmTraceError(f"{where} has no function {name!r}: it has {known}")
+
+
+@contextmanager
+def surroundings(program: Program) -> Iterator[ModuleType]:
+    """`__main__`, `sys.argv` and `sys.path[0]` as the program expects them; put back afterwards."""
+    module = ModuleType("__main__")
+    module.__dict__.update(program.attributes)
+    module.__dict__["__builtins__"] = sys.modules["builtins"]
+    is_main = module.__name__ == "__main__"
+    saved = sys.argv, sys.path[:], sys.modules["__main__"]
+    sys.argv = list(program.argv)
+    if is_main:
+        sys.path[0:1] = [program.path]
+        sys.modules["__main__"] = module
+    else:
+        sys.path.insert(0, program.path)
+    try:
+        yield module
+    finally:
+        sys.argv, sys.path[:], sys.modules["__main__"] = saved
+
+
+def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, int]]:
+    for child in ast.iter_child_nodes(node):
+        inner = prefix
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = min([child.lineno, *(decorator.lineno for decorator in child.decorator_list)])
+            yield prefix + child.name, first
+            inner = f"{prefix}{child.name}.<locals>."
+        elif isinstance(child, ast.ClassDef):
+            inner = f"{prefix}{child.name}."
+        yield from _functions(child, inner)
+
+
+def _find_main(name: str) -> importlib.machinery.ModuleSpec:
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{name}.__main__")
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise CwmTraceError(f"cannot find module {name!r}: {error}") from error
+    if spec is None:
+        raise CwmTraceError(f"there is no module {name!r} that can be run")
+    return spec
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except IsADirectoryError:
+        raise CwmTraceError(f"{path} is a directory: name a Python file") from None
+    except OSError as error:
+        raise CwmTraceError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:  # a null character in the name
+        raise CwmTraceError(f"cannot read {path!r}: {error}") from error
+    return data
+
+
+def _decode(data: bytes, path: str) -> str:
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        raise CwmTraceError(f"{path} is not Python source: {_reason(error)}") from error
+    _require_code(text, path)
+    return text
+
+
+def _require_code(text: str, where: str) -> None:
+    if not text.strip():
+        raise CwmTraceError(f"{where} is empty: there is nothing to trace")
+
+
+def _compile(source: str | bytes, filename: str, where: str) -> CodeType:
+    try:
+        return compile(source, filename, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        raise CwmTraceError(f"{where}{line} cannot be compiled: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return error.msg
+    return str(error) or type(error).__name__
+
+
+def _module_name(path: str) -> str:
+    stem = os.path.splitext(os.path.basename(path))[0]
+    return re.sub(r"\W", "_", stem) or "source"

@@ -1,0 +1,55 @@
+"""Which code is the user's: decided once for each file."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+_INSTALLED = ("site-packages", "dist-packages")
+_OWN = str(Path(__file__).resolve().parent.parent)
+
+
+class Scope:
+    """The files whose functions are recorded.
+
+    By default those under `root`, without the standard library and installed packages. The program's own
+    file always belongs, wherever it lies.
+
+    Args:
+        main: the program's file, as its code objects name it.
+        root: the folder of the user's code; None: no folder.
+        include: globs on absolute paths; a file that matches belongs.
+        exclude: globs on absolute paths; a file that matches does not, whatever else holds.
+    """
+
+    def __init__(
+        self, main: str, root: str | None, *, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    ) -> None:
+        self._directory = os.getcwd()
+        self._main = main
+        self._root = root and os.path.join(os.path.realpath(root), "")
+        self._include = [self._absolute(glob) for glob in include]
+        self._exclude = [self._absolute(glob) for glob in exclude]
+        self._library = tuple(
+            os.path.join(os.path.realpath(sysconfig.get_path(name)), "") for name in ("stdlib", "platstdlib")
+        )
+
+    def covers(self, filename: str) -> bool:
+        """Whether functions of this file are recorded."""
+        path = self._absolute(filename)
+        if any(fnmatch(path, glob) for glob in self._exclude):
+            return False
+        if filename == self._main or any(fnmatch(path, glob) for glob in self._include):
+            return True
+        if filename.startswith("<") or self._root is None:
+            return False
+        real = os.path.realpath(path)
+        if real.startswith(self._library) or any(part in real.split(os.sep) for part in _INSTALLED):
+            return False
+        return real.startswith(self._root) and not real.startswith((os.path.join(_OWN, ""), "<frozen"))
+
+    def _absolute(self, path: str) -> str:
+        return path if path.startswith(("<", "*")) else os.path.join(self._directory, path)

@@ -1,0 +1,338 @@
+"""A run of a program, or of one function, with a recorder around it and a sink behind it."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import os
+import platform
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from io import StringIO
+from types import CodeType, FrameType
+from typing import Any, Protocol
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.plain import SourceLines, frame_from_fields
+from cwm_trace.records import FrameFields, Limits, Outcome, SourceFile, Trace
+from cwm_trace.tracer.program import MODULE, Program, find_function, surroundings
+from cwm_trace.tracer.recorder import Recorder, TimeLimitReached, outcome_of
+from cwm_trace.tracer.scope import Scope
+from cwm_trace.tracer.values import describer
+
+
+class Sink(Protocol):
+    """Where a recording goes, line by line."""
+
+    def header(self, trace: Trace) -> None:
+        """What is known before the first frame."""
+
+    def file(self, file: SourceFile) -> None:
+        """A source file that the header does not have."""
+
+    def frame(self, fields: FrameFields) -> None:
+        """The next frame."""
+
+    def footer(self, trace: Trace) -> None:
+        """What is known after the last frame."""
+
+
+class Memory:
+    """A sink that keeps everything."""
+
+    def __init__(self) -> None:
+        self._files: list[SourceFile] = []
+        self._fields: list[FrameFields] = []
+        self.trace = Trace(files=(), entry="")
+        self.frame = self._fields.append
+
+    def header(self, trace: Trace) -> None:
+        """Keep the files; the footer has everything else again."""
+        self._files += trace.files
+
+    def file(self, file: SourceFile) -> None:
+        """Keep a file."""
+        self._files.append(file)
+
+    def footer(self, trace: Trace) -> None:
+        """Make the trace."""
+        sources = SourceLines(self._files)
+        frames = tuple(frame_from_fields(fields, sources) for fields in self._fields)
+        self.trace = replace(trace, files=tuple(self._files), frames=frames)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to record.
+
+    Args:
+        limits: bounds of the recording.
+        include: globs of files to record besides the user's own.
+        exclude: globs of files not to record.
+        keep_addresses: leave ` at 0x…` in values.
+        profile: name of the format profile, for the header.
+        capture_output: keep what is written to `sys.stdout` instead of letting it through.
+    """
+
+    limits: Limits = Limits()
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    keep_addresses: bool = False
+    profile: str = "cwm"
+    capture_output: bool = False
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended.
+
+    Args:
+        trace: the footer's fields; it has no frames.
+        frames: number of frames recorded.
+        error: the exception that ended the program, if one did.
+        failure: the error that ended the recording early, if one did.
+        value: what the function returned.
+    """
+
+    trace: Trace
+    frames: int
+    error: BaseException | None = None
+    failure: OSError | None = None
+    value: Any = None
+
+
+def record_program(
+    program: Program, sink: Sink, options: Options = Options(), *, entry: str | None = None
+) -> Ending:
+    """Run a program and record it.
+
+    Args:
+        program: from one of the loaders of `cwm_trace.tracer.program`.
+        sink: takes the recording.
+        options: how to record.
+        entry: record only from the first call of this function (`name` or `Class.method`) to its return.
+
+    Raises:
+        CwmTraceError: the program has no such function.
+    """
+    line = find_function(program.source.text, entry, program.source.name) if entry else program.entry_line
+    name = entry or program.entry
+    is_entry = _starts_at(program.code.co_filename, line, name) if name != MODULE else None
+    scope = Scope(program.code.co_filename, program.root, include=options.include, exclude=options.exclude)
+    header = _header(options, (program.source,), name, line, program.argv[1:])
+
+    def run(recorder: Recorder) -> None:
+        recorder.know_file(program.code.co_filename)
+        with surroundings(program) as module:
+            if program.calls_entry:
+                exec(program.code, module.__dict__)
+                recorder.start()
+                module.__dict__[program.entry]()
+            else:
+                recorder.start()
+                exec(program.code, module.__dict__)
+
+    return _record(run, header, sink, options, scope, is_entry)
+
+
+def record_call(
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    sink: Sink,
+    options: Options = Options(),
+) -> Ending:
+    """Call a Python function and record from its first frame to its return.
+
+    Raises:
+        CwmTraceError: it has no Python code.
+    """
+    code = _code_of(function)
+    source = _source_file(code.co_filename)
+    scope = Scope(code.co_filename, _folder(code.co_filename), include=options.include, exclude=options.exclude)
+    header = _header(options, (source,), code.co_name, code.co_firstlineno)
+    result: list[Any] = [None]
+
+    def run(recorder: Recorder) -> None:
+        recorder.know_file(code.co_filename)
+        recorder.start()
+        result[0] = function(*args, **kwargs)
+
+    ending = _record(run, header, sink, options, scope, lambda candidate: candidate is code)
+    return replace(ending, value=result[0])
+
+
+class Block:
+    """Records every user function that is called between `start` and `stop`."""
+
+    def __init__(self, sink: Sink, options: Options, caller: FrameType) -> None:
+        self._sink = sink
+        filename = caller.f_code.co_filename
+        scope = Scope(filename, _folder(filename), include=options.include, exclude=options.exclude)
+        self._header = _header(options, (), "", 0)
+        self._recorder = _recorder(sink, options, scope, None)
+        self._sink.header(self._header)
+
+    def start(self) -> None:
+        """Begin."""
+        self._recorder.start()
+
+    def stop(self, raised: type[BaseException] | None) -> None:
+        """End; `raised` is what left the block."""
+        ours = self._recorder.stop()
+        self._sink.footer(_footer(self._header, self._recorder, outcome_of(raised), ours))
+
+
+def report_error(error: BaseException) -> None:
+    """Print the traceback of an uncaught exception as Python would, without this package's own frames."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    sys.excepthook(type(error), error, trace)
+
+
+def _record(
+    run: Callable[[Recorder], None],
+    header: Trace,
+    sink: Sink,
+    options: Options,
+    scope: Scope,
+    is_entry: Callable[[CodeType], bool] | None,
+) -> Ending:
+    recorder = _recorder(sink, options, scope, is_entry)
+    sink.header(header)
+    error: BaseException | None = None
+    output = StringIO() if options.capture_output else None
+    ours = True
+    try:
+        with _deadline(options.limits.timeout), redirect_stdout(output or sys.stdout):
+            try:
+                run(recorder)
+            finally:
+                ours = recorder.stop() or recorder.outcome is not None
+    except BaseException as raised:
+        error = raised
+    trace = _footer(header, recorder, outcome_of(error and type(error)), ours)
+    if is_entry is None:
+        trace = replace(trace, exit_code=_exit_code(error))
+    trace = replace(trace, output=output and output.getvalue())
+    failure = recorder.failure
+    if failure is None:
+        try:
+            sink.footer(trace)
+        except OSError as raised_by_sink:
+            failure = raised_by_sink
+    return Ending(trace, recorder.frames, error, failure)
+
+
+def _recorder(
+    sink: Sink, options: Options, scope: Scope, is_entry: Callable[[CodeType], bool] | None
+) -> Recorder:
+    return Recorder(
+        resolve=lambda filename: _source_file(filename) if scope.covers(filename) else None,
+        describe=describer(
+            max_chars=options.limits.max_value_chars, keep_addresses=options.keep_addresses
+        ),
+        emit=sink.frame,
+        add_file=sink.file,
+        limits=options.limits,
+        is_entry=is_entry,
+    )
+
+
+def _header(
+    options: Options, files: tuple[SourceFile, ...], entry: str, line: int, arguments: Sequence[str] = ()
+) -> Trace:
+    return Trace(
+        files=files,
+        entry=entry,
+        entry_line=line,
+        arguments=tuple(arguments),
+        python=platform.python_version(),
+        profile=options.profile,
+        limits=options.limits,
+    )
+
+
+def _footer(header: Trace, recorder: Recorder, outcome: Outcome, ours: bool) -> Trace:
+    warnings = []
+    if not ours:
+        warnings.append(
+            "the trace function was replaced while the program ran (by the program, a debugger, a coverage"
+            " tool, or a RecursionError): recording ended there"
+        )
+    if not recorder.entered:
+        warnings.append(f"{header.entry} was never called: nothing was recorded")
+    return replace(
+        header,
+        outcome=recorder.outcome or outcome,
+        skipped=recorder.skipped,
+        warnings=tuple(warnings),
+    )
+
+
+def _starts_at(filename: str, line: int, name: str) -> Callable[[CodeType], bool]:
+    last = name.rpartition(".")[2]
+
+    def is_entry(code: CodeType) -> bool:
+        return code.co_firstlineno == line and code.co_name == last and code.co_filename == filename
+
+    return is_entry
+
+
+def _exit_code(error: BaseException | None) -> int:
+    """What Python would give its parent."""
+    if error is None:
+        return 0
+    if isinstance(error, SystemExit):
+        if error.code is None:
+            return 0
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    return 124 if isinstance(error, TimeLimitReached) else 1
+
+
+@contextmanager
+def _deadline(seconds: float | None) -> Iterator[None]:
+    """Interrupt the program after `seconds`, and again every second in case it catches that."""
+    if seconds is None:
+        yield
+        return
+    if threading.current_thread() is not threading.main_thread():
+        raise CwmTraceError("a timeout needs the main thread, whose signals it uses")
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise TimeLimitReached(f"the program ran longer than {seconds:g} seconds")
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def _code_of(function: Callable[..., Any]) -> CodeType:
+    unwrapped = inspect.unwrap(function)
+    unwrapped = getattr(unwrapped, "__func__", unwrapped)
+    code = getattr(unwrapped, "__code__", None)
+    if not isinstance(code, CodeType):
+        call = getattr(type(unwrapped), "__call__", None)
+        code = getattr(call, "__code__", None)
+    if not isinstance(code, CodeType):
+        raise CwmTraceError(f"{function!r} has no Python code to trace: give a function written in Python")
+    return code
+
+
+def _source_file(filename: str) -> SourceFile:
+    return SourceFile(filename, "".join(linecache.getlines(filename)))
+
+
+def _folder(filename: str) -> str:
+    return os.path.dirname(os.path.realpath(filename)) if os.path.isfile(filename) else os.getcwd()

@@ -1,0 +1,82 @@
+"""Values as text: `repr`, guarded against everything a program's own `__repr__` may do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from cwm_trace.records import SlotFields
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_SIZED = frozenset([str, bytes, bytearray, list, tuple, dict, set, frozenset, range])
+_STRINGS = frozenset([str, bytes, bytearray])
+_BUILT_IN = {kind: kind.__name__ for kind in (int, float, bool, type(None), *_SIZED)}
+
+Key = str | int
+"""What two texts are compared by: the text, or the hash of one that is clipped."""
+
+Describe = Callable[[Any], tuple[SlotFields, Key]]
+
+
+def describer(*, max_chars: int | None = None, keep_addresses: bool = False) -> Describe:
+    """A function from a value to its text, type and size, and to the key that tells whether it changed.
+
+    Args:
+        max_chars: characters of text that are kept; the number cut off is recorded.
+        keep_addresses: leave ` at 0x…` in; without it traces of the same program repeat.
+    """
+
+    def describe(value: Any) -> tuple[SlotFields, Key]:
+        kind = type(value)
+        text = safe_repr(value)
+        if not keep_addresses and " at 0x" in text and kind not in _STRINGS:
+            text = _ADDRESS.sub("", text)
+        fields: SlotFields = {"text": text, "type": _BUILT_IN.get(kind) or type_name(kind)}
+        if kind is int:
+            fields["size"] = value.bit_length()
+        elif kind in _SIZED:
+            fields["size"] = len(value)
+        if max_chars is not None and len(text) > max_chars:
+            fields["clipped"] = len(text) - max_chars
+            fields["text"] = text[:max_chars]
+            return fields, hash(text)
+        return fields, text
+
+    return describe
+
+
+def safe_repr(value: Any) -> str:
+    """`repr(value)` as valid Unicode that is not `..`, whatever happens.
+
+    An int too long for `repr` (gh-95778) is written in hexadecimal, which has no limit;
+    a `repr` that raises gives `<unrepresentable TYPE: ERROR>`. KeyboardInterrupt is the user's and goes through.
+    """
+    try:
+        text = repr(value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, RecursionError, and whatever else a program may raise
+        if type(value) is int:
+            return hex(value)
+        return f"<unrepresentable {type(value).__name__}: {type(error).__name__}>"
+    if text.isascii():
+        return "<..>" if text == ".." else text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def safe_str(error: BaseException) -> str:
+    """`str(error)`, guarded like `safe_repr`."""
+    try:
+        text = str(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as failure:
+        return f"<unprintable {type(error).__name__}: {type(failure).__name__}>"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def type_name(kind: type) -> str:
+    """Qualified name of a type, without the module for built-in ones."""
+    module = kind.__module__
+    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
