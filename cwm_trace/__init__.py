@@ -2,4 +2,78 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0.dev0"
+
+if TYPE_CHECKING:
+    from cwm_trace.api import compare_execution, predict_execution, record, trace_execution
+    from cwm_trace.errors import CwmTraceError
+    from cwm_trace.records import Event, Frame, Limits, Outcome, Slot, SourceFile, Trace
+    from cwm_trace.states import diff_states, resolve_states
+    from cwm_trace.storage import read_trace, write_trace
+    from cwm_trace.wire import (
+        CWM,
+        KTH,
+        FormatProfile,
+        TraceTokens,
+        parse_trace,
+        render_prompt,
+        render_trace,
+    )
+
+_HOME = {
+    "cwm_trace.api": ("compare_execution", "predict_execution", "record", "trace_execution"),
+    "cwm_trace.errors": ("CwmTraceError",),
+    "cwm_trace.records": ("Event", "Frame", "Limits", "Outcome", "Slot", "SourceFile", "Trace"),
+    "cwm_trace.states": ("diff_states", "resolve_states"),
+    "cwm_trace.storage": ("read_trace", "write_trace"),
+    "cwm_trace.wire": (
+        "CWM",
+        "KTH",
+        "FormatProfile",
+        "TraceTokens",
+        "parse_trace",
+        "render_prompt",
+        "render_trace",
+    ),
+}
+_MODULES = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "CWM",
+    "KTH",
+    "CwmTraceError",
+    "Event",
+    "FormatProfile",
+    "Frame",
+    "Limits",
+    "Outcome",
+    "Slot",
+    "SourceFile",
+    "Trace",
+    "TraceTokens",
+    "compare_execution",
+    "diff_states",
+    "parse_trace",
+    "predict_execution",
+    "read_trace",
+    "record",
+    "render_prompt",
+    "render_trace",
+    "resolve_states",
+    "trace_execution",
+    "write_trace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for (PEP 562): `import cwm_trace` stays cheap."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -22,7 +22,9 @@ def frame_fields(frame: Frame, sources: SourceLines) -> FrameFields:
     if frame.source != sources.at(frame.file, frame.line):
         fields["source"] = frame.source
     if frame.changed:
-        fields["changed"] = {name: slot and _slot_fields(slot) for name, slot in frame.changed.items()}
+        fields["changed"] = {
+            name: None if slot is None else _slot_fields(slot) for name, slot in frame.changed.items()
+        }
     if frame.value is not None:
         fields["value"] = _slot_fields(frame.value)
     if frame.message is not None:
@@ -46,7 +48,9 @@ def frame_from_fields(fields: FrameFields, sources: SourceLines) -> Frame:
         depth=fields["depth"],
         thread=fields.get("thread", 0),
         file=file,
-        changed={name: slot and Slot(**slot) for name, slot in changed.items()} if changed else {},
+        changed={name: None if slot is None else Slot(**slot) for name, slot in changed.items()}
+        if changed
+        else {},
         value=None if value is None else Slot(**value),
         message=fields.get("message"),
         raw=fields.get("raw"),

@@ -14,16 +14,17 @@ from typing import Literal
 from typing_extensions import NotRequired, TypedDict
 
 UNCHANGED = ".."
-"""The wire's "as in the frame before". As the text of a `Slot`: a prediction said so with nothing before it."""
+"""The wire's "as in the frame before". As the text of a `Slot`: copied, in a prediction, from nothing."""
 
 
 class Event(str, enum.Enum):
-    """What `sys.settrace` reports; the wire has one token for each."""
+    """What `sys.settrace` reports, and the end of the trace; the wire has one token for each."""
 
     CALL = "call"
     LINE = "line"
     RETURN = "return"
     EXCEPTION = "exception"
+    END = "end"  # only in forced predictions: "nothing comes after the true history"
 
 
 class Outcome(str, enum.Enum):
@@ -203,7 +204,7 @@ class FrameFields(TypedDict):
     What is left out has its default; `source` is left out where it is the line of the file.
     """
 
-    event: Literal["call", "line", "return", "exception"]
+    event: Literal["call", "line", "return", "exception", "end"]
     line: int
     activation: int
     depth: int

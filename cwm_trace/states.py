@@ -15,9 +15,7 @@ def diff_states(before: State, after: State) -> dict[str, Slot | None]:
     >>> diff_states({"a": Slot("1"), "b": Slot("2")}, {"a": Slot("1"), "c": Slot("3")})
     {'c': Slot(text='3', type='', size=None, clipped=0), 'b': None}
     """
-    changed: dict[str, Slot | None] = {
-        name: slot for name, slot in after.items() if before.get(name) != slot
-    }
+    changed: dict[str, Slot | None] = {name: slot for name, slot in after.items() if before.get(name) != slot}
     changed.update((name, None) for name in before if name not in after)
     return changed
 
@@ -37,6 +35,12 @@ class Activations:
         slots = self._slots.setdefault(frame.activation, {})
         slots.update(frame.changed)
         return {name: slot for name, slot in slots.items() if slot is not None}
+
+    def change(self, activation: int, state: State) -> dict[str, Slot | None]:
+        """What turns the last state of `activation` into `state`, which becomes the last one."""
+        changed = diff_states(self.state(activation), state)
+        self._slots.setdefault(activation, {}).update(changed)
+        return changed
 
     def state(self, activation: int) -> dict[str, Slot]:
         """The last state of `activation`; empty if it has not been seen."""

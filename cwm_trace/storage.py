@@ -1,9 +1,9 @@
 """Trace files: JSON Lines, written as the program runs, readable wherever they were cut.
 
-A file is a line of kind `header`, a line for each frame as it happens (the only ones without a `kind`), and a line
-of kind `footer`; a further source file gets a line of kind `file` before the first frame of its code. A file without a footer is
-a run that crashed or goes on: it loads up to its last whole line and is marked incomplete. `.gz` and `.zst`
-are compressed, by suffix.
+A file is a line of kind `header`, a line for each frame as it happens (the only ones without a `kind`), and
+a line of kind `footer`; a further source file gets a line of kind `file` before the first frame of its code.
+A file without a footer is a run that crashed or goes on: it loads up to its last whole line and is marked
+incomplete. `.gz` and `.zst` are compressed, by suffix.
 """
 
 from __future__ import annotations
@@ -307,7 +307,8 @@ def _open(path: Path) -> BinaryIO:
     if path.suffix == ".gz":
         return cast(BinaryIO, gzip.open(path, "rb"))
     if path.suffix == ".zst":
-        reader = _zstandard().ZstdDecompressor().stream_reader(open(path, "rb"), read_across_frames=True)
+        file = open(path, "rb")  # noqa: SIM115 (closed by its reader)
+        reader = _zstandard().ZstdDecompressor().stream_reader(file, read_across_frames=True)
         return io.BufferedReader(reader)
     return open(path, "rb")
 

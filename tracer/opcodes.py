@@ -6,13 +6,9 @@ import dis
 from types import FrameType
 
 _RETURNS = frozenset(
-    dis.opmap[name]
-    for name in ("RETURN_VALUE", "RETURN_CONST", "RETURN_GENERATOR")
-    if name in dis.opmap
+    dis.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST", "RETURN_GENERATOR") if name in dis.opmap
 )
-_YIELDS = frozenset(
-    dis.opmap[name] for name in ("YIELD_VALUE", "YIELD_FROM", "SEND") if name in dis.opmap
-)
+_YIELDS = frozenset(dis.opmap[name] for name in ("YIELD_VALUE", "YIELD_FROM", "SEND") if name in dis.opmap)
 
 
 def leaves_by_exception(frame: FrameType) -> bool:

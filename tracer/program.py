@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import SourceFile
@@ -164,8 +164,15 @@ def read_source(path: str) -> str:
     return _decode(_read(path), path)
 
 
-def find_function(text: str, name: str, where: str) -> int:
-    """The line on which function `name` (or `Class.method`) starts, its decorators included.
+class Function(NamedTuple):
+    """Where a function starts, its decorators included, and whether it can be called without arguments."""
+
+    line: int
+    needs_arguments: bool
+
+
+def find_function(text: str, name: str, where: str) -> Function:
+    """The function `name` (or `Class.method`) of a source text.
 
     Raises:
         CwmTraceError: there is none.
@@ -197,12 +204,15 @@ def surroundings(program: Program) -> Iterator[ModuleType]:
         sys.argv, sys.path[:], sys.modules["__main__"] = saved
 
 
-def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, int]]:
+def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
     for child in ast.iter_child_nodes(node):
         inner = prefix
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             first = min([child.lineno, *(decorator.lineno for decorator in child.decorator_list)])
-            yield prefix + child.name, first
+            signature = child.args
+            required = len(signature.posonlyargs) + len(signature.args) - len(signature.defaults)
+            needs = required > 0 or any(default is None for default in signature.kw_defaults)
+            yield prefix + child.name, Function(first, needs)
             inner = f"{prefix}{child.name}.<locals>."
         elif isinstance(child, ast.ClassDef):
             inner = f"{prefix}{child.name}."

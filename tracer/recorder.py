@@ -85,7 +85,7 @@ class Recorder:
             sys.settrace(self._previous)
         return ours
 
-    def on_call(self, frame: FrameType, event: str, arg: Any) -> Any:
+    def on_call(self, frame: FrameType, event: str, _arg: Any) -> Any:
         """The trace function of calls: chooses the activations that are recorded."""
         if event != "call" or not self.active:
             return None

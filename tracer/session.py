@@ -119,7 +119,9 @@ def record_program(
     Raises:
         CwmTraceError: the program has no such function.
     """
-    line = find_function(program.source.text, entry, program.source.name) if entry else program.entry_line
+    line = (
+        find_function(program.source.text, entry, program.source.name).line if entry else program.entry_line
+    )
     name = entry or program.entry
     is_entry = _starts_at(program.code.co_filename, line, name) if name != MODULE else None
     scope = Scope(program.code.co_filename, program.root, include=options.include, exclude=options.exclude)
@@ -153,7 +155,9 @@ def record_call(
     """
     code = _code_of(function)
     source = _source_file(code.co_filename)
-    scope = Scope(code.co_filename, _folder(code.co_filename), include=options.include, exclude=options.exclude)
+    scope = Scope(
+        code.co_filename, _folder(code.co_filename), include=options.include, exclude=options.exclude
+    )
     header = _header(options, (source,), code.co_name, code.co_firstlineno)
     result: list[Any] = [None]
 
@@ -216,10 +220,10 @@ def _record(
                 ours = recorder.stop() or recorder.outcome is not None
     except BaseException as raised:
         error = raised
-    trace = _footer(header, recorder, outcome_of(error and type(error)), ours)
+    trace = _footer(header, recorder, outcome_of(None if error is None else type(error)), ours)
     if is_entry is None:
         trace = replace(trace, exit_code=_exit_code(error))
-    trace = replace(trace, output=output and output.getvalue())
+    trace = replace(trace, output=None if output is None else output.getvalue())
     failure = recorder.failure
     if failure is None:
         try:
@@ -234,9 +238,7 @@ def _recorder(
 ) -> Recorder:
     return Recorder(
         resolve=lambda filename: _source_file(filename) if scope.covers(filename) else None,
-        describe=describer(
-            max_chars=options.limits.max_value_chars, keep_addresses=options.keep_addresses
-        ),
+        describe=describer(max_chars=options.limits.max_value_chars, keep_addresses=options.keep_addresses),
         emit=sink.frame,
         add_file=sink.file,
         limits=options.limits,
@@ -306,7 +308,7 @@ def _deadline(seconds: float | None) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         raise CwmTraceError("a timeout needs the main thread, whose signals it uses")
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise TimeLimitReached(f"the program ran longer than {seconds:g} seconds")
 
     previous = signal.signal(signal.SIGALRM, interrupt)
@@ -323,8 +325,7 @@ def _code_of(function: Callable[..., Any]) -> CodeType:
     unwrapped = getattr(unwrapped, "__func__", unwrapped)
     code = getattr(unwrapped, "__code__", None)
     if not isinstance(code, CodeType):
-        call = getattr(type(unwrapped), "__call__", None)
-        code = getattr(call, "__code__", None)
+        code = getattr(type(unwrapped).__call__, "__code__", None)
     if not isinstance(code, CodeType):
         raise CwmTraceError(f"{function!r} has no Python code to trace: give a function written in Python")
     return code

@@ -9,9 +9,10 @@ from typing import Any
 from cwm_trace.records import SlotFields
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_SIZED = frozenset([str, bytes, bytearray, list, tuple, dict, set, frozenset, range])
+_SIZED: frozenset[type] = frozenset([str, bytes, bytearray, list, tuple, dict, set, frozenset, range])
 _STRINGS = frozenset([str, bytes, bytearray])
-_BUILT_IN = {kind: kind.__name__ for kind in (int, float, bool, type(None), *_SIZED)}
+_SCALARS: frozenset[type] = frozenset([int, float, bool, type(None)])
+_BUILT_IN = {kind: kind.__name__ for kind in _SCALARS | _SIZED}
 
 Key = str | int
 """What two texts are compared by: the text, or the hash of one that is clipped."""
@@ -49,8 +50,8 @@ def describer(*, max_chars: int | None = None, keep_addresses: bool = False) -> 
 def safe_repr(value: Any) -> str:
     """`repr(value)` as valid Unicode that is not `..`, whatever happens.
 
-    An int too long for `repr` (gh-95778) is written in hexadecimal, which has no limit;
-    a `repr` that raises gives `<unrepresentable TYPE: ERROR>`. KeyboardInterrupt is the user's and goes through.
+    An int too long for `repr` (gh-95778) is written in hexadecimal, which has no limit; a `repr` that
+    raises gives `<unrepresentable TYPE: ERROR>`. KeyboardInterrupt is the user's and goes through.
     """
     try:
         text = repr(value)

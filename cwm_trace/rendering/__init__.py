@@ -1,1 +1,1 @@
-
+"""Traces and comparisons for people to look at."""

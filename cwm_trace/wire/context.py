@@ -54,7 +54,8 @@ def render_context(trace: Trace, profile: FormatProfile) -> str:
     entry_line = trace.entry_line
     marked = [
         text + START_MARKER
-        if file == 0 and (text == MAIN and line == 0 if is_indented(trace, profile) else line == entry_line > 0)
+        if file == 0
+        and (text == MAIN and line == 0 if is_indented(trace, profile) else line == entry_line > 0)
         else text
         for text, file, line in lines
     ]
@@ -76,6 +77,12 @@ def recorded_source(shown: str, *, indented: bool) -> str:
     return shown.removeprefix(_INDENT) if indented else shown
 
 
+def function_name(line: str) -> str:
+    """The name of the function that a source line defines; empty if it defines none."""
+    named = _DEF.match(line)
+    return named.group(1) if named else ""
+
+
 def parse_context(text: str) -> tuple[tuple[SourceFile, ...], str, int]:
     """Files, entry and entry line of a context; the last marked line is the entry, `""` and 0 without one."""
     lines = text.removeprefix("\n").split("\n")
@@ -83,7 +90,6 @@ def parse_context(text: str) -> tuple[tuple[SourceFile, ...], str, int]:
     for index in range(len(lines) - 1, -1, -1):
         if lines[index].endswith(START_MARKER):
             lines[index] = lines[index].removesuffix(START_MARKER)
-            named = _DEF.match(lines[index])
-            entry, entry_line = (named.group(1) if named else ""), index + 1
+            entry, entry_line = function_name(lines[index]), index + 1
             break
     return (SourceFile("<context>", "\n".join(lines)),), entry, entry_line

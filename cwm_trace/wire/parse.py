@@ -39,8 +39,8 @@ def parse_trace(
         tokens: the mapping that made the ids.
 
     Returns:
-        A trace with `problems`. Lines and activations come from a stack machine, since the wire has none. Its outcome is
-        `incomplete` unless the end token follows the entry's return.
+        A trace with `problems`. Lines and activations come from a stack machine, since the wire has none.
+        Its outcome is `incomplete` unless the end token follows the entry's return.
     """
     return _Parser(program, profile).parse(list(split(data, tokens)))
 
@@ -118,7 +118,7 @@ class _Parser:
         kinds = [piece for _, piece in pieces[:4]]
         skip = 1 if kinds[:1] == [Special.BEGIN] else 0
         match kinds[skip:]:
-            case [Special.CONTEXT, Special() as separator, *_] if separator is Special.FRAME:
+            case [Special.CONTEXT, Special.FRAME, *_]:
                 return pieces[skip + 2 :]
             case [Special.CONTEXT, str(text), *rest] if not isinstance(text, Special):
                 files, entry, entry_line = parse_context(text)
@@ -130,24 +130,23 @@ class _Parser:
 
     def _take_frame(self, buffer: list[tuple[int, Piece]], end: int) -> None:
         start = buffer[0][0] if buffer else end
-        match [piece for _, piece in buffer]:
-            case [(Special.CALL | Special.LINE) as token, str(first), Special.ACTION, str(second)] if _plain(
-                first, second
-            ):
-                self._add(TOKEN_EVENTS[token], first, second, start)
-            case [
-                (Special.RETURN | Special.EXCEPTION) as token,
-                Special.ACTION,
-                str(first),
-                Special.ARG,
-                str(second),
-            ] if _plain(first, second):
-                self._add(TOKEN_EVENTS[token], first, second, start)
-            case [Special() as token, *_] if token in TOKEN_EVENTS:
-                self._problem("tokens", start, f"a {TOKEN_EVENTS[token].value} frame with parts missing or added")
-                self._frames.append(self._stack.step(TOKEN_EVENTS[token], "", None, None).frame)
-            case _:
-                self._problem("tokens", start, "a frame that does not start with an event")
+        pieces = [piece for _, piece in buffer]
+        event = next(
+            (TOKEN_EVENTS[p] for p in pieces[:1] if isinstance(p, Special) and p in TOKEN_EVENTS), None
+        )
+        if event is None:
+            self._problem("tokens", start, "a frame that does not start with an event")
+            return
+        texts = [piece for piece in pieces if not isinstance(piece, Special)]
+        if event in STATEFUL:
+            well_formed = pieces[1:] == [*texts[:1], Special.ACTION, *texts[1:]]
+        else:
+            well_formed = pieces[1:] == [Special.ACTION, *texts[:1], Special.ARG, *texts[1:]]
+        if well_formed and len(texts) == 2:
+            self._add(event, texts[0], texts[1], start)
+        else:
+            self._problem("tokens", start, f"a {event.value} frame with parts missing or added")
+            self._frames.append(self._stack.step(event, "", None, None).frame)
 
     def _add(self, event: Event, first: str, second: str, position: int) -> None:
         source, state, value = first, None, None
@@ -174,7 +173,3 @@ class _Parser:
 
     def _problem(self, grade: str, position: int, message: str) -> None:
         self._problems.append(Problem(grade, len(self._frames), position, message))
-
-
-def _plain(*texts: str) -> bool:
-    return not any(isinstance(text, Special) for text in texts)

@@ -30,9 +30,9 @@ def render_trace(
     Args:
         trace: a real or predicted trace.
         profile: which reading of the format to write.
-        tokens: a tokenizer's mapping; with it the result is a list of ids, from which the trace can be read
-            back exactly. Without it the result is text for reading, which is ambiguous where the program or a value
-            contains a special token's name (`text_is_ambiguous`).
+        tokens: a tokenizer's mapping; with it the result is a list of ids, from which the trace can be
+            read back exactly. Without it the result is text for reading, which is ambiguous where the
+            program or a value contains a special token's name (`text_is_ambiguous`).
     """
     pieces = _prompt(trace, profile)
     renderer = FrameRenderer(trace, profile)
@@ -72,9 +72,7 @@ def text_is_ambiguous(trace: Trace, *, profile: FormatProfile = CWM) -> bool:
     for frame in main_thread(trace):
         pieces += renderer.render(frame)
     names = [token.value for token in Special]
-    return any(
-        name in piece for piece in pieces if not isinstance(piece, Special) for name in names
-    )
+    return any(name in piece for piece in pieces if not isinstance(piece, Special) for name in names)
 
 
 def main_thread(trace: Trace) -> Sequence[Frame]:
@@ -101,7 +99,11 @@ class FrameRenderer:
 
     def render(self, frame: Frame) -> list[Piece]:
         """The pieces of the next frame; none for an unwinding RETURN that the profile drops."""
-        if frame.event is Event.RETURN and frame.value is None and self._profile.unwinding_return == "dropped":
+        if (
+            frame.event is Event.RETURN
+            and frame.value is None
+            and self._profile.unwinding_return == "dropped"
+        ):
             return []
         first, second = self.texts(frame)
         if frame.raw is not None:

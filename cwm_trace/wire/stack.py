@@ -58,9 +58,7 @@ class StackMachine:
         """Calls that are open."""
         return len(self._stack)
 
-    def step(
-        self, event: Event, source: str, texts: Mapping[str, str] | None, value: str | None
-    ) -> Step:
+    def step(self, event: Event, source: str, texts: Mapping[str, str] | None, value: str | None) -> Step:
         """Take the next frame.
 
         Args:

@@ -1,0 +1,279 @@
+"""The functions a user calls: record, predict, compare."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.predictor import MODES, Predictor, Request
+from cwm_trace.records import Event, Frame, Limits, SourceFile, Trace
+from cwm_trace.wire.context import function_name
+from cwm_trace.wire.profile import CWM, FormatProfile
+
+if TYPE_CHECKING:
+    from cwm_trace.eval.comparison import Comparison
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def trace_execution(
+    target: Callable[..., Any] | str | os.PathLike[str],
+    *args: Any,
+    call: str | None = None,
+    entry: str | None = None,
+    limits: Limits = Limits(),
+    profile: FormatProfile = CWM,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    capture_output: bool = False,
+    **kwargs: Any,
+) -> Trace:
+    r"""Run something and record it.
+
+    An exception that the program raises ends its trace (outcome `raised`) and goes no further; the traced
+    code runs in this process.
+
+    Args:
+        target: a Python function, called with `args` and `kwargs`; or source text (it has a newline, or
+            comes with `call`); or the path of a script, which is run as `__main__` with the arguments `args`.
+        call: an expression such as `"f(3)"`, evaluated after `target` was set up as a module; the trace is
+            that of an argument-less `main` that returns it.
+        entry: record a script only from the first call of this function to its return.
+        limits: bounds of the recording.
+        profile: its `addresses` decides whether values keep heap addresses.
+        include: globs of files to record besides the user's own.
+        exclude: globs of files not to record.
+        capture_output: keep standard output in `Trace.output` instead of letting it through.
+
+    Raises:
+        CwmTraceError: the target cannot be read, compiled or traced.
+
+    >>> trace_execution("def f(x):\n    return x + 1\n", call="f(2)").value.text
+    '3'
+    """
+    from cwm_trace.tracer.program import load_call, load_code, load_script, read_source
+    from cwm_trace.tracer.session import Memory, record_call, record_program
+
+    options = _options(limits, profile, include, exclude, capture_output)
+    sink = Memory()
+    if callable(target):
+        _raise_interrupt(record_call(target, args, kwargs, sink, options).error)
+        return sink.trace
+    if kwargs:
+        raise TypeError(f"a program takes no keyword arguments: {', '.join(kwargs)}")
+    is_text = isinstance(target, str) and (
+        "\n" in target or (call is not None and not os.path.exists(target))
+    )
+    if call is not None:
+        text = str(target) if is_text else read_source(os.fspath(target))
+        program = load_call(text, call, name="<source>" if is_text else os.fspath(target))
+    elif is_text:
+        program = load_code(str(target), [str(argument) for argument in args])
+    else:
+        program = load_script(os.fspath(target), [str(argument) for argument in args])
+    _raise_interrupt(record_program(program, sink, options, entry=entry).error)
+    return sink.trace
+
+
+class record:  # noqa: N801 (used like a function: a decorator or a context manager)
+    """Record a function whenever it is called, or everything that a block of code calls.
+
+    >>> @record()
+    ... def double(x):
+    ...     return 2 * x
+    >>> double(4)
+    8
+
+    As a decorator the function behaves as before, exceptions included, and each call appends its trace to
+    `double.traces`. As a context manager, `with record() as recording:`, the trace is `recording.trace`
+    once the block has ended; the lines of the block itself are not in it.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits = Limits(),
+        profile: FormatProfile = CWM,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+    ) -> None:
+        self._options = _options(limits, profile, include, exclude, capture_output=False)
+        self.trace: Trace | None = None
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Decorate `function`."""
+        from cwm_trace.tracer.session import Memory, record_call
+
+        traces: list[Trace] = []
+
+        @functools.wraps(function)
+        def recorded(*args: P.args, **kwargs: P.kwargs) -> R:
+            sink = Memory()
+            ending = record_call(function, args, kwargs, sink, self._options)
+            traces.append(sink.trace)
+            if ending.error is not None:
+                raise ending.error
+            value: R = ending.value
+            return value
+
+        recorded.traces = traces  # type: ignore[attr-defined]
+        return recorded
+
+    def __enter__(self) -> record:
+        """Start recording."""
+        from cwm_trace.tracer.session import Block, Memory
+
+        self._sink = Memory()
+        self._block = Block(self._sink, self._options, sys._getframe(1))
+        self._block.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Stop recording."""
+        self._block.stop(kind)
+        trace = self._sink.trace
+        if trace.frames:
+            first = trace.frames[0]
+            trace = replace(trace, entry=function_name(first.source), entry_line=first.line)
+        self.trace = trace
+
+
+def predict_execution(
+    program: str | os.PathLike[str] | Trace,
+    *,
+    entry: str | None = None,
+    call: str | None = None,
+    model: str | Predictor = "copy",
+    mode: str = "free",
+    history: Trace | None = None,
+    max_frames: int = 10_000,
+) -> Trace:
+    """Say what a program's variables will be, line by line, without running it.
+
+    Args:
+        program: source text (it has a newline) or the path of a Python file; or a `Trace` to continue.
+        entry: the argument-less function whose execution is predicted; without it and without `call`, the
+            whole script.
+        call: an expression such as `"f(3)"`: an argument-less `main` that returns it is predicted.
+        model: name of a predictor, or a predictor.
+        mode: `free`: the rest of the trace; `forced`: each frame from the true history before it.
+        history: a real trace of the same program. In mode `free` its frames are continued; in mode `forced`,
+            and for the oracle, it is the truth, and only the entry's CALL is given.
+        max_frames: frames after which a free prediction stops, incomplete.
+
+    Returns:
+        The given frames and the predicted ones.
+
+    Raises:
+        CwmTraceError: no such program, entry, model or mode, or a history of another program.
+    """
+    predictor = find_predictor(model) if isinstance(model, str) else model
+    if mode not in MODES:
+        raise CwmTraceError(f"there is no mode {mode!r}: choose one of {', '.join(MODES)}")
+    if isinstance(program, Trace):
+        start = program
+    elif history is not None and history.frames:
+        start = replace(history, frames=history.frames[:1])
+        if history.files[0].text != _text_of(program, call):
+            raise CwmTraceError("the history is the trace of another program")
+    else:
+        start = _prompt(program, entry, call)
+    if history is not None and (mode != "free" or predictor.name == "oracle"):
+        request = Request(start, mode, history, max_frames)
+    else:
+        request = Request(history or start, mode, None, max_frames)
+    return predictor.predict(request)
+
+
+def compare_execution(real: Trace, predicted: Trace, *, equality: str = "normal") -> Comparison:
+    """Compare a prediction with the real execution, frame by frame in their order.
+
+    Args:
+        real: the recorded trace.
+        predicted: the prediction.
+        equality: `exact`, `normal` or `typed`; see `cwm_trace.eval.equality`.
+
+    Raises:
+        CwmTraceError: different programs, or no such equality.
+    """
+    from cwm_trace.eval.comparison import compare
+    from cwm_trace.eval.equality import Equality
+
+    try:
+        level = Equality(equality)
+    except ValueError:
+        known = ", ".join(member.value for member in Equality)
+        raise CwmTraceError(f"there is no equality {equality!r}: choose one of {known}") from None
+    return compare(real, predicted, level)
+
+
+def find_predictor(name: str) -> Predictor:
+    """The predictor called `name`.
+
+    Raises:
+        CwmTraceError: there is none.
+    """
+    from cwm_trace.eval.baselines import BASELINES
+
+    if name not in BASELINES:
+        raise CwmTraceError(f"there is no model {name!r}: choose one of {', '.join(BASELINES)}")
+    return BASELINES[name]()
+
+
+def _options(
+    limits: Limits,
+    profile: FormatProfile,
+    include: Sequence[str],
+    exclude: Sequence[str],
+    capture_output: bool,
+) -> Any:
+    from cwm_trace.tracer.session import Options
+
+    return Options(
+        limits=limits,
+        include=include,
+        exclude=exclude,
+        keep_addresses=profile.addresses == "kept",
+        profile=profile.name,
+        capture_output=capture_output,
+    )
+
+
+def _text_of(program: str | os.PathLike[str], call: str | None) -> str:
+    return _prompt(program, None, call).files[0].text
+
+
+def _prompt(program: str | os.PathLike[str], entry: str | None, call: str | None) -> Trace:
+    """The program with the CALL of its entry already made."""
+    from cwm_trace.tracer.program import find_function, load_call, load_code, load_script, read_source
+
+    is_text = isinstance(program, str) and "\n" in program
+    name = "<source>" if is_text else os.fspath(program)
+    if call is not None:
+        loaded = load_call(str(program) if is_text else read_source(name), call, name=name)
+    else:
+        loaded = load_code(str(program)) if is_text else load_script(name)
+    text, line = loaded.source.text, loaded.entry_line
+    if entry is not None:
+        function = find_function(text, entry, name)
+        if function.needs_arguments:
+            raise CwmTraceError(f"{entry} takes arguments: give a call such as '{entry}(…)', or a history")
+        line = function.line
+    seed = Frame(Event.CALL, line, text.split("\n")[line - 1] if line else "")
+    return Trace(
+        files=(SourceFile(name, text),), entry=entry or loaded.entry, entry_line=line, frames=(seed,)
+    )
+
+
+def _raise_interrupt(error: BaseException | None) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        raise error

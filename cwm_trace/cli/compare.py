@@ -1,0 +1,26 @@
+"""`cwm-trace compare`: a prediction against the real execution."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("real")
+@click.argument("predicted")
+@click.option("--equality", default="normal", show_default=True, help="exact, normal or typed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers and the first divergence as JSON.")
+def compare(real: str, predicted: str, equality: str, as_json: bool) -> None:
+    """Compare two trace files frame by frame; the first wrong step is marked."""
+    from cwm_trace.api import compare_execution
+    from cwm_trace.storage import read_trace
+
+    comparison = compare_execution(read_trace(real), read_trace(predicted), equality=equality)
+    if as_json:
+        from cwm_trace.rendering.plain import comparison_json
+
+        click.echo(comparison_json(comparison))
+    else:
+        from cwm_trace.rendering.terminal import print_comparison
+
+        print_comparison(comparison)

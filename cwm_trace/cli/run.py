@@ -1,0 +1,157 @@
+"""`cwm-trace run`: record a program."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from cwm_trace.tracer.program import Program
+    from cwm_trace.tracer.session import Ending
+
+
+class ProgramCommand(click.Command):
+    """Leaves everything after the program to the program, as `python` does after `-m` and `-c`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `--` behind the value of `-m` or `-c`."""
+        takes_value = {
+            name
+            for option in self.params
+            if isinstance(option, click.Option) and not option.is_flag
+            for name in option.opts
+        }
+        index = 0
+        while index < len(args):
+            argument = args[index]
+            if argument == "--" or not argument.startswith("-") or argument == "-":
+                break
+            if argument in ("-m", "-c") and index + 1 < len(args):
+                args = [*args[: index + 2], "--", *args[index + 2 :]]
+                break
+            index += 2 if argument in takes_value else 1
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=ProgramCommand, context_settings={"allow_interspersed_args": False})
+@click.argument("arguments", metavar="[SCRIPT] [ARGUMENTS]...", nargs=-1, type=click.UNPROCESSED)
+@click.option("-m", "module", metavar="MODULE", help="Run a module, as python -m does.")
+@click.option("-c", "code", metavar="CODE", help="Run source text, as python -c does.")
+@click.option("--call", metavar="CALL", help="Record one call, such as 'f(3)', of a function in SCRIPT.")
+@click.option("--entry", metavar="NAME", help="Record from the first call of this function to its return.")
+@click.option("-o", "--output", metavar="FILE", help="The trace file; .gz and .zst are compressed.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Record these files too.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Do not record these files.")
+@click.option("--max-frames", type=click.IntRange(1), help="Stop recording after so many frames.")
+@click.option("--max-bytes", type=click.IntRange(1), help="Stop recording after so many bytes of values.")
+@click.option("--max-value-chars", type=click.IntRange(1), help="Keep so many characters of a value.")
+@click.option("--max-depth", type=click.IntRange(0), help="Step over deeper calls; the entry has depth 0.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Interrupt after so many seconds.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not say where the trace went.")
+@click.option("--json", "as_json", is_flag=True, help="Print a summary as the last line of standard output.")
+def run(
+    arguments: tuple[str, ...],
+    module: str | None,
+    code: str | None,
+    call: str | None,
+    entry: str | None,
+    output: str | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    max_frames: int | None,
+    max_bytes: int | None,
+    max_value_chars: int | None,
+    max_depth: int | None,
+    timeout: float | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Run a program and record it, frame by frame as it happens.
+
+    The program runs as under python, with its own standard streams and exit code; options come before it.
+    Only the user's code is recorded, not the standard library and not installed packages. At a frame or
+    byte limit recording stops and the program goes on.
+    """
+    from cwm_trace.records import Limits
+    from cwm_trace.storage import TraceWriter
+    from cwm_trace.tracer.session import Options, record_program
+
+    program, default = _load(arguments, module, code, call)
+    limits = Limits(max_frames, max_bytes, max_value_chars, max_depth, timeout)
+    path = output or default
+    with TraceWriter(path) as writer:
+        ending = record_program(
+            program, writer, Options(limits=limits, include=include, exclude=exclude), entry=entry
+        )
+    _report(ending, path, quiet=quiet, as_json=as_json)
+    _leave(ending)
+
+
+def _load(
+    arguments: tuple[str, ...], module: str | None, code: str | None, call: str | None
+) -> tuple[Program, str]:
+    """The program, and the name of its trace file unless another is asked for."""
+    from cwm_trace.errors import CwmTraceError
+    from cwm_trace.tracer.program import load_call, load_code, load_module, load_script, read_source
+
+    if module is not None and code is not None:
+        raise CwmTraceError("-m and -c exclude each other: give one program")
+    if call is not None and (module is not None or code is not None or len(arguments) != 1):
+        raise CwmTraceError("--call needs exactly one SCRIPT, whose function it calls, and no arguments")
+    if module is not None:
+        return load_module(module, arguments), f"{module}.trace.jsonl"
+    if code is not None:
+        return load_code(code, arguments), "code.trace.jsonl"
+    if not arguments:
+        raise CwmTraceError("there is no program: give a SCRIPT, -m MODULE or -c CODE")
+    script = arguments[0]
+    default = f"{os.path.splitext(os.path.basename(script))[0]}.trace.jsonl"
+    if call is not None:
+        return load_call(read_source(script), call, name=script), default
+    return load_script(script, arguments[1:]), default
+
+
+def _report(ending: Ending, path: str, *, quiet: bool, as_json: bool) -> None:
+    trace = ending.trace
+    if ending.failure is not None:
+        click.echo(f"cwm-trace: recording ended early: {path}: {ending.failure.strerror}", err=True)
+    for warning in trace.warnings:
+        click.echo(f"cwm-trace: {warning}", err=True)
+    if as_json:
+        summary: dict[str, Any] = {
+            "trace": path,
+            "frames": ending.frames,
+            "outcome": trace.outcome.value,
+            "exit_code": trace.exit_code,
+            "skipped": trace.skipped,
+            "warnings": list(trace.warnings),
+        }
+        click.echo(json.dumps(summary))
+    elif not quiet:
+        click.echo(f"cwm-trace: {ending.frames} frames ({trace.outcome.value}) in {path}", err=True)
+
+
+def _leave(ending: Ending) -> None:
+    """Exit as the program would have."""
+    from cwm_trace.tracer.recorder import TimeLimitReached
+    from cwm_trace.tracer.session import report_error
+
+    error = ending.error
+    if error is None:
+        return
+    if isinstance(error, SystemExit):
+        raise error
+    if isinstance(error, TimeLimitReached):
+        click.echo(f"cwm-trace: {error}", err=True)
+        sys.exit(124)
+    report_error(error)
+    if isinstance(error, KeyboardInterrupt):  # a parent sees a death by SIGINT, as with python
+        sys.stdout.flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    sys.exit(1)

@@ -1,0 +1,96 @@
+"""Predictors without a model: the floors and the ceiling that every report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from cwm_trace.predictor import History, Prediction, Predictor, Request, require_truth, roll_out
+from cwm_trace.records import Event, Frame, Outcome, Slot, Trace
+from cwm_trace.wire.context import source_lines
+from cwm_trace.wire.lines import LineResolver
+
+
+class CopyPredictor:
+    """Nothing changes, and execution goes on with the next line of the text.
+
+    At the end of a function it returns `None`. Blank lines and comments are passed over.
+    """
+
+    name = "copy"
+
+    def __init__(self) -> None:
+        self._program: Trace | None = None
+
+    def predict(self, request: Request) -> Trace:
+        """Roll out step by step."""
+        return roll_out(self, request)
+
+    def step(self, history: History) -> Prediction | None:
+        """The next frame."""
+        if not history.stack:
+            return None
+        if self._program is not history.program:
+            self._program = history.program
+            self._lines = [source_lines(file.text) for file in history.program.files]
+            self._resolvers = [LineResolver(lines) for lines in self._lines]
+            self._calls: dict[int, int] = {}
+        last = history.stack[-1]
+        if last.event is Event.CALL:
+            self._calls.setdefault(last.activation, last.line)
+        line = self._next_line(history, last)
+        if line is None:
+            return Prediction(
+                replace(last, event=Event.RETURN, changed={}, value=Slot("None", "NoneType"), message=None)
+            )
+        frame = replace(
+            last,
+            event=Event.LINE,
+            line=line,
+            source=self._lines[last.file][line - 1],
+            changed={},
+            value=None,
+            message=None,
+        )
+        return Prediction(frame, history.states.state(last.activation))
+
+    def _next_line(self, history: History, last: Frame) -> int | None:
+        if last.file >= len(self._lines):
+            return None
+        lines = self._lines[last.file]
+        whole_file = last.depth == 0 and history.program.entry == "<module>"
+        called = self._calls.get(last.activation, last.line)
+        end = len(lines) if whole_file else self._resolvers[last.file].span(called)[1]
+        start = 0 if whole_file and last.event is Event.CALL else last.line
+        for number in range(start + 1, min(end, len(lines)) + 1):
+            text = lines[number - 1].strip()
+            if text and not text.startswith("#"):
+                return number
+        return None
+
+
+class OraclePredictor:
+    """Replays the truth: every accuracy of it must be 1."""
+
+    name = "oracle"
+
+    def predict(self, request: Request) -> Trace:
+        """The true trace, up to the request's number of frames."""
+        truth = require_truth(request, "the oracle")
+        given = len(request.history.frames)
+        frames = truth.frames[: given + request.max_frames]
+        cut = len(frames) < len(truth.frames)
+        return replace(
+            truth,
+            frames=frames,
+            outcome=Outcome.INCOMPLETE if cut else truth.outcome,
+            mode=request.mode,
+            given=given,
+            python="",
+            exit_code=None,
+            output=None,
+            warnings=(),
+        )
+
+
+BASELINES: dict[str, Callable[[], Predictor]] = {"copy": CopyPredictor, "oracle": OraclePredictor}

@@ -1,0 +1,226 @@
+"""A predicted trace against the real one, frame by frame in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.eval.equality import Equality, slots_equal
+from cwm_trace.eval.metrics import Rate, Retrieval
+from cwm_trace.records import Event, Frame, Slot, State, Trace
+from cwm_trace.states import Activations, diff_states
+from cwm_trace.wire.profile import FormatProfile, get_profile
+from cwm_trace.wire.render import FrameRenderer
+
+Changes = Mapping[str, Slot | None]
+_STATEFUL = (Event.CALL, Event.LINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The real and the predicted frame at one position; one of them may be missing.
+
+    Args:
+        index: position in both traces.
+        given: the prediction was handed this frame; it counts nowhere.
+        real, predicted: the frames.
+        real_state, predicted_state: their whole states; None where the event has none.
+        real_changes, predicted_changes: what changed against the last state of the same activation: the
+            true one under forcing, else each trace's own.
+        exact: event, source, state and value are equal.
+        control: event and line are equal.
+        state: the states are equal; None if the real frame has none.
+    """
+
+    index: int
+    given: bool
+    real: Frame | None
+    predicted: Frame | None
+    real_state: State | None
+    predicted_state: State | None
+    real_changes: Changes
+    predicted_changes: Changes
+    exact: bool
+    control: bool
+    state: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first wrong thing.
+
+    Args:
+        index: position of the frame.
+        cause: `event`, `line`, `state`, `value`, `early end` or `overrun`.
+        name: the variable, for `state`.
+        real, predicted: what it is and what was said, as text; None: nothing.
+    """
+
+    index: int
+    cause: str
+    name: str | None
+    real: str | None
+    predicted: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How well a prediction matches.
+
+    Args:
+        real, predicted: the traces.
+        equality: how values were compared.
+        pairs: the frames by position.
+        frame_exact: real frames that were predicted exactly; missing ones are wrong.
+        surplus: predicted frames beyond the real end.
+        state_exact: real states that were predicted exactly, key set included.
+        changed_slots: (variable, value) pairs that changed, a deletion included.
+        output: whether the entry's value is right; None if the real one did not return.
+        first_divergence: where the two part; None if they never do.
+    """
+
+    real: Trace
+    predicted: Trace
+    equality: Equality
+    pairs: tuple[Pair, ...]
+    frame_exact: Rate
+    surplus: int
+    state_exact: Rate
+    changed_slots: Retrieval
+    output: bool | None
+    first_divergence: Divergence | None
+
+
+def compare(real: Trace, predicted: Trace, equality: Equality = Equality.NORMAL) -> Comparison:
+    """Compare by position: frame i with frame i.
+
+    Raises:
+        CwmTraceError: the traces are of different programs.
+    """
+    if real.files[:1] and predicted.files[:1] and real.files[0].text != predicted.files[0].text:
+        raise CwmTraceError("the two traces are of different programs: there is nothing to compare")
+    pairs = tuple(_pairs(real, predicted, equality))
+    scored = [pair for pair in pairs if not pair.given]
+    states = [pair.state for pair in scored if pair.real is not None and pair.state is not None]
+    output = None
+    if real.value is not None:
+        output = predicted.value is not None and slots_equal(real.value, predicted.value, equality)
+    return Comparison(
+        real=real,
+        predicted=predicted,
+        equality=equality,
+        pairs=pairs,
+        frame_exact=Rate(sum(pair.exact for pair in scored), sum(pair.real is not None for pair in scored)),
+        surplus=sum(pair.real is None for pair in scored),
+        state_exact=Rate(sum(states), len(states)),
+        changed_slots=_changed_slots(scored, equality),
+        output=output,
+        first_divergence=next((_divergence(pair, equality) for pair in scored if not pair.exact), None),
+    )
+
+
+def _pairs(real: Trace, predicted: Trace, equality: Equality) -> list[Pair]:
+    profile = get_profile(real.profile)
+    forced = predicted.mode.startswith("forced")
+    left, right = _Side(real, profile), _Side(predicted, profile)
+    pairs = []
+    for index, (a, b) in enumerate(zip_longest(real.frames, predicted.frames)):
+        true_last = left.states.state(a.activation) if a is not None else {}
+        real_state, real_changes, real_texts = left.advance(a)
+        state, changes, texts = right.advance(b)
+        if forced and state is not None:
+            changes = diff_states(true_last, state)
+        same = None
+        if real_state is not None:
+            same = state is not None and _states_equal(real_state, state, equality)
+        exact = a is not None and b is not None and a.event is b.event and a.source == b.source
+        if equality is Equality.EXACT:
+            exact = exact and real_texts == texts
+        else:
+            exact = exact and same is not False and _values_equal(a, b, equality)
+        pairs.append(
+            Pair(
+                index=index,
+                given=index < predicted.given,
+                real=a,
+                predicted=b,
+                real_state=real_state,
+                predicted_state=state,
+                real_changes=real_changes,
+                predicted_changes=changes,
+                exact=exact,
+                control=a is not None and b is not None and (a.event, a.line) == (b.event, b.line),
+                state=same,
+            )
+        )
+    return pairs
+
+
+class _Side:
+    """One of the two traces, advanced frame by frame."""
+
+    def __init__(self, trace: Trace, profile: FormatProfile) -> None:
+        self.states = Activations()
+        self._renderer = FrameRenderer(trace, profile)
+
+    def advance(self, frame: Frame | None) -> tuple[State | None, Changes, tuple[str, str] | None]:
+        if frame is None:
+            return None, {}, None
+        texts = None if frame.event is Event.END else self._renderer.texts(frame)
+        if frame.event not in _STATEFUL:
+            return None, {}, frame.raw or texts
+        return self.states.advance(frame), frame.changed, frame.raw or texts
+
+
+def _states_equal(real: State, predicted: State, equality: Equality) -> bool:
+    return real.keys() == predicted.keys() and all(
+        slots_equal(slot, predicted[name], equality) for name, slot in real.items()
+    )
+
+
+def _values_equal(real: Frame | None, predicted: Frame | None, equality: Equality) -> bool:
+    if real is None or predicted is None:
+        return False
+    nothing = Slot("None", "NoneType")
+    return slots_equal(real.value or nothing, predicted.value or nothing, equality)
+
+
+def _changed_slots(pairs: list[Pair], equality: Equality) -> Retrieval:
+    hits = real = predicted = 0
+    for pair in pairs:
+        real += len(pair.real_changes)
+        predicted += len(pair.predicted_changes)
+        hits += sum(
+            name in pair.predicted_changes and slots_equal(slot, pair.predicted_changes[name], equality)
+            for name, slot in pair.real_changes.items()
+        )
+    return Retrieval(hits, predicted - hits, real - hits)
+
+
+def _divergence(pair: Pair, equality: Equality) -> Divergence:
+    real, predicted = pair.real, pair.predicted
+    if real is None or predicted is None or predicted.event is Event.END:
+        cause = "overrun" if real is None else "early end"
+        return Divergence(pair.index, cause, None, _brief(real), _brief(predicted))
+    if real.event is not predicted.event:
+        return Divergence(pair.index, "event", None, _brief(real), _brief(predicted))
+    if real.source != predicted.source:
+        return Divergence(pair.index, "line", None, _brief(real), _brief(predicted))
+    if pair.real_state is not None and pair.predicted_state is not None:
+        for name in [*pair.real_state, *pair.predicted_state]:
+            a, b = pair.real_state.get(name), pair.predicted_state.get(name)
+            if not slots_equal(a, b, equality):
+                return Divergence(pair.index, "state", name, _text(a), _text(b))
+    return Divergence(pair.index, "value", None, _text(real.value), _text(predicted.value))
+
+
+def _text(slot: Slot | None) -> str | None:
+    return None if slot is None else slot.text
+
+
+def _brief(frame: Frame | None) -> str | None:
+    if frame is None or frame.event is Event.END:
+        return None
+    return f"{frame.event.value} {frame.source.strip()}".rstrip()
