@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import TypeVar
+from functools import cache, partial
+from typing import TYPE_CHECKING, TypeVar
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.program_grammar import (
@@ -38,6 +38,9 @@ except ImportError as error:
         "cwm_trace.strategies needs Hypothesis, which is not installed: pip install 'cwm-trace[strategies]'"
     ) from error
 
+if TYPE_CHECKING:
+    from hypothesis.vendor.pretty import RepresentationPrinter
+
 __all__ = ["MAX_LINE_EVENTS", "Program", "programs"]
 
 MAX_LINE_EVENTS = 4_000
@@ -64,6 +67,10 @@ class Program:
     def __repr__(self) -> str:
         return f"Program(call={self.call!r}, source=\n{self.source})"
 
+    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
+        """Show Hypothesis the source as it is: its own form of a dataclass has it on one line."""
+        printer.text("..." if cycle else repr(self))
+
 
 _RAISING_EXPRESSIONS = {kind: [*usual, *RAISING.get(kind, ()) * 2] for kind, usual in EXPRESSIONS.items()}
 
@@ -74,10 +81,10 @@ def _below(size: int) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _statement(draw: st.DrawFn, writer: _Writer, scope: Scope, indent: int) -> None:
-    """Draw a statement within a span of its own, which Hypothesis can delete as a whole when it shrinks."""
+def _spanned(draw: st.DrawFn, writer: _Writer, write: Callable[[], None]) -> None:
+    """Write within a span of its own, which Hypothesis can delete as a whole when it shrinks."""
     writer.draw = draw
-    writer.write_statement(scope, indent)
+    write()
 
 
 class _Writer:
@@ -226,7 +233,7 @@ class _Writer:
         while self.left > 0 and count < limit and self.spent.lines < BUDGET.lines:
             if count and not self.draw(_below(limit)):
                 break
-            self.draw(_statement(self, scope, indent))
+            self.draw(_spanned(self, lambda: self.write_statement(scope, indent)))
             count += 1
         if not count:
             self.write("pass", scope, indent)
@@ -329,6 +336,12 @@ class _Writer:
                  "with Guard(<str>), Guard(<str>) as <new Guard>:\n    <block>")  # fmt: skip
         self.statements = {**self.statements, "with": forms(*withs, lines=16)}
 
+    def write_definition(self, define: Callable[[], None]) -> None:
+        """Draw a definition, or leave it out."""
+        if self.draw(_below(4)) == 3:
+            define()
+            self.lines += ["", ""]
+
     def write_program(self, max_statements: int) -> Program:
         """Draw the definitions, then `f`."""
         definitions = (
@@ -342,9 +355,7 @@ class _Writer:
             self.define_guard,
         )
         for define in definitions:
-            if self.draw(_below(4)) == 3:
-                define()
-                self.lines += ["", ""]
+            self.draw(_spanned(self, partial(self.write_definition, define)))
         variables: dict[str, str] = {}
         arguments: list[str] = []
         while len(arguments) < 4 and self.draw(_below(3)):

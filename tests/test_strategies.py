@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis.vendor.pretty import pretty
 
 from cwm_trace.strategies import MAX_LINE_EVENTS, Program, programs
 
@@ -203,6 +204,7 @@ def test_program_shows_its_source() -> None:
     program = Program("def f():\n    return 0\n", "f()")
     assert str(program) == "def f():\n    return 0\n\n\nf()\n"
     assert repr(program) == "Program(call='f()', source=\ndef f():\n    return 0\n)"
+    assert pretty(program) == repr(program)
 
 
 def test_no_statements_is_an_error() -> None:
