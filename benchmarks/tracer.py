@@ -1,0 +1,217 @@
+"""What recording costs: nanoseconds of CPU time per line event, on nine workloads, against peers in one run.
+
+    python benchmarks/tracer.py            # all workloads
+    python benchmarks/tracer.py --rounds 9 # steadier medians
+
+The tools take turns on each workload, so that a slow minute of the machine hits all of them. `naive` is the
+yardstick: `settrace`, `repr` of every local at every event, the frame as CWM text through `json.dumps`, kept
+in memory. `memory` and `file` are ours. hunter, PySnooper and snoop take part if they are installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import io
+import json
+import linecache
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from math import exp, log
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cwm_trace.api import trace_execution
+from cwm_trace.storage import TraceWriter
+from cwm_trace.tracer.session import record_call
+
+WORKLOADS = Path(__file__).parent / "workloads"
+Run = Callable[[], Any]
+Tool = Callable[[Run], Any]
+
+
+def untraced(run: Run) -> None:
+    run()
+
+
+def no_op(run: Run) -> None:
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        return trace
+
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(None)
+
+
+class Naive:
+    """The simplest tracer that gives CWM's frames."""
+
+    def __init__(self) -> None:
+        self.frames: list[str] = []
+        self._before: dict[FrameType, dict[str, str]] = {}
+        self._last: FrameType | None = None
+
+    def trace(self, frame: FrameType, event: str, arg: Any) -> Any:
+        filename = frame.f_code.co_filename
+        if not filename.startswith(str(WORKLOADS)):
+            return None
+        source = linecache.getline(filename, frame.f_lineno)
+        if event in ("call", "line"):
+            state = {}
+            for name, value in frame.f_locals.items():
+                try:
+                    state[name] = repr(value)
+                except Exception as error:
+                    state[name] = f"<unrepresentable {type(value).__name__}: {type(error).__name__}>"
+            before = self._before.get(frame, {}) if self._last is frame and event == "line" else {}
+            self._before[frame] = state
+            texts = {name: ".." if before.get(name) == text else text for name, text in state.items()}
+            self.frames.append(f"<|{event}_sep|>{json.dumps(texts)}<|action_sep|>{source}<|frame_sep|>")
+        else:
+            value = arg[1] if event == "exception" else arg
+            text = json.dumps(repr(value))
+            self.frames.append(f"<|{event}_sep|><|action_sep|>{source}<|arg_sep|>{text}<|frame_sep|>")
+            if event == "return":
+                self._before.pop(frame, None)
+        self._last = frame
+        return self.trace
+
+
+def naive(run: Run) -> None:
+    tracer = Naive()
+    sys.settrace(tracer.trace)
+    try:
+        run()
+    finally:
+        sys.settrace(None)
+
+
+def ours_in_memory(run: Run) -> None:
+    trace_execution(run)
+
+
+def ours_to_file(run: Run) -> None:
+    with tempfile.TemporaryDirectory() as folder, TraceWriter(Path(folder) / "t.trace.jsonl") as writer:
+        record_call(run, (), {}, writer)
+
+
+def peers() -> dict[str, Tool]:
+    """Other tools that show every variable, if they are installed."""
+    found: dict[str, Tool] = {}
+    if importlib.util.find_spec("hunter"):
+        import hunter
+
+        class ReprAll(hunter.actions.Action):  # type: ignore[misc, name-defined]
+            def __call__(self, event: Any) -> None:
+                lines.append(f"{event.kind} {event.lineno} { {k: repr(v) for k, v in event.locals.items()} }")
+
+        lines: list[str] = []
+
+        def run_hunter(run: Run) -> None:
+            lines.clear()
+            with hunter.trace(filename_startswith=str(WORKLOADS), action=ReprAll()):
+                run()
+
+        found["hunter"] = run_hunter
+    if importlib.util.find_spec("pysnooper"):
+        import pysnooper
+
+        def run_pysnooper(run: Run) -> None:
+            pysnooper.snoop(io.StringIO(), depth=100, color=False)(run)()
+
+        found["PySnooper"] = run_pysnooper
+    if importlib.util.find_spec("snoop"):
+        import snoop
+
+        config = snoop.Config(out=io.StringIO(), color=False)
+
+        def run_snoop(run: Run) -> None:
+            config.snoop(depth=100)(run)()
+
+        found["snoop"] = run_snoop
+    return found
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def line_events(run: Run) -> int:
+    count = 0
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal count
+        if not frame.f_code.co_filename.startswith(str(WORKLOADS)):
+            return None
+        count += event == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(None)
+    return count
+
+
+def measure(tools: dict[str, Tool], run: Run, rounds: int) -> dict[str, float]:
+    """Median CPU seconds of each tool; the tools take turns."""
+    times: dict[str, list[float]] = {name: [] for name in tools}
+    for _ in range(rounds):
+        for name, tool in tools.items():
+            start = time.process_time()
+            tool(run)
+            times[name].append(time.process_time() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("workloads", nargs="*", help="names of workloads; all of them without")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-peers", action="store_true")
+    options = parser.parse_args()
+    tools: dict[str, Tool] = {
+        "untraced": untraced,
+        "no-op": no_op,
+        "naive": naive,
+        "memory": ours_in_memory,
+        "file": ours_to_file,
+    }
+    if not options.no_peers:
+        tools |= peers()
+    table = Table(title=f"ns of CPU per line event, Python {sys.version.split()[0]}, {options.rounds} rounds")
+    for column in ("workload", "lines", *tools):
+        table.add_column(column, justify="left" if column == "workload" else "right")
+    ratios: dict[str, list[float]] = {name: [] for name in tools}
+    for path in sorted(WORKLOADS.glob("*.py")):
+        if options.workloads and path.stem not in options.workloads:
+            continue
+        run = load(path).run
+        lines = line_events(run)
+        times = measure(tools, run, options.rounds)
+        for name in tools:
+            ratios[name].append(times[name] / times["naive"])
+        table.add_row(path.stem, str(lines), *(f"{times[name] / lines * 1e9:,.0f}" for name in tools))
+    means = (f"{exp(statistics.mean(map(log, ratios[name]))):.2f}" for name in tools)
+    table.add_row("geometric mean over naive", "", *means)
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()
