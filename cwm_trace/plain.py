@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterable, Sequence
 
 from cwm_trace.records import Event, Frame, FrameFields, Slot, SlotFields, SourceFile
+
+_EVENTS = {event.value: event for event in Event}
 
 
 def frame_fields(frame: Frame, sources: SourceLines) -> FrameFields:
@@ -36,25 +39,39 @@ def frame_fields(frame: Frame, sources: SourceLines) -> FrameFields:
 
 def frame_from_fields(fields: FrameFields, sources: SourceLines) -> Frame:
     """The inverse of `frame_fields`."""
-    changed = fields.get("changed")
-    value = fields.get("value")
-    file, line = fields.get("file", 0), fields["line"]
-    source = fields.get("source")
+    get = fields.get
+    changed = get("changed")
+    value = get("value")
+    file, line = get("file", 0), fields["line"]
+    source = get("source")
     return Frame(
-        event=Event(fields["event"]),
-        line=line,
-        source=sources.at(file, line) if source is None else source,
-        activation=fields["activation"],
-        depth=fields["depth"],
-        thread=fields.get("thread", 0),
-        file=file,
-        changed={name: None if slot is None else Slot(**slot) for name, slot in changed.items()}
-        if changed
-        else {},
-        value=None if value is None else Slot(**value),
-        message=fields.get("message"),
-        raw=fields.get("raw"),
+        _EVENTS[fields["event"]],
+        line,
+        sources.at(file, line) if source is None else source,
+        fields["activation"],
+        fields["depth"],
+        get("thread", 0),
+        file,
+        {name: None if slot is None else Slot(**slot) for name, slot in changed.items()} if changed else {},
+        None if value is None else Slot(**value),
+        get("message"),
+        get("raw"),
     )
+
+
+def frames_from_fields(fields: Iterable[FrameFields], sources: SourceLines) -> tuple[Frame, ...]:
+    """Many frames at once.
+
+    The garbage collector rests meanwhile: everything made here is kept, and looking for cycles in it again
+    and again would take longer than making it.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return tuple(frame_from_fields(item, sources) for item in fields)
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class SourceLines:

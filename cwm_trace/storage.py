@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, Literal, cast
 
 import jsonlines
 import pydantic
+from pydantic_core import to_json
 from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
@@ -94,7 +95,7 @@ class TraceWriter:
             self._stream, self._compressed = _create(self.path)
         except OSError as error:
             raise CwmTraceError(f"cannot write {self.path}: {error.strerror}") from error
-        self._lines = jsonlines.Writer(cast(Any, self._stream), dumps=_dump)
+        self._lines = jsonlines.Writer(cast(Any, self._stream), dumps=to_json)
         self._flushed = time.monotonic()
         self.frames = 0
 
@@ -127,10 +128,12 @@ class TraceWriter:
         """Add a source file that was not known when the header was written."""
         self._write(FileLine(name=file.name, text=file.text))
 
-    def frame(self, line: FrameFields) -> None:
-        """Write one frame."""
-        self._write(line)
+    def frame(self, fields: FrameFields) -> None:
+        """Write one frame, in one call: a whole line is in the file or none of it."""
+        self._stream.write(to_json(fields) + b"\n")
         self.frames += 1
+        if self._compressed:
+            self._flush_now_and_then()
 
     def footer(self, trace: Trace) -> None:
         """Write the footer from how `trace` ended."""
@@ -152,9 +155,13 @@ class TraceWriter:
         """Close the file; without a footer it reads as incomplete."""
         self._stream.close()
 
-    def _write(self, line: FrameFields | _Line) -> None:
-        self._lines.write(line)
-        if self._compressed and time.monotonic() - self._flushed > _FLUSH_SECONDS:
+    def _write(self, line: _Line) -> None:
+        self._lines.write(line.model_dump(mode="json"))
+        if self._compressed:
+            self._flush_now_and_then()
+
+    def _flush_now_and_then(self) -> None:
+        if time.monotonic() - self._flushed > _FLUSH_SECONDS:
             self._stream.flush()
             self._flushed = time.monotonic()
 
@@ -287,12 +294,6 @@ def _whole_lines(stream: BinaryIO) -> Iterator[str]:
     except Exception as error:
         if type(error).__name__ != "ZstdError":  # an optional package: its error type cannot be named here
             raise
-
-
-def _dump(line: FrameFields | _Line) -> bytes:
-    if isinstance(line, _Line):
-        return line.model_dump_json().encode()
-    return _FRAME.dump_json(line)
 
 
 def _create(path: Path) -> tuple[BinaryIO, bool]:

@@ -13,12 +13,11 @@ from typing import Any
 
 from cwm_trace.records import FrameFields, Limits, Outcome, SlotFields, SourceFile
 from cwm_trace.tracer.opcodes import leaves_by_exception, suspends
-from cwm_trace.tracer.values import Describe, Key, safe_str
+from cwm_trace.tracer.values import ATOMS, CONTAINERS, Describe, Key, image_of, safe_str, take_image
 
 Emit = Callable[[FrameFields], object]
 Resolve = Callable[[str], "SourceFile | None"]
 
-_ATOMS = frozenset([int, str, float, bool, type(None), bytes, complex, type(...), range])
 _MISSING = object()
 
 
@@ -149,11 +148,21 @@ class Recorder:
         return number
 
 
+class Image:
+    """The bytes of a container when it was last turned into text."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
 class Activation:
-    """What is known of one function activation: the text of each variable when it was last looked at.
+    """What is known of one function activation: each variable when it was last looked at.
 
     Values are held only where that cannot change the program: immutable built-in ones. A variable bound to
-    the very same such object is unchanged; every other value is turned into text each time.
+    the very same such object is unchanged, and so is a container of plain values whose bytes are the same;
+    every other value is turned into text each time.
     """
 
     __slots__ = ("depth", "entered", "file", "held", "is_module", "keys", "number", "raised", "recorder")
@@ -193,11 +202,17 @@ class Activation:
         held, keys, recorder = self.held, self.keys, self.recorder
         changed: dict[str, SlotFields | None] = {}
         for name, value in values.items():
-            if held.get(name, _MISSING) is value:
+            known = held.get(name, _MISSING)
+            if known is value:
+                continue
+            kind = type(value)
+            if kind in CONTAINERS and type(known) is Image and take_image(value) == known.data:
                 continue
             slot, key = recorder.describe(value)
-            if type(value) in _ATOMS:
+            if kind in ATOMS:
                 held[name] = value
+            elif kind in CONTAINERS and type(key) is str and (data := image_of(value, key)) is not None:
+                held[name] = Image(data)
             else:
                 held.pop(name, None)
             if keys.get(name) != key:

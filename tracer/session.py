@@ -17,7 +17,7 @@ from types import CodeType, FrameType
 from typing import Any, Protocol
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.plain import SourceLines, frame_from_fields
+from cwm_trace.plain import SourceLines, frames_from_fields
 from cwm_trace.records import FrameFields, Limits, Outcome, SourceFile, Trace
 from cwm_trace.tracer.program import MODULE, Program, find_function, surroundings
 from cwm_trace.tracer.recorder import Recorder, TimeLimitReached, outcome_of
@@ -61,7 +61,7 @@ class Memory:
     def footer(self, trace: Trace) -> None:
         """Make the trace."""
         sources = SourceLines(self._files)
-        frames = tuple(frame_from_fields(fields, sources) for fields in self._fields)
+        frames = frames_from_fields(self._fields, sources)
         self.trace = replace(trace, files=tuple(self._files), frames=frames)
 
 

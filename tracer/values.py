@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import marshal
 import re
 from collections.abc import Callable
 from typing import Any
 
 from cwm_trace.records import SlotFields
 
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_SIZED: frozenset[type] = frozenset([str, bytes, bytearray, list, tuple, dict, set, frozenset, range])
-_STRINGS = frozenset([str, bytes, bytearray])
-_SCALARS: frozenset[type] = frozenset([int, float, bool, type(None)])
-_BUILT_IN = {kind: kind.__name__ for kind in _SCALARS | _SIZED}
-
 Key = str | int
 """What two texts are compared by: the text, or the hash of one that is clipped."""
 
 Describe = Callable[[Any], tuple[SlotFields, Key]]
+
+ATOMS = frozenset([int, str, float, bool, type(None), bytes, complex, type(...), range])
+"""Types whose objects never change and hold nothing of the user's: keeping one alive changes no program."""
+
+CONTAINERS = frozenset([list, dict, set, tuple, frozenset, bytearray])
+
+_SIZED: frozenset[type] = frozenset([str, bytes, range]) | CONTAINERS
+_SCALARS: frozenset[type] = frozenset([int, float, bool, type(None)])
+_STRINGS = frozenset([str, bytes, bytearray])
+_BUILT_IN = {kind: kind.__name__ for kind in _SCALARS | _SIZED}
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_CONSTRUCTOR = re.compile(r"\w\(")
 
 
 def describer(*, max_chars: int | None = None, keep_addresses: bool = False) -> Describe:
@@ -31,13 +38,13 @@ def describer(*, max_chars: int | None = None, keep_addresses: bool = False) -> 
     def describe(value: Any) -> tuple[SlotFields, Key]:
         kind = type(value)
         text = safe_repr(value)
-        if not keep_addresses and " at 0x" in text and kind not in _STRINGS:
-            text = _ADDRESS.sub("", text)
         fields: SlotFields = {"text": text, "type": _BUILT_IN.get(kind) or type_name(kind)}
         if kind is int:
             fields["size"] = value.bit_length()
         elif kind in _SIZED:
             fields["size"] = len(value)
+        if kind not in _SCALARS and not keep_addresses and " at 0x" in text and kind not in _STRINGS:
+            fields["text"] = text = _ADDRESS.sub("", text)
         if max_chars is not None and len(text) > max_chars:
             fields["clipped"] = len(text) - max_chars
             fields["text"] = text[:max_chars]
@@ -62,7 +69,7 @@ def safe_repr(value: Any) -> str:
             return hex(value)
         return f"<unrepresentable {type(value).__name__}: {type(error).__name__}>"
     if text.isascii():
-        return "<..>" if text == ".." else text
+        return text if text != ".." else "<..>"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -81,3 +88,22 @@ def type_name(kind: type) -> str:
     """Qualified name of a type, without the module for built-in ones."""
     module = kind.__module__
     return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
+
+
+def image_of(value: Any, text: str) -> bytes | None:
+    """A copy of a container as bytes, several times cheaper to make than its text; None if there is none.
+
+    As long as `take_image` gives the same bytes again, its text is the same too. For that `text`, its `repr` now, must
+    show plain literals only: `marshal` writes a bytearray or an array as if it were bytes.
+    """
+    if "<" in text or "b'" in text or 'b"' in text or ("(" in text and _CONSTRUCTOR.search(text)):
+        return None
+    return take_image(value)
+
+
+def take_image(value: Any) -> bytes | None:
+    """The bytes of a container of plain values, runs no code of the program; None where it holds others."""
+    try:
+        return marshal.dumps(value, 2)  # version 2 has no references: equal values give equal bytes
+    except ValueError:
+        return None
