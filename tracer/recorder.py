@@ -13,12 +13,13 @@ from typing import Any
 
 from cwm_trace.records import FrameFields, Limits, Outcome, SlotFields, SourceFile
 from cwm_trace.tracer.opcodes import leaves_by_exception, suspends
-from cwm_trace.tracer.values import ATOMS, CONTAINERS, Describe, Key, image_of, safe_str, take_image
+from cwm_trace.tracer.values import ATOMS, CONTAINERS, Describe, Key, is_plain, safe_str, take_image
 
 Emit = Callable[[FrameFields], object]
 Resolve = Callable[[str], "SourceFile | None"]
 
-_MISSING = object()
+_NOTHING = object()
+_UNKNOWN = (_NOTHING, None)
 
 
 class Recorder:
@@ -165,7 +166,7 @@ class Activation:
     every other value is turned into text each time.
     """
 
-    __slots__ = ("depth", "entered", "file", "held", "is_module", "keys", "number", "raised", "recorder")
+    __slots__ = ("depth", "entered", "file", "is_module", "known", "number", "raised", "recorder")
 
     def __init__(self, recorder: Recorder, number: int, file: int, is_module: bool) -> None:
         self.recorder = recorder
@@ -175,8 +176,8 @@ class Activation:
         self.depth = 0
         self.entered = False
         self.raised: type[BaseException] | None = None
-        self.held: dict[str, Any] = {}
-        self.keys: dict[str, Key] = {}
+        self.known: dict[str, tuple[Any, Key | None]] = {}
+        """Of each variable the value or image that is held, and the key of its text."""
 
     def enter(self) -> None:
         """A call or a resume: the activation is now the top of the stack."""
@@ -199,30 +200,30 @@ class Activation:
     def on_state(self, event: Any, frame: FrameType) -> None:
         """CALL and LINE: the variables that changed since this activation was last looked at."""
         values: Mapping[str, Any] = visible(frame.f_locals) if self.is_module else frame.f_locals
-        held, keys, recorder = self.held, self.keys, self.recorder
+        known, recorder = self.known, self.recorder
         changed: dict[str, SlotFields | None] = {}
         for name, value in values.items():
-            known = held.get(name, _MISSING)
-            if known is value:
+            held, key = known.get(name, _UNKNOWN)
+            if held is value:
                 continue
             kind = type(value)
-            if kind in CONTAINERS and type(known) is Image and take_image(value) == known.data:
-                continue
-            slot, key = recorder.describe(value)
+            image = None
+            if kind in CONTAINERS:
+                image = take_image(value)
+                if image is not None and type(held) is Image and held.data == image:
+                    continue
+            slot, now = recorder.describe(value)
             if kind in ATOMS:
-                held[name] = value
-            elif kind in CONTAINERS and type(key) is str and (data := image_of(value, key)) is not None:
-                held[name] = Image(data)
+                held = value
             else:
-                held.pop(name, None)
-            if keys.get(name) != key:
-                keys[name] = key
+                held = Image(image) if image is not None and is_plain(now) else _NOTHING
+            known[name] = held, now
+            if key != now:
                 changed[name] = slot
                 recorder.bytes += len(slot["text"])
-        if len(keys) > len(values):
-            for name in [name for name in keys if name not in values]:
-                del keys[name]
-                held.pop(name, None)
+        if len(known) > len(values):
+            for name in [name for name in known if name not in values]:
+                del known[name]
                 changed[name] = None
         fields: FrameFields = {
             "event": event,

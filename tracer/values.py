@@ -90,20 +90,20 @@ def type_name(kind: type) -> str:
     return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
 
 
-def image_of(value: Any, text: str) -> bytes | None:
-    """A copy of a container as bytes, several times cheaper to make than its text; None if there is none.
-
-    As long as `take_image` gives the same bytes again, its text is the same too. For that `text`, its `repr` now, must
-    show plain literals only: `marshal` writes a bytearray or an array as if it were bytes.
-    """
-    if "<" in text or "b'" in text or 'b"' in text or ("(" in text and _CONSTRUCTOR.search(text)):
-        return None
-    return take_image(value)
-
-
 def take_image(value: Any) -> bytes | None:
-    """The bytes of a container of plain values, runs no code of the program; None where it holds others."""
+    """A container of plain values as bytes, several times cheaper than its text; None where it holds others.
+
+    Runs no code of the program. As long as an `is_plain` container gives the same bytes, its text is the
+    same too.
+    """
     try:
         return marshal.dumps(value, 2)  # version 2 has no references: equal values give equal bytes
     except ValueError:
         return None
+
+
+def is_plain(text: Key) -> bool:
+    """Whether a text shows literals only and no bytes, which `marshal` does not tell from arrays."""
+    if type(text) is not str or "<" in text or "b'" in text or 'b"' in text:
+        return False
+    return "(" not in text or not _CONSTRUCTOR.search(text)
