@@ -190,18 +190,22 @@ def surroundings(program: Program) -> Iterator[ModuleType]:
     module = ModuleType("__main__")
     module.__dict__.update(program.attributes)
     module.__dict__["__builtins__"] = sys.modules["builtins"]
-    is_main = module.__name__ == "__main__"
-    saved = sys.argv, sys.path[:], sys.modules["__main__"]
+    name = module.__name__
+    saved = sys.argv, sys.path[:], sys.modules.get(name)
     sys.argv = list(program.argv)
-    if is_main:
+    if name == "__main__":
         sys.path[0:1] = [program.path]
-        sys.modules["__main__"] = module
     else:
         sys.path.insert(0, program.path)
+    sys.modules[name] = module
     try:
         yield module
     finally:
-        sys.argv, sys.path[:], sys.modules["__main__"] = saved
+        sys.argv, sys.path[:], before = saved
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
 
 
 def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:

@@ -73,12 +73,16 @@ class Recorder:
 
     def start(self) -> None:
         """Install the trace function; the one there was is put back by `stop`."""
+        if self.failure is not None:
+            return
         self._previous = sys.gettrace()
         self.active = True
         sys.settrace(self.on_call)
 
     def stop(self) -> bool:
         """Put the previous trace function back; False if somebody had replaced ours in the meantime."""
+        if not self.active:
+            return True
         self.active = False
         ours = sys.gettrace() == self.on_call
         if ours:
@@ -119,14 +123,18 @@ class Recorder:
         try:
             self._emit(fields)
         except OSError as error:  # a full disk, a closed pipe: the program must not notice
-            self.failure = error
-            self._end(Outcome.INCOMPLETE)
+            self.fail(error)
             return
         self.frames += 1
         if self.frames >= self._max_frames:
             self._end(Outcome.FRAME_LIMIT)
         elif self.bytes >= self._max_bytes:
             self._end(Outcome.BYTE_LIMIT)
+
+    def fail(self, error: OSError) -> None:
+        """Nothing more can be recorded."""
+        self.failure = error
+        self._end(Outcome.INCOMPLETE)
 
     def finish_entry(self, raised: type[BaseException] | None) -> None:
         """The entry has returned, or `raised` has left it: nothing after it is recorded."""

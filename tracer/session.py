@@ -194,8 +194,9 @@ class Block:
 def report_error(error: BaseException) -> None:
     """Print the traceback of an uncaught exception as Python would, without this package's own frames."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and trace.tb_frame.f_code.co_filename == _record.__code__.co_filename:
         trace = trace.tb_next
+    error.__traceback__ = trace  # the hook looks there, not at its argument
     sys.excepthook(type(error), error, trace)
 
 
@@ -208,7 +209,10 @@ def _record(
     is_entry: Callable[[CodeType], bool] | None,
 ) -> Ending:
     recorder = _recorder(sink, options, scope, is_entry)
-    sink.header(header)
+    try:
+        sink.header(header)
+    except OSError as failure:  # nothing will be recorded, but the program runs as ever
+        recorder.fail(failure)
     error: BaseException | None = None
     output = StringIO() if options.capture_output else None
     ours = True
@@ -217,7 +221,7 @@ def _record(
             try:
                 run(recorder)
             finally:
-                ours = recorder.stop() or recorder.outcome is not None
+                ours = recorder.stop()
     except BaseException as raised:
         error = raised
     trace = _footer(header, recorder, outcome_of(None if error is None else type(error)), ours)

@@ -81,7 +81,7 @@ def run(
     from cwm_trace.storage import TraceWriter
     from cwm_trace.tracer.session import Options, record_program
 
-    program, default = _load(arguments, module, code, call)
+    program, default = _load(arguments, module, code, call, output)
     limits = Limits(max_frames, max_bytes, max_value_chars, max_depth, timeout)
     path = output or default
     with TraceWriter(path) as writer:
@@ -93,12 +93,18 @@ def run(
 
 
 def _load(
-    arguments: tuple[str, ...], module: str | None, code: str | None, call: str | None
+    arguments: tuple[str, ...],
+    module: str | None,
+    code: str | None,
+    call: str | None,
+    output: str | None,
 ) -> tuple[Program, str]:
     """The program, and the name of its trace file unless another is asked for."""
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.tracer.program import load_call, load_code, load_module, load_script, read_source
 
+    if output == "-":
+        raise CwmTraceError("-o - is not possible: standard output is the program's own")
     if module is not None and code is not None:
         raise CwmTraceError("-m and -c exclude each other: give one program")
     if call is not None and (module is not None or code is not None or len(arguments) != 1):

@@ -1,0 +1,94 @@
+"""Bad input: one sentence on standard error, exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "good.py").write_text("def f(x):\n    return x\nf(1)\n")
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "syntax.py").write_text("x = (\n")
+    (tmp_path / "binary.py").write_bytes(bytes(range(256)))
+    (tmp_path / "null.py").write_bytes(b"x = 1\0\n")
+    (tmp_path / "damaged.jsonl").write_text('{"kind": "header"\n{}\n')
+    (tmp_path / "newer.jsonl").write_text('{"kind": "header", "schema_version": 99}\n')
+    (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "a_folder").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run"], "there is no program"),
+        (["run", "missing.py"], "cannot read missing.py"),
+        (["run", "a_folder"], "is a directory"),
+        (["run", "empty.py"], "is empty"),
+        (["run", "syntax.py"], "line 1 cannot be compiled"),
+        (["run", "binary.py"], "binary.py"),
+        (["run", "null.py"], "null bytes"),
+        (["run", "-c", ""], "is empty"),
+        (["run", "-c", "x = ("], "cannot be compiled"),
+        (["run", "-m", "no_such_module"], "no module 'no_such_module'"),
+        (["run", "-m", "sys"], "no Python source"),
+        (["run", "-m", "json", "-c", "1"], "no module 'json' that can be run"),
+        (["run", "--entry", "g", "good.py"], "no function 'g'"),
+        (["run", "--call", "f(", "good.py"], "is not an expression"),
+        (["run", "--call", "f(1)"], "exactly one SCRIPT"),
+        (["run", "--call", "f(1)", "good.py", "more"], "exactly one SCRIPT"),
+        (["run", "--max-frames", "0", "good.py"], "max-frames"),
+        (["run", "--timeout", "-1", "good.py"], "timeout"),
+        (["run", "-o", "no/such/folder/t.jsonl", "good.py"], "cannot write"),
+        (["run", "-o", "-", "good.py"], "standard output is the program's own"),
+        (["run", "-o", "a_folder", "good.py"], "Is a directory"),
+        (["run", "--nonsense", "good.py"], "No such option"),
+        (["show", "missing.jsonl"], "cannot read missing.jsonl"),
+        (["show", "good.py"], "is damaged: line 1"),
+        (["show", "damaged.jsonl"], "is damaged: line 1"),
+        (["show", "newer.jsonl"], "schema version 99"),
+        (["show", "empty.jsonl"], "is empty"),
+        (["show", "a_folder"], "cannot read a_folder"),
+        (["convert", "missing.txt", "out.jsonl"], "cannot read missing.txt"),
+        (["convert", "binary.txt", "out.jsonl"], "is not UTF-8"),
+        (["convert", "empty.txt", "out.jsonl"], "has no trace in it"),
+        (["convert", "a.jsonl", "b.jsonl"], "are both trace files"),
+        (["convert", "newer.jsonl", "b.txt", "--profile", "nonsense"], "no format profile 'nonsense'"),
+        (["predict", "missing.py"], "cannot read missing.py"),
+        (["predict", "empty.py"], "is empty"),
+        (["predict", "good.py", "--model", "nobody"], "no model 'nobody'"),
+        (["predict", "good.py", "--mode", "nothing"], "no mode 'nothing'"),
+        (["predict", "good.py", "--entry", "f"], "f takes arguments"),
+        (["predict", "good.py", "--mode", "forced"], "needs the real trace"),
+        (["predict", "good.py", "--history", "newer.jsonl"], "schema version 99"),
+        (["compare", "missing.jsonl", "missing.jsonl"], "cannot read missing.jsonl"),
+        (["compare", "damaged.jsonl", "damaged.jsonl"], "is damaged"),
+        (["demo", "--model", "nobody"], "no model 'nobody'"),
+        (["nonsense"], "No such command"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_one_sentence_and_exit_code_2(cli: Cli, folder: Path, arguments: list[str], words: str) -> None:
+    result = cli(*arguments)
+    assert result.returncode == 2
+    assert result.stderr.startswith("cwm-trace: ")
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def test_an_unreadable_program_leaves_an_older_trace_alone(cli: Cli, folder: Path) -> None:
+    cli("run", "good.py")
+    before = (folder / "good.trace.jsonl").read_bytes()
+    (folder / "good.py").write_text("x = (")
+    assert cli("run", "good.py").returncode == 2
+    assert (folder / "good.trace.jsonl").read_bytes() == before

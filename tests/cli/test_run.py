@@ -1,0 +1,188 @@
+"""`cwm-trace run` leaves the program alone and records it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cwm_trace import Event, Outcome, read_trace
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PROGRAM = """\
+import sys
+
+def double(x):
+    return 2 * x
+
+print(double(4), sys.argv[1:])
+if "fail" in sys.argv:
+    double(None)
+if "exit" in sys.argv:
+    sys.exit(3)
+if "message" in sys.argv:
+    sys.exit("a message")
+if "read" in sys.argv:
+    print(sys.stdin.read().upper())
+"""
+
+
+def under_python(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["fail"], ["exit"], ["message"], ["read"], ["--json", "-m", "-o", "x", "--", "-c"]]
+)
+def test_streams_and_exit_code_are_the_programs_own(cli: Cli, tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    python = under_python(tmp_path, "program.py", *arguments, stdin="some text")
+    traced = cli("run", "-q", "program.py", *arguments, stdin="some text")
+    assert traced.stdout == python.stdout
+    assert traced.stderr == python.stderr
+    assert traced.returncode == python.returncode
+    assert read_trace(tmp_path / "program.trace.jsonl").exit_code == python.returncode
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["json.tool", "--sort-keys", "data.json"],
+        ["json.tool", "missing.json"],
+        ["calendar", "2024", "2"],
+        ["tokenize", "program.py"],
+        ["ast", "program.py"],
+    ],
+)
+def test_standard_library_commands(cli: Cli, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "data.json").write_text('{"b": [1, 2, null], "a": "é"}')
+    (tmp_path / "program.py").write_text(PROGRAM)
+    python = under_python(tmp_path, "-m", *command)
+    traced = cli("run", "-q", "-m", *command)
+    assert traced.stdout == python.stdout
+    assert traced.returncode == python.returncode
+    assert len(read_trace(tmp_path / f"{command[0]}.trace.jsonl").frames) > 3
+
+
+def test_source_text(cli: Cli, tmp_path: Path) -> None:
+    traced = cli("run", "-c", "import sys; print(sys.argv); x = 1 / 0", "a", "-m")
+    python = under_python(tmp_path, "-c", "import sys; print(sys.argv); x = 1 / 0", "a", "-m")
+    assert traced.stdout == python.stdout == "['-c', 'a', '-m']\n"
+    assert traced.returncode == python.returncode == 1
+    assert traced.stderr.endswith(python.stderr)
+    assert read_trace(tmp_path / "code.trace.jsonl").outcome is Outcome.RAISED
+
+
+def test_one_call(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("def f(x):\n    return x + 1\n")
+    result = cli("run", "--call", "f(3)", "-o", "t.jsonl.gz", "program.py")
+    assert result.stderr == "cwm-trace: 6 frames (returned) in t.jsonl.gz\n"
+    trace = read_trace(tmp_path / "t.jsonl.gz")
+    assert trace.entry == "main"
+    assert trace.value is not None
+    assert trace.value.text == "4"
+
+
+def test_one_function(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    cli("run", "--entry", "double", "program.py")
+    trace = read_trace(tmp_path / "program.trace.jsonl")
+    assert [frame.event for frame in trace.frames] == [Event.CALL, Event.LINE, Event.RETURN]
+
+
+def test_the_summary_is_the_last_line(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    result = cli("run", "--json", "--max-frames", "5", "program.py", "exit")
+    summary = json.loads(result.stdout.splitlines()[-1])
+    assert summary == {
+        "trace": "program.trace.jsonl",
+        "frames": 5,
+        "outcome": "frame-limit",
+        "exit_code": 3,
+        "skipped": 0,
+        "warnings": [],
+    }
+    assert result.returncode == 3
+
+
+def test_pickling_and_dataclasses_find_their_module(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "from __future__ import annotations\n"
+        "import pickle, dataclasses\n"
+        "@dataclasses.dataclass\n"
+        "class A:\n    x: int = 1\n"
+        "def f():\n    return pickle.loads(pickle.dumps(A())) == A()\n"
+        "print(f())\n"
+    )
+    assert cli("run", "-q", "program.py").stdout == "True\n"
+    assert cli("run", "-q", "--call", "f()", "program.py").returncode == 0
+
+
+def test_ctrl_c_leaves_a_whole_file_and_dies_by_the_signal(tmp_path: Path) -> None:
+    (tmp_path / "loop.py").write_text(
+        "import time\nprint('ready', flush=True)\ntry:\n    while True:\n        time.sleep(0.01)\n"
+        "finally:\n    print('cleaned up')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cwm_trace", "run", "loop.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert time.monotonic() - start < 5
+    assert output == "cleaned up\n"
+    assert errors.endswith("KeyboardInterrupt\n")
+    assert "session.py" not in errors
+    assert process.returncode == -signal.SIGINT
+    trace = read_trace(tmp_path / "loop.trace.jsonl")
+    assert (trace.outcome, trace.exit_code) == (Outcome.KILLED, 130)
+
+
+def test_timeout(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "loop.py").write_text("while True:\n    pass\n")
+    result = cli("run", "--timeout", "0.3", "loop.py")
+    assert result.returncode == 124
+    assert result.stderr.endswith("cwm-trace: the program ran longer than 0.3 seconds\n")
+    assert read_trace(tmp_path / "loop.trace.jsonl").outcome is Outcome.TIMED_OUT
+
+
+def test_a_full_disk_leaves_the_program_alone(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    result = cli("run", "-o", "/dev/full", "program.py", "exit")
+    assert result.returncode == 3
+    assert result.stdout == "8 ['exit']\n"
+    assert "recording ended early: /dev/full: No space left on device" in result.stderr
+
+
+def test_killed_in_the_middle(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("import os\nx = 1\ny = [x]\nos.kill(os.getpid(), 9)\n")
+    process = subprocess.run(
+        [sys.executable, "-m", "cwm_trace", "run", "program.py"], cwd=tmp_path, timeout=60, check=False
+    )
+    assert process.returncode == -9
+    trace = read_trace(tmp_path / "program.trace.jsonl")
+    assert trace.outcome is Outcome.INCOMPLETE
+    assert trace.frames[-1].source == "os.kill(os.getpid(), 9)"

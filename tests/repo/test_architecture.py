@@ -1,0 +1,85 @@
+"""Dependencies point one way, files stay small, and the light core stays light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("cwm_trace", "tracer", "model", "eval", "datasets", "benchmarks", "tests")
+MAX_LINES = 450
+
+RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.plain", "cwm_trace.states")
+MAY_IMPORT = {
+    "tracer": ("cwm_trace.tracer", *RECORDS),
+    "model": ("cwm_trace.model", "cwm_trace.wire", "cwm_trace.predictor", *RECORDS),
+    "eval": ("cwm_trace.eval", "cwm_trace.wire", "cwm_trace.predictor", *RECORDS),
+    "datasets": ("cwm_trace.datasets", "cwm_trace.wire", "cwm_trace.tracer", *RECORDS),
+}
+"""What each folder may import of this package, with everything below it."""
+
+
+def sources() -> Iterator[Path]:
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if not any(part in ("__pycache__", "samples", "hazards") for part in path.parts):
+                yield path
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_below(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_dependencies_point_one_way(folder: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for name in imports(path)
+        if name.startswith("cwm_trace") and not is_below(name, MAY_IMPORT[folder])
+    ]
+    assert wrong == []
+
+
+def test_no_file_needs_a_map() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in sources()
+        if (lines := path.read_text(encoding="utf-8").count("\n")) > MAX_LINES
+    }
+    assert long == {}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"], ["demo", "--json"]])
+def test_the_light_core_imports_nothing_heavy(arguments: list[str]) -> None:
+    check = (
+        "import sys\n"
+        f"sys.argv = ['cwm-trace', *{arguments!r}]\n"
+        "from cwm_trace.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code, ended.code\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'tokenizers', 'datasets', 'hypothesis'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_importing_the_package_imports_only_itself() -> None:
+    check = "import sys, cwm_trace; assert not {'pydantic', 'click', 'rich'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, timeout=60, check=False).returncode == 0

@@ -1,0 +1,75 @@
+"""A traced program does what it does untraced: same result, same output, same exception.
+
+Exempt by nature of a Python-level tracer: programs whose own `__repr__` has side effects or waits for a lock
+they hold, and programs that look at `locals()` or at the recursion limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from cwm_trace import Outcome, TraceTokens, parse_trace, render_trace, trace_execution
+from cwm_trace.strategies import Program, programs
+
+# Hypothesis installs a trace function of its own in its explain phase.
+quiet = settings(
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def untraced(program: Program) -> tuple[str, str, str]:
+    """Result or exception, and output."""
+    namespace: dict[str, Any] = {"__name__": "source"}
+    output = io.StringIO()
+    value, error = "", ""
+    with contextlib.redirect_stdout(output):
+        try:
+            exec(compile(program.source, "<source>", "exec"), namespace)
+            value = repr(eval(program.call, namespace))
+        except Exception as raised:
+            error = repr(raised)
+    return value, error, output.getvalue()
+
+
+def traced(program: Program) -> tuple[str, str, str]:
+    trace = trace_execution(program.source, call=program.call, capture_output=True)
+    error = ""
+    if trace.outcome is Outcome.RAISED:
+        last = [frame for frame in trace.frames if frame.event.value == "exception"][-1]
+        assert last.value is not None
+        error = last.value.text
+    return (trace.value.text if trace.value else ""), error, trace.output or ""
+
+
+@settings(quiet, max_examples=200)
+@given(programs())
+def test_tracing_changes_nothing(program: Program) -> None:
+    assert traced(program) == untraced(program)
+
+
+@pytest.mark.slow
+@settings(quiet, max_examples=2_000)
+@given(programs(max_statements=20))
+def test_tracing_changes_nothing_in_2000_programs(program: Program) -> None:
+    assert traced(program) == untraced(program)
+
+
+@settings(quiet, max_examples=100)
+@given(programs())
+def test_traces_survive_the_wire(program: Program) -> None:
+    trace = trace_execution(program.source, call=program.call, capture_output=True)
+    tokens = TraceTokens.of_bytes()
+    ids = render_trace(trace, tokens=tokens)
+    parsed = parse_trace(ids, tokens=tokens)
+    assert parsed.problems == ()
+    assert [(f.event, f.source, f.depth) for f in parsed.frames] == [
+        (f.event, f.source, f.depth) for f in trace.frames
+    ]
+    assert render_trace(parsed, tokens=tokens) == ids

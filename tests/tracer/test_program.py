@@ -1,0 +1,131 @@
+"""Programs as Python would run them, and sentences for what cannot be run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.tracer.program import (
+    find_function,
+    load_call,
+    load_code,
+    load_module,
+    load_script,
+    read_source,
+    surroundings,
+)
+
+
+def write(folder: Path, data: bytes | str, name: str = "program.py") -> str:
+    path = folder / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "is empty"),
+        (b"\n  \n", "is empty"),
+        (b"x = (", "line 1 cannot be compiled: '(' was never closed"),
+        (b"x = 1\n  y = 2\n", "line 2 cannot be compiled"),
+        (b"\xff\xfe\x00", "is not Python source"),
+        (b"# coding: nonsense\nx = 1\n", "is not Python source: unknown encoding"),
+        (b"x = 1\0\n", "null bytes"),
+    ],
+)
+def test_what_cannot_be_compiled(tmp_path: Path, data: bytes, sentence: str) -> None:
+    with pytest.raises(CwmTraceError, match="program.py") as raised:
+        load_script(write(tmp_path, data))
+    assert sentence in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(CwmTraceError, match="No such file"):
+        load_script(str(tmp_path / "missing.py"))
+    with pytest.raises(CwmTraceError, match="is a directory"):
+        load_script(str(tmp_path))
+    with pytest.raises(CwmTraceError, match="cannot read"):
+        load_script("a\0b.py")
+
+
+def test_the_encoding_cookie_and_line_endings_are_pythons(tmp_path: Path) -> None:
+    path = write(tmp_path, "# coding: latin-1\r\nx = 'é'\r\n".encode("latin-1"))
+    assert read_source(path) == "# coding: latin-1\nx = 'é'\n"
+    assert load_script(path).source.text == "# coding: latin-1\nx = 'é'\n"
+
+
+def test_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "some_package"
+    package.mkdir()
+    write(package, "x = 1\n", "__init__.py")
+    write(package, "print(__name__, __package__)\n", "__main__.py")
+    monkeypatch.chdir(tmp_path)
+    assert load_module("some_package").source.name == str(package / "__main__.py")
+    with pytest.raises(CwmTraceError, match="no module 'no_such_module'"):
+        load_module("no_such_module")
+    with pytest.raises(CwmTraceError, match="no Python source"):
+        load_module("sys")
+    with pytest.raises(CwmTraceError, match="cannot find module"):
+        load_module("json.nothing.here")
+
+
+def test_a_call_is_an_argument_less_main() -> None:
+    program = load_call("def f(x):\n    return x", "f(3)")
+    assert program.source.text == "def f(x):\n    return x\ndef main():\n    return f(3)\n"
+    assert (program.entry, program.entry_line) == ("main", 3)
+
+
+@pytest.mark.parametrize("call", ["", "f(", "x = 1", "f(1); f(2)"])
+def test_a_call_is_one_expression(call: str) -> None:
+    with pytest.raises(CwmTraceError, match="is not an expression"):
+        load_call("def f(x): pass", call)
+
+
+def test_functions_are_found_by_name() -> None:
+    text = "class A:\n    @property\n    def b(self): pass\ndef f(x=1, *, y=2): pass\ndef g(x): pass\n"
+    assert find_function(text, "A.b", "it") == (2, True)
+    assert find_function(text, "f", "it") == (4, False)
+    assert find_function(text, "g", "it") == (5, True)
+    with pytest.raises(CwmTraceError, match=r"no function 'h': it has A\.b, f, g"):
+        find_function(text, "h", "it")
+    with pytest.raises(CwmTraceError, match="it has no functions"):
+        find_function("x = 1", "h", "it")
+
+
+def test_surroundings_are_put_back() -> None:
+    before = sys.argv, sys.path[:], sys.modules["__main__"]
+    with surroundings(load_code("x = 1\n", ["a"])) as module:
+        assert sys.argv == ["-c", "a"]
+        assert sys.path[0] == ""
+        assert sys.modules["__main__"] is module
+    assert before == (sys.argv, sys.path, sys.modules["__main__"])
+
+
+SHOW = """
+import sys
+names = ("__name__", "__file__", "__package__", "__doc__", "__cached__")
+print(__spec__ and (__spec__.name, __spec__.origin))
+print([(name, globals().get(name, "none")) for name in names])
+print(type(__loader__).__name__, __builtins__.__name__, sys.argv, sys.path[0], __annotations__)
+x: int = 1
+"""
+
+
+@pytest.mark.parametrize("how", ["script", "-m", "-c"])
+def test_the_program_sees_what_it_would_see_under_python(tmp_path: Path, how: str) -> None:
+    write(tmp_path, SHOW, "show_me.py")
+    what = {"script": ["./show_me.py"], "-m": ["-m", "show_me"], "-c": ["-c", SHOW]}[how]
+    python = run([sys.executable, *what, "one", "--two"], tmp_path)
+    traced = run([sys.executable, "-m", "cwm_trace", "run", "-q", *what, "one", "--two"], tmp_path)
+    assert traced.stdout == python.stdout
+    assert python.returncode == traced.returncode == 0, traced.stderr
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
