@@ -110,7 +110,7 @@ def peers() -> dict[str, Tool]:
     if importlib.util.find_spec("hunter"):
         import hunter
 
-        class ReprAll(hunter.actions.Action):  # type: ignore[misc, name-defined]
+        class ReprAll(hunter.actions.Action):  # type: ignore[misc]
             def __call__(self, event: Any) -> None:
                 lines.append(f"{event.kind} {event.lineno} { {k: repr(v) for k, v in event.locals.items()} }")
 

@@ -39,23 +39,22 @@ def frame_fields(frame: Frame, sources: SourceLines) -> FrameFields:
 
 def frame_from_fields(fields: FrameFields, sources: SourceLines) -> Frame:
     """The inverse of `frame_fields`."""
-    get = fields.get
-    changed = get("changed")
-    value = get("value")
-    file, line = get("file", 0), fields["line"]
-    source = get("source")
+    changed = fields.get("changed")
+    value = fields.get("value")
+    file, line = fields.get("file", 0), fields["line"]
+    source = fields.get("source")
     return Frame(
         _EVENTS[fields["event"]],
         line,
         sources.at(file, line) if source is None else source,
         fields["activation"],
         fields["depth"],
-        get("thread", 0),
+        fields.get("thread", 0),
         file,
         {name: None if slot is None else Slot(**slot) for name, slot in changed.items()} if changed else {},
         None if value is None else Slot(**value),
-        get("message"),
-        get("raw"),
+        fields.get("message"),
+        fields.get("raw"),
     )
 
 

@@ -24,8 +24,7 @@ SOURCE = "def f(n):\n    total = 0\n    for i in range(n):\n        total += i\n
 
 
 def add(a: int, b: int = 1) -> int:
-    total = a + b
-    return total
+    return a + b
 
 
 def fail() -> None:

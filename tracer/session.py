@@ -211,8 +211,8 @@ def _record(
     recorder = _recorder(sink, options, scope, is_entry)
     try:
         sink.header(header)
-    except OSError as failure:  # nothing will be recorded, but the program runs as ever
-        recorder.fail(failure)
+    except OSError as refused:  # nothing will be recorded, but the program runs as ever
+        recorder.fail(refused)
     error: BaseException | None = None
     output = StringIO() if options.capture_output else None
     ours = True

@@ -39,7 +39,7 @@ def write(folder: Path, data: bytes | str, name: str = "program.py") -> str:
     ],
 )
 def test_what_cannot_be_compiled(tmp_path: Path, data: bytes, sentence: str) -> None:
-    with pytest.raises(CwmTraceError, match="program.py") as raised:
+    with pytest.raises(CwmTraceError, match=r"program\.py") as raised:
         load_script(write(tmp_path, data))
     assert sentence in str(raised.value)
     assert "\n" not in str(raised.value)

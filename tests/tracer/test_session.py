@@ -151,7 +151,7 @@ def test_the_timeout_interrupts_the_program() -> None:
 
 
 def test_a_program_that_catches_everything_still_times_out() -> None:
-    code = "import time\nwhile True:\n    try:\n        time.sleep(9)\n    except BaseException:\n        break\n"
+    code = "import time\ntry:\n    time.sleep(9)\nexcept BaseException:\n    pass\n"
     trace, ending = record(code, Options(limits=Limits(timeout=0.2)))
     assert ending.error is None
     assert trace.outcome is Outcome.RETURNED
@@ -242,6 +242,6 @@ def test_sources_come_before_their_first_frame() -> None:
             order.append("footer")
 
     sink = Order()
-    sink.frame = lambda _: order.append("frame")  # type: ignore[assignment, method-assign]
+    sink.frame = lambda _: order.append("frame")
     record_program(load_code("x = 1\n"), sink)
     assert order == ["header", "frame", "frame", "frame", "footer"]

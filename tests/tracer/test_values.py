@@ -72,11 +72,11 @@ def test_a_value_nested_too_deeply() -> None:
 
 
 def test_message_of_an_exception_that_cannot_print() -> None:
-    class Mute(Exception):
+    class MuteError(Exception):
         def __str__(self) -> str:
             raise ValueError
 
-    assert safe_str(Mute()) == "<unprintable Mute: ValueError>"
+    assert safe_str(MuteError()) == "<unprintable MuteError: ValueError>"
     assert safe_str(KeyError("a")) == "'a'"
 
 
