@@ -13,6 +13,7 @@ import gzip
 import io
 import itertools
 import os
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -92,9 +93,14 @@ class TraceWriter:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         try:
-            self._stream, self._compressed = _create(self.path)
+            self._file: BinaryIO = open(self.path, "wb", buffering=0)  # noqa: SIM115 (closed by `close`)
         except OSError as error:
             raise CwmTraceError(f"cannot write {self.path}: {error.strerror}") from error
+        self._descriptor = self._file.fileno()
+        compressed = _compress(self.path, self._file)
+        self._compressed = compressed is not None
+        self._stream = compressed or self._file
+        self._lock = threading.Lock()
         self._lines = jsonlines.Writer(cast(Any, self._stream), dumps=to_json)
         self._flushed = time.monotonic()
         self.frames = 0
@@ -130,9 +136,13 @@ class TraceWriter:
 
     def frame(self, fields: FrameFields) -> None:
         """Write one frame, in one call: a whole line is in the file or none of it."""
-        self._stream.write(to_json(fields) + b"\n")
+        line = to_json(fields) + b"\n"
         self.frames += 1
-        if self._compressed:
+        if not self._compressed:
+            self._stream.write(line)
+            return
+        with self._lock:
+            self._stream.write(line)
             self._flush_now_and_then()
 
     def footer(self, trace: Trace) -> None:
@@ -151,9 +161,18 @@ class TraceWriter:
             )
         )
 
+    def abandon(self) -> None:
+        """In a forked child: the file is the parent's, whatever this process still writes goes nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._descriptor)
+        os.close(nowhere)
+
     def close(self) -> None:
         """Close the file; without a footer it reads as incomplete."""
-        self._stream.close()
+        try:
+            self._stream.close()
+        finally:
+            self._file.close()
 
     def _write(self, line: _Line) -> None:
         self._lines.write(line.model_dump(mode="json"))
@@ -296,12 +315,12 @@ def _whole_lines(stream: BinaryIO) -> Iterator[str]:
             raise
 
 
-def _create(path: Path) -> tuple[BinaryIO, bool]:
+def _compress(path: Path, file: BinaryIO) -> BinaryIO | None:
     if path.suffix == ".gz":
-        return cast(BinaryIO, gzip.open(path, "wb")), True
+        return cast(BinaryIO, gzip.GzipFile(path.name, "wb", fileobj=file))
     if path.suffix == ".zst":
-        return cast(BinaryIO, _zstandard().open(path, "wb")), True
-    return open(path, "wb", buffering=0), False
+        return cast(BinaryIO, _zstandard().ZstdCompressor().stream_writer(file, closefd=False))
+    return None
 
 
 def _open(path: Path) -> BinaryIO:

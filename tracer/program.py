@@ -185,8 +185,8 @@ def find_function(text: str, name: str, where: str) -> Function:
 
 
 @contextmanager
-def surroundings(program: Program) -> Iterator[ModuleType]:
-    """`__main__`, `sys.argv` and `sys.path[0]` as the program expects them; put back afterwards."""
+def surroundings(program: Program, *, restore: bool = True) -> Iterator[ModuleType]:
+    """`__main__`, `sys.argv` and `sys.path[0]` as the program expects them; put back if `restore`."""
     module = ModuleType("__main__")
     module.__dict__.update(program.attributes)
     module.__dict__["__builtins__"] = sys.modules["builtins"]
@@ -201,11 +201,12 @@ def surroundings(program: Program) -> Iterator[ModuleType]:
     try:
         yield module
     finally:
-        sys.argv, sys.path[:], before = saved
-        if before is None:
-            del sys.modules[name]
-        else:
-            sys.modules[name] = before
+        if restore:
+            sys.argv, sys.path[:], before = saved
+            if before is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = before
 
 
 def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:

@@ -6,8 +6,10 @@ Coverage tools cannot see into a trace function, so whatever can be tested apart
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -22,8 +24,25 @@ _NOTHING = object()
 _UNKNOWN = (_NOTHING, None)
 
 
+class Stack:
+    """The recorded activations of one thread."""
+
+    __slots__ = ("depth", "thread")
+
+    def __init__(self, thread: int) -> None:
+        self.thread = thread
+        self.depth = 0
+
+
+class _Threads(threading.local):
+    """The stack of the running thread; threads are numbered in the order of their first recorded call."""
+
+    def __init__(self, numbers: Iterator[int]) -> None:
+        self.stack = Stack(next(numbers))
+
+
 class Recorder:
-    """Records the current thread between `start` and `stop`.
+    """Records the current thread, and threads that it starts, between `start` and `stop`.
 
     Args:
         resolve: the source file of a code object's file name; None if its code is not recorded.
@@ -51,7 +70,9 @@ class Recorder:
         self.frames = 0
         self.bytes = 0
         self.skipped = 0
-        self.depth = 0
+        self.missed = 0
+        self.replaced = False
+        self.forked = False
         self.entered = is_entry is None
         self.active = False
         self._resolve = resolve
@@ -62,37 +83,61 @@ class Recorder:
         self._max_depth = sys.maxsize if limits.max_depth is None else limits.max_depth
         self._is_entry = is_entry
         self._files: dict[str, int | None] = {}
-        self._file_count = 0
-        self._activations = 0
+        self._file_numbers = itertools.count()
+        self._activations = itertools.count()
+        self._threads = _Threads(itertools.count())
+        self._lock = threading.Lock()
+        self._owner = 0
         self._previous: Any = None
+        self._previous_of_threads: Any = None
 
     def know_file(self, filename: str) -> None:
         """Number a source file that the sink already has."""
-        self._files[filename] = self._file_count
-        self._file_count += 1
+        self._files[filename] = next(self._file_numbers)
 
     def start(self) -> None:
         """Install the trace function; the one there was is put back by `stop`."""
         if self.failure is not None:
             return
+        self._owner = threading.get_ident()
         self._previous = sys.gettrace()
+        self._previous_of_threads = threading._trace_hook  # type: ignore[attr-defined]  # gettrace: 3.10
         self.active = True
+        threading.settrace(self.on_call)
         sys.settrace(self.on_call)
 
-    def stop(self) -> bool:
-        """Put the previous trace function back; False if somebody had replaced ours in the meantime."""
-        if not self.active:
-            return True
+    def stop(self) -> None:
+        """End the recording; in the thread that started it, put the previous trace function back."""
         self.active = False
-        ours = sys.gettrace() == self.on_call
-        if ours:
+        if threading.get_ident() != self._owner:
+            sys.settrace(None)
+            return
+        self._owner = 0
+        threading.settrace(self._previous_of_threads)
+        if sys.gettrace() == self.on_call:
             sys.settrace(self._previous)
-        return ours
+        else:  # somebody else's by now: a debugger, a coverage tool, or nobody's after a RecursionError
+            self.replaced = True
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: the recording belongs to the parent alone."""
+        self.forked = True
+        self.active = False
+        if sys.gettrace() == self.on_call:
+            sys.settrace(None)
 
     def on_call(self, frame: FrameType, event: str, _arg: Any) -> Any:
-        """The trace function of calls: chooses the activations that are recorded."""
+        """The trace function of calls; nothing of its own gets out into the program."""
         if event != "call" or not self.active:
             return None
+        try:
+            return self._choose(frame)
+        except BaseException as error:
+            self.miss(error)
+            return None
+
+    def _choose(self, frame: FrameType) -> Any:
+        """The trace function of an activation that is recorded; None for any other."""
         code = frame.f_code
         file = self._files.get(code.co_filename, -1)
         if file is None:
@@ -105,16 +150,16 @@ class Recorder:
             file = self._find(code.co_filename)
             if file is None:
                 return None
+        stack = self._threads.stack
         local = frame.f_trace
         activation = getattr(local, "__self__", None)
         if type(activation) is not Activation or activation.recorder is not self:
-            if self.depth > self._max_depth:
+            if stack.depth > self._max_depth:
                 self.skipped += 1
                 return None
-            activation = Activation(self, self._activations, file, code.co_name == "<module>")
+            activation = Activation(self, next(self._activations), file, code.co_name == "<module>")
             local = activation.on_event
-            self._activations += 1
-        activation.enter()
+        activation.enter(stack)
         activation.on_state("call", frame)
         return local
 
@@ -130,6 +175,16 @@ class Recorder:
             self._end(Outcome.FRAME_LIMIT)
         elif self.bytes >= self._max_bytes:
             self._end(Outcome.BYTE_LIMIT)
+
+    def current_stack(self) -> Stack:
+        """The stack of the running thread."""
+        return self._threads.stack
+
+    def miss(self, error: BaseException) -> None:
+        """An event could not be recorded; interrupts are the program's and go on."""
+        if isinstance(error, KeyboardInterrupt | TimeLimitReached):
+            raise error
+        self.missed += 1
 
     def fail(self, error: OSError) -> None:
         """Nothing more can be recorded."""
@@ -147,14 +202,13 @@ class Recorder:
         self.stop()
 
     def _find(self, filename: str) -> int | None:
-        source = self._resolve(filename)
-        number = None
-        if source is not None:
-            number = self._file_count
-            self._file_count += 1
-            self._add_file(source)
-        self._files[filename] = number
-        return number
+        with self._lock:
+            if filename not in self._files:
+                source = self._resolve(filename)
+                self._files[filename] = None if source is None else next(self._file_numbers)
+                if source is not None:
+                    self._add_file(source)
+        return self._files[filename]
 
 
 class Image:
@@ -174,7 +228,7 @@ class Activation:
     every other value is turned into text each time.
     """
 
-    __slots__ = ("depth", "entered", "file", "is_module", "known", "number", "raised", "recorder")
+    __slots__ = ("depth", "file", "is_module", "known", "number", "raised", "recorder", "stack")
 
     def __init__(self, recorder: Recorder, number: int, file: int, is_module: bool) -> None:
         self.recorder = recorder
@@ -182,28 +236,32 @@ class Activation:
         self.file = file
         self.is_module = is_module
         self.depth = 0
-        self.entered = False
+        self.stack: Stack | None = None
+        """Of the thread it runs in; None while it is suspended."""
         self.raised: type[BaseException] | None = None
         self.known: dict[str, tuple[Any, Key | None]] = {}
         """Of each variable the value or image that is held, and the key of its text."""
 
-    def enter(self) -> None:
+    def enter(self, stack: Stack) -> None:
         """A call or a resume: the activation is now the top of the stack."""
-        self.depth = self.recorder.depth
-        self.recorder.depth += 1
-        self.entered = True
+        self.stack = stack
+        self.depth = stack.depth
+        stack.depth += 1
 
     def on_event(self, frame: FrameType, event: str, arg: Any) -> None:
         """The trace function of one activation."""
         if not self.recorder.active:
             return
-        if event == "line":
-            self.raised = None
-            self.on_state("line", frame)
-        elif event == "exception":
-            self.on_exception(frame, arg[1])
-        elif event == "return":
-            self.on_return(frame, arg)
+        try:
+            if event == "line":
+                self.raised = None
+                self.on_state("line", frame)
+            elif event == "exception":
+                self.on_exception(frame, arg[1])
+            elif event == "return":
+                self.on_return(frame, arg)
+        except BaseException as error:
+            self.recorder.miss(error)
 
     def on_state(self, event: Any, frame: FrameType) -> None:
         """CALL and LINE: the variables that changed since this activation was last looked at."""
@@ -233,49 +291,45 @@ class Activation:
             for name in [name for name in known if name not in values]:
                 del known[name]
                 changed[name] = None
-        fields: FrameFields = {
-            "event": event,
-            "line": frame.f_lineno or 0,
-            "activation": self.number,
-            "depth": self.depth,
-        }
-        if self.file:
-            fields["file"] = self.file
+        fields = self._fields(event, frame)
         if changed:
             fields["changed"] = changed
         recorder.record(fields)
 
     def on_exception(self, frame: FrameType, error: BaseException) -> None:
-        """EXCEPTION; CPython 3.11 throws into a suspended generator without a call event before it."""
-        if not self.entered:
-            self.enter()
-        self.raised = type(error)
+        """EXCEPTION."""
         fields = self._fields("exception", frame)
+        self.raised = type(error)
         fields["value"] = self.recorder.describe(error)[0]
         fields["message"] = safe_str(error)
         self.recorder.record(fields)
 
     def on_return(self, frame: FrameType, value: Any) -> None:
         """RETURN, a yield included; without a value if an exception leaves the activation."""
-        if not self.entered:
-            self.enter()
         fields = self._fields("return", frame)
         unwinding = self.raised is not None and value is None and leaves_by_exception(frame)
         if not unwinding:
             fields["value"] = self.recorder.describe(value)[0]
-        self.entered = False
-        self.recorder.depth = self.depth
+        if self.stack is not None:
+            self.stack.depth = self.depth
+            self.stack = None
         self.recorder.record(fields)
         if self.number == 0 and (unwinding or not suspends(frame)):
             self.recorder.finish_entry(self.raised if unwinding else None)
 
     def _fields(self, event: Any, frame: FrameType) -> FrameFields:
+        stack = self.stack
+        if stack is None:  # CPython 3.11 throws into a suspended generator without a call event before it
+            stack = self.recorder.current_stack()
+            self.enter(stack)
         fields: FrameFields = {
             "event": event,
             "line": frame.f_lineno or 0,
             "activation": self.number,
             "depth": self.depth,
         }
+        if stack.thread:
+            fields["thread"] = stack.thread
         if self.file:
             fields["file"] = self.file
         return fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import linecache
 import os
@@ -9,6 +10,7 @@ import platform
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
@@ -40,6 +42,9 @@ class Sink(Protocol):
     def footer(self, trace: Trace) -> None:
         """What is known after the last frame."""
 
+    def abandon(self) -> None:
+        """This is a forked child: whatever is still written goes nowhere."""
+
 
 class Memory:
     """A sink that keeps everything."""
@@ -64,6 +69,9 @@ class Memory:
         frames = frames_from_fields(self._fields, sources)
         self.trace = replace(trace, files=tuple(self._files), frames=frames)
 
+    def abandon(self) -> None:
+        """A child's memory is its own."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -76,6 +84,8 @@ class Options:
         keep_addresses: leave ` at 0x…` in values.
         profile: name of the format profile, for the header.
         capture_output: keep what is written to `sys.stdout` instead of letting it through.
+        whole_process: the program is all that this process is for: threads are waited for and exit handlers
+            run while it is still recorded, an uncaught exception is printed, nothing is put back.
     """
 
     limits: Limits = Limits()
@@ -84,6 +94,7 @@ class Options:
     keep_addresses: bool = False
     profile: str = "cwm"
     capture_output: bool = False
+    whole_process: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,16 +104,20 @@ class Ending:
     Args:
         trace: the footer's fields; it has no frames.
         frames: number of frames recorded.
+        exit_code: what Python would give its parent.
         error: the exception that ended the program, if one did.
         failure: the error that ended the recording early, if one did.
         value: what the function returned.
+        forked: this is a forked child of the process that records.
     """
 
     trace: Trace
     frames: int
+    exit_code: int
     error: BaseException | None = None
     failure: OSError | None = None
     value: Any = None
+    forked: bool = False
 
 
 def record_program(
@@ -129,7 +144,7 @@ def record_program(
 
     def run(recorder: Recorder) -> None:
         recorder.know_file(program.code.co_filename)
-        with surroundings(program) as module:
+        with surroundings(program, restore=not options.whole_process) as module:
             if program.calls_entry:
                 exec(program.code, module.__dict__)
                 recorder.start()
@@ -187,12 +202,18 @@ class Block:
 
     def stop(self, raised: type[BaseException] | None) -> None:
         """End; `raised` is what left the block."""
-        ours = self._recorder.stop()
-        self._sink.footer(_footer(self._header, self._recorder, outcome_of(raised), ours))
+        self._recorder.stop()
+        self._sink.footer(_footer(self._header, self._recorder, outcome_of(raised)))
 
 
 def report_error(error: BaseException) -> None:
-    """Print the traceback of an uncaught exception as Python would, without this package's own frames."""
+    """Say what Python would of an uncaught exception, without this package's own frames."""
+    if isinstance(error, TimeLimitReached):
+        return
+    if isinstance(error, SystemExit):
+        if error.code is not None and not isinstance(error.code, int):
+            print(error.code, file=sys.stderr)
+        return
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == _record.__code__.co_filename:
         trace = trace.tb_next
@@ -213,28 +234,70 @@ def _record(
         sink.header(header)
     except OSError as refused:  # nothing will be recorded, but the program runs as ever
         recorder.fail(refused)
-    error: BaseException | None = None
     output = StringIO() if options.capture_output else None
-    ours = True
-    try:
-        with _deadline(options.limits.timeout), redirect_stdout(output or sys.stdout):
-            try:
-                run(recorder)
-            finally:
-                ours = recorder.stop()
-    except BaseException as raised:
-        error = raised
-    trace = _footer(header, recorder, outcome_of(None if error is None else type(error)), ours)
+    error: BaseException | None = None
+    with _in_parent_only(recorder, sink):
+        try:
+            with _deadline(options.limits.timeout), redirect_stdout(output or sys.stdout):
+                error = _run(run, recorder, options)
+        except BaseException as late:  # an interrupt between the program's end and here
+            error = late
+    trace = _footer(header, recorder, outcome_of(None if error is None else type(error)))
     if is_entry is None:
         trace = replace(trace, exit_code=_exit_code(error))
     trace = replace(trace, output=None if output is None else output.getvalue())
     failure = recorder.failure
-    if failure is None:
+    if failure is None and not recorder.forked:
         try:
             sink.footer(trace)
-        except OSError as raised_by_sink:
-            failure = raised_by_sink
-    return Ending(trace, recorder.frames, error, failure)
+        except OSError as refused:
+            failure = refused
+    return Ending(trace, recorder.frames, _exit_code(error), error, failure, forked=recorder.forked)
+
+
+def _run(run: Callable[[Recorder], None], recorder: Recorder, options: Options) -> BaseException | None:
+    """Run to the end that Python would run to, and return the exception that ended it."""
+    error = None
+    try:
+        try:
+            run(recorder)
+        except BaseException as raised:
+            if not options.whole_process:
+                raise
+            error = raised
+            report_error(raised)
+        if options.whole_process:
+            _finish()
+    except BaseException as raised:
+        error = error or raised
+    finally:
+        recorder.stop()
+    return error
+
+
+def _finish() -> None:
+    """What the interpreter does after the main module: wait for threads, then run exit handlers."""
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.current_thread():
+            thread.join()
+    atexit._run_exitfuncs()
+
+
+@contextmanager
+def _in_parent_only(recorder: Recorder, sink: Sink) -> Iterator[None]:
+    """A forked child inherits the recording: keep it from going on with it."""
+    recorders = weakref.WeakSet([recorder])
+
+    def in_child() -> None:
+        for inherited in recorders:
+            inherited.leave_to_parent()
+            sink.abandon()
+
+    os.register_at_fork(after_in_child=in_child)
+    try:
+        yield
+    finally:
+        recorders.clear()
 
 
 def _recorder(
@@ -264,12 +327,16 @@ def _header(
     )
 
 
-def _footer(header: Trace, recorder: Recorder, outcome: Outcome, ours: bool) -> Trace:
+def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
     warnings = []
-    if not ours:
+    if recorder.replaced:
         warnings.append(
             "the trace function was replaced while the program ran (by the program, a debugger, a coverage"
             " tool, or a RecursionError): recording ended there"
+        )
+    if recorder.missed:
+        warnings.append(
+            f"{recorder.missed} events could not be recorded (most often near the recursion limit)"
         )
     if not recorder.entered:
         warnings.append(f"{header.entry} was never called: nothing was recorded")

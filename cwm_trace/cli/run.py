@@ -84,10 +84,11 @@ def run(
     program, default = _load(arguments, module, code, call, output)
     limits = Limits(max_frames, max_bytes, max_value_chars, max_depth, timeout)
     path = output or default
+    options = Options(limits=limits, include=include, exclude=exclude, whole_process=True)
     with TraceWriter(path) as writer:
-        ending = record_program(
-            program, writer, Options(limits=limits, include=include, exclude=exclude), entry=entry
-        )
+        ending = record_program(program, writer, options, entry=entry)
+    if ending.forked:
+        sys.exit(ending.exit_code)
     _report(ending, path, quiet=quiet, as_json=as_json)
     _leave(ending)
 
@@ -143,21 +144,14 @@ def _report(ending: Ending, path: str, *, quiet: bool, as_json: bool) -> None:
 
 
 def _leave(ending: Ending) -> None:
-    """Exit as the program would have."""
+    """Exit as the program would have; what it had to say it has said."""
     from cwm_trace.tracer.recorder import TimeLimitReached
-    from cwm_trace.tracer.session import report_error
 
     error = ending.error
-    if error is None:
-        return
-    if isinstance(error, SystemExit):
-        raise error
     if isinstance(error, TimeLimitReached):
         click.echo(f"cwm-trace: {error}", err=True)
-        sys.exit(124)
-    report_error(error)
     if isinstance(error, KeyboardInterrupt):  # a parent sees a death by SIGINT, as with python
         sys.stdout.flush()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
-    sys.exit(1)
+    sys.exit(ending.exit_code)
