@@ -15,9 +15,7 @@ def diff_states(before: State, after: State) -> dict[str, Slot | None]:
     >>> diff_states({"a": Slot("1"), "b": Slot("2")}, {"a": Slot("1"), "c": Slot("3")})
     {'c': Slot(text='3', type='', size=None, clipped=0), 'b': None}
     """
-    changed: dict[str, Slot | None] = {
-        name: slot for name, slot in after.items() if before.get(name) != slot
-    }
+    changed: dict[str, Slot | None] = {name: slot for name, slot in after.items() if before.get(name) != slot}
     changed.update((name, None) for name in before if name not in after)
     return changed
 
