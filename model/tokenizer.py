@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
-from transformers.convert_slow_tokenizer import TikTokenConverter
+from transformers.convert_slow_tokenizer import TikTokenConverter, bytes_to_unicode
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.chat import CHAT_TEMPLATE
+from cwm_trace.model.folder import read_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -155,6 +156,28 @@ def read_ranks(path: Path) -> dict[bytes, int]:
             f"{path} has no token for the byte 0x{missing[0]:02x}, so it cannot encode every text."
         )
     return ranks
+
+
+def ranks_of(path: Path) -> bytes | None:
+    """Write back the tiktoken file that `convert_ranks` made a `tokenizer.json` from.
+
+    Returns:
+        None for every other tokenizer: its text is cut into words elsewhere, or there is no such file.
+    """
+    if not path.exists():
+        return None
+    content = read_json(path)
+    try:
+        first = content["pre_tokenizer"]["pretokenizers"][0]
+        vocabulary: dict[str, int] = content["model"]["vocab"]
+        if first["pattern"] != {"Regex": META_PATTERN} or not content["model"]["ignore_merges"]:
+            return None
+    except (KeyError, IndexError, TypeError):
+        return None
+    byte_of = {character: byte for byte, character in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]
+    tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+    lines = (base64.b64encode(bytes(byte_of[character] for character in token)) for token in tokens)
+    return b"".join(b"%s %d\n" % (line, rank) for rank, line in enumerate(lines))
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

@@ -1,0 +1,93 @@
+"""What a conversion has finished, so that an interrupted one goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.model.folder import read_json, sync_folder, write_json
+
+NAME = ".conversion.json"
+Places = dict[str, tuple[int, int]]
+"""Offset and length in bytes of each tensor of a file."""
+
+
+class Journal:
+    """The journal of one target folder, which exists from the first file of a conversion to its last.
+
+    Args:
+        folder: The target; made if it is not there.
+        key: Names the source and the options. Only a conversion with the same key goes on.
+
+    Raises:
+        CwmTraceError: The folder holds something else.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder = folder
+        self.key = key
+        self._files: dict[str, Places] = {}
+        self._sizes: dict[str, int] = {}
+        if (folder / NAME).is_file():
+            self._resume()
+        else:
+            self._start()
+
+    def places(self, name: str) -> Places | None:
+        """Where the tensors of a finished file lie; None for a file that is still to be written."""
+        path = self.folder / name
+        if name not in self._files or not path.is_file() or path.stat().st_size != self._sizes[name]:
+            return None
+        return self._files[name]
+
+    def add(self, name: str, places: Mapping[str, tuple[int, int]]) -> None:
+        """Note a file that has its final name."""
+        self._files[name] = dict(places)
+        self._sizes[name] = (self.folder / name).stat().st_size
+        self._write()
+
+    def close(self) -> None:
+        """Take the journal away: the conversion is complete."""
+        (self.folder / NAME).unlink()
+        sync_folder(self.folder)
+
+    def _start(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            held = sorted(path.name for path in self.folder.iterdir() if not _is_leftover(path))
+        except OSError as error:
+            raise CwmTraceError(f"Cannot write to {self.folder}: {error.strerror}.") from error
+        if held:
+            raise CwmTraceError(f"{self.folder} is not empty (it holds {held[0]}): choose a folder that is.")
+        self._write()
+
+    def _resume(self) -> None:
+        content = read_json(self.folder / NAME)
+        if content.get("key") != self.key:
+            raise CwmTraceError(
+                f"{self.folder} holds an unfinished conversion of another source or with other options: "
+                "repeat that one, or remove the folder."
+            )
+        for name, entry in content["files"].items():
+            self._sizes[name] = entry["bytes"]
+            self._files[name] = {
+                tensor: (start, length) for tensor, (start, length) in entry["places"].items()
+            }
+
+    def _write(self) -> None:
+        files = {name: {"bytes": self._sizes[name], "places": places} for name, places in self._files.items()}
+        write_json(self.folder / NAME, {"key": self.key, "files": files})
+
+
+def fingerprint(source: Path, options: Iterable[object]) -> str:
+    """Name a source folder and options: names, sizes and times of the files, not their contents."""
+    files = sorted(path for path in source.iterdir() if path.is_file())
+    facts = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    return hashlib.sha256(json.dumps([facts, list(options)]).encode()).hexdigest()
+
+
+def _is_leftover(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(".part")
