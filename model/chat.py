@@ -8,6 +8,9 @@ this project's reading of its two switches:
 - a reply in the history that lacks the `<think>` which its prompt ended in gets it back;
 - with `preserve_previous_think=False` every reply but a last one loses all up to its first `</think>`;
 - no system message is put in where there is none: pass `SYSTEM_PROMPT` or `PLAIN_SYSTEM_PROMPT` yourself.
+
+Meta encodes a header's empty line and the text after it apart, a template in one piece. The ids are the same
+unless the text begins with a line break, and only a tool's can.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model import dcp
 from cwm_trace.model.folder import read_json, write_json, write_whole
 from cwm_trace.model.journal import Journal, Places, fingerprint
-from cwm_trace.model.params import CARRIED, SPECIALS, config_from_params, params_from_config
+from cwm_trace.model.params import CARRIED, SPECIALS, carried_file, config_from_params, params_from_config
 from cwm_trace.model.shape import read_shape
 from cwm_trace.model.shards import INDEX, SINGLE, StoredTensor, read_headers, write_shard
 from cwm_trace.model.tokenizer import META_OFFSETS, PAD, convert_ranks, ranks_of, read_ranks, save_tokenizer
@@ -47,6 +47,9 @@ OTHER_NAMES = {
     "model.norm.weight": "norm.weight",
     "lm_head.weight": "output.weight",
 }
+
+Found = tuple[tuple[int, ...], torch.dtype, Callable[[], torch.Tensor]]
+"""Shape, dtype and reader of a tensor in the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,31 +120,31 @@ def convert_checkpoint(
     if strange:
         raise CwmTraceError(f"{strange[0].hub} is stored as {strange[0].dtype}, which cannot be converted.")
     files = _plan_files(weights, shard_bytes, to_meta=to_meta)
-    journal = Journal(target, fingerprint(source, (to_meta, str(dtype), shard_bytes)))
     total = sum(weight.bytes for weight in weights)
     done = resumed = 0
     places: dict[str, tuple[str, int, int]] = {}
-    for name, group in files.items():
-        found = journal.places(name)
-        if found is None:
+    with Journal(target, fingerprint(source, (to_meta, str(dtype), shard_bytes))) as journal:
+        for name, group in files.items():
+            found = journal.places(name)
+            if found is None:
 
-            def advance(weight: Weight, file: str = name) -> None:
-                nonlocal done
-                done += weight.bytes
-                report(Progress(weight.meta if to_meta else weight.hub, file, done, total))
+                def advance(weight: Weight, file: str = name) -> None:
+                    nonlocal done
+                    done += weight.bytes
+                    report(Progress(weight.meta if to_meta else weight.hub, file, done, total))
 
-            write = _write_items if to_meta else _write_safetensors
-            found = write(target / name, group, advance)
-            journal.add(name, found)
+                write = _write_items if to_meta else _write_safetensors
+                found = write(target / name, group, advance)
+                journal.add(name, found)
+            else:
+                resumed += 1
+                done += sum(weight.bytes for weight in group)
+            places |= {tensor: (name, *span) for tensor, span in found.items()}
+        if to_meta:
+            _finish_meta(source, target, settings, weights, places)
         else:
-            resumed += 1
-            done += sum(weight.bytes for weight in group)
-        places |= {tensor: (name, *span) for tensor, span in found.items()}
-    if to_meta:
-        _finish_meta(source, target, settings, weights, places)
-    else:
-        _finish_hub(source, target, settings, weights, files)
-    journal.close()
+            _finish_hub(source, target, settings, weights, files)
+        journal.close()
     return Conversion(tuple(files), resumed, len(weights), total)
 
 
@@ -191,11 +194,11 @@ def _open_meta(source: Path) -> tuple[dict[str, Any], list[Weight]]:
     weights = _match(
         config, {name: (tensor.shape, tensor.dtype, tensor.read) for name, tensor in tensors.items()}, source
     )
-    begin = config.get("bos_token_id", 0)
-    defaults = {key: config[key] for key in ("bos_token_id", "eos_token_id") if key in config}
-    generation = params.get(CARRIED, {}).get("generation_config") or (
-        {**defaults, "pad_token_id": begin + META_OFFSETS[PAD]} if defaults else {}
-    )
+    generation = carried_file(params, "generation_config") or {
+        key: config[key] for key in ("bos_token_id", "eos_token_id") if key in config
+    }
+    if CARRIED not in params and "bos_token_id" in generation:
+        generation["pad_token_id"] = generation["bos_token_id"] + META_OFFSETS[PAD]
     return {"config": config, "generation_config": generation}, weights
 
 
@@ -207,7 +210,7 @@ def _open_hub(source: Path) -> tuple[dict[str, Any], list[Weight]]:
     params = params_from_config(config, str(source / "config.json"))
     if (source / "generation_config.json").exists():
         params[CARRIED]["generation_config"] = read_json(source / "generation_config.json")
-    found: dict[str, _Found] = {}
+    found: dict[str, Found] = {}
     for name, tensor in read_headers(source).items():
         if tensor.dtype not in DTYPES:
             raise CwmTraceError(
@@ -217,11 +220,8 @@ def _open_hub(source: Path) -> tuple[dict[str, Any], list[Weight]]:
     return params, _match(config, found, source, by_hub=True)
 
 
-_Found = tuple[tuple[int, ...], torch.dtype, Callable[[], torch.Tensor]]
-
-
 def _match(
-    config: Mapping[str, Any], found: Mapping[str, _Found], source: Path, *, by_hub: bool = False
+    config: Mapping[str, Any], found: Mapping[str, Found], source: Path, *, by_hub: bool = False
 ) -> list[Weight]:
     """Pair what the configuration asks for with what the source holds, in the model's order.
 

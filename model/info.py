@@ -16,6 +16,7 @@ from typing import Any
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.folder import read_json
+from cwm_trace.model.params import config_from_params
 from cwm_trace.model.shape import FULL, CwmShape, read_shape
 from cwm_trace.model.shards import INDEX, SINGLE, StoredTensor, read_headers
 
@@ -80,7 +81,8 @@ def describe_model(name: str, *, context: int | None = None, batch: int = 1) -> 
     """Look at a folder or a hub id.
 
     Args:
-        name: A folder with `config.json`, `facebook/cwm` (known without asking the hub), or another id.
+        name: A folder with `config.json` (or Meta's `params.json`), `facebook/cwm` (known without the
+            hub), or another id.
         context: Tokens in the cache; the longest the model takes by default.
         batch: Sequences side by side.
 
@@ -92,7 +94,8 @@ def describe_model(name: str, *, context: int | None = None, batch: int = 1) -> 
     notes: tuple[str, ...] = ()
     if folder.is_dir():
         shape, stored = _read_folder(folder)
-        source = "config.json" if stored is None else "config.json and the headers of the safetensors files"
+        file = "config.json" if (folder / "config.json").exists() else "params.json"
+        source = file if stored is None else f"{file} and the headers of the safetensors files"
         licence = _find_licence(folder / "README.md", shape)
     elif name == CWM_ID:
         shape = read_shape({"model_type": "cwm"}, name)
@@ -269,6 +272,9 @@ def render_info(info: ModelInfo) -> str:
 
 
 def _read_folder(folder: Path) -> tuple[CwmShape, Stored | None]:
+    if not (folder / "config.json").exists() and (folder / "params.json").exists():
+        config = config_from_params(read_json(folder / "params.json"), str(folder / "params.json"))
+        return read_shape(config, str(folder / "params.json")), None
     config = read_json(folder / "config.json")
     shape = read_shape(config, str(folder / "config.json"))
     if not (folder / INDEX).exists() and not (folder / SINGLE).exists():

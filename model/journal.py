@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -16,14 +18,16 @@ Places = dict[str, tuple[int, int]]
 
 
 class Journal:
-    """The journal of one target folder, which exists from the first file of a conversion to its last.
+    """The journal of one target folder, there from the first file of a conversion to its last.
+
+    As a context manager it also keeps other processes out of the folder, until this one ends in whatever way.
 
     Args:
         folder: The target; made if it is not there.
         key: Names the source and the options. Only a conversion with the same key goes on.
 
     Raises:
-        CwmTraceError: The folder holds something else.
+        CwmTraceError: The folder holds something else, or another process is writing to it.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
@@ -31,10 +35,30 @@ class Journal:
         self.key = key
         self._files: dict[str, Places] = {}
         self._sizes: dict[str, int] = {}
-        if (folder / NAME).is_file():
-            self._resume()
-        else:
-            self._start()
+        self._lock = -1
+
+    def __enter__(self) -> Journal:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.folder, os.O_RDONLY)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise CwmTraceError(f"Another conversion is writing to {self.folder}: wait for it.") from error
+        except OSError as error:
+            raise CwmTraceError(f"Cannot write to {self.folder}: {error.strerror}.") from error
+        try:
+            if (self.folder / NAME).is_file():
+                self._resume()
+            else:
+                self._start()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lock)
 
     def places(self, name: str) -> Places | None:
         """Where the tensors of a finished file lie; None for a file that is still to be written."""
@@ -55,11 +79,7 @@ class Journal:
         sync_folder(self.folder)
 
     def _start(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            held = sorted(path.name for path in self.folder.iterdir() if not _is_leftover(path))
-        except OSError as error:
-            raise CwmTraceError(f"Cannot write to {self.folder}: {error.strerror}.") from error
+        held = sorted(path.name for path in self.folder.iterdir() if not _is_leftover(path))
         if held:
             raise CwmTraceError(f"{self.folder} is not empty (it holds {held[0]}): choose a folder that is.")
         self._write()

@@ -15,7 +15,7 @@ from cwm_trace.model.shape import FULL, SLIDING, Count, CwmShape, explain, read_
 
 SPECIALS = 256  # ids at the end of Meta's vocabulary
 CARRIED = "cwm_trace"
-"""Section of `params.json` where a Hugging Face configuration travels, for what Meta's has no words for."""
+"""Section of `params.json` where Hugging Face's files travel, for what Meta's has no words for."""
 
 
 class _Strict(BaseModel):
@@ -140,8 +140,7 @@ def config_from_params(
             "original_max_position_embeddings": model.scaled_rope.old_context_len,
         }
     window = model.window_attn.local_window if model.window_attn is not None else None
-    section = params.get(CARRIED)
-    carried = dict(section.get("config", {})) if isinstance(section, dict) else {}
+    carried = carried_file(params, "config")
     for older in ("rope_theta", "rope_scaling"):  # `rope_parameters` takes their place
         carried.pop(older, None)
     begin = model.vocab_size - SPECIALS if specials is None else specials
@@ -200,6 +199,13 @@ def params_from_config(config: Mapping[str, Any], name: str) -> dict[str, Any]:
         "window_attn": _window(shape, name),
     }
     return {"model": model, CARRIED: {"config": dict(config)}}
+
+
+def carried_file(params: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """One of Hugging Face's files that travels in `params.json`; empty if it does not."""
+    section = params.get(CARRIED)
+    file = section.get(name) if isinstance(section, dict) else None
+    return dict(file) if isinstance(file, dict) else {}
 
 
 def _feed_forward(shape: CwmShape) -> tuple[float | None, int]:

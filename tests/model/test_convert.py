@@ -20,6 +20,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from torch.distributed.checkpoint.metadata import MetadataIndex
 from torch.distributed.checkpoint.state_dict_loader import load as torch_load_checkpoint
 from torch.distributed.checkpoint.state_dict_saver import save as torch_save_checkpoint
 from transformers import CwmConfig, CwmForCausalLM
@@ -507,6 +508,15 @@ def test_an_unfinished_conversion_is_only_continued_with_the_same_options(meta: 
         convert_checkpoint(meta, tmp_path / "target")
 
 
+def test_two_conversions_do_not_write_to_one_folder(meta: Path, tmp_path: Path) -> None:
+    def start_another(progress: Progress) -> None:
+        with pytest.raises(CwmTraceError, match="Another conversion is writing to"):
+            convert_checkpoint(meta, tmp_path / "target")
+
+    convert_checkpoint(meta, tmp_path / "target", report=start_another)
+    assert (tmp_path / "target" / "config.json").exists()
+
+
 def test_a_shortened_shard_is_written_again(meta: Path, tmp_path: Path) -> None:
     whole = convert_checkpoint(meta, tmp_path / "whole", shard_bytes=40_000)
 
@@ -530,13 +540,13 @@ def test_progress_adds_up(meta: Path, tmp_path: Path) -> None:
     assert steps == sorted(steps, key=lambda step: step.done)
 
 
-MEMORY = """
-import json, resource, sys
+MEMORY = r"""
+import json, re, sys
 from pathlib import Path
 from cwm_trace.model.convert import convert_checkpoint
 source, hub, back = map(Path, sys.argv[1:])
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():  # not ru_maxrss, which a child inherits
+    return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1])
 before = peak()
 convert_checkpoint(source, hub)
 there = peak()
@@ -545,18 +555,19 @@ print(json.dumps([there - before, peak() - before]))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kibibytes on Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_holds_a_few_tensors_not_the_model(tmp_path: Path) -> None:
-    params = meta_params(dim=1024, n_layers=12, n_heads=8, n_kv_heads=8, head_dim=128)
+    params = meta_params(dim=768, n_layers=12, n_heads=8, n_kv_heads=8, head_dim=128)
     tensors = meta_state(params, torch.bfloat16)
     total = sum(tensor.nbytes for tensor in tensors.values())
     save_meta(tmp_path / "meta", params, tensors)
     largest = max(tensor.nbytes for tensor in tensors.values())
     command = [sys.executable, "-c", MEMORY, *(str(tmp_path / name) for name in ("meta", "hub", "back"))]
     peaks = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    assert total > 180e6
-    assert largest < 5e6
-    assert max(peaks) * 1024 < 60e6
+    print(peaks)
+    assert largest < 2e6
+    assert total > 120e6
+    assert max(peaks) < 40e6
 
 
 # What is wrong with a source
@@ -579,6 +590,24 @@ def overwrite(path: Path, at: int, data: bytes) -> None:
         file.write(data)
 
 
+def shorten_a_chunk(folder: Path) -> None:
+    metadata = pickle.loads((folder / ".metadata").read_bytes())
+    chunk = metadata.state_dict_metadata["model.output.weight"].chunks[0]
+    chunk.sizes = torch.Size([chunk.sizes[0] - 1, chunk.sizes[1]])
+    (folder / ".metadata").write_bytes(pickle.dumps(metadata))
+
+
+def move_a_chunk(folder: Path) -> None:
+    metadata = pickle.loads((folder / ".metadata").read_bytes())
+    chunk = metadata.state_dict_metadata["model.output.weight"].chunks[0]
+    place = next(
+        place for index, place in metadata.storage_data.items() if index.fqn == "model.output.weight"
+    )
+    chunk.offsets = torch.Size([1, 0])
+    metadata.storage_data[MetadataIndex("model.output.weight", chunk.offsets)] = place
+    (folder / ".metadata").write_bytes(pickle.dumps(metadata))
+
+
 def model(**changes: Any) -> Callable[[Path], None]:
     return lambda folder: edit(folder / "params.json", lambda params: params["model"].update(changes))
 
@@ -591,6 +620,8 @@ META_FAULTS: list[tuple[str, Callable[[Path], object], str]] = [
     ("short metadata", lambda f: cut(f / ".metadata"), "not the metadata"),
     ("text for metadata", lambda f: (f / ".metadata").write_text("hello"), "not the metadata"),
     ("damaged shard", lambda f: overwrite(f / "__0_0.distcp", 0, b"\xff" * 70_000), "is damaged"),
+    ("a gap between chunks", shorten_a_chunk, "do not make up its shape"),
+    ("a chunk that sticks out", move_a_chunk, "do not make up its shape"),
     ("params no JSON", lambda f: (f / "params.json").write_text("{"), "is not JSON"),
     ("params no object", lambda f: (f / "params.json").write_text("[]"), "holds a list"),
     ("unknown key", model(qk_scale=2), r"model\.qk_scale: extra inputs are not permitted"),

@@ -156,6 +156,15 @@ def test_a_folder_without_weights(folder: Path) -> None:
     assert "2 sequences of 16 tokens" in render_info(info)
 
 
+def test_metas_folder_is_described_too(tmp_path: Path) -> None:
+    window = {"window_pattern": 4, "local_window": 16}
+    params = {"dim": 64, "n_layers": 6, "n_heads": 4, "vocab_size": 600, "window_attn": window}
+    (tmp_path / "params.json").write_text(json.dumps({"model": params}))
+    info = describe_model(str(tmp_path))
+    assert info.source == "params.json"
+    assert draw_layers(info.shape) == "G··· G G"
+
+
 def test_headers_are_read_and_compared(folder: Path) -> None:
     shape = read_shape(small_config(), "small")
     save_weights(folder, shape)

@@ -110,6 +110,19 @@ def test_any_text_comes_back_as_ordinary_ids(tokenizer: PreTrainedTokenizerFast,
     assert not special_ids(tokenizer).intersection(ids)
 
 
+def test_decoding_cleans_nothing_up(
+    tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What some checkpoints' tokenizer_config.json asks for, and what newer transformers needs to obey it.
+    monkeypatch.setattr(tokenizer, "clean_up_tokenization_spaces", True)
+    force = "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output"
+    monkeypatch.setattr(tokenizer, force, True, raising=False)
+    text = "a , b . do n't"
+    ids = encode_text(tokenizer, text)
+    assert tokenizer.decode(ids) == "a, b. don't"
+    assert decode_text(tokenizer, ids) == text
+
+
 def test_special_tokens_placed_by_id_decode_to_their_names(tokenizer: PreTrainedTokenizerFast) -> None:
     for token in SPECIAL_TOKENS:
         assert decode_text(tokenizer, [tokenizer.get_vocab()[token]]) == token
