@@ -112,13 +112,13 @@ def convert_checkpoint(
         CwmTraceError: The source is incomplete, damaged or not a CWM model, or the target cannot be written.
     """
     if not source.is_dir():
-        raise CwmTraceError(f"{source} is not a folder.")
+        raise CwmTraceError(f"{source} is not a folder")
     settings, weights = _open_hub(source) if to_meta else _open_meta(source)
     if dtype is not None:
         weights = [replace(weight, dtype=dtype) for weight in weights]
     strange = [weight for weight in weights if weight.dtype not in CODES]
     if strange:
-        raise CwmTraceError(f"{strange[0].hub} is stored as {strange[0].dtype}, which cannot be converted.")
+        raise CwmTraceError(f"{strange[0].hub} is stored as {strange[0].dtype}, which cannot be converted")
     files = _plan_files(weights, shard_bytes, to_meta=to_meta)
     total = sum(weight.bytes for weight in weights)
     done = resumed = 0
@@ -188,7 +188,7 @@ def _open_meta(source: Path) -> tuple[dict[str, Any], list[Weight]]:
     if specials is not None and specials + SPECIALS > config["vocab_size"]:
         raise CwmTraceError(
             f"{ranks} has {specials} tokens and {SPECIALS} special ones; params.json has room for "
-            f"{config['vocab_size']} in all."
+            f"{config['vocab_size']} in all"
         )
     tensors = dcp.read_metadata(source)
     weights = _match(
@@ -206,7 +206,7 @@ def _open_hub(source: Path) -> tuple[dict[str, Any], list[Weight]]:
     """Read Hugging Face's side: the contents of `params.json` to be, and the weights."""
     config = read_json(source / "config.json")
     if config.get("quantization_config"):
-        raise CwmTraceError(f"{source} is quantised: convert the checkpoint that it was made from.")
+        raise CwmTraceError(f"{source} is quantised: convert the checkpoint that it was made from")
     params = params_from_config(config, str(source / "config.json"))
     if (source / "generation_config.json").exists():
         params[CARRIED]["generation_config"] = read_json(source / "generation_config.json")
@@ -214,7 +214,7 @@ def _open_hub(source: Path) -> tuple[dict[str, Any], list[Weight]]:
     for name, tensor in read_headers(source).items():
         if tensor.dtype not in DTYPES:
             raise CwmTraceError(
-                f"{name} in {tensor.path} is stored as {tensor.dtype}, which cannot be converted."
+                f"{name} in {tensor.path} is stored as {tensor.dtype}, which cannot be converted"
             )
         found[name] = (tensor.shape, DTYPES[tensor.dtype], partial(_read_stored, tensor))
     return params, _match(config, found, source, by_hub=True)
@@ -236,18 +236,18 @@ def _match(
         name = hub if by_hub else meta
         if name not in found:
             raise CwmTraceError(
-                f"{source} has no {name}, which a model of {shape.num_hidden_layers} layers needs."
+                f"{source} has no {name}, which a model of {shape.num_hidden_layers} layers needs"
             )
         held, dtype, load = found[name]
         if held != size:
             raise CwmTraceError(
-                f"{name} in {source} has the shape {list(held)}; the configuration asks for {list(size)}."
+                f"{name} in {source} has the shape {list(held)}; the configuration asks for {list(size)}"
             )
         weights.append(Weight(hub, meta, size, dtype, heads.get(hub.split(".")[-2]), load))
     known = {weight.hub if by_hub else weight.meta for weight in weights}
     left = [name for name in found if name not in known]
     if left:
-        raise CwmTraceError(f"{source} holds {left[0]}, for which a CWM model has no place.")
+        raise CwmTraceError(f"{source} holds {left[0]}, for which a CWM model has no place")
     return weights
 
 
@@ -298,7 +298,7 @@ def _load(weight: Weight, move: Callable[[torch.Tensor, int], torch.Tensor]) -> 
         converted = tensor.to(weight.dtype)
         if not converted.isfinite().all() and tensor.isfinite().all():
             raise CwmTraceError(
-                f"{weight.hub} has numbers too large for {weight.dtype}: choose another dtype."
+                f"{weight.hub} has numbers too large for {weight.dtype}: choose another dtype"
             )
         tensor = converted
     return tensor.contiguous()

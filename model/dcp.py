@@ -97,7 +97,7 @@ class ChunkedTensor:
             tensor = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except Exception as error:  # zip, pickle and torch each have their own for damaged bytes
             raise CwmTraceError(
-                f"{self.name} in {chunk.path} is damaged ({type(error).__name__}): copy the file again."
+                f"{self.name} in {chunk.path} is damaged ({type(error).__name__}): copy the file again"
             ) from error
         if not isinstance(tensor, torch.Tensor) or (tensor.dtype, tuple(tensor.shape)) != (
             self.dtype,
@@ -105,7 +105,7 @@ class ChunkedTensor:
         ):
             raise CwmTraceError(
                 f"{self.name} in {chunk.path} is not the {self.dtype} block of {chunk.shape} "
-                "that the metadata names."
+                "that the metadata names"
             )
         return tensor.contiguous()
 
@@ -127,16 +127,16 @@ def read_metadata(folder: Path) -> dict[str, ChunkedTensor]:
         }
     except FileNotFoundError as error:
         raise CwmTraceError(
-            f"There is no {METADATA} in {folder}: name the folder of a PyTorch Distributed Checkpoint."
+            f"there is no {METADATA} in {folder}: name the folder of a PyTorch Distributed Checkpoint"
         ) from error
     except OSError as error:
-        raise CwmTraceError(f"Cannot read {path}: {error.strerror}.") from error
+        raise CwmTraceError(f"cannot read {path}: {error.strerror}") from error
     except CwmTraceError:
         raise
     except Exception as error:  # unpickling damaged bytes can raise anything
         raise CwmTraceError(
             f"{path} is not the metadata of a PyTorch Distributed Checkpoint "
-            f"({type(error).__name__}: {error})."
+            f"({type(error).__name__}: {error})"
         ) from error
     sections = {
         name.removeprefix(SECTION): tensor for name, tensor in found.items() if name.startswith(SECTION)
@@ -148,13 +148,13 @@ def read_metadata(folder: Path) -> dict[str, ChunkedTensor]:
             if chunk.path not in sizes:
                 if not chunk.path.is_file():
                     raise CwmTraceError(
-                        f"{chunk.path.name} is missing from {folder}: {tensor.name} lies in it."
+                        f"{chunk.path.name} is missing from {folder}: {tensor.name} lies in it"
                     )
                 sizes[chunk.path] = chunk.path.stat().st_size
             if chunk.offset + chunk.length > sizes[chunk.path]:
                 raise CwmTraceError(
                     f"{chunk.path} was cut short: it has {sizes[chunk.path]} bytes and {tensor.name} ends at "
-                    f"{chunk.offset + chunk.length}."
+                    f"{chunk.offset + chunk.length}"
                 )
     return tensors
 
@@ -202,12 +202,12 @@ def _describe(
         place = storage[MetadataIndex(name, block.offsets, index)]
         if place.transform_descriptors:
             raise CwmTraceError(
-                f"{name} was saved through {place.transform_descriptors}, which is not supported."
+                f"{name} was saved through {place.transform_descriptors}, which is not supported"
             )
         path = folder / place.relative_path
         if not path.resolve().is_relative_to(folder.resolve()):
             raise CwmTraceError(
-                f"The metadata of {folder} puts {name} outside the folder, in {place.relative_path}."
+                f"the metadata of {folder} puts {name} outside the folder, in {place.relative_path}"
             )
         chunks.append(Chunk(path, place.offset, place.length, tuple(block.offsets), tuple(block.sizes)))
     held = sum(math.prod(chunk.shape) for chunk in chunks)
@@ -217,7 +217,7 @@ def _describe(
         for at, size, whole in zip(chunk.corner, chunk.shape, shape, strict=True)
     )
     if held != math.prod(shape) or not inside or len({chunk.corner for chunk in chunks}) != len(chunks):
-        raise CwmTraceError(f"The chunks of {name} in {folder} do not make up its shape {shape}.")
+        raise CwmTraceError(f"the chunks of {name} in {folder} do not make up its shape {shape}")
     return ChunkedTensor(name.removeprefix(SECTION), entry.properties.dtype, shape, tuple(chunks))
 
 

@@ -22,14 +22,14 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise CwmTraceError(
-            f"There is no {path.name} in {path.parent}: name the folder of a checkpoint."
+            f"there is no {path.name} in {path.parent}: name the folder of a checkpoint"
         ) from error
     except OSError as error:
-        raise CwmTraceError(f"Cannot read {path}: {error.strerror}.") from error
+        raise CwmTraceError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise CwmTraceError(f"{path} is not JSON ({error}): copy it again from its source.") from error
+        raise CwmTraceError(f"{path} is not JSON ({error}): copy it again from its source") from error
     if not isinstance(value, dict):
-        raise CwmTraceError(f"{path} holds a {type(value).__name__} where an object was expected.")
+        raise CwmTraceError(f"{path} holds a {type(value).__name__} where an object was expected")
     return value
 
 
@@ -58,7 +58,7 @@ def write_whole(path: Path) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise CwmTraceError(f"Cannot write {path}: {error.strerror or error}.") from error
+        raise CwmTraceError(f"cannot write {path}: {error.strerror or error}") from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise

@@ -108,7 +108,7 @@ def describe_model(name: str, *, context: int | None = None, batch: int = 1) -> 
         source = "config.json from the Hugging Face hub"
         licence = _find_licence(card, shape)
     if context is not None and context > shape.max_position_embeddings:
-        raise CwmTraceError(f"{name} takes {shape.max_position_embeddings} tokens; {context} are too many.")
+        raise CwmTraceError(f"{name} takes {shape.max_position_embeddings} tokens; {context} are too many")
     return ModelInfo(
         name,
         source,
@@ -292,11 +292,11 @@ def _compare(folder: Path, shape: CwmShape, tensors: Mapping[str, StoredTensor])
     expected = shape.tensor_shapes()
     for name, size in expected.items():
         if name not in tensors:
-            raise CwmTraceError(f"The weights in {folder} have no {name}, which config.json asks for.")
+            raise CwmTraceError(f"the weights in {folder} have no {name}, which config.json asks for")
         if tensors[name].shape != size:
             raise CwmTraceError(
                 f"{name} in {folder} has the shape {list(tensors[name].shape)}; "
-                f"config.json asks for {list(size)}."
+                f"config.json asks for {list(size)}"
             )
 
 
@@ -325,20 +325,20 @@ def _find_licence(card: Path | None, shape: CwmShape) -> str:
 def _download(name: str) -> tuple[Path, Path | None]:
     """Fetch `config.json` and, if there is one, the model card from the hub."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise CwmTraceError(f"There is no folder {name}, and a hub id has the form OWNER/NAME.")
+        raise CwmTraceError(f"there is no folder {name}, and a hub id has the form OWNER/NAME")
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as error:
         raise CwmTraceError(
-            f"There is no folder {name}, and asking the hub needs an extra: pip install 'cwm-trace[model]'"
+            f"there is no folder {name}, and asking the hub needs an extra: pip install 'cwm-trace[model]'"
         ) from error
     try:
         config = Path(hf_hub_download(name, "config.json"))
     except Exception as error:  # the hub's own errors, those of its HTTP client, and refused logins
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise CwmTraceError(
-            f"There is no folder {name}, and its config.json cannot be fetched from the Hugging Face hub: "
-            f"{type(error).__name__}: {reason}."
+            f"there is no folder {name}, and its config.json cannot be fetched from the Hugging Face hub: "
+            f"{type(error).__name__}: {reason}"
         ) from error
     try:
         card = Path(hf_hub_download(name, "README.md"))

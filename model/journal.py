@@ -44,9 +44,9 @@ class Journal:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._lock)
-            raise CwmTraceError(f"Another conversion is writing to {self.folder}: wait for it.") from error
+            raise CwmTraceError(f"another conversion is writing to {self.folder}: wait for it") from error
         except OSError as error:
-            raise CwmTraceError(f"Cannot write to {self.folder}: {error.strerror}.") from error
+            raise CwmTraceError(f"cannot write to {self.folder}: {error.strerror}") from error
         try:
             if (self.folder / NAME).is_file():
                 self._resume()
@@ -81,7 +81,7 @@ class Journal:
     def _start(self) -> None:
         held = sorted(path.name for path in self.folder.iterdir() if not _is_leftover(path))
         if held:
-            raise CwmTraceError(f"{self.folder} is not empty (it holds {held[0]}): choose a folder that is.")
+            raise CwmTraceError(f"{self.folder} is not empty (it holds {held[0]}): choose a folder that is")
         self._write()
 
     def _resume(self) -> None:
@@ -89,7 +89,7 @@ class Journal:
         if content.get("key") != self.key:
             raise CwmTraceError(
                 f"{self.folder} holds an unfinished conversion of another source or with other options: "
-                "repeat that one, or remove the folder."
+                "repeat that one, or remove the folder"
             )
         for name, entry in content["files"].items():
             self._sizes[name] = entry["bytes"]

@@ -86,10 +86,10 @@ class MetaModel(_Strict):
         if window.global_window is not None and window.global_window < self.max_seq_len:
             raise CwmTraceError(
                 f"params.json gives global layers a window of {window.global_window}, shorter than the "
-                f"context of {self.max_seq_len}: config.json cannot say so."
+                f"context of {self.max_seq_len}: config.json cannot say so"
             )
         if window.local_window is None and window.window_pattern != 1:
-            raise CwmTraceError("params.json has window layers (window_pattern) but no local_window.")
+            raise CwmTraceError("params.json has window layers (window_pattern) but no local_window")
         return layer_pattern(self.n_layers, window.window_pattern, last=window.global_last_layer)
 
 
@@ -128,7 +128,7 @@ def config_from_params(
     try:
         model = MetaModel.model_validate(params.get("model", params))
     except ValidationError as error:
-        raise CwmTraceError(f"{name} cannot be converted: model.{explain(error)}.") from error
+        raise CwmTraceError(f"{name} cannot be converted: model.{explain(error)}") from error
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": model.rope_theta}
     if model.pos_embed_impl == "scaled_rope":
         rope = {
@@ -176,11 +176,11 @@ def params_from_config(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     """
     shape = read_shape(config, name)
     if shape.tie_word_embeddings:
-        raise CwmTraceError(f"{name} ties the head to the embedding, which Meta's code does not support.")
+        raise CwmTraceError(f"{name} ties the head to the embedding, which Meta's code does not support")
     if shape.hidden_size % shape.num_attention_heads:
         raise CwmTraceError(
             f"{name} has a hidden_size of {shape.hidden_size}; Meta's code needs a multiple of its "
-            f"{shape.num_attention_heads} heads."
+            f"{shape.num_attention_heads} heads"
         )
     multiplier, multiple_of = _feed_forward(shape)
     model = {
@@ -230,7 +230,7 @@ def _rope(config: Mapping[str, Any], name: str) -> dict[str, Any]:
         return {"pos_embed_impl": "rope", "rope_theta": theta}
     if kind != "llama3":
         raise CwmTraceError(
-            f"{name} scales rotary positions by {kind!r}; Meta's code knows 'default' and 'llama3'."
+            f"{name} scales rotary positions by {kind!r}; Meta's code knows 'default' and 'llama3'"
         )
     scaled = {
         "scale_factor": rope.get("factor", 16.0),
@@ -258,5 +258,5 @@ def _window(shape: CwmShape, name: str) -> dict[str, Any] | None:
                 }
     raise CwmTraceError(
         f"{name} has layer_types without a period; "
-        "in Meta's code every n-th layer, and perhaps the last, is global."
+        "in Meta's code every n-th layer, and perhaps the last, is global"
     )

@@ -73,22 +73,20 @@ def read_shape(config: Mapping[str, Any], name: str) -> CwmShape:
         # Through JSON once more: strict mode takes a JSON array for a tuple, but not a Python list.
         shape = CwmShape.model_validate({**given, "layer_types": tuple(given.get("layer_types", ()))})
     except (ValidationError, TypeError) as error:
-        raise CwmTraceError(f"{name} is not a CWM configuration: {explain(error)}.") from error
+        raise CwmTraceError(f"{name} is not a CWM configuration: {explain(error)}") from error
     layers = shape.num_hidden_layers
     if not given.get("layer_types"):
         types = tuple(FULL if layer % 4 == 0 else SLIDING for layer in range(layers))
         shape = shape.model_copy(update={"layer_types": types})
     if len(shape.layer_types) != layers:
-        raise CwmTraceError(f"{name} has {len(shape.layer_types)} layer_types for {layers} layers.")
+        raise CwmTraceError(f"{name} has {len(shape.layer_types)} layer_types for {layers} layers")
     if shape.num_attention_heads % shape.num_key_value_heads:
         raise CwmTraceError(
             f"{name} has {shape.num_attention_heads} heads, not a multiple of its "
-            f"{shape.num_key_value_heads} key and value heads."
+            f"{shape.num_key_value_heads} key and value heads"
         )
     if shape.head_dim % 2:
-        raise CwmTraceError(
-            f"{name} has an odd head_dim of {shape.head_dim}, which rotary pairs cannot fill."
-        )
+        raise CwmTraceError(f"{name} has an odd head_dim of {shape.head_dim}, which rotary pairs cannot fill")
     return shape
 
 

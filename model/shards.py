@@ -47,7 +47,7 @@ class StoredTensor:
         with self.path.open("rb") as file:
             file.seek(self.start)
             if file.readinto(data) != len(data):
-                raise CwmTraceError(f"{self.path} became shorter while it was read.")
+                raise CwmTraceError(f"{self.path} became shorter while it was read")
         return data
 
 
@@ -63,16 +63,16 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
             length = int.from_bytes(file.read(8), "little")
             raw = file.read(length) if 8 + length <= size else b""
     except OSError as error:
-        raise CwmTraceError(f"Cannot read {path}: {error.strerror}.") from error
+        raise CwmTraceError(f"cannot read {path}: {error.strerror}") from error
     try:
         header = json.loads(raw)
         header.pop("__metadata__", None)
         tensors = {name: _stored(path, entry, 8 + length) for name, entry in header.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CwmTraceError(f"{path} is not a safetensors file, or was cut short: copy it again.") from error
+        raise CwmTraceError(f"{path} is not a safetensors file, or was cut short: copy it again") from error
     end = max((tensor.end for tensor in tensors.values()), default=8 + length)
     if end != size:
-        raise CwmTraceError(f"{path} has {size} bytes where its header promises {end}: copy it again.")
+        raise CwmTraceError(f"{path} has {size} bytes where its header promises {end}: copy it again")
     return tensors
 
 
@@ -84,16 +84,16 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
     """
     if not (folder / INDEX).exists():
         if not (folder / SINGLE).exists():
-            raise CwmTraceError(f"There is neither {SINGLE} nor {INDEX} in {folder}.")
+            raise CwmTraceError(f"there is neither {SINGLE} nor {INDEX} in {folder}")
         return read_header(folder / SINGLE)
     weight_map = read_json(folder / INDEX).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
-        raise CwmTraceError(f"{folder / INDEX} has no weight_map of tensors to files.")
+        raise CwmTraceError(f"{folder / INDEX} has no weight_map of tensors to files")
     files = sorted(set(weight_map.values()))
     missing = [name for name in files if not (folder / name).exists()]
     if missing:
         raise CwmTraceError(
-            f"{missing[0]} is missing from {folder} ({len(missing)} of {len(files)} shards are)."
+            f"{missing[0]} is missing from {folder} ({len(missing)} of {len(files)} shards are)"
         )
     tensors: dict[str, StoredTensor] = {}
     for name in files:
@@ -103,7 +103,7 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
     ]
     if misplaced:
         raise CwmTraceError(
-            f"The index of {folder} says that {misplaced[0]} is in {weight_map[misplaced[0]]}; it is not."
+            f"the index of {folder} says that {misplaced[0]} is in {weight_map[misplaced[0]]}; it is not"
         )
     return tensors
 

@@ -99,8 +99,8 @@ def build_tokenizer(
     least = 256 + len(SPECIAL_TOKENS)
     if vocab_size < least:
         raise CwmTraceError(
-            f"A vocabulary of {vocab_size} is too small: 256 bytes and {len(SPECIAL_TOKENS)} special tokens "
-            f"need {least}."
+            f"a vocabulary of {vocab_size} is too small: 256 bytes and {len(SPECIAL_TOKENS)} special tokens "
+            f"need {least}"
         )
     tokenizer = Tokenizer(models.BPE())
     _cut_at(tokenizer, TRACE_PATTERN)
@@ -135,7 +135,7 @@ def read_ranks(path: Path) -> dict[bytes, int]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
-        raise CwmTraceError(f"Cannot read the ranks in {path}: {error.strerror}.") from error
+        raise CwmTraceError(f"cannot read the ranks in {path}: {error.strerror}") from error
     ranks: dict[bytes, int] = {}
     for number, line in enumerate(lines):
         try:
@@ -147,13 +147,13 @@ def read_ranks(path: Path) -> dict[bytes, int]:
         if wrong:
             raise CwmTraceError(
                 f"{path} is not a tiktoken file: line {number + 1} should be a new token in base64 "
-                f"and the rank {number}."
+                f"and the rank {number}"
             )
         ranks[piece] = number
     missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
     if missing:
         raise CwmTraceError(
-            f"{path} has no token for the byte 0x{missing[0]:02x}, so it cannot encode every text."
+            f"{path} has no token for the byte 0x{missing[0]:02x}, so it cannot encode every text"
         )
     return ranks
 
@@ -195,10 +195,10 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise CwmTraceError(f"No tokenizer can be loaded from {folder}: {reason}") from error
+        raise CwmTraceError(f"no tokenizer can be loaded from {folder}: {reason}") from error
     except Exception as error:  # the Rust library raises bare Exception on a corrupt tokenizer.json
         raise CwmTraceError(
-            f"The tokenizer in {folder} is damaged ({error}): copy or build it again."
+            f"the tokenizer in {folder} is damaged ({error}): copy or build it again"
         ) from error
     check_trace_tokens(tokenizer, str(folder))
     return tokenizer
@@ -214,16 +214,16 @@ def check_trace_tokens(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     missing = [token for token in TRACE_TOKENS if token not in vocabulary]
     if missing:
         raise CwmTraceError(
-            f"The tokenizer of {name} has no {missing[0]} ({len(missing)} of {len(TRACE_TOKENS)} trace "
-            "tokens missing): take a CWM tokenizer or see cwm_trace.model.tokenizer.build_tokenizer."
+            f"the tokenizer of {name} has no {missing[0]} ({len(missing)} of {len(TRACE_TOKENS)} trace "
+            "tokens missing): take a CWM tokenizer or see cwm_trace.model.tokenizer.build_tokenizer"
         )
     sample = "".join(TRACE_TOKENS) + " ' s ,\n  ..\t"
     ids = encode_text(tokenizer, sample)
     special = {vocabulary[token] for token in TRACE_TOKENS}
     if special.intersection(ids) or decode_text(tokenizer, ids) != sample:
         raise CwmTraceError(
-            f"The tokenizer of {name} does not keep text that spells a special token apart from the token, "
-            "or does not give text back exactly: traces need a byte-level BPE tokenizer."
+            f"the tokenizer of {name} does not keep text that spells a special token apart from the token, "
+            "or does not give text back exactly: traces need a byte-level BPE tokenizer"
         )
 
 
@@ -237,8 +237,8 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
         text.encode()
     except UnicodeEncodeError as error:
         raise CwmTraceError(
-            f"The text holds a lone surrogate ({text[error.start]!a} at character {error.start}), which has "
-            "no UTF-8 form: escape or replace it."
+            f"the text holds a lone surrogate ({text[error.start]!a} at character {error.start}), which has "
+            "no UTF-8 form: escape or replace it"
         ) from error
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
     return ids
@@ -277,7 +277,7 @@ def _with_specials(
     if tokenizer.get_vocab_size() != ordinary + len(names):
         # A token of the same spelling in the model would turn ordinary text into a special id.
         raise CwmTraceError(
-            "The vocabulary already spells one of CWM's special tokens: leave it out of the ranks."
+            "the vocabulary already spells one of CWM's special tokens: leave it out of the ranks"
         )
     settings: dict[str, Any] = {
         "bos_token": BEGIN_OF_TEXT,

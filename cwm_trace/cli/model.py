@@ -71,7 +71,7 @@ def convert(source: Path, target: Path, to_meta: bool, dtype: str | None, shard_
         from cwm_trace.model.convert import convert_checkpoint
     except ModuleNotFoundError as error:
         raise CwmTraceError(
-            f"Converting needs {error.name}, which is not installed: pip install 'cwm-trace[model]'"
+            f"converting needs {error.name}, which is not installed: pip install 'cwm-trace[model]'"
         ) from error
 
     with ExitStack() as stack:

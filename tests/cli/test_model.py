@@ -93,7 +93,7 @@ def test_there_and_back(hub: Path, tmp_path: Path) -> None:
 
 def test_what_is_wrong_is_one_sentence(hub: Path, tmp_path: Path) -> None:
     assert "is not a folder" in refuse("convert", tmp_path / "none", tmp_path / "target")
-    assert "There is no params.json" in refuse("convert", hub, tmp_path / "target")
+    assert "there is no params.json" in refuse("convert", hub, tmp_path / "target")
     assert "hub id has the form" in refuse("info", tmp_path / "none")
     (hub / "model.safetensors").write_bytes(b"")
     assert "not a safetensors file" in refuse("convert", hub, tmp_path / "target", "--to-meta")
@@ -133,7 +133,7 @@ def test_a_missing_extra_names_the_command_that_brings_it(hub: Path, tmp_path: P
         "except CwmTraceError as error: print(error)"
     )
     assert (
-        python(program) == "Converting needs torch, which is not installed: pip install 'cwm-trace[model]'\n"
+        python(program) == "converting needs torch, which is not installed: pip install 'cwm-trace[model]'\n"
     )
     assert not (tmp_path / "target").exists()
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from cwm_trace.model.chat import PLAIN_SYSTEM_PROMPT, SYSTEM_PROMPT, encode_chat
-from cwm_trace.model.tokenizer import SPECIAL_TOKENS, build_tokenizer, decode_text
+from cwm_trace.model.tokenizer import SPECIAL_TOKENS, build_tokenizer, decode_text, save_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,9 @@ def assistant(content: str, **more: Any) -> dict[str, Any]:
     return {"role": "assistant", "content": content, **more}
 
 
-def test_the_snippet_of_the_model_page(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_the_snippet_of_the_model_page(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    save_tokenizer(tokenizer, tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)  # type: ignore[assignment]
     system_prompt = """
 You are a helpful AI assistant. You always reason before responding, using the following format:
 

@@ -243,7 +243,7 @@ def test_a_context_that_is_too_long_is_refused(folder: Path) -> None:
 def test_what_is_neither_folder_nor_id(tmp_path: Path) -> None:
     with pytest.raises(CwmTraceError, match="a hub id has the form OWNER/NAME"):
         describe_model(str(tmp_path / "none"))
-    with pytest.raises(CwmTraceError, match=r"There is no config\.json"):
+    with pytest.raises(CwmTraceError, match=r"there is no config\.json"):
         describe_model(str(tmp_path))
 
 
@@ -252,7 +252,7 @@ def test_a_hub_that_does_not_answer_is_one_sentence(monkeypatch: pytest.MonkeyPa
         raise ConnectionError("no route\nto the host")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
-    with pytest.raises(CwmTraceError, match=r"cannot be fetched .*: ConnectionError: no route\.$"):
+    with pytest.raises(CwmTraceError, match=r"cannot be fetched .*: ConnectionError: no route$"):
         describe_model("somebody/something")
 
 

@@ -267,7 +267,7 @@ def test_converted_ranks_keep_metas_ids(ranks_file: Path, converted: PreTrainedT
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "Cannot read the ranks"),
+        (None, "cannot read the ranks"),
         (b"", "no token for the byte 0x00"),
         (b"AA== 0\nAQ==\n", "line 2 should be"),
         (b"AA== 0\n!!! 1\n", "line 2 should be"),
