@@ -242,6 +242,8 @@ def test_the_tokenizer_goes_along(meta: Path, tmp_path: Path) -> None:
     assert tokenizer.get_vocab()["<|begin_of_text|>"] == 257
     config = json.loads((tmp_path / "hub" / "config.json").read_text())
     assert (config["bos_token_id"], config["eos_token_id"]) == (257, [258, 265, 266])
+    generation = json.loads((tmp_path / "hub" / "generation_config.json").read_text())
+    assert generation == {"bos_token_id": 257, "eos_token_id": [258, 265, 266], "pad_token_id": 261}
     convert_checkpoint(tmp_path / "hub", tmp_path / "back", to_meta=True)
     assert (tmp_path / "back" / "tokenizer.model").read_bytes() == (meta / "tokenizer.model").read_bytes()
     (meta / "params.json").write_text(json.dumps(meta_params(vocab_size=512)))
