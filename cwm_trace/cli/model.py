@@ -1,0 +1,116 @@
+"""`cwm-trace model`: look at a checkpoint, convert one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cwm_trace.errors import CwmTraceError
+
+if TYPE_CHECKING:
+    from cwm_trace.model.convert import Progress
+
+
+@click.group("model")
+def model() -> None:
+    """Look at checkpoints and convert them."""
+
+
+@model.command()
+@click.argument("name", metavar="PATH|ID")
+@click.option(
+    "--context", type=click.IntRange(min=1), help="Tokens in the cache.  [default: all the model takes]"
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Sequences side by side."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, sizes in bytes.")
+def info(name: str, context: int | None, batch: int, as_json: bool) -> None:
+    """Show what a CWM model takes: parameters, layers, bytes, cards, licence.
+
+    PATH is a folder with a config.json; no weights are loaded. facebook/cwm is known without a network.
+    """
+    from cwm_trace.model.info import describe_model, list_numbers, render_info
+
+    found = describe_model(name, context=context, batch=batch)
+    click.echo(
+        json.dumps(list_numbers(found), indent=2, ensure_ascii=False) if as_json else render_info(found)
+    )
+
+
+@model.command()
+@click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
+@click.argument("target", metavar="DST", type=click.Path(path_type=Path))
+@click.option("--to-meta", is_flag=True, help="From Hugging Face's form to Meta's.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="Store weights in.  [default: as they are]",
+)
+@click.option(
+    "--shard-size",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="GB of tensors in one file.",
+)
+def convert(source: Path, target: Path, to_meta: bool, dtype: str | None, shard_size: float) -> None:
+    """Convert Meta's checkpoint in SRC to Hugging Face's form in DST, or back.
+
+    SRC is a PyTorch Distributed Checkpoint with its params.json. Run again after an interruption, the command
+    goes on where it stopped.
+    """
+    try:
+        import torch
+
+        from cwm_trace.model.convert import convert_checkpoint
+    except ModuleNotFoundError as error:
+        raise CwmTraceError(
+            f"converting needs {error.name}, which is not installed: pip install 'cwm-trace[model]'"
+        ) from error
+
+    with ExitStack() as stack:
+        done = convert_checkpoint(
+            source,
+            target,
+            to_meta=to_meta,
+            dtype=getattr(torch, dtype) if dtype else None,
+            shard_bytes=int(shard_size * 1e9),
+            report=_Reporter(stack),
+        )
+    files = f"{len(done.files)} file{'s' * (len(done.files) != 1)}"
+    earlier = f", {done.resumed} of them by an earlier run" if done.resumed else ""
+    click.echo(f"wrote {done.tensors} tensors ({done.bytes / 1e9:,.2f} GB) to {files} in {target}{earlier}")
+    tokenizer = "tokenizer.model" if to_meta else "tokenizer.json"
+    if not (target / tokenizer).exists():
+        click.echo(f"wrote no {tokenizer}: {source} has no tokenizer of Meta's")
+
+
+class _Reporter:
+    """Shows progress: a bar on a terminal, a line for each file elsewhere."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._file = ""
+        self._bar = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+            self._bar = stack.enter_context(Bar(*columns, console=Console(stderr=True)))
+            self._task = self._bar.add_task("reading", total=None)
+
+    def __call__(self, progress: Progress) -> None:
+        if self._bar is not None:
+            self._bar.update(
+                self._task, description=progress.file, completed=progress.done, total=progress.total
+            )
+        elif progress.file != self._file:
+            self._file = progress.file
+            click.echo(f"writing {progress.file} ({progress.done / progress.total:.0%})", err=True)
