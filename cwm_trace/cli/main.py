@@ -11,6 +11,7 @@ from cwm_trace import __version__
 from cwm_trace.cli.compare import compare
 from cwm_trace.cli.convert import convert
 from cwm_trace.cli.demo import demo
+from cwm_trace.cli.model import model
 from cwm_trace.cli.predict import predict
 from cwm_trace.cli.run import run
 from cwm_trace.cli.show import show
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, run, show, convert, predict, compare):
+for command in (demo, run, show, convert, predict, compare, model):
     cli.add_command(command)
 
 
