@@ -131,7 +131,7 @@ class record:  # noqa: N801 (used like a function: a decorator or a context mana
         from cwm_trace.tracer.session import Block, Memory
 
         self._sink = Memory()
-        self._block = Block(self._sink, self._options, sys._getframe(1))
+        self._block = Block(self._sink, self._options, sys._getframe(1).f_code.co_filename)
         self._block.start()
         return self
 

@@ -161,6 +161,12 @@ class TraceWriter:
             )
         )
 
+    def flush(self) -> None:
+        """Empty the buffers of a compressed file; others have none."""
+        if self._compressed:
+            with self._lock:
+                self._stream.flush()
+
     def abandon(self) -> None:
         """In a forked child: the file is the parent's, whatever this process still writes goes nowhere."""
         nowhere = os.open(os.devnull, os.O_WRONLY)

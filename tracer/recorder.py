@@ -72,6 +72,7 @@ class Recorder:
         self.skipped = 0
         self.missed = 0
         self.replaced = False
+        self.displaced = ""
         self.forked = False
         self.entered = is_entry is None
         self.active = False
@@ -101,6 +102,9 @@ class Recorder:
             return
         self._owner = threading.get_ident()
         self._previous = sys.gettrace()
+        if self._previous is not None:
+            kind = type(self._previous)
+            self.displaced = f"another trace function ({kind.__module__}.{kind.__qualname__})"
         self._previous_of_threads = threading._trace_hook  # type: ignore[attr-defined]  # gettrace: 3.10
         self.active = True
         threading.settrace(self.on_call)

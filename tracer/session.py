@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import inspect
 import linecache
@@ -11,12 +12,12 @@ import signal
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from types import CodeType, FrameType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frames_from_fields
@@ -25,6 +26,8 @@ from cwm_trace.tracer.program import MODULE, Program, find_function, surrounding
 from cwm_trace.tracer.recorder import Recorder, TimeLimitReached, outcome_of
 from cwm_trace.tracer.scope import Scope
 from cwm_trace.tracer.values import describer
+
+_NO_KEYWORDS: Mapping[str, Any] = {}
 
 
 class Sink(Protocol):
@@ -41,6 +44,9 @@ class Sink(Protocol):
 
     def footer(self, trace: Trace) -> None:
         """What is known after the last frame."""
+
+    def flush(self) -> None:
+        """The process ends without another word."""
 
     def abandon(self) -> None:
         """This is a forked child: whatever is still written goes nowhere."""
@@ -68,6 +74,9 @@ class Memory:
         sources = SourceLines(self._files)
         frames = frames_from_fields(self._fields, sources)
         self.trace = replace(trace, files=tuple(self._files), frames=frames)
+
+    def flush(self) -> None:
+        """Memory ends with the process."""
 
     def abandon(self) -> None:
         """A child's memory is its own."""
@@ -186,24 +195,47 @@ def record_call(
 
 
 class Block:
-    """Records every user function that is called between `start` and `stop`."""
+    """Records what is called between `start` and `stop`.
 
-    def __init__(self, sink: Sink, options: Options, caller: FrameType) -> None:
+    Args:
+        sink: takes the recording.
+        options: how to record.
+        filename: a file of the user's, in whose folder the code is that is recorded.
+        root: that folder, if it is another one.
+        entry: record only from the first call of this code to its return; None: every user function.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        options: Options,
+        filename: str,
+        *,
+        root: str | None = None,
+        entry: CodeType | None = None,
+    ) -> None:
         self._sink = sink
-        filename = caller.f_code.co_filename
-        scope = Scope(filename, _folder(filename), include=options.include, exclude=options.exclude)
-        self._header = _header(options, (), "", 0)
-        self._recorder = _recorder(sink, options, scope, None)
+        scope = Scope(filename, root or _folder(filename), include=options.include, exclude=options.exclude)
+        is_entry = None if entry is None else lambda code: code is entry
+        self._recorder = _recorder(sink, options, scope, is_entry)
+        if entry is None:
+            self._header = _header(options, (), "", 0)
+        else:
+            source = _source_file(entry.co_filename)
+            self._header = _header(options, (source,), entry.co_name, entry.co_firstlineno)
+            self._recorder.know_file(entry.co_filename)
         self._sink.header(self._header)
 
     def start(self) -> None:
         """Begin."""
         self._recorder.start()
 
-    def stop(self, raised: type[BaseException] | None) -> None:
-        """End; `raised` is what left the block."""
+    def stop(self, raised: type[BaseException] | None) -> Trace:
+        """End; `raised` is what left the block. Gives the footer's fields."""
         self._recorder.stop()
-        self._sink.footer(_footer(self._header, self._recorder, outcome_of(raised)))
+        footer = _footer(self._header, self._recorder, outcome_of(raised))
+        self._sink.footer(footer)
+        return footer
 
 
 def report_error(error: BaseException) -> None:
@@ -236,7 +268,7 @@ def _record(
         recorder.fail(refused)
     output = StringIO() if options.capture_output else None
     error: BaseException | None = None
-    with _in_parent_only(recorder, sink):
+    with _process_wide(recorder, sink):
         try:
             with _deadline(options.limits.timeout), redirect_stdout(output or sys.stdout):
                 error = _run(run, recorder, options)
@@ -284,8 +316,12 @@ def _finish() -> None:
 
 
 @contextmanager
-def _in_parent_only(recorder: Recorder, sink: Sink) -> Iterator[None]:
-    """A forked child inherits the recording: keep it from going on with it."""
+def _process_wide(recorder: Recorder, sink: Sink) -> Iterator[None]:
+    """What a program may do to its process that would lose frames or damage the file.
+
+    A forked child inherits the recording and must not go on with it; `os._exit` runs no handlers, so that
+    buffers are emptied before it; threads that `_thread` starts do not know `threading.settrace`.
+    """
     recorders = weakref.WeakSet([recorder])
 
     def in_child() -> None:
@@ -293,10 +329,27 @@ def _in_parent_only(recorder: Recorder, sink: Sink) -> Iterator[None]:
             inherited.leave_to_parent()
             sink.abandon()
 
+    leave, start_thread = os._exit, _thread.start_new_thread
+
+    def flush_and_leave(status: int) -> NoReturn:
+        sink.flush()
+        leave(status)
+
+    def start_recorded(
+        function: Callable[..., object], args: tuple[Any, ...], kwargs: Mapping[str, Any] = _NO_KEYWORDS
+    ) -> int:
+        def run() -> None:
+            sys.settrace(recorder.on_call)
+            function(*args, **kwargs)
+
+        return start_thread(run, ())
+
     os.register_at_fork(after_in_child=in_child)
+    os._exit, _thread.start_new_thread = flush_and_leave, start_recorded
     try:
         yield
     finally:
+        os._exit, _thread.start_new_thread = leave, start_thread
         recorders.clear()
 
 
@@ -333,6 +386,10 @@ def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
         warnings.append(
             "the trace function was replaced while the program ran (by the program, a debugger, a coverage"
             " tool, or a RecursionError): recording ended there"
+        )
+    if recorder.displaced:
+        warnings.append(
+            f"{recorder.displaced} was set aside while this was recorded, and put back afterwards"
         )
     if recorder.missed:
         warnings.append(

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -52,6 +52,7 @@ class ProgramCommand(click.Command):
 @click.option("--max-value-chars", type=click.IntRange(1), help="Keep so many characters of a value.")
 @click.option("--max-depth", type=click.IntRange(0), help="Step over deeper calls; the entry has depth 0.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Interrupt after so many seconds.")
+@click.option("--per-test", is_flag=True, help="With -m pytest: one trace for each test, in -o FOLDER.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not say where the trace went.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as the last line of standard output.")
 def run(
@@ -68,6 +69,7 @@ def run(
     max_value_chars: int | None,
     max_depth: int | None,
     timeout: float | None,
+    per_test: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -81,6 +83,8 @@ def run(
     from cwm_trace.storage import TraceWriter
     from cwm_trace.tracer.session import Options, record_program
 
+    if per_test:
+        _run_pytest(arguments, module, output or "pytest.traces")
     program, default = _load(arguments, module, code, call, output)
     limits = Limits(max_frames, max_bytes, max_value_chars, max_depth, timeout)
     path = output or default
@@ -91,6 +95,16 @@ def run(
         sys.exit(ending.exit_code)
     _report(ending, path, quiet=quiet, as_json=as_json)
     _leave(ending)
+
+
+def _run_pytest(arguments: tuple[str, ...], module: str | None, folder: str) -> NoReturn:
+    """Become a pytest that records each of its tests."""
+    from cwm_trace.errors import CwmTraceError
+
+    if module != "pytest":
+        raise CwmTraceError("--per-test needs -m pytest: it records the tests that pytest runs")
+    command = ["-m", "pytest", "-p", "cwm_trace", f"--cwm-trace={folder}", *arguments]
+    os.execv(sys.executable, [sys.executable, *command])
 
 
 def _load(

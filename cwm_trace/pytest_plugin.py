@@ -1,0 +1,66 @@
+"""The pytest plugin: a `cwm_trace` fixture, and one trace per test with `--cwm-trace=FOLDER`."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Generator
+from pathlib import Path
+from types import CodeType
+
+import pytest
+
+from cwm_trace.api import record
+
+_MAX_NAME = 120
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--cwm-trace`."""
+    group = parser.getgroup("cwm-trace")
+    group.addoption("--cwm-trace", metavar="FOLDER", help="record each test to a trace file in FOLDER")
+
+
+@pytest.fixture(name="cwm_trace")
+def record_fixture() -> Callable[..., record]:
+    """Record part of a test: `with cwm_trace() as recording: …`, then `recording.trace`."""
+    return record
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Record the call of one test; its fixtures are not part of it."""
+    folder = item.config.getoption("--cwm-trace")
+    if folder is None:
+        return (yield)
+    from cwm_trace.storage import TraceWriter
+    from cwm_trace.tracer.session import Block, Options
+
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with TraceWriter(Path(folder) / trace_name(item.nodeid)) as writer:
+        root = str(item.config.rootpath)
+        block = Block(writer, Options(), str(item.path), root=root, entry=_code_of(item))
+        block.start()
+        raised = None
+        try:
+            return (yield)
+        except BaseException as error:
+            raised = type(error)
+            raise
+        finally:
+            block.stop(raised)
+
+
+def trace_name(node: str) -> str:
+    """The file name for a test: its id, as far as file names allow."""
+    name = re.sub(r"[^\w.=-]+", "-", node).strip("-")
+    if len(name) > _MAX_NAME:
+        name = f"{name[:_MAX_NAME]}-{hashlib.sha256(node.encode()).hexdigest()[:8]}"
+    return f"{name}.trace.jsonl"
+
+
+def _code_of(item: pytest.Item) -> CodeType | None:
+    function = inspect.unwrap(getattr(item, "obj", None) or (lambda: None))
+    code = getattr(function, "__code__", None)
+    return code if isinstance(code, CodeType) and hasattr(item, "obj") else None
