@@ -12,6 +12,7 @@ import dataclasses
 import gzip
 import io
 import itertools
+import json
 import os
 import time
 import zlib
@@ -22,11 +23,13 @@ from typing import Any, BinaryIO, Literal, cast
 
 import jsonlines
 import pydantic
+import pydantic_core
 from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields
 from cwm_trace.records import Frame, FrameFields, Limits, Outcome, Problem, SourceFile, Trace
+from cwm_trace.wire.texts import escape_surrogates
 
 SCHEMA_VERSION = 1
 _FLUSH_SECONDS = 0.5  # of a compressed stream: flushing each line would undo the compression
@@ -94,7 +97,7 @@ class TraceWriter:
             self._stream, self._compressed = _create(self.path)
         except OSError as error:
             raise CwmTraceError(f"cannot write {self.path}: {error.strerror}") from error
-        self._lines = jsonlines.Writer(cast(Any, self._stream), dumps=_dump)
+        self._lines = jsonlines.Writer(cast(Any, self._stream), dumps=_dump, flush=not self._compressed)
         self._flushed = time.monotonic()
         self.frames = 0
 
@@ -166,11 +169,14 @@ def write_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
         CwmTraceError: the file cannot be written.
     """
     sources = SourceLines(trace.files)
-    with TraceWriter(path) as writer:
-        writer.header(trace)
-        for frame in trace.frames:
-            writer.frame(frame_fields(frame, sources))
-        writer.footer(trace)
+    try:
+        with TraceWriter(path) as writer:
+            writer.header(trace)
+            for frame in trace.frames:
+                writer.frame(frame_fields(frame, sources))
+            writer.footer(trace)
+    except OSError as error:
+        raise CwmTraceError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def read_trace(path: str | os.PathLike[str]) -> Trace:
@@ -202,10 +208,15 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
     frames: list[Frame] = []
     footer: FooterLine | None = None
     for line in lines:
+        if footer is not None:
+            raise CwmTraceError(f"{path} goes on after its footer: write each trace to a file of its own")
         if isinstance(line, FooterLine):
+            if line.frames != len(frames):
+                raise CwmTraceError(
+                    f"{path} is damaged: it has {len(frames)} frames and its footer says {line.frames}"
+                )
             footer = line
-            break
-        if isinstance(line, FileLine):
+        elif isinstance(line, FileLine):
             files.append(SourceFile(line.name, line.text))
         elif isinstance(line, HeaderLine):
             raise CwmTraceError(f"{path} has a second header: write each trace to a file of its own")
@@ -243,13 +254,13 @@ _AnyLine = HeaderLine | FileLine | FooterLine | FrameFields
 
 def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
     """Every whole line; a last line that is cut is left out."""
-    reader = jsonlines.Reader(_whole_lines(stream))
+    reader = jsonlines.Reader(cast(Any, _whole_lines(stream)))
     for number in itertools.count(1):
         try:
             line = reader.read(type=dict)
         except EOFError:
             return
-        except jsonlines.InvalidLineError as error:
+        except (jsonlines.InvalidLineError, RecursionError) as error:
             raise CwmTraceError(f"{path} is damaged: line {number} is not a JSON object") from error
         if number == 1 and line.get("kind") == "header" and line.get("schema_version") != SCHEMA_VERSION:
             raise CwmTraceError(
@@ -275,13 +286,13 @@ def _validate(line: dict[str, Any]) -> _AnyLine:
             return _FRAME.validate_python(line)
 
 
-def _whole_lines(stream: BinaryIO) -> Iterator[str]:
+def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
     """Lines that end in a newline, up to where the data stops, damaged or not."""
     try:
         for line in stream:
             if not line.endswith(b"\n"):
                 return
-            yield line.decode("utf-8", "replace")
+            yield line
     except (EOFError, zlib.error):
         return
     except Exception as error:
@@ -290,9 +301,25 @@ def _whole_lines(stream: BinaryIO) -> Iterator[str]:
 
 
 def _dump(line: FrameFields | _Line) -> bytes:
-    if isinstance(line, _Line):
-        return line.model_dump_json().encode()
-    return _FRAME.dump_json(line)
+    try:
+        if isinstance(line, _Line):
+            return line.model_dump_json().encode()
+        return _FRAME.dump_json(line)
+    except pydantic_core.PydanticSerializationError:  # a lone surrogate: no UTF-8 file can hold it
+        return json.dumps(_escaped(line.model_dump() if isinstance(line, _Line) else line)).encode()
+
+
+def _escaped(data: Any) -> Any:
+    """Plain data with the lone surrogates of its texts written as escapes."""
+    match data:
+        case dict():
+            return {escape_surrogates(name): _escaped(value) for name, value in data.items()}
+        case list() | tuple():
+            return [_escaped(item) for item in data]
+        case str():
+            return escape_surrogates(data)
+        case _:
+            return data
 
 
 def _create(path: Path) -> tuple[BinaryIO, bool]:
@@ -300,7 +327,7 @@ def _create(path: Path) -> tuple[BinaryIO, bool]:
         return cast(BinaryIO, gzip.open(path, "wb")), True
     if path.suffix == ".zst":
         return cast(BinaryIO, _zstandard().open(path, "wb")), True
-    return open(path, "wb", buffering=0), False
+    return open(path, "wb"), False
 
 
 def _open(path: Path) -> BinaryIO:
