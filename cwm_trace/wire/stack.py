@@ -130,11 +130,13 @@ class StackMachine:
         for name, text in texts.items():
             if text == UNCHANGED:
                 state[name] = before.get(name, Slot(UNCHANGED))
-            elif name in known and self._profile.text_of(known[name]) == text:
-                state[name] = known[name]  # written again, not changed; what the history knows of it stays
             else:
-                state[name] = Slot(text)
+                state[name] = self._recorded(known.get(name), text) or Slot(text)
         return state
+
+    def _recorded(self, slot: Slot | None, text: str) -> Slot | None:
+        """The slot of the history that is only written again: it knows more than its text."""
+        return slot if slot is not None and slot.type and self._profile.text_of(slot) == text else None
 
     def _call(self, source: str, texts: Mapping[str, str]) -> _Activation:
         line = self._resolver.resolve(source, after=self._stack[-1].at if self._stack else 0)
