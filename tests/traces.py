@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_args, get_type_hints
 
@@ -75,7 +76,7 @@ def slots() -> st.SearchStrategy[Slot]:
     return _SLOTS
 
 
-_WILD = st.sampled_from([str, repr]).flatmap(plain_text().map).filter(lambda text: text != UNCHANGED)
+_WILD = (plain_text() | plain_text().map(repr)).filter(lambda text: text != UNCHANGED)
 _SLOTS = st.sampled_from([Slot(text, kind) for text in TEXTS for kind in ("", "str", "m.C")]) | st.builds(
     Slot, _WILD
 )
@@ -83,7 +84,18 @@ _SLOTS = st.sampled_from([Slot(text, kind) for text in TEXTS for kind in ("", "s
 
 def states() -> st.SearchStrategy[dict[str, Slot]]:
     """Whole states."""
-    return st.dictionaries(st.sampled_from(NAMES), _SLOTS, max_size=4)
+    return _STATES
+
+
+_STATES = st.dictionaries(st.sampled_from(NAMES), _SLOTS, max_size=3)
+_ACTIONS = st.sampled_from(["go", "call", "resume", "raise", "return"])
+_COMMENTS = st.sampled_from(COMMENTS)
+_FLAG = st.booleans()
+
+
+@functools.cache
+def _below(count: int) -> st.SearchStrategy[int]:
+    return st.integers(0, count - 1)
 
 
 @dataclass(frozen=True)
@@ -124,7 +136,7 @@ class _Run:
             line = function.body[self._pick(len(function.body))]
             self._emit(Event.LINE, function, line, number, depth, self._changes(number))
             raised = False
-            match self._draw(st.sampled_from(["go", "call", "resume", "raise", "return"])):
+            match self._draw(_ACTIONS):
                 case "return":
                     break
                 case "call" if self._budget > 0:
@@ -135,24 +147,24 @@ class _Run:
                 case "raise":
                     raised = True
             if raised:
-                self._emit(Event.EXCEPTION, function, line, number, depth, {}, self._draw(slots()), "m")
-                if self._budget <= 0 or self._draw(st.booleans()):
+                self._emit(Event.EXCEPTION, function, line, number, depth, {}, self._draw(_SLOTS), "m")
+                if self._budget <= 0 or self._draw(_FLAG):
                     self._emit(Event.RETURN, function, line, number, depth, {})
                     return Outcome.RAISED
             elif self._budget <= 0:
                 break
-        self._emit(Event.RETURN, function, line, number, depth, {}, self._draw(slots()))
+        self._emit(Event.RETURN, function, line, number, depth, {}, self._draw(_SLOTS))
         if line in function.yields:
             self._suspended.append((function, number, line))
         return Outcome.RETURNED
 
     def _pick(self, count: int) -> int:
-        return self._draw(st.integers(0, count - 1))
+        return 0 if count == 1 else self._draw(_below(count))
 
     def _changes(self, number: int) -> dict[str, Slot | None]:
         before = self._states.state(number)
         after = {name: slot for name, slot in before.items() if self._pick(5)}
-        return self._states.change(number, after | self._draw(states()))
+        return self._states.change(number, after | self._draw(_STATES))
 
     def _emit(
         self,
@@ -185,7 +197,7 @@ def traces(draw: st.DrawFn, *, whole: bool = False) -> Trace:
     if draw(st.booleans()):
         lines = files[0][1]
         start = len(lines)
-        lines += [draw(st.sampled_from(STATEMENTS[:2])) + draw(st.sampled_from(COMMENTS)) for _ in range(2)]
+        lines += [draw(st.sampled_from(STATEMENTS[:2])) + draw(_COMMENTS) for _ in range(2)]
         module = _Function(0, 0, (start + 1, start + 2), ())
     end = draw(st.sampled_from(["\n", ""]))
     sources = [SourceFile(name, "\n".join(lines) + end) for name, lines in files]
@@ -201,12 +213,12 @@ def traces(draw: st.DrawFn, *, whole: bool = False) -> Trace:
 
 
 def _define(draw: st.DrawFn, file: int, lines: list[str], name: str) -> _Function:
-    lines.append(f"def {name}():" + draw(st.sampled_from(COMMENTS)))
+    lines.append(f"def {name}():" + draw(_COMMENTS))
     first = len(lines) + 1
     statements = draw(st.lists(st.sampled_from([*STATEMENTS, "yield a"]), min_size=1, max_size=3))
     if first == 2 and file == 0:  # f0 may be the entry, which is no generator
         statements = [statement.replace("yield", "return") for statement in statements]
-    lines += ["    " + statement + draw(st.sampled_from(COMMENTS)) for statement in statements]
+    lines += ["    " + statement + draw(_COMMENTS) for statement in statements]
     numbers = range(first, first + len(statements))
     yields = [number for number, statement in zip(numbers, statements, strict=True) if "yield" in statement]
     return _Function(file, first - 1, tuple(numbers), tuple(yields))
@@ -252,7 +264,7 @@ def mutated(draw: st.DrawFn, ids: list[int]) -> list[int]:
             break
         at = draw(st.integers(0, len(ids) - 1))
         specials = [i for i, number in enumerate(ids) if number > 255]
-        if specials and draw(st.booleans()):
+        if draw(_FLAG) and specials:
             at = draw(st.sampled_from(specials))
         match draw(st.sampled_from(["drop", "double", "swap", "cut", "insert"])):
             case "drop":

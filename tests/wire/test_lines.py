@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cwm_trace.wire.lines import LineResolver
 
-LINES = """\
+TEXT = """\
 @decorated
 def f(a):
     for x in a:
@@ -20,7 +20,8 @@ def g():
     pass
     pass
 k = lambda: 1
-pass""".split("\n")
+pass"""
+LINES = TEXT.split("\n")
 RESOLVER = LineResolver(LINES)
 
 

@@ -91,8 +91,8 @@ def test_a_history_is_continued(trace: Trace, profile: FormatProfile, data: st.D
     assert parsed.given == given_frames
     assert [(f.event, f.depth) for f in parsed.frames] == [
         (f.event, f.depth)
-        for f in trace.frames
-        if f.event is not Event.RETURN or f.value or profile.unwinding_return == "written"
+        for i, f in enumerate(trace.frames)
+        if i < given_frames or f.event is not Event.RETURN or f.value or profile.unwinding_return == "written"
     ]
     assert render_trace(parsed, profile=profile, tokens=TOKENS) == ids
 

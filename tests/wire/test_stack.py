@@ -58,7 +58,8 @@ def test_a_generator_keeps_its_activation() -> None:
 
 def test_of_two_suspended_generators_the_one_with_this_state_goes_on() -> None:
     steps = follow(
-        "call 4 n=0\ncall 1 n=5\nline 2 n=..\nreturn 2 5\ncall 1 n=6\nline 2 n=..\nreturn 2 6\ncall 2 n=5\ncall 2 n=6"
+        "call 4 n=0\ncall 1 n=5\nline 2 n=..\nreturn 2 5\ncall 1 n=6\nline 2 n=..\nreturn 2 6\n"
+        "call 2 n=5\ncall 2 n=6"
     )
     assert [number for number, _ in activations(steps)][-2:] == [1, 2]
 
