@@ -117,7 +117,8 @@ def _free(predictor: StepPredictor, request: Request) -> Trace:
         if prediction is None:
             return _predicted(request, history.frames, Outcome.RETURNED)
         before = history.states.state(prediction.frame.activation)
-        history.push(replace(prediction.frame, changed=diff_states(before, prediction.state or before)))
+        after = before if prediction.state is None else prediction.state
+        history.push(replace(prediction.frame, changed=diff_states(before, after)))
     return _predicted(request, history.frames, Outcome.INCOMPLETE)
 
 

@@ -12,6 +12,7 @@ import dataclasses
 import gzip
 import io
 import itertools
+import json
 import os
 import threading
 import time
@@ -23,12 +24,13 @@ from typing import Any, BinaryIO, Literal, cast
 
 import jsonlines
 import pydantic
-from pydantic_core import to_json
+import pydantic_core
 from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields
 from cwm_trace.records import Frame, FrameFields, Limits, Outcome, Problem, SourceFile, Trace
+from cwm_trace.wire.texts import escape_surrogates
 
 SCHEMA_VERSION = 1
 _FLUSH_SECONDS = 0.5  # of a compressed stream: flushing each line would undo the compression
@@ -101,7 +103,7 @@ class TraceWriter:
         self._compressed = compressed is not None
         self._stream = compressed or self._file
         self._lock = threading.Lock()
-        self._lines = jsonlines.Writer(cast(Any, self._stream), dumps=to_json)
+        self._lines = jsonlines.Writer(cast(Any, self._stream), dumps=_dump)
         self._flushed = time.monotonic()
         self.frames = 0
 
@@ -136,10 +138,10 @@ class TraceWriter:
 
     def frame(self, fields: FrameFields) -> None:
         """Write one frame, in one call: a whole line is in the file or none of it."""
-        line = to_json(fields) + b"\n"
+        line = _dump(fields) + b"\n"
         self.frames += 1
         if not self._compressed:
-            self._stream.write(line)
+            _write_all(self._stream, line)
             return
         with self._lock:
             self._stream.write(line)
@@ -181,7 +183,7 @@ class TraceWriter:
             self._file.close()
 
     def _write(self, line: _Line) -> None:
-        self._lines.write(line.model_dump(mode="json"))
+        self._lines.write(line.model_dump())
         if self._compressed:
             self._flush_now_and_then()
 
@@ -198,11 +200,14 @@ def write_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
         CwmTraceError: the file cannot be written.
     """
     sources = SourceLines(trace.files)
-    with TraceWriter(path) as writer:
-        writer.header(trace)
-        for frame in trace.frames:
-            writer.frame(frame_fields(frame, sources))
-        writer.footer(trace)
+    try:
+        with TraceWriter(path) as writer:
+            writer.header(trace)
+            for frame in trace.frames:
+                writer.frame(frame_fields(frame, sources))
+            writer.footer(trace)
+    except OSError as error:
+        raise CwmTraceError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def read_trace(path: str | os.PathLike[str]) -> Trace:
@@ -234,10 +239,15 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
     frames: list[Frame] = []
     footer: FooterLine | None = None
     for line in lines:
+        if footer is not None:
+            raise CwmTraceError(f"{path} goes on after its footer: write each trace to a file of its own")
         if isinstance(line, FooterLine):
+            if line.frames != len(frames):
+                raise CwmTraceError(
+                    f"{path} is damaged: it has {len(frames)} frames and its footer says {line.frames}"
+                )
             footer = line
-            break
-        if isinstance(line, FileLine):
+        elif isinstance(line, FileLine):
             files.append(SourceFile(line.name, line.text))
         elif isinstance(line, HeaderLine):
             raise CwmTraceError(f"{path} has a second header: write each trace to a file of its own")
@@ -275,13 +285,13 @@ _AnyLine = HeaderLine | FileLine | FooterLine | FrameFields
 
 def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
     """Every whole line; a last line that is cut is left out."""
-    reader = jsonlines.Reader(_whole_lines(stream))
+    reader = jsonlines.Reader(cast(Any, _whole_lines(stream)))
     for number in itertools.count(1):
         try:
             line = reader.read(type=dict)
         except EOFError:
             return
-        except jsonlines.InvalidLineError as error:
+        except (jsonlines.InvalidLineError, RecursionError) as error:
             raise CwmTraceError(f"{path} is damaged: line {number} is not a JSON object") from error
         if number == 1 and line.get("kind") == "header" and line.get("schema_version") != SCHEMA_VERSION:
             raise CwmTraceError(
@@ -307,18 +317,44 @@ def _validate(line: dict[str, Any]) -> _AnyLine:
             return _FRAME.validate_python(line)
 
 
-def _whole_lines(stream: BinaryIO) -> Iterator[str]:
+def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
     """Lines that end in a newline, up to where the data stops, damaged or not."""
     try:
         for line in stream:
             if not line.endswith(b"\n"):
                 return
-            yield line.decode("utf-8", "replace")
+            yield line
     except (EOFError, zlib.error):
         return
     except Exception as error:
         if type(error).__name__ != "ZstdError":  # an optional package: its error type cannot be named here
             raise
+
+
+def _dump(line: Any) -> bytes:
+    try:
+        return pydantic_core.to_json(line)
+    except pydantic_core.PydanticSerializationError:  # a lone surrogate: no UTF-8 file can hold it
+        return json.dumps(_escaped(line)).encode()
+
+
+def _escaped(data: Any) -> Any:
+    """Plain data with the lone surrogates of its texts written as escapes."""
+    match data:
+        case dict():
+            return {escape_surrogates(name): _escaped(value) for name, value in data.items()}
+        case list() | tuple():
+            return [_escaped(item) for item in data]
+        case str():
+            return escape_surrogates(data)
+        case _:
+            return data
+
+
+def _write_all(stream: BinaryIO, data: bytes) -> None:
+    """Write all of `data`: an unbuffered file may take only a part of it, just before its disk is full."""
+    while data:
+        data = data[stream.write(data) :]
 
 
 def _compress(path: Path, file: BinaryIO) -> BinaryIO | None:

@@ -53,7 +53,8 @@ class Divergence:
 
     Args:
         index: position of the frame.
-        cause: `event`, `line`, `state`, `value`, `early end` or `overrun`.
+        cause: `event`, `line`, `state`, `value`, `early end`, `overrun`; or `format`, the same state in other
+            characters, which only `exact` tells apart.
         name: the variable, for `state`.
         real, predicted: what it is and what was said, as text; None: nothing.
     """
@@ -77,7 +78,7 @@ class Comparison:
         surplus: predicted frames beyond the real end.
         state_exact: real states that were predicted exactly, key set included.
         changed_slots: (variable, value) pairs that changed, a deletion included.
-        output: whether the entry's value is right; None if the real one did not return.
+        output: whether the entry's value is right; None if the real one did not return or was given.
         first_divergence: where the two part; None if they never do.
     """
 
@@ -104,9 +105,6 @@ def compare(real: Trace, predicted: Trace, equality: Equality = Equality.NORMAL)
     pairs = tuple(_pairs(real, predicted, equality))
     scored = [pair for pair in pairs if not pair.given]
     states = [pair.state for pair in scored if pair.real is not None and pair.state is not None]
-    output = None
-    if real.value is not None:
-        output = predicted.value is not None and slots_equal(real.value, predicted.value, equality)
     return Comparison(
         real=real,
         predicted=predicted,
@@ -116,30 +114,31 @@ def compare(real: Trace, predicted: Trace, equality: Equality = Equality.NORMAL)
         surplus=sum(pair.real is None for pair in scored),
         state_exact=Rate(sum(states), len(states)),
         changed_slots=_changed_slots(scored, equality),
-        output=output,
+        output=_output(real, predicted, equality),
         first_divergence=next((_divergence(pair, equality) for pair in scored if not pair.exact), None),
     )
 
 
 def _pairs(real: Trace, predicted: Trace, equality: Equality) -> list[Pair]:
     profile = get_profile(real.profile)
-    forced = predicted.mode.startswith("forced")
+    forced = _is_forced(predicted)
     left, right = _Side(real, profile), _Side(predicted, profile)
     pairs = []
     for index, (a, b) in enumerate(zip_longest(real.frames, predicted.frames)):
-        true_last = left.states.state(a.activation) if a is not None else {}
-        real_state, real_changes, real_texts = left.advance(a)
-        state, changes, texts = right.advance(b)
-        if forced and state is not None:
-            changes = diff_states(true_last, state)
+        true_last = left.last(a)
+        last = true_last if forced else right.last(b)
+        real_state, real_texts = left.advance(a)
+        state, texts = right.advance(b)
         same = None
         if real_state is not None:
             same = state is not None and _states_equal(real_state, state, equality)
         exact = a is not None and b is not None and a.event is b.event and a.source == b.source
-        if equality is Equality.EXACT:
+        if equality is Equality.EXACT and (not forced or b is None or b.raw is not None):
             exact = exact and real_texts == texts
-        else:
+        else:  # under forcing each frame follows the truth: `..` cannot be told from the last prediction
             exact = exact and same is not False and _values_equal(a, b, equality)
+            if equality is Equality.EXACT:
+                exact = exact and [*(real_state or ())] == [*(state or ())]
         pairs.append(
             Pair(
                 index=index,
@@ -148,8 +147,8 @@ def _pairs(real: Trace, predicted: Trace, equality: Equality) -> list[Pair]:
                 predicted=b,
                 real_state=real_state,
                 predicted_state=state,
-                real_changes=real_changes,
-                predicted_changes=changes,
+                real_changes=_changes(true_last, real_state, equality),
+                predicted_changes=_changes(last, state, equality),
                 exact=exact,
                 control=a is not None and b is not None and (a.event, a.line) == (b.event, b.line),
                 state=same,
@@ -162,16 +161,50 @@ class _Side:
     """One of the two traces, advanced frame by frame."""
 
     def __init__(self, trace: Trace, profile: FormatProfile) -> None:
-        self.states = Activations()
+        self._states = Activations()
         self._renderer = FrameRenderer(trace, profile)
 
-    def advance(self, frame: Frame | None) -> tuple[State | None, Changes, tuple[str, str] | None]:
-        if frame is None:
-            return None, {}, None
-        texts = None if frame.event is Event.END else self._renderer.texts(frame)
-        if frame.event not in _STATEFUL:
-            return None, {}, frame.raw or texts
-        return self.states.advance(frame), frame.changed, frame.raw or texts
+    def last(self, frame: Frame | None) -> State:
+        """The last state of that frame's activation."""
+        return {} if frame is None else self._states.state(frame.activation)
+
+    def advance(self, frame: Frame | None) -> tuple[State | None, tuple[str, str] | None]:
+        """The state and the texts of the next frame."""
+        if frame is None or frame.event is Event.END:
+            return None, None
+        texts = frame.raw or self._renderer.texts(frame)
+        return (self._states.advance(frame) if frame.event in _STATEFUL else None), texts
+
+
+def _is_forced(predicted: Trace) -> bool:
+    return predicted.mode.startswith("forced")
+
+
+def _changes(last: State, state: State | None, equality: Equality) -> Changes:
+    """What changed; told by the texts, since a prediction has no types."""
+    if state is None:
+        return {}
+    return {
+        name: slot
+        for name, slot in diff_states(last, state).items()
+        if slot is None or not slots_equal(last.get(name), slot, equality)
+    }
+
+
+def _output(real: Trace, predicted: Trace, equality: Equality) -> bool | None:
+    """Whether the entry's value is right; None if there is none or it was given."""
+    index = next((i for i in reversed(range(len(real.frames))) if _ends_entry(real.frames[i])), -1)
+    if real.value is None or index < predicted.given:
+        return None
+    value = predicted.value
+    if _is_forced(predicted):  # the prediction of that very frame
+        frame = predicted.frames[index] if index < len(predicted.frames) else None
+        value = frame.value if frame is not None and _ends_entry(frame) else None
+    return value is not None and slots_equal(real.value, value, equality)
+
+
+def _ends_entry(frame: Frame) -> bool:
+    return frame.depth == 0 and frame.event is Event.RETURN
 
 
 def _states_equal(real: State, predicted: State, equality: Equality) -> bool:
@@ -213,6 +246,7 @@ def _divergence(pair: Pair, equality: Equality) -> Divergence:
             a, b = pair.real_state.get(name), pair.predicted_state.get(name)
             if not slots_equal(a, b, equality):
                 return Divergence(pair.index, "state", name, _text(a), _text(b))
+        return Divergence(pair.index, "format", None, None, None)
     return Divergence(pair.index, "value", None, _text(real.value), _text(predicted.value))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import warnings
 from typing import Any
 
 from cwm_trace.records import UNCHANGED, Slot
@@ -38,7 +39,9 @@ def slots_equal(real: Slot | None, predicted: Slot | None, level: Equality) -> b
 
 def _literals_equal(real: str, predicted: str) -> bool:
     try:
-        return _same(ast.literal_eval(real), ast.literal_eval(predicted))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as those about invalid escapes
+            return _same(ast.literal_eval(real), ast.literal_eval(predicted))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return False
 
@@ -54,5 +57,10 @@ def _same(left: Any, right: Any) -> bool:
             for key_l, key_r in zip(left, right, strict=True)
         )
     if isinstance(left, set):
-        return len(left) == len(right) and {(type(x), x) for x in left} == {(type(x), x) for x in right}
+        return {_typed(item) for item in left} == {_typed(item) for item in right}
     return bool(left == right)
+
+
+def _typed(item: Any) -> Any:
+    """An element of a set, so that elements of different types differ at every level."""
+    return (type(item), tuple(map(_typed, item)) if isinstance(item, tuple) else item)

@@ -24,7 +24,7 @@ class ContextLine(NamedTuple):
 
 
 def is_indented(trace: Trace, profile: FormatProfile) -> bool:
-    """Whether the program is shown as the body of an entry `main` that it does not have."""
+    """Whether the first file is shown as the body of an entry `main` that it does not have."""
     return trace.entry == MODULE and profile.module_code == "main"
 
 
@@ -33,13 +33,12 @@ def context_lines(trace: Trace, profile: FormatProfile) -> list[ContextLine]:
 
     The file with the entry comes last; where there are several, each stands under a line `# file: NAME`.
     """
-    indented = is_indented(trace, profile)
     lines = []
-    for index in [*range(1, len(trace.files)), 0]:
-        file = trace.files[index]
+    for index, file in [*enumerate(trace.files)][1:] + [*enumerate(trace.files)][:1]:
+        indented = index == 0 and is_indented(trace, profile)
         if len(trace.files) > 1:
             lines.append(ContextLine(f"# file: {file.name}", index, 0))
-        if index == 0 and indented:
+        if indented:
             lines.append(ContextLine(MAIN, 0, 0))
         lines += [
             ContextLine(shown_source(text, indented=indented), index, number)

@@ -21,7 +21,8 @@ class LineResolver:
         for number, line in enumerate(lines, start=1):
             self._lines.setdefault(line, []).append(number)
         self._whole: Span = (1, len(lines))
-        self._functions = _function_spans("\n".join(lines))
+        text = "\n".join(lines).replace("\r", " ")  # which Python would take for a line ending
+        self._functions = _function_spans(text)
 
     def __contains__(self, source: str) -> bool:
         return source in self._lines

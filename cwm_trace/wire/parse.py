@@ -14,7 +14,7 @@ from dataclasses import replace
 from cwm_trace.records import Event, Frame, Outcome, Problem, SourceFile, Trace
 from cwm_trace.wire.context import parse_context
 from cwm_trace.wire.profile import CWM, FormatProfile
-from cwm_trace.wire.render import STATEFUL, FrameRenderer
+from cwm_trace.wire.render import STATEFUL, FrameRenderer, main_thread
 from cwm_trace.wire.stack import StackMachine
 from cwm_trace.wire.texts import parse_locals, parse_value
 from cwm_trace.wire.tokens import TOKEN_EVENTS, Piece, Special, TraceTokens
@@ -40,7 +40,8 @@ def parse_trace(
 
     Returns:
         A trace with `problems`. Lines and activations come from a stack machine, since the wire has none.
-        Its outcome is `incomplete` unless the end token follows the entry's return.
+        Its outcome is `incomplete` without an end token, and `raised` if that comes before the entry's
+        return; what a real `program` knows of its own run (interpreter, output, exit code) is left out.
     """
     return _Parser(program, profile).parse(list(split(data, tokens)))
 
@@ -77,28 +78,27 @@ class _Parser:
         self._frames: list[Frame] = list(program.frames) if program else []
         self._problems: list[Problem] = list(program.problems) if program else []
         self._given = len(self._frames)
-        self._ended = False
+        self._outcome = Outcome.INCOMPLETE
         self._start(program or Trace(files=(SourceFile("<context>", ""),), entry=""))
 
     def _start(self, program: Trace) -> None:
         self._program = program
         self._stack = StackMachine(program, self._profile)
         self._renderer = FrameRenderer(program, self._profile)
-        for frame in self._frames:
+        for frame in main_thread(program):
             self._renderer.render(frame)
 
     def parse(self, pieces: list[tuple[int, Piece]]) -> Trace:
         pieces = self._take_context(pieces)
         buffer: list[tuple[int, Piece]] = []
         for position, piece in pieces:
-            if self._ended:
+            if self._outcome is not Outcome.INCOMPLETE:
                 self._problem("tokens", position, "text after the end of the trace")
                 break
             if piece is Special.FRAME:
                 self._take_frame(buffer, position)
                 buffer = []
             elif piece is Special.END:
-                self._ended = True
                 self._end(buffer, position)
                 buffer = []
             else:
@@ -108,10 +108,15 @@ class _Parser:
         return replace(
             self._program,
             frames=tuple(self._frames),
-            outcome=self._stack.outcome if self._ended else Outcome.INCOMPLETE,
+            outcome=self._outcome,
             problems=tuple(self._problems),
             profile=self._profile.name,
             given=self._given,
+            python="",
+            exit_code=None,
+            output=None,
+            skipped=0,
+            warnings=(),
         )
 
     def _take_context(self, pieces: list[tuple[int, Piece]]) -> list[tuple[int, Piece]]:
@@ -120,10 +125,14 @@ class _Parser:
         match kinds[skip:]:
             case [Special.CONTEXT, Special.FRAME, *_]:
                 return pieces[skip + 2 :]
-            case [Special.CONTEXT, str(text), *rest] if not isinstance(text, Special):
+            case [Special.CONTEXT, str(text), *rest]:
                 files, entry, entry_line = parse_context(text)
                 self._frames, self._problems, self._given = [], [], 0
                 self._start(Trace(files=files, entry=entry, entry_line=entry_line))
+                if rest and rest[0] is not Special.FRAME:
+                    self._problem(
+                        "tokens", pieces[skip + 2][0], "the context does not end in a frame separator"
+                    )
                 return pieces[skip + 2 + (rest[:1] == [Special.FRAME]) :]
             case _:
                 return pieces[skip:]
@@ -168,8 +177,13 @@ class _Parser:
     def _end(self, buffer: list[tuple[int, Piece]], position: int) -> None:
         if buffer:
             self._problem("tokens", buffer[0][0], "the trace ends inside a frame")
-        if self._stack.depth:
-            self._problem("stack", position, f"the trace ends with {self._stack.depth} calls open")
+        self._outcome, open_calls = self._stack.finish()
+        if open_calls:
+            self._problem("stack", position, f"the trace ends with {open_calls} calls open")
+        elif self._outcome is Outcome.INCOMPLETE:
+            self._problem("stack", position, "the trace ends before any call")
+        if open_calls or self._outcome is Outcome.INCOMPLETE:
+            self._outcome = Outcome.RAISED
 
     def _problem(self, grade: str, position: int, message: str) -> None:
         self._problems.append(Problem(grade, len(self._frames), position, message))

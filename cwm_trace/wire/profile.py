@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import Slot
+from cwm_trace.records import UNCHANGED, Slot
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _STR_ITERATOR = re.compile(r"<str(_ascii)?_iterator object")
-_STRINGS = ("str", "bytes")
+_STRINGS = ("str", "bytes", "bytearray")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,13 @@ class FormatProfile:
     def text_of(self, slot: Slot) -> str:
         """The text of a local variable or a returned value."""
         text = slot.text
+        if slot.type in _STRINGS:
+            return text
         if " object" in text and self.str_iterator != "as-run":
             text = _STR_ITERATOR.sub(f"<{self.str_iterator} object", text)
-        if self.addresses == "removed" and slot.type not in _STRINGS:
+        if self.addresses == "removed" and " at 0x" in text:
             text = remove_addresses(text)
+            return "<..>" if text == UNCHANGED else text
         return text
 
     def text_of_exception(self, slot: Slot, message: str | None) -> str:

@@ -92,6 +92,7 @@ class FrameRenderer:
 
     def __init__(self, trace: Trace, profile: FormatProfile) -> None:
         self._profile = profile
+        self._drops = profile.unwinding_return == "dropped"
         self._indented = is_indented(trace, profile)
         self._activations = Activations()
         self._shown: dict[int, dict[str, str]] = {}
@@ -99,11 +100,9 @@ class FrameRenderer:
 
     def render(self, frame: Frame) -> list[Piece]:
         """The pieces of the next frame; none for an unwinding RETURN that the profile drops."""
-        if (
-            frame.event is Event.RETURN
-            and frame.value is None
-            and self._profile.unwinding_return == "dropped"
-        ):
+        if frame.event is Event.END:
+            return [Special.END]
+        if frame.event is Event.RETURN and frame.value is None and frame.raw is None and self._drops:
             return []
         first, second = self.texts(frame)
         if frame.raw is not None:
@@ -133,7 +132,7 @@ class FrameRenderer:
     def _source(self, frame: Frame) -> str:
         if self._indented and frame.event is Event.CALL and frame.activation == 0:
             return MAIN + "\n"
-        return shown_source(frame.source, indented=self._indented) + "\n"
+        return shown_source(frame.source, indented=self._indented and frame.file == 0) + "\n"
 
     def _value(self, frame: Frame) -> str:
         slot = frame.value or Slot("None", "NoneType")

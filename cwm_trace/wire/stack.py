@@ -40,10 +40,12 @@ class StackMachine:
 
     def __init__(self, program: Trace, profile: FormatProfile) -> None:
         self._profile = profile
+        self._drops_returns = profile.unwinding_return == "dropped"
         self._indented = is_indented(program, profile)
         self._context = context_lines(program, profile)
         self._numbers = {(file, line): at for at, (_, file, line) in enumerate(self._context, start=1)}
         self._resolver = LineResolver([line.text for line in self._context])
+        self._entry = self._numbers.get((0, 0 if self._indented else program.entry_line or -1), 0)
         self._stack: list[_Activation] = []
         self._suspended: list[_Activation] = []
         self._count = 0
@@ -51,12 +53,14 @@ class StackMachine:
         self._closed = False
         self.outcome = Outcome.INCOMPLETE
         for frame in program.frames:
-            self._replay(frame)
+            if frame.thread == 0 and frame.event is not Event.END:
+                self._replay(frame)
 
-    @property
-    def depth(self) -> int:
-        """Calls that are open."""
-        return len(self._stack)
+    def finish(self) -> tuple[Outcome, int]:
+        """The end of the trace: how the entry ended, and how many calls are still open."""
+        while self._drops_returns and self._stack and self._stack[-1].raised is not None:
+            self._return(self._stack[-1], "", raised=True)
+        return self.outcome, len(self._stack)
 
     def step(self, event: Event, source: str, texts: Mapping[str, str] | None, value: str | None) -> Step:
         """Take the next frame.
@@ -74,14 +78,17 @@ class StackMachine:
             activation = self._call(source, texts or {})
         else:
             activation = self._current(event, source, faults)
-            activation.at = self._resolver.resolve(source, activation.span, activation.at) or activation.at
-        if source not in self._resolver:
+            after = activation.at if event is Event.LINE else activation.at - 1  # only a LINE moves on
+            activation.at = self._resolver.resolve(source, activation.span, after) or activation.at
+        is_module_call = event is Event.CALL and not source and not self._entry and activation.depth == 0
+        if source not in self._resolver and not is_module_call:
             faults.append(("source", f"the program has no line {source!r}"))
-        frame = self._frame(activation, event, source, texts, value)
+        unwinding = event is Event.RETURN and value == "None" and self._unwinds(activation)
+        frame = self._frame(activation, event, source, texts, None if unwinding else value)
         self._last = activation
         activation.raised = source if event is Event.EXCEPTION else None
         if event is Event.RETURN:
-            self._return(activation, source, raised=frame.value is None)
+            self._return(activation, source, raised=unwinding)
         return Step(frame, faults)
 
     def _frame(
@@ -100,30 +107,41 @@ class StackMachine:
             state = self._resolve(activation, event, texts)
             changed = diff_states(activation.state, state)
             activation.state = state
-        unwinding = event is Event.RETURN and activation.raised is not None and value == "None"
-        if unwinding and _ends_loop(activation.raised or ""):
-            unwinding = False
         return Frame(
             event=event,
             line=line,
-            source=recorded_source(source, indented=self._indented),
+            source=recorded_source(source, indented=self._indented and file == 0),
             activation=activation.number,
             depth=activation.depth,
             file=file,
             changed=changed,
-            value=None if value is None or unwinding else Slot(value),
+            value=None if value is None else Slot(value),
         )
+
+    def _unwinds(self, activation: _Activation) -> bool:
+        """Whether a RETURN of `None` means that an exception leaves the activation."""
+        return activation.raised is not None and not self._drops_returns and not _ends_loop(activation.raised)
 
     def _resolve(self, activation: _Activation, event: Event, texts: Mapping[str, str]) -> dict[str, Slot]:
         in_run = self._last is activation or self._profile.diff_reset == "never"
-        before = activation.state if in_run and event is Event.LINE else {}
-        return {
-            name: before.get(name, Slot(UNCHANGED)) if text == UNCHANGED else Slot(text)
-            for name, text in texts.items()
-        }
+        known = activation.state
+        before = known if in_run and event is Event.LINE else {}
+        state = {}
+        for name, text in texts.items():
+            if text == UNCHANGED:
+                state[name] = before.get(name, Slot(UNCHANGED))
+            else:
+                state[name] = self._recorded(known.get(name), text) or Slot(text)
+        return state
+
+    def _recorded(self, slot: Slot | None, text: str) -> Slot | None:
+        """The slot of the history that is only written again: it knows more than its text."""
+        return slot if slot is not None and slot.type and self._profile.text_of(slot) == text else None
 
     def _call(self, source: str, texts: Mapping[str, str]) -> _Activation:
         line = self._resolver.resolve(source, after=self._stack[-1].at if self._stack else 0)
+        if not self._stack and self._entry and self._text(self._entry) == source:
+            line = self._entry
         activation = self._resumed(source, line, texts)
         if activation is None:
             span = self._resolver.span(line) if line else None
@@ -141,7 +159,7 @@ class StackMachine:
         """
         found = None
         for activation in self._suspended:
-            if activation.at == 0 or self._context[activation.at - 1].text != source:
+            if self._text(activation.at) != source:
                 continue
             if self._resolver.starts_function(line) and not set(texts) - activation.names:
                 continue
@@ -152,8 +170,8 @@ class StackMachine:
         return found
 
     def _current(self, event: Event, source: str, faults: list[tuple[str, str]]) -> _Activation:
-        while self._drops(source) and len(self._stack) > 1:
-            self._return(self._stack[-1], source, raised=True)
+        while len(self._stack) > 1 and self._drops(event, source):
+            self._return(self._stack[-1], "", raised=True)
         if not self._stack:
             if not self._closed:
                 faults.append(("stack", f"a {event.value} frame before any call"))
@@ -161,12 +179,20 @@ class StackMachine:
             self._count += 1
         return self._stack[-1]
 
-    def _drops(self, source: str) -> bool:
-        """Whether the profile hides that the exception has left the current activation."""
-        if self._profile.unwinding_return == "written" or not self._stack:
+    def _drops(self, event: Event, source: str) -> bool:
+        """Whether the profile hides that the exception has left the current activation.
+
+        It has if what comes next is elsewhere, or, in a recursive function, on the line of the call.
+        """
+        caller, top = self._stack[-2:]
+        if not self._drops_returns or top.raised is None:
             return False
-        top = self._stack[-1]
-        return top.raised is not None and not self._resolver.within(source, top.span)
+        if event is Event.EXCEPTION and source == self._text(caller.at):
+            return True
+        return not self._resolver.within(source, top.span)
+
+    def _text(self, at: int) -> str | None:
+        return self._context[at - 1].text if at else None
 
     def _return(self, activation: _Activation, source: str, *, raised: bool) -> None:
         if activation in self._stack:

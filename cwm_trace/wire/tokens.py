@@ -11,8 +11,11 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event
 
 
-class Special(str, enum.Enum):
-    """The special tokens of a trace; their ids are the tokenizer's own."""
+class Special(enum.Enum):
+    """The special tokens of a trace; their ids are the tokenizer's own.
+
+    Not strings: a text that says `<|frame_sep|>` must not equal the token.
+    """
 
     BEGIN = "<|begin_of_text|>"
     END = "<|end_of_text|>"
@@ -70,14 +73,15 @@ class TraceTokens:
                 f"the tokenizer lacks the trace tokens {', '.join(missing)}: use one made for CWM traces"
             )
 
+        size = max(vocabulary.values()) + 1
+
         def encode(text: str) -> list[int]:
             ids: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
             return ids
 
         def decode(ids: Sequence[int]) -> str:
-            text: str = tokenizer.decode(
-                list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
-            )
+            known = [number for number in ids if 0 <= number < size]
+            text: str = tokenizer.decode(known, skip_special_tokens=False, clean_up_tokenization_spaces=False)
             return text
 
         return cls({token: vocabulary[token.value] for token in Special}, encode, decode)

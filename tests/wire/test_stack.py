@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.wire.profile import CWM, KTH, FormatProfile
+from cwm_trace.wire.stack import StackMachine, Step
+
+TEXT = """\
+def g(n):
+    yield n
+    yield n
+def f(n):
+    if n:
+        return f(n - 1)
+    return [x for x in g(n)]
+class A: pass
+"""
+PROGRAM = Trace((SourceFile("p.py", TEXT),), "f", 4)
+DROPPED = FormatProfile(unwinding_return="dropped")
+
+
+def follow(script: str, profile: FormatProfile = CWM, program: Trace = PROGRAM) -> list[Step]:
+    """One step for each `event line [locals or value]` of the script."""
+    machine = StackMachine(program, profile)
+    lines = program.files[0].text.split("\n")
+    steps = []
+    for row in script.strip().split("\n"):
+        event, number, *rest = row.split(maxsplit=2)
+        text = rest[0] if rest else None
+        texts = dict(pair.split("=") for pair in (text or "").split()) if event in ("call", "line") else None
+        steps.append(machine.step(Event(event), lines[int(number) - 1], texts, text))
+    assert machine.outcome in Outcome
+    return steps
+
+
+def activations(steps: list[Step]) -> list[tuple[int, int]]:
+    return [(step.frame.activation, step.frame.depth) for step in steps]
+
+
+def test_calls_push_and_returns_pop() -> None:
+    steps = follow(
+        "call 4 n=1\nline 5 n=..\nline 6 n=..\ncall 4 n=0\nline 5 n=..\nline 7 n=..\nreturn 7 []\nreturn 6 []"
+    )
+    assert activations(steps) == [(0, 0)] * 3 + [(1, 1)] * 4 + [(0, 0)]
+    assert [step.frame.line for step in steps] == [4, 5, 6, 4, 5, 7, 7, 6]
+    assert not any(step.faults for step in steps)
+
+
+def test_a_generator_keeps_its_activation() -> None:
+    steps = follow(
+        "call 4 n=0\nline 7 n=..\ncall 1 n=0\nline 2 n=..\nreturn 2 0\nline 7 n=0\n"
+        "call 2 n=0\nline 3 n=..\nreturn 3 0\ncall 1 n=0"
+    )
+    assert [number for number, _ in activations(steps)] == [0, 0, 1, 1, 1, 0, 1, 1, 1, 2]
+
+
+def test_of_two_suspended_generators_the_one_with_this_state_goes_on() -> None:
+    steps = follow(
+        "call 4 n=0\ncall 1 n=5\nline 2 n=..\nreturn 2 5\ncall 1 n=6\nline 2 n=..\nreturn 2 6\n"
+        "call 2 n=5\ncall 2 n=6"
+    )
+    assert [number for number, _ in activations(steps)][-2:] == [1, 2]
+
+
+def test_a_copy_reaches_back_within_its_unbroken_run_only() -> None:
+    script = "call 4 n=1\nline 6 n=..\ncall 4 n=0\nreturn 7 []\nline 7 n=.."
+    state = {"n": Slot("..")}
+    assert follow(script)[-1].frame.changed == state
+    assert follow(script, KTH)[-1].frame.changed == {}
+
+
+def test_a_copy_in_a_call_is_dangling() -> None:
+    assert follow("call 4 n=..", KTH)[0].frame.changed == {"n": Slot("..")}
+
+
+def test_a_name_that_is_gone_is_deleted() -> None:
+    assert follow("call 4 n=1\nline 5 m=2")[1].frame.changed == {"m": Slot("2"), "n": None}
+
+
+def test_locals_that_could_not_be_read_change_nothing() -> None:
+    machine = StackMachine(PROGRAM, CWM)
+    machine.step(Event.CALL, "def f(n):", {"n": "1"}, None)
+    assert machine.step(Event.LINE, "    if n:", None, None).frame.changed == {}
+    assert machine.step(Event.LINE, "    if n:", {"n": ".."}, None).frame.changed == {}
+
+
+def test_a_return_of_none_after_an_exception_is_unwinding() -> None:
+    steps = follow("call 4 n=1\nexception 5 E()\nreturn 5 None")
+    assert steps[-1].frame.value is None
+    steps = follow("call 4 n=1\nexception 5 E()\nline 7 n=..\nreturn 7 None")
+    assert steps[-1].frame.value == Slot("None")
+
+
+def test_an_exception_that_ends_a_loop_leaves_nothing() -> None:
+    program = Trace((SourceFile("p.py", "def f(n):\n    for x in n:\n        pass\n"),), "f", 1)
+    steps = follow("call 1 n=1\nexception 2 StopIteration()\nreturn 2 None", program=program)
+    assert steps[-1].frame.value == Slot("None")
+
+
+def test_dropped_returns_are_seen_by_where_the_exception_goes() -> None:
+    script = "call 4 n=1\nline 6 n=..\ncall 4 n=0\nline 6 n=..\nexception 6 E()\nexception 6 E()\nline 7 n=1"
+    steps = follow(script, DROPPED)
+    assert activations(steps) == [(0, 0), (0, 0), (1, 1), (1, 1), (1, 1), (0, 0), (0, 0)]
+    machine = StackMachine(PROGRAM, DROPPED)
+    machine.step(Event.CALL, "def f(n):", {}, None)
+    machine.step(Event.EXCEPTION, "    if n:", None, "E()")
+    assert machine.finish() == (Outcome.RAISED, 0)
+
+
+def test_dropped_returns_leave_written_ones_alone() -> None:
+    assert follow("call 4 n=1\nexception 5 E()\nreturn 5 None", DROPPED)[-1].frame.value == Slot("None")
+
+
+def test_what_does_not_fit_the_stack_is_a_fault() -> None:
+    assert [grade for grade, _ in follow("line 5 n=1")[0].faults] == ["stack"]
+    assert [grade for grade, _ in follow("call 4\nreturn 5 1\nline 5")[2].faults] == ["stack"]
+    assert [grade for grade, _ in follow("call 4\ncall 9")[1].faults] == ["source"]
+
+
+def test_how_it_ended_is_known_at_the_end() -> None:
+    machine = StackMachine(PROGRAM, CWM)
+    assert machine.finish() == (Outcome.INCOMPLETE, 0)
+    machine.step(Event.CALL, "def f(n):", {}, None)
+    assert machine.finish() == (Outcome.INCOMPLETE, 1)
+    machine.step(Event.RETURN, "    if n:", None, "1")
+    assert machine.finish() == (Outcome.RETURNED, 0)
+
+
+def test_a_history_is_replayed() -> None:
+    frames = (
+        Frame(Event.CALL, 4, "def f(n):", changed={"n": Slot("0", "int", 0)}),
+        Frame(Event.LINE, 7, "    return [x for x in g(n)]"),
+        Frame(Event.CALL, 1, "def g(n):", 4, 1, changed={"n": Slot("0", "int", 0)}),
+        Frame(Event.LINE, 2, "    yield n", 4, 1),
+        Frame(Event.RETURN, 2, "    yield n", 4, 1, value=Slot("0")),
+    )
+    program = Trace(PROGRAM.files, "f", 4, frames)
+    steps = follow("call 2 n=0\nline 3 n=..\nreturn 3 0\ncall 4 n=9", program=program)
+    assert activations(steps) == [(4, 1), (4, 1), (4, 1), (5, 1)]
+    assert steps[0].frame.changed == {}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([Event.CALL, Event.LINE, Event.RETURN, Event.EXCEPTION]),
+            st.sampled_from([*TEXT.split("\n"), "other"]),
+            st.none() | st.dictionaries(st.sampled_from("nm"), st.sampled_from(["..", "1"])),
+            st.sampled_from([None, "None", "1"]),
+        ),
+        max_size=12,
+    ),
+    st.sampled_from([CWM, KTH, DROPPED]),
+)
+def test_any_steps_are_taken(
+    steps: list[tuple[Event, str, dict[str, str] | None, str | None]], profile: FormatProfile
+) -> None:
+    machine = StackMachine(PROGRAM, profile)
+    for step in steps:
+        frame, faults = machine.step(*step)
+        assert frame.event is step[0]
+        assert frame.source == step[1]
+        assert frame.depth >= 0
+        assert all(grade in ("stack", "source") for grade, _ in faults)
+    assert machine.finish()[1] >= 0
