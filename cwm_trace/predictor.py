@@ -67,17 +67,22 @@ class History:
         self.program = program
         self.frames: list[Frame] = []
         self.states = Activations()
-        self.stack: list[Frame] = []
-        """The last frame of every open activation, the running one last."""
+        self._stacks: dict[int, list[Frame]] = {}
+
+    @property
+    def stack(self) -> list[Frame]:
+        """The last frame of every open activation of the running thread, the running one last."""
+        return self._stacks.setdefault(self.frames[-1].thread if self.frames else 0, [])
 
     def push(self, frame: Frame) -> None:
         """Add a frame."""
         self.frames.append(frame)
         self.states.advance(frame)
-        while self.stack and self.stack[-1].depth >= frame.depth:
-            self.stack.pop()
+        stack = self.stack
+        while stack and stack[-1].depth >= frame.depth:
+            stack.pop()
         if frame.event is not Event.RETURN:
-            self.stack.append(frame)
+            stack.append(frame)
 
 
 def roll_out(predictor: StepPredictor, request: Request) -> Trace:

@@ -103,7 +103,6 @@ class TraceWriter:
         self._compressed = compressed is not None
         self._stream = compressed or self._file
         self._lock = threading.Lock()
-        self._lines = jsonlines.Writer(cast(Any, self._stream), dumps=_dump)
         self._flushed = time.monotonic()
         self.frames = 0
 
@@ -137,15 +136,9 @@ class TraceWriter:
         self._write(FileLine(name=file.name, text=file.text))
 
     def frame(self, fields: FrameFields) -> None:
-        """Write one frame, in one call: a whole line is in the file or none of it."""
-        line = _dump(fields) + b"\n"
+        """Write one frame."""
+        self._write(fields)
         self.frames += 1
-        if not self._compressed:
-            _write_all(self._stream, line)
-            return
-        with self._lock:
-            self._stream.write(line)
-            self._flush_now_and_then()
 
     def footer(self, trace: Trace) -> None:
         """Write the footer from how `trace` ended."""
@@ -182,9 +175,14 @@ class TraceWriter:
         finally:
             self._file.close()
 
-    def _write(self, line: _Line) -> None:
-        self._lines.write(line.model_dump())
-        if self._compressed:
+    def _write(self, line: FrameFields | _Line) -> None:
+        """Write a line with its ending in one call, which the two of `jsonlines.Writer` could tear apart."""
+        data = _dump(line) + b"\n"
+        if not self._compressed:
+            _write_all(self._stream, data)
+            return
+        with self._lock:
+            self._stream.write(data)
             self._flush_now_and_then()
 
     def _flush_now_and_then(self) -> None:
@@ -331,11 +329,11 @@ def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
             raise
 
 
-def _dump(line: Any) -> bytes:
+def _dump(line: FrameFields | _Line) -> bytes:
     try:
         return pydantic_core.to_json(line)
     except pydantic_core.PydanticSerializationError:  # a lone surrogate: no UTF-8 file can hold it
-        return json.dumps(_escaped(line)).encode()
+        return json.dumps(_escaped(line.model_dump() if isinstance(line, _Line) else line)).encode()
 
 
 def _escaped(data: Any) -> Any:

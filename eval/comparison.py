@@ -11,7 +11,7 @@ from cwm_trace.eval.equality import Equality, slots_equal
 from cwm_trace.eval.metrics import Rate, Retrieval
 from cwm_trace.records import Event, Frame, Slot, State, Trace
 from cwm_trace.states import Activations, diff_states
-from cwm_trace.wire.profile import FormatProfile, get_profile
+from cwm_trace.wire.profile import CWM, PROFILES, FormatProfile
 from cwm_trace.wire.render import FrameRenderer
 
 Changes = Mapping[str, Slot | None]
@@ -120,7 +120,7 @@ def compare(real: Trace, predicted: Trace, equality: Equality = Equality.NORMAL)
 
 
 def _pairs(real: Trace, predicted: Trace, equality: Equality) -> list[Pair]:
-    profile = get_profile(real.profile)
+    profile = PROFILES.get(real.profile, CWM)  # only its `addresses` could make a difference here
     forced = _is_forced(predicted)
     left, right = _Side(real, profile), _Side(predicted, profile)
     pairs = []

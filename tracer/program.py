@@ -34,7 +34,8 @@ class Program:
         root: the folder of the user's code.
         entry: function whose execution is the trace; `<module>`: all of it.
         entry_line: line of the entry's definition; 0 for `<module>`.
-        calls_entry: the module is only set up, and the entry is called afterwards.
+        entry_code: the code of the entry, if it is called after the module has been set up; it is not bound
+            to a name, so that the program may have a `main` of its own.
         attributes: of the `__main__` module (`__file__`, `__spec__`, …).
     """
 
@@ -45,7 +46,7 @@ class Program:
     root: str
     entry: str = MODULE
     entry_line: int = 0
-    calls_entry: bool = False
+    entry_code: CodeType | None = None
     attributes: tuple[tuple[str, Any], ...] = ()
 
 
@@ -110,6 +111,7 @@ def load_code(text: str, arguments: Sequence[str] = ()) -> Program:
         CwmTraceError: it cannot be compiled, or is empty.
     """
     name = "<string>"
+    text = _with_newlines(text)
     _require_code(text, "the code after -c")
     return Program(
         source=SourceFile(name, text),
@@ -133,24 +135,27 @@ def load_call(text: str, call: str, *, name: str = "<source>") -> Program:
         CwmTraceError: `text` or `call` cannot be compiled, or `text` is empty.
     """
     _require_code(text, name)
-    _compile(text, name, name)
+    text = _with_newlines(text)
     try:
-        ast.parse(call.strip(), mode="eval")
+        expression = ast.parse(call.strip(), mode="eval")
     except (SyntaxError, ValueError) as error:
         raise CwmTraceError(f"{call!r} is not an expression such as f(3): {_reason(error)}") from error
+    if any(isinstance(node, ast.Name) and node.id == "main" for node in ast.walk(expression)):
+        raise CwmTraceError(f"{call!r} calls main, the name of the entry itself: use --entry main instead")
     body = text if text.endswith("\n") else text + "\n"
-    whole = f"{body}def main():\n    return {call.strip()}\n"
+    line = body.count("\n") + 1
+    main = f"def main():\n    return {call.strip()}\n"
     full = os.path.join(os.getcwd(), name) if not name.startswith("<") else name
     folder = os.path.dirname(os.path.realpath(full)) if full != name else os.getcwd()
     return Program(
-        source=SourceFile(name, whole),
-        code=_compile(whole, full, name),
+        source=SourceFile(name, body + main),
+        code=_compile(body, full, name),
         argv=(name,),
         path=folder,
         root=folder,
         entry="main",
-        entry_line=body.count("\n") + 1,
-        calls_entry=True,
+        entry_line=line,
+        entry_code=_compile("\n" * (line - 1) + main, full, name).co_consts[0],
         attributes=(("__name__", _module_name(name)), ("__file__", full)),
     )
 
@@ -257,6 +262,11 @@ def _decode(data: bytes, path: str) -> str:
         raise CwmTraceError(f"{path} is not Python source: {_reason(error)}") from error
     _require_code(text, path)
     return text
+
+
+def _with_newlines(text: str) -> str:
+    """Source text with the line endings that Python reads it with."""
+    return io.StringIO(text, newline=None).read()
 
 
 def _require_code(text: str, where: str) -> None:

@@ -113,8 +113,9 @@ class Recorder:
     def stop(self) -> None:
         """End the recording; in the thread that started it, put the previous trace function back."""
         self.active = False
-        if threading.get_ident() != self._owner:
-            sys.settrace(None)
+        if threading.get_ident() != self._owner:  # never started, stopped before, or another thread
+            if sys.gettrace() == self.on_call:
+                sys.settrace(None)
             return
         self._owner = 0
         threading.settrace(self._previous_of_threads)

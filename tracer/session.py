@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any, NoReturn, Protocol
 
 from cwm_trace.errors import CwmTraceError
@@ -154,10 +154,11 @@ def record_program(
     def run(recorder: Recorder) -> None:
         recorder.know_file(program.code.co_filename)
         with surroundings(program, restore=not options.whole_process) as module:
-            if program.calls_entry:
+            if program.entry_code is not None:
                 exec(program.code, module.__dict__)
+                entry_function = FunctionType(program.entry_code, module.__dict__)
                 recorder.start()
-                module.__dict__[program.entry]()
+                entry_function()
             else:
                 recorder.start()
                 exec(program.code, module.__dict__)

@@ -44,7 +44,7 @@ def describer(*, max_chars: int | None = None, keep_addresses: bool = False) -> 
         elif kind in _SIZED:
             fields["size"] = len(value)
         if kind not in _SCALARS and not keep_addresses and " at 0x" in text and kind not in _STRINGS:
-            fields["text"] = text = _ADDRESS.sub("", text)
+            fields["text"] = text = _not_the_wires(_ADDRESS.sub("", text))
         if max_chars is not None and len(text) > max_chars:
             fields["clipped"] = len(text) - max_chars
             fields["text"] = text[:max_chars]
@@ -69,8 +69,13 @@ def safe_repr(value: Any) -> str:
             return hex(value)
         return f"<unrepresentable {type(value).__name__}: {type(error).__name__}>"
     if text.isascii():
-        return text if text != ".." else "<..>"
+        return _not_the_wires(text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _not_the_wires(text: str) -> str:
+    """The wire's `..` means unchanged."""
+    return "<..>" if text == ".." else text
 
 
 def safe_str(error: BaseException) -> str:

@@ -81,7 +81,7 @@ def _table(state_title: str) -> Table:
 
 
 def _place(index: int, frame: Frame) -> tuple[str, str, str, Text]:
-    return str(index), str(frame.line or ""), _EVENTS[frame.event], Text(frame.source.rstrip())
+    return str(index), str(frame.line or ""), _EVENTS[frame.event], Text(_printable(frame.source.rstrip()))
 
 
 def _content(
@@ -130,8 +130,14 @@ def _predicted(pair: Pair, wrong: Collection[str]) -> Text:
 
 
 def _short(text: str) -> str:
-    text = text.replace("\n", "⏎")
-    return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…"
+    return _printable(text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…")
+
+
+def _printable(text: str) -> str:
+    """`text` without characters that would act on the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "⏎" if char == "\n" else repr(char)[1:-1] for char in text)
 
 
 def _summary(trace: Trace) -> list[str]:

@@ -129,3 +129,17 @@ def test_the_program_sees_what_it_would_see_under_python(tmp_path: Path, how: st
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_call_leaves_the_programs_own_main_alone() -> None:
+    text = "def main():\n    return 7\ndef f():\n    return main() + 1\n"
+    program = load_call(text, "f()")
+    assert program.entry_code is not None
+    with pytest.raises(CwmTraceError, match="use --entry main"):
+        load_call(text, "main()")
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\r"])
+def test_line_endings_of_source_text_are_pythons(ending: str) -> None:
+    assert load_code(f"x = 1{ending}y = 2{ending}").source.text == "x = 1\ny = 2\n"
+    assert load_call(f"def f():{ending}    return 1{ending}", "f()").entry_line == 3

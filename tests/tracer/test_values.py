@@ -147,3 +147,7 @@ def test_near_misses_are_told_apart(one: object, other: object) -> None:
 def test_no_image_of_other_objects() -> None:
     assert take_image([Says("1")]) is None
     assert take_image([range(3)]) is None
+
+
+def test_two_dots_that_appear_when_an_address_goes_are_no_unchanged_either() -> None:
+    assert describer()(Says(".. at 0x12"))[0]["text"] == "<..>"

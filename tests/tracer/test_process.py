@@ -1,0 +1,225 @@
+"""What a program does to its process: threads, forks, exit handlers, sudden ends."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from cwm_trace import Event, Outcome, Trace, read_trace
+
+
+def run(
+    folder: Path, program: str, *arguments: str, suffix: str = ".jsonl"
+) -> tuple[Trace, subprocess.CompletedProcess[str]]:
+    """Run a program under `cwm-trace run`; its output and exit code are those it has under python."""
+    (folder / "program.py").write_text(textwrap.dedent(program))
+    plain = execute(folder, "program.py", *arguments)
+    traced = execute(folder, "-m", "cwm_trace", "run", "-o", f"t{suffix}", "program.py", *arguments)
+    assert traced.stdout == plain.stdout
+    assert traced.returncode == plain.returncode
+    return read_trace(folder / f"t{suffix}"), traced
+
+
+def execute(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+THREADS = """
+import _thread, threading, time
+
+def work(n):
+    total = 0
+    for i in range(n):
+        total += i
+    return total
+
+threads = [threading.Thread(target=work, args=(n,)) for n in (2, 3)]
+for thread in threads:
+    thread.start()
+    thread.join()
+done = _thread.allocate_lock()
+done.acquire()
+
+def bare(n):
+    work(n)
+    done.release()
+
+_thread.start_new_thread(bare, (4,))
+done.acquire()
+
+def late():
+    time.sleep(0.2)
+    print("late")
+
+threading.Thread(target=late).start()
+threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
+print("main is done")
+"""
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+def test_each_thread_is_a_stream_of_its_own(tmp_path: Path, suffix: str) -> None:
+    trace, _ = run(tmp_path, THREADS, suffix=suffix)
+    first = {
+        thread: next(frame for frame in trace.frames if frame.thread == thread)
+        for thread in {frame.thread for frame in trace.frames}
+    }
+    assert {frame.source for thread, frame in first.items() if thread} == {
+        "def work(n):",
+        "def bare(n):",
+        "def late():",
+    }
+    assert all((frame.event, frame.depth) == (Event.CALL, 0) for frame in first.values())
+    assert len(first) == 5
+    for thread in first:
+        depth = 0
+        for frame in (frame for frame in trace.frames if frame.thread == thread):
+            depth += frame.event is Event.CALL
+            assert frame.depth == depth - 1
+            depth -= frame.event is Event.RETURN
+        assert depth == 0
+    assert trace.frames[-1].source == '    print("late")'
+
+
+def test_a_forked_child_leaves_the_file_to_its_parent(tmp_path: Path) -> None:
+    program = """
+    import multiprocessing, os, sys
+    x = 1
+    child = os.fork()
+    if child == 0:
+        y = 2
+        sys.exit(3)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    child = os.fork()
+    if child == 0:
+        os._exit(4)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    def square(n):
+        return n * n
+
+    if __name__ == "__main__":
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(pool.map(square, [1, 2, 3]))
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            print(pool.map(square, [1, 2, 3]))
+    """
+    trace, traced = run(tmp_path, program)
+    assert trace.outcome is Outcome.RETURNED
+    assert "        y = 2" not in {frame.source.replace("    ", "        ", 1) for frame in trace.frames}
+    assert all("y = 2" not in frame.source for frame in trace.frames)
+    assert traced.stderr.count("frames (") == 1
+
+
+def test_exit_handlers_are_recorded(tmp_path: Path) -> None:
+    program = """
+    import atexit
+    def bye(name):
+        greeting = "bye " + name
+        print(greeting)
+    atexit.register(bye, "world")
+    raise SystemExit(2)
+    """
+    trace, _ = run(tmp_path, program)
+    assert trace.frames[-1].source == "    print(greeting)"
+    assert (trace.outcome, trace.exit_code) == (Outcome.EXITED, 2)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".jsonl.zst"])
+def test_an_exit_without_goodbye_loses_nothing(tmp_path: Path, suffix: str) -> None:
+    if suffix == ".jsonl.zst":
+        pytest.importorskip("zstandard")
+    trace, _ = run(tmp_path, "import os\nx = [1]\nos._exit(5)\n", suffix=suffix)
+    assert trace.outcome is Outcome.INCOMPLETE
+    assert [frame.source for frame in trace.frames][-1] == "os._exit(5)"
+
+
+def test_an_uncaught_exception_prints_the_programs_own_traceback(tmp_path: Path) -> None:
+    _, traced = run(
+        tmp_path, "def f():\n    1 / 0\ntry:\n    f()\nexcept Exception as e:\n    raise KeyError from e\n"
+    )
+    plain = execute(tmp_path, "program.py")
+    assert traced.stderr.startswith(plain.stderr)
+
+
+def kill_after(folder: Path, seconds: float) -> Trace:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cwm_trace", "run", "-o", "t.jsonl", "program.py"], cwd=folder
+    )
+    while not (folder / "t.jsonl").exists() or os.path.getsize(folder / "t.jsonl") == 0:
+        time.sleep(0.01)
+    time.sleep(seconds)
+    process.kill()
+    process.wait()
+    written = (folder / "t.jsonl").read_bytes()
+    trace = read_trace(folder / "t.jsonl")
+    assert len(trace.frames) == written.count(b"\n") - 1
+    assert trace.outcome is Outcome.INCOMPLETE
+    return trace
+
+
+def kill_many(folder: Path, times: int) -> None:
+    (folder / "program.py").write_text("x = []\nwhile True:\n    x.append(len(x) % 7)\n    x = x[-50:]\n")
+    chance = random.Random(0)
+    lengths = set()
+    for _ in range(times):
+        lengths.add(len(kill_after(folder, chance.uniform(0, 0.3)).frames))
+        (folder / "t.jsonl").unlink()
+    assert len(lengths) > 1
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    kill_many(tmp_path, 5)
+
+
+@pytest.mark.slow
+def test_killed_at_100_random_moments(tmp_path: Path) -> None:
+    kill_many(tmp_path, 100)
+
+
+def test_another_trace_function_is_set_aside_and_put_back(tmp_path: Path) -> None:
+    program = """
+    import sys
+    from cwm_trace import trace_execution
+
+    def double(x):
+        return 2 * x
+
+    def mine(frame, event, arg):
+        return None
+
+    sys.settrace(mine)
+    trace = trace_execution(double, 4)
+    print(sys.gettrace() is mine, len(trace.frames), trace.warnings)
+    """
+    (tmp_path / "program.py").write_text(textwrap.dedent(program))
+    result = execute(tmp_path, "program.py")
+    assert result.stdout.startswith("True 3 ('another trace function (builtins.function) was set aside")
+
+
+def test_coverage_running_at_the_same_time(tmp_path: Path) -> None:
+    pytest.importorskip("coverage")
+    program = """
+    from cwm_trace import trace_execution
+    def double(x):
+        return 2 * x
+    before = 1
+    trace = trace_execution(double, 4)
+    after = 2
+    print(trace.warnings[0])
+    """
+    (tmp_path / "program.py").write_text(textwrap.dedent(program))
+    result = execute(tmp_path, "-m", "coverage", "run", "--timid", "program.py")
+    assert "was set aside" in result.stdout, result.stderr
+    report = execute(tmp_path, "-m", "coverage", "report", "-m", "--include", "program.py")
+    line = next(line for line in report.stdout.splitlines() if line.startswith("program.py"))
+    assert line.split("%")[-1].strip() == "4"  # the one line that ran while coverage was set aside
