@@ -1,0 +1,36 @@
+"""One small program per language feature, against one golden per CPython minor version."""
+
+import os
+import sys
+
+import pytest
+from goldens import GOLDENS, MINORS, REWRITE, SAMPLES, golden_path, read_golden, record_sample, sample_names
+from goldens import SINCE, write_golden
+
+
+@pytest.mark.parametrize("name", sample_names())
+def test_sample_is_recorded_as_its_golden_says(name: str) -> None:
+    recorded = record_sample(name)
+    if os.environ.get(REWRITE):
+        write_golden(name, sys.version_info.minor, recorded)
+    assert recorded == read_golden(name, sys.version_info.minor)
+
+
+def test_every_sample_says_what_it_shows_and_is_small() -> None:
+    for path in SAMPLES.glob("*.py"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith('"""'), path.name
+        assert lines[0].endswith('."""'), path.name
+        assert len(lines) <= 30, path.name
+
+
+def test_no_golden_is_left_over_or_repeats_the_version_below() -> None:
+    kept = set()
+    for path in SAMPLES.glob("*.py"):
+        for minor in MINORS:
+            if minor >= SINCE.get(path.stem, 0):
+                golden = golden_path(path.stem, minor)
+                kept.add(golden)
+                below = read_golden(path.stem, minor - 1)
+                assert not golden.exists() or golden.read_text(encoding="utf-8") != below, golden.name
+    assert set(GOLDENS.glob("*")) <= kept
