@@ -1,6 +1,6 @@
 """The sample programs and their goldens; run as a script it compares all of them, without pytest.
 
-    PYTHONPATH=. python3.13 tests/tracer/goldens.py
+PYTHONPATH=. python3.13 tests/tracer/goldens.py
 """
 
 from __future__ import annotations

@@ -34,7 +34,11 @@ def show_frames(frames: Iterable[Frame]) -> Iterator[str]:
     for frame in frames:
         where = f"{frame.file}:{frame.line}" if frame.file else str(frame.line)
         thread = f"thread {frame.thread} " if frame.thread else ""
-        parts = f"{thread}{frame.activation} {frame.event.value} {where}", show_data(frame), frame.source.strip()
+        parts = (
+            f"{thread}{frame.activation} {frame.event.value} {where}",
+            show_data(frame),
+            frame.source.strip(),
+        )
         if frame.event is Event.CALL and frame.line <= 1:
             parts = f"{thread}{frame.activation} call module", "", ""
         yield "  " * frame.depth + " | ".join(parts).replace(" |  |", " | |").rstrip(" |")

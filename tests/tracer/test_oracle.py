@@ -29,7 +29,9 @@ def recorded_steps(trace: Trace, seen: Watched) -> list[Step]:
                 os.path.basename(trace.files[frame.file].name),
                 frame.activation,
                 frame.depth,
-                {name: slot.text for name, slot in state.items()} if state is not None and has_state else None,
+                {name: slot.text for name, slot in state.items()}
+                if state is not None and has_state
+                else None,
                 (frame.value.text if frame.value else "None") if has_value else None,
             )
         )

@@ -4,8 +4,18 @@ import os
 import sys
 
 import pytest
-from goldens import GOLDENS, MINORS, REWRITE, SAMPLES, golden_path, read_golden, record_sample, sample_names
-from goldens import SINCE, write_golden
+from goldens import (
+    GOLDENS,
+    MINORS,
+    REWRITE,
+    SAMPLES,
+    SINCE,
+    golden_path,
+    read_golden,
+    record_sample,
+    sample_names,
+    write_golden,
+)
 
 
 @pytest.mark.parametrize("name", sample_names())
