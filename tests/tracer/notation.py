@@ -69,7 +69,7 @@ def check(program: str, expected: str | dict[int, str]) -> Trace:
     if isinstance(expected, dict):
         expected = expected[max(minor for minor in expected if minor <= sys.version_info.minor)]
     trace = trace_of(source)
-    items = show_items(trace)
+    items = show_items(trace, first=0 if trace.entry == "<module>" else 1)
     assert items == expected.split(), "\n".join([" ".join(items), *show_frames(trace.frames)])
     return trace
 
@@ -80,9 +80,8 @@ def trace_of(source: str) -> Trace:
     return trace_execution(source, call="f()" if has_function else None, capture_output=True)
 
 
-def show_items(trace: Trace) -> list[str]:
-    """The compact items of a trace; the frames of the `main` that makes the call are left out."""
-    first = 0 if trace.entry == "<module>" else 1
+def show_items(trace: Trace, first: int) -> list[str]:
+    """The compact items of a trace from that activation on."""
     return [_item(frame, first) for frame in trace.frames if frame.activation >= first]
 
 

@@ -2,7 +2,9 @@
 
 import os
 import sys
+from pathlib import Path
 
+import goldens
 import pytest
 from goldens import (
     GOLDENS,
@@ -44,3 +46,16 @@ def test_no_golden_is_left_over_or_repeats_the_version_below() -> None:
                 below = read_golden(path.stem, minor - 1)
                 assert not golden.exists() or golden.read_text(encoding="utf-8") != below, golden.name
     assert set(GOLDENS.glob("*")) <= kept
+
+
+def test_a_golden_is_written_once_for_the_versions_that_share_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(goldens, "GOLDENS", tmp_path)
+    texts = {10: "a", 11: "b", 12: "b", 13: "a"}
+    for minor in (12, 10, 13, 11, 12):
+        write_golden("x", minor, texts[minor])
+    assert {minor: read_golden("x", minor) for minor in texts} == texts
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.3.10.txt", "x.3.11.txt", "x.3.13.txt"]
+    write_golden("x", 10, "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.3.10.txt", "x.3.13.txt"]
