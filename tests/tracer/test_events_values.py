@@ -1,5 +1,8 @@
 """What a line changes: variables, arguments, closures, class bodies, comprehensions."""
 
+import sys
+
+import pytest
 from notation import check
 
 
@@ -37,6 +40,19 @@ def test_arguments_are_there_at_the_call_in_their_order() -> None:
             g(1, k=3, z=4)
         """,
         "c3 l4 1.c1{b=1,a=2,k=3,rest=(),named={'z':4}} 1.l2 1.r2=None r4=None",
+    )
+
+
+@pytest.mark.xfail(sys.version_info < (3, 11), reason="reported: cells come last", strict=True)
+def test_an_argument_that_a_closure_holds_keeps_its_place() -> None:
+    check(
+        """
+        def g(x, y):
+            return lambda: x
+        def f():
+            g(1, 2)
+        """,
+        "c3 l4 1.c1{x=1,y=2} 1.l2 1.r2=<functiong.<locals>.<lambda>> r4=None",
     )
 
 
