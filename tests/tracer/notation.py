@@ -6,7 +6,7 @@
 `-x` is a variable that is no longer bound, `-> 5` what is returned or yielded, `-> raised` the return by
 which an exception leaves the activation, `! ValueError(1)` an exception. Frames are indented by depth;
 a line number of another file than the entry's has the file's number before it (`2:7`). The line of a
-module's CALL is left out: it is 1 in CPython 3.10 and 0 later, and nothing else would differ.
+CALL on line 0 or 1 is left out: a module has 1 in CPython 3.10 and 0 later, and nothing else would differ.
 """
 
 from __future__ import annotations
