@@ -1,0 +1,4 @@
+"""`sys.exit` with a text: exit code 1."""
+import sys
+
+sys.exit("that is all")

@@ -1,0 +1,22 @@
+"""A `with` over several lines (PEP 617)."""
+class Named:
+    def __init__(self, name):
+        self.name = name
+
+    def __enter__(self):
+        return self.name
+
+    def __exit__(self, *error):
+        print("leave", self.name)
+
+
+def run():
+    with (
+        Named("a") as a,
+        Named("b") as b,
+    ):
+        both = a + b
+    return both
+
+
+print(run())

@@ -1,0 +1,83 @@
+"""Every recorded event and every recorded variable is the one that a plain trace function sees."""
+
+import gc
+import os
+import sys
+from itertools import zip_longest
+from typing import Any
+
+import pytest
+from goldens import SAMPLES, forget_siblings, sample_names
+from oracle import Exits, Step, Watched, watch
+
+from cwm_trace import Event, Trace, resolve_states, trace_execution
+
+FILES = {"star_import", "conditional_import"}
+LEAVES = {"finally_unwinds", "generator_close", "generator_left", "system_exit"}
+IS_3_12 = sys.version_info[:2] == (3, 12)
+
+
+def samples(reported: set[str], on_3_12: set[str]) -> list[Any]:
+    """Every sample; those that differ by a bug that was reported are expected to fail, until they do not."""
+    reported = reported | on_3_12 if IS_3_12 else reported
+    mark = pytest.mark.xfail(reason="reported", strict=True)
+    return [pytest.param(name, marks=mark) if name in reported else name for name in sample_names()]
+
+
+def record(name: str) -> Trace:
+    forget_siblings()
+    gc.collect()  # a generator that an earlier sample left behind would be closed in this one
+    return trace_execution(SAMPLES / f"{name}.py", capture_output=True)
+
+
+def recorded_steps(trace: Trace, seen: Watched) -> list[Step]:
+    """The trace as the oracle would have told it."""
+    steps = []
+    for frame, state in zip(trace.frames, resolve_states(trace.frames), strict=True):
+        has_state = state is not None and seen.codes[frame.activation].co_flags & 1
+        has_value = frame.event.value in ("return", "exception")
+        steps.append(
+            Step(
+                frame.event.value,
+                frame.line,
+                os.path.basename(trace.files[frame.file].name),
+                frame.activation,
+                frame.depth,
+                {name: slot.text for name, slot in state.items()}
+                if state is not None and has_state
+                else None,
+                (frame.value.text if frame.value else "None") if has_value else None,
+            )
+        )
+    return steps
+
+
+@pytest.mark.parametrize("name", samples(FILES, {"module_comprehension"}))
+def test_events_and_locals_are_those_that_a_plain_trace_function_sees(name: str) -> None:
+    trace = record(name)
+    seen = watch(SAMPLES / f"{name}.py", traced=True)
+    assert seen.output == trace.output
+    for ours, theirs in zip_longest(recorded_steps(trace, seen), seen.steps):
+        assert ours == theirs
+
+
+@pytest.mark.parametrize("name", samples(set(), {"module_comprehension"}))
+def test_a_traced_program_behaves_as_an_untraced_one(name: str) -> None:
+    trace = record(name)
+    plain = watch(SAMPLES / f"{name}.py", traced=False)
+    assert trace.output == plain.output
+    assert (trace.outcome.value == "returned") == (plain.ending == "returned")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="PEP 669 came with 3.12")
+@pytest.mark.parametrize("name", samples(FILES | LEAVES, {"generator_expression", "generator_throw"}))
+def test_a_return_says_whether_an_exception_leaves(name: str) -> None:
+    gc.collect()
+    exits = Exits(SAMPLES)
+    exits.start()
+    try:
+        trace = record(name)
+    finally:
+        exits.stop()
+    returns = [frame for frame in trace.frames if frame.event is Event.RETURN]
+    assert [frame.value.text if frame.value else "raised" for frame in returns] == exits.exits
