@@ -10,18 +10,29 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from types import FrameType, ModuleType
+from inspect import CO_OPTIMIZED
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from cwm_trace.records import FrameFields, Limits, Outcome, SlotFields, SourceFile
+from cwm_trace.tracer.interpreter import CELL_ARGUMENTS_COME_LAST, READING_LOCALS_UNBINDS
 from cwm_trace.tracer.opcodes import leaves_by_exception, suspends
-from cwm_trace.tracer.values import ATOMS, CONTAINERS, Describe, Key, is_plain, safe_str, take_image
+from cwm_trace.tracer.values import (
+    ATOMS,
+    CONTAINERS,
+    Describe,
+    Key,
+    TimeLimitReached,
+    is_plain,
+    safe_str,
+    take_image,
+)
 
 Emit = Callable[[FrameFields], object]
 Resolve = Callable[[str], "SourceFile | None"]
 
 _NOTHING = object()
-_UNKNOWN = (_NOTHING, None)
+_UNKNOWN = (_NOTHING, None, "")
 
 
 class Stack:
@@ -162,7 +173,9 @@ class Recorder:
             if stack.depth > self._max_depth:
                 self.skipped += 1
                 return None
-            activation = Activation(self, next(self._activations), file, code.co_name == "<module>")
+            activation = Activation(self, next(self._activations), file, code)
+            if READING_LOCALS_UNBINDS and not activation.is_function:
+                activation.namespace = namespace_of(frame)  # once, before a comprehension runs
             local = activation.on_event
         activation.enter(stack)
         activation.on_state("call", frame)
@@ -233,22 +246,39 @@ class Activation:
     every other value is turned into text each time.
     """
 
-    __slots__ = ("depth", "file", "is_module", "known", "number", "raised", "recorder", "stack")
+    __slots__ = (
+        "depth",
+        "file",
+        "is_function",
+        "is_module",
+        "known",
+        "namespace",
+        "number",
+        "raised",
+        "raised_at",
+        "recorder",
+        "stack",
+    )
 
-    def __init__(self, recorder: Recorder, number: int, file: int, is_module: bool) -> None:
+    def __init__(self, recorder: Recorder, number: int, file: int, code: CodeType) -> None:
         self.recorder = recorder
         self.number = number
         self.file = file
-        self.is_module = is_module
+        self.is_module = code.co_name == "<module>"
+        self.is_function = bool(code.co_flags & CO_OPTIMIZED)
         self.depth = 0
         self.stack: Stack | None = None
         """Of the thread it runs in; None while it is suspended."""
         self.raised: type[BaseException] | None = None
-        self.known: dict[str, tuple[Any, Key | None]] = {}
-        """Of each variable the value or image that is held, and the key of its text."""
+        self.raised_at = -1
+        """`f_lasti` of the last event, if that was an exception."""
+        self.namespace: Mapping[str, Any] | None = None
+        self.known: dict[str, tuple[Any, Key | None, str]] = {}
+        """Of each variable the value or image that is held, the key of its text, and its type."""
 
     def enter(self, stack: Stack) -> None:
         """A call or a resume: the activation is now the top of the stack."""
+        self.raised_at = -1
         self.stack = stack
         self.depth = stack.depth
         stack.depth += 1
@@ -259,7 +289,7 @@ class Activation:
             return
         try:
             if event == "line":
-                self.raised = None
+                self.raised_at = -1
                 self.on_state("line", frame)
             elif event == "exception":
                 self.on_exception(frame, arg[1])
@@ -270,12 +300,18 @@ class Activation:
 
     def on_state(self, event: Any, frame: FrameType) -> None:
         """CALL and LINE: the variables that changed since this activation was last looked at."""
-        values: Mapping[str, Any] = visible(frame.f_locals) if self.is_module else frame.f_locals
+        values = namespace_of(frame) if self.namespace is None else self.namespace
+        if self.is_module:
+            values = visible(values)
+        elif CELL_ARGUMENTS_COME_LAST and event == "call" and frame.f_code.co_cellvars:
+            values = arguments_first(frame)
         known, recorder = self.known, self.recorder
         changed: dict[str, SlotFields | None] = {}
-        for name, value in values.items():
-            held, key = known.get(name, _UNKNOWN)
+        for name, value in values.items() if self.is_function else list(values.items()):
+            held, key, type_name = known.get(name, _UNKNOWN)
             if held is value:
+                continue
+            if type(name) is not str:
                 continue
             kind = type(value)
             image = None
@@ -288,8 +324,8 @@ class Activation:
                 held = value
             else:
                 held = Image(image) if image is not None and is_plain(now) else _NOTHING
-            known[name] = held, now
-            if key != now:
+            known[name] = held, now, slot["type"]
+            if key != now or type_name != slot["type"]:
                 changed[name] = slot
                 recorder.bytes += len(slot["text"])
         if len(known) > len(values):
@@ -305,6 +341,7 @@ class Activation:
         """EXCEPTION."""
         fields = self._fields("exception", frame)
         self.raised = type(error)
+        self.raised_at = frame.f_lasti
         fields["value"] = self.recorder.describe(error)[0]
         fields["message"] = safe_str(error)
         self.recorder.record(fields)
@@ -312,7 +349,7 @@ class Activation:
     def on_return(self, frame: FrameType, value: Any) -> None:
         """RETURN, a yield included; without a value if an exception leaves the activation."""
         fields = self._fields("return", frame)
-        unwinding = self.raised is not None and value is None and leaves_by_exception(frame)
+        unwinding = value is None and leaves_by_exception(frame, self.raised_at)
         if not unwinding:
             fields["value"] = self.recorder.describe(value)[0]
         if self.stack is not None:
@@ -340,10 +377,6 @@ class Activation:
         return fields
 
 
-class TimeLimitReached(BaseException):
-    """Raised inside a program that runs longer than it may."""
-
-
 def outcome_of(raised: type[BaseException] | None) -> Outcome:
     """How an execution ended that an exception of this type left; None: it returned."""
     if raised is None:
@@ -355,15 +388,32 @@ def outcome_of(raised: type[BaseException] | None) -> Outcome:
     return Outcome.KILLED if issubclass(raised, KeyboardInterrupt) else Outcome.RAISED
 
 
+def namespace_of(frame: FrameType) -> Mapping[str, Any]:
+    """The variables of a frame, read so that the program does not notice."""
+    values = frame.f_locals
+    if frame.f_code.co_flags & CO_OPTIMIZED or isinstance(values, dict | _PROXY):
+        return values
+    return {}  # a metaclass may prepare any mapping for a class body: reading it would run its code
+
+
+def arguments_first(frame: FrameType) -> dict[str, Any]:
+    """The variables at a call in the order of the signature."""
+    values = frame.f_locals
+    known = [name for name in frame.f_code.co_varnames if name in values]
+    return {name: values[name] for name in [*known, *(name for name in values if name not in known)]}
+
+
 def visible(namespace: Mapping[str, Any]) -> dict[str, Any]:
     """The variables of a module: without dunders, modules, functions and classes."""
     return {
         name: value
         for name, value in list(namespace.items())
         if type(value) not in _NOT_VARIABLES
-        and not isinstance(value, type)
+        and not issubclass(type(value), type)
+        and type(name) is str
         and not (name.startswith("__") and name.endswith("__"))
     }
 
 
 _NOT_VARIABLES = frozenset([ModuleType, type(lambda: None), type(len), type])
+_PROXY: type = type((lambda: sys._getframe().f_locals)())

@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
+import cwm_trace
+
 _INSTALLED = ("site-packages", "dist-packages")
-_OWN = str(Path(__file__).resolve().parent.parent)
+_OWN = tuple(
+    os.path.join(os.path.realpath(file.parent), "") for file in (Path(cwm_trace.__file__), Path(__file__))
+)
 
 
 class Scope:
@@ -49,7 +53,7 @@ class Scope:
         real = os.path.realpath(path)
         if real.startswith(self._library) or any(part in real.split(os.sep) for part in _INSTALLED):
             return False
-        return real.startswith(self._root) and not real.startswith((os.path.join(_OWN, ""), "<frozen"))
+        return real.startswith(self._root) and not real.startswith(_OWN)
 
     def _absolute(self, path: str) -> str:
         return path if path.startswith(("<", "*")) else os.path.join(self._directory, path)

@@ -23,9 +23,9 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frames_from_fields
 from cwm_trace.records import FrameFields, Limits, Outcome, SourceFile, Trace
 from cwm_trace.tracer.program import MODULE, Program, find_function, surroundings
-from cwm_trace.tracer.recorder import Recorder, TimeLimitReached, outcome_of
+from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.scope import Scope
-from cwm_trace.tracer.values import describer
+from cwm_trace.tracer.values import TimeLimitReached, describer
 
 _NO_KEYWORDS: Mapping[str, Any] = {}
 

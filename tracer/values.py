@@ -27,6 +27,19 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _CONSTRUCTOR = re.compile(r"\w\(")
 
 
+_NAME, _QUALNAME, _MODULE = (
+    type.__dict__[name].__get__ for name in ("__name__", "__qualname__", "__module__")
+)
+"""Attributes of a type, whatever its metaclass makes of them."""
+
+_exact: Callable[[str], str] = str.__str__
+"""A `str` from one of a subclass, whose methods may be anything."""
+
+
+class TimeLimitReached(BaseException):
+    """Raised inside a program that runs longer than it may."""
+
+
 def describer(*, max_chars: int | None = None, keep_addresses: bool = False) -> Describe:
     """A function from a value to its text, type and size, and to the key that tells whether it changed.
 
@@ -58,16 +71,16 @@ def safe_repr(value: Any) -> str:
     """`repr(value)` as valid Unicode that is not `..`, whatever happens.
 
     An int too long for `repr` (gh-95778) is written in hexadecimal, which has no limit; a `repr` that
-    raises gives `<unrepresentable TYPE: ERROR>`. KeyboardInterrupt is the user's and goes through.
+    raises gives `<unrepresentable TYPE: ERROR>`. Interrupts are the user's and go through.
     """
     try:
-        text = repr(value)
-    except KeyboardInterrupt:
+        text = _exact(repr(value))
+    except (KeyboardInterrupt, TimeLimitReached):
         raise
     except BaseException as error:  # SystemExit, RecursionError, and whatever else a program may raise
         if type(value) is int:
             return hex(value)
-        return f"<unrepresentable {type(value).__name__}: {type(error).__name__}>"
+        return f"<unrepresentable {_NAME(type(value))}: {_NAME(type(error))}>"
     if text.isascii():
         return _not_the_wires(text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -81,18 +94,22 @@ def _not_the_wires(text: str) -> str:
 def safe_str(error: BaseException) -> str:
     """`str(error)`, guarded like `safe_repr`."""
     try:
-        text = str(error)
-    except KeyboardInterrupt:
+        text = _exact(str(error))
+    except (KeyboardInterrupt, TimeLimitReached):
         raise
     except BaseException as failure:
-        return f"<unprintable {type(error).__name__}: {type(failure).__name__}>"
+        return f"<unprintable {_NAME(type(error))}: {_NAME(type(failure))}>"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def type_name(kind: type) -> str:
     """Qualified name of a type, without the module for built-in ones."""
-    module = kind.__module__
-    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
+    name: str = _QUALNAME(kind)
+    try:
+        module = _MODULE(kind)
+    except AttributeError:
+        return name
+    return name if type(module) is not str or module == "builtins" else f"{module}.{name}"
 
 
 def take_image(value: Any) -> bytes | None:

@@ -159,7 +159,7 @@ def _report(ending: Ending, path: str, *, quiet: bool, as_json: bool) -> None:
 
 def _leave(ending: Ending) -> None:
     """Exit as the program would have; what it had to say it has said."""
-    from cwm_trace.tracer.recorder import TimeLimitReached
+    from cwm_trace.tracer.values import TimeLimitReached
 
     error = ending.error
     if isinstance(error, TimeLimitReached):

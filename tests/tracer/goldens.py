@@ -58,12 +58,8 @@ def write_golden(name: str, minor: int, text: str) -> None:
 def record_sample(name: str) -> str:
     """A sample's trace in compact notation; what an earlier one left behind is cleared away first."""
     from cwm_trace import trace_execution
+    from tests.tracer.notation import show_trace
 
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
-    try:
-        from notation import show_trace
-    finally:
-        del sys.path[0]
     forget_siblings()
     gc.collect()
     here = os.getcwd()

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from goldens import forget_siblings
+from tests.tracer.goldens import forget_siblings
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 

@@ -4,13 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from notation import show_items
 
 from cwm_trace import Trace, trace_execution
+from tests.tracer.notation import show_items
 
 MINOR = sys.version_info.minor
-REPORTED = pytest.mark.xfail(reason="reported", strict=True)
-REPORTED_ON_3_13 = pytest.mark.xfail(MINOR == 13, reason="reported", strict=True)
 
 
 def record(tmp_path: Path, source: str) -> Trace:
@@ -22,7 +20,6 @@ def items(trace: Trace) -> str:
     return " ".join(show_items(trace, first=0))
 
 
-@REPORTED_ON_3_13
 def test_a_generator_is_recorded_to_its_end(tmp_path: Path) -> None:
     trace = record(tmp_path, "def g():\n    yield 1\n    yield 2\nlist(g())\nx = 1\n")
     assert items(trace) == "c1 l2 r2=1 c2 l3 r3=2 c3 r3=None"
@@ -30,7 +27,6 @@ def test_a_generator_is_recorded_to_its_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(MINOR >= 13, reason="3.13 closes a generator without a handler without an event")
-@REPORTED
 def test_a_closed_generator_ends(tmp_path: Path) -> None:
     source = "def g():\n    yield 1\ndef h():\n    pass\nit = g()\nnext(it)\nit.close()\nh()\n"
     trace = record(tmp_path, source)
@@ -38,7 +34,6 @@ def test_a_closed_generator_ends(tmp_path: Path) -> None:
     assert trace.outcome.value == "raised"
 
 
-@pytest.mark.xfail(MINOR in (10, 13), reason="reported", strict=True)
 def test_a_coroutine_is_recorded_to_its_end(tmp_path: Path) -> None:
     trace = record(
         tmp_path,
@@ -47,7 +42,6 @@ def test_a_coroutine_is_recorded_to_its_end(tmp_path: Path) -> None:
     assert items(trace) == "c2 l3 r3=None c3 e3!StopIteration() l4 r4=1"
 
 
-@REPORTED
 def test_an_exception_that_passes_a_finally_ends_the_entry_as_raised(tmp_path: Path) -> None:
     source = "def g():\n    try:\n        1 / 0\n    finally:\n        x = 1\n"
     trace = record(tmp_path, source + "try:\n    g()\nexcept Exception:\n    pass\n")

@@ -1,6 +1,6 @@
 """Calls: decorators, lambdas, class bodies, callbacks, recursion, code without a file."""
 
-from notation import check
+from tests.tracer.notation import check
 
 
 def test_an_error_that_c_code_swallows_is_not_seen() -> None:

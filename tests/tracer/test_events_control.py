@@ -1,9 +1,6 @@
 """Where execution goes: loops, `with`, `match`, exceptions, statements over several lines."""
 
-import pytest
-from notation import check
-
-REPORTED = pytest.mark.xfail(reason="an exception that leaves is recorded as a return of None", strict=True)
+from tests.tracer.notation import check
 
 
 def test_an_exception_that_leaves_exception_then_a_return_without_value() -> None:
@@ -21,7 +18,6 @@ def test_an_exception_that_leaves_exception_then_a_return_without_value() -> Non
     )
 
 
-@REPORTED
 def test_an_exception_that_passes_a_finally_leaves_the_frame() -> None:
     check(
         """
@@ -35,7 +31,6 @@ def test_an_exception_that_passes_a_finally_leaves_the_frame() -> None:
     )
 
 
-@REPORTED
 def test_an_exception_that_passes_a_with_block_leaves_the_frame() -> None:
     check(
         """
@@ -54,7 +49,6 @@ def test_an_exception_that_passes_a_with_block_leaves_the_frame() -> None:
     )
 
 
-@REPORTED
 def test_a_bare_raise_makes_no_new_exception_event() -> None:
     check(
         """

@@ -2,17 +2,9 @@
 
 import sys
 
-import pytest
-from notation import check
+from tests.tracer.notation import check
 
 MINOR = sys.version_info.minor
-REASON = "reported: an exception that leaves and a value None are mixed up"
-REPORTED = pytest.mark.xfail(reason=REASON, strict=True)
-REPORTED_BEFORE_3_13 = pytest.mark.xfail(MINOR < 13, reason=REASON, strict=True)
-REPORTED_ON_3_10 = pytest.mark.xfail(MINOR == 10, reason=REASON, strict=True)
-REPORTED_ON_3_11 = pytest.mark.xfail(MINOR == 11, reason=REASON, strict=True)
-REPORTED_ON_3_13 = pytest.mark.xfail(MINOR == 13, reason=REASON, strict=True)
-REPORTED_ON_3_10_AND_3_13 = pytest.mark.xfail(MINOR in (10, 13), reason=REASON, strict=True)
 
 
 def test_a_generator_call_on_resume_return_on_yield_none_at_its_end() -> None:
@@ -62,7 +54,6 @@ def test_a_generators_own_return_value() -> None:
     )
 
 
-@REPORTED_BEFORE_3_13
 def test_a_sent_value_is_there_at_the_next_line() -> None:
     check(
         """
@@ -84,7 +75,6 @@ def test_a_sent_value_is_there_at_the_next_line() -> None:
     )
 
 
-@REPORTED_BEFORE_3_13
 def test_an_exception_thrown_in_that_the_generator_catches() -> None:
     check(
         """
@@ -105,7 +95,6 @@ def test_an_exception_thrown_in_that_the_generator_catches() -> None:
     )
 
 
-@REPORTED_BEFORE_3_13
 def test_an_exception_thrown_in_that_leaves_the_generator() -> None:
     check(
         """
@@ -126,7 +115,6 @@ def test_an_exception_thrown_in_that_leaves_the_generator() -> None:
     )
 
 
-@REPORTED
 def test_a_closed_generator_with_a_finally() -> None:
     check(
         """
@@ -147,7 +135,6 @@ def test_a_closed_generator_with_a_finally() -> None:
     )
 
 
-@REPORTED_ON_3_11
 def test_a_generator_that_was_never_started() -> None:
     check(
         """
@@ -168,7 +155,6 @@ def test_a_generator_that_was_never_started() -> None:
     )
 
 
-@REPORTED_BEFORE_3_13
 def test_two_generators_in_turns_keep_their_own_state() -> None:
     check(
         """
@@ -254,7 +240,6 @@ def test_a_generator_expression() -> None:
     )
 
 
-@REPORTED_ON_3_10
 def test_an_async_generator() -> None:
     check(
         """
@@ -282,7 +267,6 @@ def test_an_async_generator() -> None:
     )
 
 
-@REPORTED_ON_3_10_AND_3_13
 def test_a_suspension_on_the_line_of_a_stop_iteration_is_no_way_out() -> None:
     check(
         """
@@ -299,7 +283,6 @@ def test_a_suspension_on_the_line_of_a_stop_iteration_is_no_way_out() -> None:
     )
 
 
-@REPORTED_ON_3_13
 def test_a_yield_of_none_on_the_line_of_a_stop_iteration_is_no_way_out() -> None:
     check(
         """

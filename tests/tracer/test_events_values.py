@@ -1,9 +1,6 @@
 """What a line changes: variables, arguments, closures, class bodies, comprehensions."""
 
-import sys
-
-import pytest
-from notation import check
+from tests.tracer.notation import check
 
 
 def test_a_line_shows_the_state_before_it_runs() -> None:
@@ -43,7 +40,6 @@ def test_arguments_are_there_at_the_call_in_their_order() -> None:
     )
 
 
-@pytest.mark.xfail(sys.version_info < (3, 11), reason="reported: cells come last", strict=True)
 def test_an_argument_that_a_closure_holds_keeps_its_place() -> None:
     check(
         """

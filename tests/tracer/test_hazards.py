@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from oracle import watch
 
 from cwm_trace import Trace, trace_execution
+from tests.tracer.oracle import watch
 
 HAZARDS = Path(__file__).resolve().parent / "hazards"
 BEFORE_3_13 = sys.version_info < (3, 13)
@@ -17,10 +17,6 @@ CHANGED_BY_A_PYTHON_TRACER = {"repr_locks", "repr_counts"}
 if BEFORE_3_13:
     CHANGED_BY_A_PYTHON_TRACER |= {"held_locals", "iterated_locals", "dropped_and_asked"}
 """Programs that docs/tracer-limits.md explains; tests of their own say what happens instead."""
-
-REPORTED = {"odd_class", "odd_metaclass", "odd_text", "odd_names", "odd_namespace", "repr_binds"}
-if IS_3_12:
-    REPORTED |= {"class_comprehension"}
 
 
 def names() -> list[str]:
@@ -37,16 +33,7 @@ def texts(trace: Trace, variable: str) -> list[str | None]:
     return [None if slot is None else slot.text for slot in slots]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="reported", strict=True))
-        if name in REPORTED
-        else name
-        for name in names()
-        if name not in CHANGED_BY_A_PYTHON_TRACER
-    ],
-)
+@pytest.mark.parametrize("name", [name for name in names() if name not in CHANGED_BY_A_PYTHON_TRACER])
 def test_a_traced_hazard_behaves_as_an_untraced_one(name: str) -> None:
     trace = record(name)
     plain = watch(HAZARDS / f"{name}.py", traced=False)
@@ -204,7 +191,6 @@ def test_a_program_that_removes_the_trace_function_is_warned_about() -> None:
     assert texts(trace, "a") == ["1"]
 
 
-@pytest.mark.xfail(reason="reported: only the text is compared", strict=True)
 def test_another_type_of_the_same_text_is_a_change() -> None:
     slots = [frame.changed["x"] for frame in record("same_text").frames if "x" in frame.changed]
     assert [slot.type for slot in slots if slot] == ["__main__.One", "int"]
@@ -237,6 +223,5 @@ def test_a_repr_that_needs_a_held_lock_waits_for_ever() -> None:
         run_locked("")
 
 
-@pytest.mark.xfail(reason="reported: a time limit that is reached inside of `repr` is lost", strict=True)
 def test_a_time_limit_ends_a_repr_that_waits() -> None:
     assert run_locked("timeout=0.3") == "timed-out"

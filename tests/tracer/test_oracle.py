@@ -4,24 +4,12 @@ import gc
 import os
 import sys
 from itertools import zip_longest
-from typing import Any
 
 import pytest
-from goldens import SAMPLES, forget_siblings, sample_names
-from oracle import Exits, Step, Watched, watch
 
 from cwm_trace import Event, Trace, resolve_states, trace_execution
-
-FILES = {"star_import", "conditional_import"}
-LEAVES = {"finally_unwinds", "generator_close", "generator_left", "system_exit"}
-IS_3_12 = sys.version_info[:2] == (3, 12)
-
-
-def samples(reported: set[str], on_3_12: set[str]) -> list[Any]:
-    """Every sample; those that differ by a bug that was reported are expected to fail, until they do not."""
-    reported = reported | on_3_12 if IS_3_12 else reported
-    mark = pytest.mark.xfail(reason="reported", strict=True)
-    return [pytest.param(name, marks=mark) if name in reported else name for name in sample_names()]
+from tests.tracer.goldens import SAMPLES, forget_siblings, sample_names
+from tests.tracer.oracle import Exits, Step, Watched, watch
 
 
 def record(name: str) -> Trace:
@@ -52,7 +40,7 @@ def recorded_steps(trace: Trace, seen: Watched) -> list[Step]:
     return steps
 
 
-@pytest.mark.parametrize("name", samples(FILES, {"module_comprehension"}))
+@pytest.mark.parametrize("name", sample_names())
 def test_events_and_locals_are_those_that_a_plain_trace_function_sees(name: str) -> None:
     trace = record(name)
     seen = watch(SAMPLES / f"{name}.py", traced=True)
@@ -61,7 +49,7 @@ def test_events_and_locals_are_those_that_a_plain_trace_function_sees(name: str)
         assert ours == theirs
 
 
-@pytest.mark.parametrize("name", samples(set(), {"module_comprehension"}))
+@pytest.mark.parametrize("name", sample_names())
 def test_a_traced_program_behaves_as_an_untraced_one(name: str) -> None:
     trace = record(name)
     plain = watch(SAMPLES / f"{name}.py", traced=False)
@@ -70,7 +58,7 @@ def test_a_traced_program_behaves_as_an_untraced_one(name: str) -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="PEP 669 came with 3.12")
-@pytest.mark.parametrize("name", samples(FILES | LEAVES, {"generator_expression", "generator_throw"}))
+@pytest.mark.parametrize("name", sample_names())
 def test_a_return_says_whether_an_exception_leaves(name: str) -> None:
     gc.collect()
     exits = Exits(SAMPLES)

@@ -4,9 +4,10 @@ import os
 import sys
 from pathlib import Path
 
-import goldens
 import pytest
-from goldens import (
+
+from tests.tracer import goldens
+from tests.tracer.goldens import (
     GOLDENS,
     MINORS,
     REWRITE,

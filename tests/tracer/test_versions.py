@@ -11,7 +11,8 @@ import subprocess
 import sys
 
 import pytest
-from goldens import MINORS, SAMPLES
+
+from tests.tracer.goldens import MINORS, SAMPLES
 
 ROOT = SAMPLES.parents[1]
 VARIABLE = "CWM_TRACE_PYTHONS"
