@@ -156,6 +156,7 @@ def kill_after(folder: Path, seconds: float) -> Trace:
         [sys.executable, "-m", "cwm_trace", "run", "-o", "t.jsonl", "program.py"], cwd=folder
     )
     while not (folder / "t.jsonl").exists() or os.path.getsize(folder / "t.jsonl") == 0:
+        assert process.poll() is None
         time.sleep(0.01)
     time.sleep(seconds)
     process.kill()
