@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import _thread
-import atexit
 import inspect
 import linecache
 import os
 import platform
-import signal
 import sys
-import threading
-import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
-from types import CodeType, FrameType, FunctionType
-from typing import Any, NoReturn, Protocol
+from types import CodeType, FunctionType
+from typing import Any, Protocol
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frames_from_fields
 from cwm_trace.records import FrameFields, Limits, Outcome, SourceFile, Trace
+from cwm_trace.tracer.generated import GeneratedCode
+from cwm_trace.tracer.process import Buffer, deadline, exit_code, finish, guard_process, report_error
 from cwm_trace.tracer.program import MODULE, Program, find_function, surroundings
 from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.scope import Scope
-from cwm_trace.tracer.values import TimeLimitReached, describer
-
-_NO_KEYWORDS: Mapping[str, Any] = {}
+from cwm_trace.tracer.values import describer
 
 
-class Sink(Protocol):
+class Sink(Buffer, Protocol):
     """Where a recording goes, line by line."""
 
     def header(self, trace: Trace) -> None:
@@ -44,12 +39,6 @@ class Sink(Protocol):
 
     def footer(self, trace: Trace) -> None:
         """What is known after the last frame."""
-
-    def flush(self) -> None:
-        """The process ends without another word."""
-
-    def abandon(self) -> None:
-        """This is a forked child: whatever is still written goes nowhere."""
 
 
 class Memory:
@@ -152,7 +141,7 @@ def record_program(
     header = _header(options, (program.source,), name, line, program.argv[1:])
 
     def run(recorder: Recorder) -> None:
-        recorder.know_file(program.code.co_filename)
+        recorder.know_file(program.code)
         with surroundings(program, restore=not options.whole_process) as module:
             if program.entry_code is not None:
                 exec(program.code, module.__dict__)
@@ -187,7 +176,7 @@ def record_call(
     result: list[Any] = [None]
 
     def run(recorder: Recorder) -> None:
-        recorder.know_file(code.co_filename)
+        recorder.know_file(code)
         recorder.start()
         result[0] = function(*args, **kwargs)
 
@@ -224,7 +213,7 @@ class Block:
         else:
             source = _source_file(entry.co_filename)
             self._header = _header(options, (source,), entry.co_name, entry.co_firstlineno)
-            self._recorder.know_file(entry.co_filename)
+            self._recorder.know_file(entry)
         self._sink.header(self._header)
 
     def start(self) -> None:
@@ -237,21 +226,6 @@ class Block:
         footer = _footer(self._header, self._recorder, outcome_of(raised))
         self._sink.footer(footer)
         return footer
-
-
-def report_error(error: BaseException) -> None:
-    """Say what Python would of an uncaught exception, without this package's own frames."""
-    if isinstance(error, TimeLimitReached):
-        return
-    if isinstance(error, SystemExit):
-        if error.code is not None and not isinstance(error.code, int):
-            print(error.code, file=sys.stderr)
-        return
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == _record.__code__.co_filename:
-        trace = trace.tb_next
-    error.__traceback__ = trace  # the hook looks there, not at its argument
-    sys.excepthook(type(error), error, trace)
 
 
 def _record(
@@ -269,15 +243,15 @@ def _record(
         recorder.fail(refused)
     output = StringIO() if options.capture_output else None
     error: BaseException | None = None
-    with _process_wide(recorder, sink):
+    with guard_process(recorder, sink):
         try:
-            with _deadline(options.limits.timeout), redirect_stdout(output or sys.stdout):
+            with deadline(options.limits.timeout), redirect_stdout(output or sys.stdout):
                 error = _run(run, recorder, options)
         except BaseException as late:  # an interrupt between the program's end and here
             error = late
     trace = _footer(header, recorder, outcome_of(None if error is None else type(error)))
     if is_entry is None:
-        trace = replace(trace, exit_code=_exit_code(error))
+        trace = replace(trace, exit_code=exit_code(error))
     trace = replace(trace, output=None if output is None else output.getvalue())
     failure = recorder.failure
     if failure is None and not recorder.forked:
@@ -285,7 +259,7 @@ def _record(
             sink.footer(trace)
         except OSError as refused:
             failure = refused
-    return Ending(trace, recorder.frames, _exit_code(error), error, failure, forked=recorder.forked)
+    return Ending(trace, recorder.frames, exit_code(error), error, failure, forked=recorder.forked)
 
 
 def _run(run: Callable[[Recorder], None], recorder: Recorder, options: Options) -> BaseException | None:
@@ -298,9 +272,9 @@ def _run(run: Callable[[Recorder], None], recorder: Recorder, options: Options) 
             if not options.whole_process:
                 raise
             error = raised
-            report_error(raised)
+            report_error(raised, _run.__code__.co_filename)
         if options.whole_process:
-            _finish()
+            finish()
     except BaseException as raised:
         error = error or raised
     finally:
@@ -308,55 +282,12 @@ def _run(run: Callable[[Recorder], None], recorder: Recorder, options: Options) 
     return error
 
 
-def _finish() -> None:
-    """What the interpreter does after the main module: wait for threads, then run exit handlers."""
-    for thread in threading.enumerate():
-        if not thread.daemon and thread is not threading.current_thread():
-            thread.join()
-    atexit._run_exitfuncs()
-
-
-@contextmanager
-def _process_wide(recorder: Recorder, sink: Sink) -> Iterator[None]:
-    """What a program may do to its process that would lose frames or damage the file.
-
-    A forked child inherits the recording and must not go on with it; `os._exit` runs no handlers, so that
-    buffers are emptied before it; threads that `_thread` starts do not know `threading.settrace`.
-    """
-    recorders = weakref.WeakSet([recorder])
-
-    def in_child() -> None:
-        for inherited in recorders:
-            inherited.leave_to_parent()
-            sink.abandon()
-
-    leave, start_thread = os._exit, _thread.start_new_thread
-
-    def flush_and_leave(status: int) -> NoReturn:
-        sink.flush()
-        leave(status)
-
-    def start_recorded(
-        function: Callable[..., object], args: tuple[Any, ...], kwargs: Mapping[str, Any] = _NO_KEYWORDS
-    ) -> int:
-        def run() -> None:
-            sys.settrace(recorder.on_call)
-            function(*args, **kwargs)
-
-        return start_thread(run, ())
-
-    os.register_at_fork(after_in_child=in_child)
-    os._exit, _thread.start_new_thread = flush_and_leave, start_recorded
-    try:
-        yield
-    finally:
-        os._exit, _thread.start_new_thread = leave, start_thread
-        recorders.clear()
-
-
 def _recorder(
     sink: Sink, options: Options, scope: Scope, is_entry: Callable[[CodeType], bool] | None
 ) -> Recorder:
+    generated = GeneratedCode()
+    if options.whole_process:
+        generated.listen()
     return Recorder(
         resolve=lambda filename: _source_file(filename) if scope.covers(filename) else None,
         describe=describer(max_chars=options.limits.max_value_chars, keep_addresses=options.keep_addresses),
@@ -364,6 +295,7 @@ def _recorder(
         add_file=sink.file,
         limits=options.limits,
         is_entry=is_entry,
+        generated=generated,
     )
 
 
@@ -413,40 +345,6 @@ def _starts_at(filename: str, line: int, name: str) -> Callable[[CodeType], bool
         return code.co_firstlineno == line and code.co_name == last and code.co_filename == filename
 
     return is_entry
-
-
-def _exit_code(error: BaseException | None) -> int:
-    """What Python would give its parent."""
-    if error is None:
-        return 0
-    if isinstance(error, SystemExit):
-        if error.code is None:
-            return 0
-        return error.code if isinstance(error.code, int) else 1
-    if isinstance(error, KeyboardInterrupt):
-        return 130
-    return 124 if isinstance(error, TimeLimitReached) else 1
-
-
-@contextmanager
-def _deadline(seconds: float | None) -> Iterator[None]:
-    """Interrupt the program after `seconds`, and again every second in case it catches that."""
-    if seconds is None:
-        yield
-        return
-    if threading.current_thread() is not threading.main_thread():
-        raise CwmTraceError("a timeout needs the main thread, whose signals it uses")
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise TimeLimitReached(f"the program ran longer than {seconds:g} seconds")
-
-    previous = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
 
 
 def _code_of(function: Callable[..., Any]) -> CodeType:

@@ -1,4 +1,4 @@
-"""`exec` and `eval` of text (no frames: it has no file) and of code that names this file."""
+"""`exec` and `eval` of text (a file of its own) and of code that names this file."""
 source = "def triple(x):\n    return 3 * x\n"
 exec(source)
 value = triple(2)

@@ -1,5 +1,6 @@
 """Calls: decorators, lambdas, class bodies, callbacks, recursion, code without a file."""
 
+from cwm_trace.tracer.interpreter import MODULE_CALL_HAS_NO_LINE
 from tests.tracer.notation import check
 
 
@@ -176,14 +177,15 @@ def test_recursion() -> None:
     )
 
 
-def test_code_without_a_file_has_no_frames() -> None:
+def test_code_that_is_given_to_exec_and_eval_is_the_users() -> None:
+    call = "c0" if MODULE_CALL_HAS_NO_LINE else "c1"
     check(
         r"""
         def f():
             exec("a = 1\nb = 2", {})
             return eval("(lambda: 3)()")
         """,
-        "c1 l2 l3 r3=3",
+        f"c1 l2 1.{call} 1.l1 1.l2{{a=1}} 1.r2=None l3 2.{call} 2.l1 3.c1 3.l1 3.r1=3 2.r1=3 r3=3",
     )
 
 

@@ -40,8 +40,9 @@ def recorded_steps(trace: Trace, seen: Watched) -> list[Step]:
     return steps
 
 
-@pytest.mark.parametrize("name", sample_names())
+@pytest.mark.parametrize("name", [name for name in sample_names() if name != "exec_eval"])
 def test_events_and_locals_are_those_that_a_plain_trace_function_sees(name: str) -> None:
+    """The oracle knows code by its file: what `exec` runs has none."""
     trace = record(name)
     seen = watch(SAMPLES / f"{name}.py", traced=True)
     assert seen.output == trace.output
