@@ -9,15 +9,17 @@ from types import CodeType, FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from cwm_trace.records import FrameFields, SlotFields
-from cwm_trace.tracer.interpreter import CELL_ARGUMENTS_COME_LAST
+from cwm_trace.tracer.interpreter import CELL_ARGUMENTS_COME_LAST, READING_LOCALS_UNBINDS
 from cwm_trace.tracer.opcodes import leaves_by_exception, suspends
-from cwm_trace.tracer.values import ATOMS, CONTAINERS, Key, is_plain, safe_str, take_image
+from cwm_trace.tracer.values import ATOMS, CONTAINERS, is_plain, safe_str, take_image
 
 if TYPE_CHECKING:
     from cwm_trace.tracer.recorder import Recorder
 
 _NOTHING = object()
-_UNKNOWN = (_NOTHING, None, "")
+_UNKNOWN = (_NOTHING, None, None)
+_LONG = 10_000  # characters; longer texts are compared by their hash
+_WORTH_AN_IMAGE = 400  # characters; a shorter text gets its image only when it is found unchanged
 
 
 class Stack:
@@ -35,7 +37,7 @@ class Image:
 
     __slots__ = ("data",)
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | None) -> None:
         self.data = data
 
 
@@ -50,8 +52,7 @@ class Activation:
     __slots__ = (
         "depth",
         "file",
-        "is_function",
-        "is_module",
+        "is_simple",
         "known",
         "namespace",
         "number",
@@ -65,8 +66,7 @@ class Activation:
         self.recorder = recorder
         self.number = number
         self.file = file
-        self.is_module = code.co_name == "<module>"
-        self.is_function = bool(code.co_flags & CO_OPTIMIZED)
+        self.is_simple = code.co_flags & CO_OPTIMIZED and not (CELL_ARGUMENTS_COME_LAST and code.co_cellvars)
         self.depth = 0
         self.stack: Stack | None = None
         """Of the thread it runs in; None while it is suspended."""
@@ -74,8 +74,8 @@ class Activation:
         self.raised_at = -1
         """`f_lasti` of the last event, if that was an exception."""
         self.namespace: Mapping[str, Any] | None = None
-        self.known: dict[str, tuple[Any, Key | None, str]] = {}
-        """Of each variable the value or image that is held, the key of its text, and its type."""
+        self.known: dict[str, tuple[Any, str | int | None, type | None]] = {}
+        """Of each variable the value or image that is held, its text or the hash of that, and its type."""
 
     def enter(self, stack: Stack) -> None:
         """A call or a resume: the activation is now the top of the stack."""
@@ -101,49 +101,56 @@ class Activation:
 
     def on_state(self, event: Any, frame: FrameType) -> None:
         """CALL and LINE: the variables that changed since this activation was last looked at."""
-        values = frame.f_locals if self.is_function else self.namespace or namespace_of(frame)
-        if self.is_module:
-            values = visible(values)
-        elif CELL_ARGUMENTS_COME_LAST and event == "call" and frame.f_code.co_cellvars:
-            values = arguments_first(frame)
+        values = frame.f_locals if self.is_simple else self.variables(frame)
         known, recorder = self.known, self.recorder
+        describer = recorder.describer
         changed: dict[str, SlotFields | None] = {}
-        for name, value in values.items() if self.is_function else list(values.items()):
-            held, key, type_name = known.get(name, _UNKNOWN)
+        for name, value in values.items():
+            held, key, known_kind = known.get(name, _UNKNOWN)
             if held is value:
                 continue
-            if type(name) is not str:
-                continue
             kind = type(value)
-            image = None
-            if kind in CONTAINERS:
-                image = take_image(value)
-                if image is not None and type(held) is Image and held.data == image:
-                    continue
-            slot, now = recorder.describe(value)
+            if type(held) is Image and kind is known_kind and held.data == take_image(value) is not None:
+                continue
+            text = describer.text(value)
+            now = text if len(text) < _LONG else hash(text)
             if kind in ATOMS:
                 held = value
+            elif kind in CONTAINERS and (key == now or len(text) > _WORTH_AN_IMAGE) and is_plain(text):
+                held = Image(take_image(value))
             else:
-                held = Image(image) if image is not None and is_plain(now) else _NOTHING
-            known[name] = held, now, slot["type"]
-            if key != now or type_name != slot["type"]:
-                changed[name] = slot
-                recorder.bytes += len(slot["text"])
+                held = _NOTHING
+            known[name] = held, now, kind
+            if key != now or known_kind is not kind:
+                changed[name] = fields = describer.fields(value, text)
+                recorder.bytes += len(fields["text"])
         if len(known) > len(values):
             for name in [name for name in known if name not in values]:
                 del known[name]
                 changed[name] = None
-        fields = self._fields(event, frame)
+        record = self._fields(event, frame)
         if changed:
-            fields["changed"] = changed
-        recorder.record(fields)
+            record["changed"] = changed
+        recorder.record(record)
+
+    def variables(self, frame: FrameType) -> Mapping[str, Any]:
+        """The variables of a frame that is not simply a function's."""
+        code = frame.f_code
+        if code.co_flags & CO_OPTIMIZED:
+            return arguments_first(frame)
+        namespace = self.namespace
+        if namespace is None:
+            namespace = namespace_of(frame)
+            if READING_LOCALS_UNBINDS:
+                self.namespace = namespace  # read once, at the call, before any comprehension
+        return visible(namespace, is_module=code.co_name == "<module>")
 
     def on_exception(self, frame: FrameType, error: BaseException) -> None:
         """EXCEPTION."""
         fields = self._fields("exception", frame)
         self.raised = type(error)
         self.raised_at = frame.f_lasti
-        fields["value"] = self.recorder.describe(error)[0]
+        fields["value"] = self.recorder.describer.describe(error)
         fields["message"] = safe_str(error)
         self.recorder.record(fields)
 
@@ -152,7 +159,7 @@ class Activation:
         fields = self._fields("return", frame)
         unwinding = value is None and leaves_by_exception(frame, self.raised_at)
         if not unwinding:
-            fields["value"] = self.recorder.describe(value)[0]
+            fields["value"] = self.recorder.describer.describe(value)
         if self.stack is not None:
             self.stack.depth = self.depth
             self.stack = None
@@ -178,30 +185,35 @@ class Activation:
         return fields
 
 
-def namespace_of(frame: FrameType) -> Mapping[str, Any]:
-    """The variables of a frame, read so that the program does not notice."""
-    values = frame.f_locals
-    if frame.f_code.co_flags & CO_OPTIMIZED or isinstance(values, dict | _PROXY):
-        return values
-    return {}  # a metaclass may prepare any mapping for a class body: reading it would run its code
-
-
 def arguments_first(frame: FrameType) -> dict[str, Any]:
-    """The variables at a call in the order of the signature."""
+    """The variables of a function in the order of its signature."""
     values = frame.f_locals
     known = [name for name in frame.f_code.co_varnames if name in values]
     return {name: values[name] for name in [*known, *(name for name in values if name not in known)]}
 
 
-def visible(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables of a module: without dunders, modules, functions and classes."""
+def namespace_of(frame: FrameType) -> Mapping[str, Any]:
+    """The namespace of a module, a class body or `exec`."""
+    values = frame.f_locals
+    if isinstance(values, dict | _PROXY):
+        return values
+    return {}  # a metaclass may prepare any mapping for a class body: reading it would run its code
+
+
+def visible(namespace: Mapping[str, Any], *, is_module: bool) -> dict[str, Any]:
+    """The variables of a namespace; of a module without dunders, modules, functions and classes."""
     return {
         name: value
         for name, value in list(namespace.items())
-        if type(value) not in _NOT_VARIABLES
-        and not issubclass(type(value), type)
-        and type(name) is str
-        and not (name.startswith("__") and name.endswith("__"))
+        if type(name) is str
+        and not (
+            is_module
+            and (
+                type(value) in _NOT_VARIABLES
+                or issubclass(type(value), type)
+                or (name.startswith("__") and name.endswith("__"))
+            )
+        )
     }
 
 

@@ -14,13 +14,14 @@ from types import CodeType, FrameType
 from typing import Any
 
 from cwm_trace.records import FrameFields, Limits, Outcome, SourceFile
-from cwm_trace.tracer.activation import Activation, Stack, namespace_of
+from cwm_trace.tracer.activation import Activation, Stack
 from cwm_trace.tracer.generated import SHARED_NAME, GeneratedCode
-from cwm_trace.tracer.interpreter import READING_LOCALS_UNBINDS
-from cwm_trace.tracer.values import Describe, TimeLimitReached
+from cwm_trace.tracer.values import Describer, TimeLimitReached
 
 Emit = Callable[[FrameFields], object]
 Resolve = Callable[[str], "SourceFile | None"]
+
+_UNKNOWN = -1
 
 
 class _Threads(threading.local):
@@ -35,7 +36,7 @@ class Recorder:
 
     Args:
         resolve: the source file of a code object's file name; None if its code is not recorded.
-        describe: a value's text, type and size.
+        describer: gives the text, type and size of values.
         emit: takes each frame as it happens.
         add_file: takes each source file before its first frame; files are numbered in this order.
         limits: `max_frames`, `max_bytes` and `max_depth` are kept here.
@@ -48,14 +49,14 @@ class Recorder:
         self,
         *,
         resolve: Resolve,
-        describe: Describe,
+        describer: Describer,
         emit: Emit,
         add_file: Callable[[SourceFile], object],
         limits: Limits = Limits(),
         is_entry: Callable[[Any], bool] | None = None,
         generated: GeneratedCode | None = None,
     ) -> None:
-        self.describe = describe
+        self.describer = describer
         self.outcome: Outcome | None = None
         self.failure: OSError | None = None
         self.frames = 0
@@ -132,43 +133,36 @@ class Recorder:
         if event != "call" or not self.active:
             return None
         try:
-            return self._choose(frame)
+            code = frame.f_code
+            file = self._files.get(code.co_filename, _UNKNOWN)
+            if file is _UNKNOWN:
+                file = self._find(frame)
+            if file is None:
+                return None
+            if not self.entered:
+                if not (self._is_entry and self._is_entry(code)):
+                    return None
+                self.entered = True
+            stack = self._threads.stack
+            activation = self._resumed(frame)
+            if activation is None:
+                if stack.depth > self._max_depth:
+                    self.skipped += 1
+                    return None
+                activation = Activation(self, next(self._activations), file, code)
+            activation.enter(stack)
+            activation.on_state("call", frame)
+            return frame.f_trace or activation.on_event
         except BaseException as error:
             self.miss(error)
             return None
 
-    def _choose(self, frame: FrameType) -> Any:
-        """The trace function of an activation that is recorded; None for any other."""
-        code = frame.f_code
-        if code.co_filename.startswith("<"):
-            file = self._find_generated(frame)
-        else:
-            file = self._files.get(code.co_filename, -1)
-        if file is None:
-            return None
-        if not self.entered:
-            if not (self._is_entry and self._is_entry(code)):
-                return None
-            self.entered = True
-        if file == -1:
-            file = self._find(code.co_filename)
-            if file is None:
-                return None
-        stack = self._threads.stack
-        local = frame.f_trace
-        if self._is_recorded(frame):
-            activation: Activation = local.__self__  # type: ignore[union-attr]
-        else:
-            if stack.depth > self._max_depth:
-                self.skipped += 1
-                return None
-            activation = Activation(self, next(self._activations), file, code)
-            if READING_LOCALS_UNBINDS and not activation.is_function:
-                activation.namespace = namespace_of(frame)  # once, before a comprehension runs
-            local = activation.on_event
-        activation.enter(stack)
-        activation.on_state("call", frame)
-        return local
+    def _resumed(self, frame: FrameType) -> Activation | None:
+        """The activation of a frame that was called before: a generator's."""
+        activation = getattr(frame.f_trace, "__self__", None)
+        if type(activation) is Activation and activation.recorder is self:
+            return activation
+        return None
 
     def record(self, fields: FrameFields) -> None:
         """Hand a frame on, and stop recording at a limit."""
@@ -208,34 +202,33 @@ class Recorder:
             self.outcome = outcome
         self.stop()
 
+    def _find(self, frame: FrameType) -> int | None:
+        """The number of the source file of a frame's code, which is seen for the first time."""
+        filename = frame.f_code.co_filename
+        if filename.startswith("<"):
+            return self._find_generated(frame)
+        with self._lock:
+            if filename not in self._files:
+                source = self._resolve(filename)
+                self._files[filename] = None if source is None else self._add(source)
+        return self._files[filename]
+
     def _find_generated(self, frame: FrameType) -> int | None:
         """The file of code that has none: the program's own, or what recorded code gave to `exec`."""
         code = frame.f_code
-        number = self._files.get(code.co_filename)
-        if number is None:
-            number = self._generated.number_of(code)
-        if number is None and code.co_name == "<module>" and self._is_recorded(frame.f_back):
+        number = self._generated.number_of(code)
+        if number is None and code.co_name == "<module>" and frame.f_back and self._resumed(frame.f_back):
             source = self._generated.source_of(code.co_filename)
             with self._lock:
                 number = self._generated.numbers.get(source)
                 if number is None:
-                    number = self._generated.numbers[source] = next(self._file_numbers)
-                    self._add_file(source)
+                    number = self._generated.numbers[source] = self._add(source)
             self._generated.adopt(code, number)
         return number
 
-    def _is_recorded(self, frame: FrameType | None) -> bool:
-        activation = getattr(frame and frame.f_trace, "__self__", None)
-        return type(activation) is Activation and activation.recorder is self
-
-    def _find(self, filename: str) -> int | None:
-        with self._lock:
-            if filename not in self._files:
-                source = self._resolve(filename)
-                self._files[filename] = None if source is None else next(self._file_numbers)
-                if source is not None:
-                    self._add_file(source)
-        return self._files[filename]
+    def _add(self, source: SourceFile) -> int:
+        self._add_file(source)
+        return next(self._file_numbers)
 
 
 def outcome_of(raised: type[BaseException] | None) -> Outcome:

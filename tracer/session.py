@@ -22,7 +22,7 @@ from cwm_trace.tracer.process import Buffer, deadline, exit_code, finish, guard_
 from cwm_trace.tracer.program import MODULE, Program, find_function, surroundings
 from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.scope import Scope
-from cwm_trace.tracer.values import describer
+from cwm_trace.tracer.values import Describer
 
 
 class Sink(Buffer, Protocol):
@@ -290,7 +290,7 @@ def _recorder(
         generated.listen()
     return Recorder(
         resolve=lambda filename: _source_file(filename) if scope.covers(filename) else None,
-        describe=describer(max_chars=options.limits.max_value_chars, keep_addresses=options.keep_addresses),
+        describer=Describer(max_chars=options.limits.max_value_chars, keep_addresses=options.keep_addresses),
         emit=sink.frame,
         add_file=sink.file,
         limits=options.limits,

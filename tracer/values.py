@@ -9,11 +9,6 @@ from typing import Any
 
 from cwm_trace.records import SlotFields
 
-Key = str | int
-"""What two texts are compared by: the text, or the hash of one that is clipped."""
-
-Describe = Callable[[Any], tuple[SlotFields, Key]]
-
 ATOMS = frozenset([int, str, float, bool, type(None), bytes, complex, type(...), range])
 """Types whose objects never change and hold nothing of the user's: keeping one alive changes no program."""
 
@@ -40,46 +35,61 @@ class TimeLimitReached(BaseException):
     """Raised inside a program that runs longer than it may."""
 
 
-def describer(*, max_chars: int | None = None, keep_addresses: bool = False) -> Describe:
-    """A function from a value to its text, type and size, and to the key that tells whether it changed.
+class Describer:
+    """Values as text, and as the fields of a slot.
 
     Args:
         max_chars: characters of text that are kept; the number cut off is recorded.
         keep_addresses: leave ` at 0x…` in; without it traces of the same program repeat.
     """
 
-    def describe(value: Any) -> tuple[SlotFields, Key]:
+    __slots__ = ("_keep_addresses", "_max_chars")
+
+    def __init__(self, *, max_chars: int | None = None, keep_addresses: bool = False) -> None:
+        self._max_chars = max_chars
+        self._keep_addresses = keep_addresses
+
+    def text(self, value: Any) -> str:
+        """The whole text; of an int too long for `repr` in hexadecimal, which has no limit (gh-95778)."""
         kind = type(value)
+        if kind is int:
+            try:
+                return repr(value)
+            except ValueError:
+                return hex(value)
         text = safe_repr(value)
+        if not self._keep_addresses and " at 0x" in text and kind not in _STRINGS:
+            return _not_the_wires(_ADDRESS.sub("", text))
+        return text
+
+    def fields(self, value: Any, text: str) -> SlotFields:
+        """Text, type and size; the text is clipped if it is too long."""
+        kind = type(value)
         fields: SlotFields = {"text": text, "type": _BUILT_IN.get(kind) or type_name(kind)}
         if kind is int:
             fields["size"] = value.bit_length()
         elif kind in _SIZED:
             fields["size"] = len(value)
-        if kind not in _SCALARS and not keep_addresses and " at 0x" in text and kind not in _STRINGS:
-            fields["text"] = text = _not_the_wires(_ADDRESS.sub("", text))
-        if max_chars is not None and len(text) > max_chars:
-            fields["clipped"] = len(text) - max_chars
-            fields["text"] = text[:max_chars]
-            return fields, hash(text)
-        return fields, text
+        if self._max_chars is not None and len(text) > self._max_chars:
+            fields["clipped"] = len(text) - self._max_chars
+            fields["text"] = text[: self._max_chars]
+        return fields
 
-    return describe
+    def describe(self, value: Any) -> SlotFields:
+        """Both in one."""
+        return self.fields(value, self.text(value))
 
 
 def safe_repr(value: Any) -> str:
     """`repr(value)` as valid Unicode that is not `..`, whatever happens.
 
-    An int too long for `repr` (gh-95778) is written in hexadecimal, which has no limit; a `repr` that
-    raises gives `<unrepresentable TYPE: ERROR>`. Interrupts are the user's and go through.
+    A `repr` that raises gives `<unrepresentable TYPE: ERROR>`. Interrupts are the user's and go through.
     """
     try:
         text = _exact(repr(value))
     except (KeyboardInterrupt, TimeLimitReached):
         raise
     except BaseException as error:  # SystemExit, RecursionError, and whatever else a program may raise
-        if type(value) is int:
-            return hex(value)
         return f"<unrepresentable {_NAME(type(value))}: {_NAME(type(error))}>"
     if text.isascii():
         return _not_the_wires(text)
@@ -124,8 +134,8 @@ def take_image(value: Any) -> bytes | None:
         return None
 
 
-def is_plain(text: Key) -> bool:
+def is_plain(text: str) -> bool:
     """Whether a text shows literals only and no bytes, which `marshal` does not tell from arrays."""
-    if type(text) is not str or "<" in text or "b'" in text or 'b"' in text:
+    if "<" in text or "b'" in text or 'b"' in text:
         return False
     return "(" not in text or not _CONSTRUCTOR.search(text)

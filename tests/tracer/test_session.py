@@ -136,6 +136,12 @@ def test_clipped_values_are_counted() -> None:
     assert [slot and slot.clipped for slot in slots] == [92, 0]
 
 
+def test_a_change_beyond_the_clip_is_seen() -> None:
+    code = "x = list(range(100))\nx[90] = 0\ny = 1\n"
+    trace, _ = record(code, Options(limits=Limits(max_value_chars=10)))
+    assert ["x" in frame.changed for frame in trace.frames] == [False, False, True, True, False]
+
+
 def test_deeper_calls_are_stepped_over_and_counted() -> None:
     code = "def f(n):\n    return n if n == 0 else f(n - 1)\nf(5)\n"
     trace, _ = record(code, Options(limits=Limits(max_depth=2)))
