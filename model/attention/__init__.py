@@ -1,0 +1,1 @@
+"""Attention: the interval operation, and the implementations a model can be told to use."""
