@@ -100,19 +100,22 @@ def _attend_tile(
 ) -> tuple[Tensor, Tensor | None]:
     """Attend one tile: `(runs * tokens, heads, head_dim)` and log-sum-exp `(runs * tokens, heads)`."""
     runs, count = tile.runs, tile.end - tile.begin
-    _, heads, dim = q.shape
+    tokens, heads, dim = q.shape
     kv_heads = keys.shape[2]
     group = heads // kv_heads
-    k = keys[tile.store : tile.store + runs, tile.start : tile.stop].transpose(1, 2)  # (R, K, S, D)
-    v = values[tile.store : tile.store + runs, tile.start : tile.stop].transpose(1, 2)  # (R, K, S, D)
+    k, v = _read(keys, tile), _read(values, tile)  # (R, K, S, D)
     for counter in _counters:
         counter.bytes += 2 * k.numel() * k.element_size()
-    rows = q if runs * tile.stride == q.shape[0] else q[tile.first : tile.first + runs * tile.stride]
-    rows = rows.view(runs, tile.stride, kv_heads, group, dim)  # (R, T, K, G, D)
-    if count != tile.stride:
-        rows = rows[:, tile.begin : tile.end]
+    rows = q if runs * tile.stride == tokens else q[tile.first : tile.first + runs * tile.stride]
     mask = tile.mask(q.dtype)
-    if (mask is None and not tile.causal) or (count * group <= FEW_ROWS and not tile.causal):
+    if tile.stride == 1:  # a decode step, where views must not cost more than the attention
+        folded = rows.view(runs, kv_heads, group, dim)  # (R, K, G, D)
+        if mask is not None:
+            mask = mask.unsqueeze(1).expand(-1, -1, group, -1)  # (R or 1, 1, G, S)
+        out, lse = _softmax_product(folded, k, v, mask, False, scale, need_lse)
+        return out.reshape(runs, heads, dim), lse.reshape(runs, heads) if lse is not None else None
+    rows = rows.view(runs, tile.stride, kv_heads, group, dim)[:, tile.begin : tile.end]  # (R, T, K, G, D)
+    if not tile.causal and (mask is None or count * group <= FEW_ROWS):
         # a key head serves its whole group and all tokens of the run as rows of one product
         folded = rows.transpose(1, 2).reshape(runs, kv_heads, count * group, dim)  # (R, K, T * G, D)
         if mask is not None:
@@ -143,6 +146,15 @@ def _attend_tile(
             lse = lse.view(runs, kv_heads, group, count).permute(0, 3, 1, 2)  # (R, T, K, G)
     out = out.reshape(runs * count, heads, dim)
     return out, lse.reshape(runs * count, heads) if lse is not None else None
+
+
+def _read(store: Tensor, tile: Tile) -> Tensor:
+    """View the slots a tile reads, `(runs, kv_heads, slots, head_dim)`."""
+    if store.shape[0] != tile.runs:
+        store = store.narrow(0, tile.store, tile.runs)
+    if store.shape[1] != tile.stop - tile.start:
+        store = store.narrow(1, tile.start, tile.stop - tile.start)
+    return store.transpose(1, 2)
 
 
 def _softmax_product(

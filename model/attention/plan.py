@@ -147,14 +147,32 @@ def _find_slots(tile: Tile, lo: Tensor, hi: Tensor, capacity: int) -> Tile:
     return tile
 
 
-def plan_step(batch: int, lo: int, hi: int, capacity: int) -> Plan | None:
-    """Plan one token per store over the same interval of each, or None if that needs a mask.
+def plan_step(
+    batch: int,
+    lo: int,
+    hi: int,
+    capacity: int,
+    starts: Tensor | None = None,
+    device: str | torch.device = "cpu",
+) -> Plan:
+    """Plan one token per store over the same interval of each: `plan_intervals` for a decode step.
 
-    The plan of most decode steps, at the price of a few comparisons.
+    Args:
+        batch: Stores, and tokens.
+        lo: First key number.
+        hi: Key number after the last.
+        capacity: Slots of a store, in tokens.
+        starts: First key number of each store, if that may be later than `lo` (left padding), `(batch,)`.
+        device: Where the caches are.
     """
     start, stop = lo % capacity, (hi - 1) % capacity + 1
-    if stop - start != hi - lo:
-        if hi - lo != capacity:
-            return None
+    wraps = stop - start != hi - lo
+    if wraps:
         start, stop = 0, capacity
-    return Plan(batch, [Tile(0, batch, 1, 0, 1, 0, start, stop)])
+    tile = Tile(0, batch, 1, 0, 1, 0, start, stop)
+    if starts is not None or (wraps and hi - lo != capacity):
+        slots = torch.arange(start, stop, device=device)
+        tile.numbers = hi - 1 - (hi - 1 - slots) % capacity  # the latest key before hi that falls on the slot
+        tile.lo = torch.full((1, 1), lo, device=device) if starts is None else starts.clamp(min=lo)[:, None]
+        tile.hi = torch.full((1, 1), hi, device=device)
+    return Plan(batch, [tile])

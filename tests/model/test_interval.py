@@ -150,13 +150,19 @@ def test_rings_at_every_turn(capacity: int) -> None:
         case = draw_case(lo, torch.full((2,), seen), torch.arange(2), capacity)
         check(case)
         plan = plan_step(2, int(lo[0]), seen, capacity)
-        assert plan is not None  # a full ring or the start of one: no mask
+        assert plan.tiles[0].mask(torch.float32) is None  # a full ring or the start of one
         out, _ = attend(case.q, case.keys, case.values, plan, case.scale)
         assert float((out - by_definition(case)[0]).abs().max()) <= CLOSE
 
 
-def test_step_that_needs_a_mask_has_no_short_plan() -> None:
-    assert plan_step(1, 6, 10, 8) is None
+@pytest.mark.parametrize(("lo", "hi"), [(0, 3), (6, 10), (5, 13), (14, 19)])
+@pytest.mark.parametrize("starts", [None, [0, 7, 9]])
+def test_plan_of_a_step_equals_the_general_plan(lo: int, hi: int, starts: list[int] | None) -> None:
+    begins = None if starts is None else torch.tensor(starts).clamp(max=hi - 1)
+    lows = torch.full((3,), lo) if begins is None else begins.clamp(min=lo)
+    case = draw_case(lows, torch.full((3,), hi), torch.arange(3), capacity=8)
+    out, _ = attend(case.q, case.keys, case.values, plan_step(3, lo, hi, 8, begins), case.scale)
+    assert float((out - by_definition(case)[0]).abs().max()) <= CLOSE
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
