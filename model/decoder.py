@@ -154,30 +154,30 @@ class Decoder:
         """
         batch, count = ids.shape
         rows = batch * count
-        q_width = self.heads * self.head_dim
         turned = self.heads + self.kv_heads
-        wide = self.config.intermediate_size
+        widths = [self.heads * self.head_dim, 2 * self.kv_heads * self.head_dim]
+        halves = [self.config.intermediate_size] * 2
         rope = self._rope(cache, count)
         cache.begin(count)
         x = F.embedding(ids.reshape(-1), self.embedding)  # (B * T, E)
         for index, layer in enumerate(self.layers):
             qkv = layer.qkv(self._normalise(x, layer.attention_norm))  # (B * T, (H + 2 K) * D)
-            qk = qkv[:, : turned * self.head_dim]
+            q, kv = qkv.split_with_sizes(widths, dim=1)
             if isinstance(rope, Tensor):
-                pairs = torch.view_as_complex(qk.view(rows, turned, -1, 2))  # (B * T, H + K, D / 2)
-                pairs.mul_(rope)  # in place, so in qkv
+                pairs = torch.view_as_complex(qkv.view(rows, -1, self.head_dim // 2, 2))
+                pairs[:, :turned].mul_(rope)  # (B * T, H + K, D / 2), in place, so in qkv
             else:
-                heads = qk.view(rows, turned, self.head_dim)
+                heads = qkv.view(rows, -1, self.head_dim)[:, :turned]  # (B * T, H + K, D)
                 heads.copy_(rotate(heads, *rope))
-            kv = qkv[:, q_width:].view(batch, count, 2, self.kv_heads, self.head_dim)
-            q = qkv[:, :q_width].view(rows, self.heads, self.head_dim)
-            attended = cache.attend(index, q, kv, self.scale).reshape(rows, q_width)
-            x = layer.out.add(attended, x)
+            q = q.view(rows, self.heads, self.head_dim)
+            kv = kv.view(batch, count, 2, self.kv_heads, self.head_dim)
+            attended = cache.attend(index, q, kv, self.scale)  # (B * T, H, D)
+            x = layer.out.add(attended.view(rows, -1), x)
             hidden = layer.gate_up(self._normalise(x, layer.mlp_norm))  # (B * T, 2 * wide)
             if layer.gate_up_bias is not None:
                 hidden += layer.gate_up_bias
-            hidden = F.silu(hidden[:, :wide]).mul_(hidden[:, wide:])  # (B * T, wide)
-            x = layer.down.add(hidden, x)
+            gate, up = hidden.split_with_sizes(halves, dim=1)
+            x = layer.down.add(F.silu(gate).mul_(up), x)
             if layer.down_bias is not None:
                 x += layer.down_bias
         cache.advance(count)

@@ -1,7 +1,7 @@
 """Products with a fixed matrix, laid out for what a CPU does best with one token and with several.
 
 In transformers' `generate`, the matrix products of a small model read its weights at a sixth of the speed of
-memory. With a single token only reading counts: PyTorch's sum of weighted rows (`embedding_bag`) streams them,
+memory. With a single token only reading counts: PyTorch's sum of weighted rows (`embedding_bag`) streams it,
 if a row is short enough for the registers, so the columns are stored in blocks, one after the other. With
 several tokens oneDNN's products of a packed matrix are the fastest PyTorch has; they are reached as
 torch.compile reaches them. `benchmarks/model.py` shows what it adds up to.
@@ -45,7 +45,7 @@ class Product:
             while self.out % count:
                 count += 1
             blocks = weight.view(count, -1, width).transpose(1, 2)  # (blocks, in, columns)
-            self.columns = blocks.reshape(count * width, -1)
+            self.columns = blocks.contiguous().view(count * width, -1)
             self.every_row = torch.arange(count * width)
             self.bags = torch.arange(0, count * width, width)
         if can_pack(weight):
@@ -56,7 +56,8 @@ class Product:
     def __call__(self, x: Tensor) -> Tensor:
         """Multiply `(rows, in)`; returns `(rows, out)`."""
         if x.shape[0] == 1 and self.columns is not None:
-            weights = x.expand(self.bags.shape[0], -1).reshape(-1)  # (blocks * in)
+            count = self.bags.shape[0]
+            weights = x[0] if count == 1 else x.expand(count, -1).reshape(-1)  # (blocks * in)
             sums = torch.embedding_bag(self.columns, self.every_row, self.bags, False, 0, False, weights)
             return sums[0].view(1, -1)  # from (blocks, columns)
         if self.packed is None:
