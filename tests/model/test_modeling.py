@@ -49,20 +49,20 @@ def compare_everything(config: CwmConfig, attention: str, seed: int) -> None:
                 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-@given(config=configs(), attention=st.sampled_from(["eager", "sdpa"]), seed=st.integers(0, 99))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(config=configs(), attention=st.sampled_from(["eager", "sdpa", "interval"]), seed=st.integers(0, 99))
 def test_drawn_configs_equal_transformers(config: CwmConfig, attention: str, seed: int) -> None:
     compare_everything(config, attention, seed)
 
 
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(config=configs(), attention=st.sampled_from(["eager", "sdpa"]), seed=st.integers(0, 99))
+@given(config=configs(), attention=st.sampled_from(["eager", "sdpa", "interval"]), seed=st.integers(0, 99))
 def test_many_drawn_configs_equal_transformers(config: CwmConfig, attention: str, seed: int) -> None:
     compare_everything(config, attention, seed)
 
 
-@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("attention", ["eager", "sdpa", "interval"])
 def test_each_attention_equals_transformers(attention: str) -> None:
     compare_everything(small_config(), attention, 0)
 
@@ -231,7 +231,7 @@ def test_cache_off_returns_none_and_a_given_one_comes_back() -> None:
 
 
 def test_packed_documents_do_not_see_each_other() -> None:
-    for attention in ("eager", "sdpa"):
+    for attention in ("eager", "sdpa", "interval"):
         ours, oracle = pair(small_config(), attention=attention)
         lengths = [7, 1, 11, 5]
         ids = tokens(1, sum(lengths))

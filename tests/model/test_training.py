@@ -30,7 +30,7 @@ def gradients(model: Any) -> dict[str, torch.Tensor]:
     return {name: parameter.grad for name, parameter in model.named_parameters()}
 
 
-@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("attention", ["eager", "sdpa", "interval"])
 def test_gradients_equal_transformers(config: CwmConfig, attention: str) -> None:
     ours, oracle = pair(config, attention=attention)
     ids = tokens(2, 30)
