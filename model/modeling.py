@@ -43,24 +43,29 @@ MASKS: dict[str, Callable[..., Any]] = {
 }
 
 
+class LayerTypesError(CwmTraceError, ValueError):
+    """The config describes layers that CWM does not have."""
+
+
 def check_layer_types(config: CwmConfig) -> None:
     """Check that every layer of `config` has a kind this model knows.
 
     Raises:
-        CwmTraceError: A kind is unknown, there is not one per layer, or window layers have no window.
+        LayerTypesError: A kind is unknown, there is not one per layer, or window layers have no window.
     """
     kinds = config.layer_types
     assert kinds is not None, "CwmConfig fills in layer_types"
     unknown = sorted({kind for kind in kinds if kind not in MASKS})
     if unknown:
         known = " or ".join(map(repr, MASKS))
-        raise CwmTraceError(f"layer_types holds {unknown[0]!r}: a CWM layer is {known}")
-    if len(kinds) != config.num_hidden_layers:
-        raise CwmTraceError(
-            f"layer_types has {len(kinds)} entries for {config.num_hidden_layers} layers: name each once"
-        )
+        raise LayerTypesError(f"layer_types holds {unknown[0]!r}: a CWM layer is {known}")
+    layers = config.num_hidden_layers
+    if len(kinds) != layers:
+        raise LayerTypesError(f"layer_types has {len(kinds)} entries for {layers} layers: name each once")
     if "sliding_attention" in kinds and not config.sliding_window:
-        raise CwmTraceError(f"sliding_window is {config.sliding_window}: window layers need at least 1 token")
+        raise LayerTypesError(
+            f"sliding_window is {config.sliding_window}: window layers need at least 1 token"
+        )
 
 
 # ------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub.errors import StrictDataclassClassValidationError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import DynamicCache, StaticCache
@@ -14,7 +15,7 @@ from transformers.masking_utils import create_causal_mask, create_sliding_window
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM, CwmModel, check_layer_types
-from tests.model.pairs import ROPES, configs, distance, pair, small_config, tokens
+from tests.model.pairs import ROPES, VOCABULARY, configs, distance, pair, small_config, tokens
 
 LENGTH = 24
 CLOSE = 1e-5  # fp32 logits of size 1 to 3
@@ -140,6 +141,25 @@ def test_bad_layers_are_one_sentence(change: dict[str, Any], message: str) -> No
     with pytest.raises(CwmTraceError, match=message) as caught:
         CwmForCausalLM(config)
     assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, ValueError)  # as from transformers' own class
+
+
+@pytest.mark.parametrize("kinds", [["other_attention"] * 2, ["full_attention"]])
+def test_config_refuses_bad_layers_when_it_is_built(kinds: list[str]) -> None:
+    with pytest.raises(StrictDataclassClassValidationError, match="layer_types"):
+        small_config(num_hidden_layers=2, layer_types=kinds)
+
+
+def test_mixed_layers_get_the_window_of_their_kind() -> None:
+    kinds = ["full", "sliding", "sliding", "full", "sliding", "full"]
+    config = small_config(num_hidden_layers=6, layer_types=[f"{kind}_attention" for kind in kinds])
+    ours, oracle = pair(config)
+    windows = [layer.self_attn.sliding_window for layer in ours.model.layers]
+    assert windows == [None, 6, 6, None, 6, None]
+    assert windows == [layer.self_attn.sliding_window for layer in oracle.model.layers]
+    ids = tokens(1, 60)
+    with torch.no_grad():
+        assert distance(ours(ids).logits, oracle(ids).logits) <= CLOSE
 
 
 def test_good_layers_pass_the_check() -> None:
@@ -297,3 +317,49 @@ def test_other_ways_to_generate() -> None:
         torch.manual_seed(1)
         results.append(model.generate(ids, **sampled))
     assert torch.equal(*results)
+
+
+def test_generation_goes_on_from_a_cache() -> None:
+    ours, oracle = pair(small_config(), attention="sdpa")
+    ids = tokens(2, 9)
+    first = ours.generate(ids, max_new_tokens=5, do_sample=False, return_dict_in_generate=True)
+    rest = ours.generate(
+        first.sequences, past_key_values=first.past_key_values, max_new_tokens=6, do_sample=False
+    )
+    assert torch.equal(rest, oracle.generate(ids, max_new_tokens=11, do_sample=False))
+
+
+def test_assisted_generation_changes_no_token() -> None:
+    ours, oracle = pair(small_config(), attention="sdpa")
+    ids = tokens(1, 6).repeat(1, 3)  # repeats, so that looking up the prompt proposes something
+    want = oracle.generate(ids, max_new_tokens=20, do_sample=False)
+    assert torch.equal(
+        ours.generate(ids, max_new_tokens=20, do_sample=False, prompt_lookup_num_tokens=3), want
+    )
+    assert torch.equal(ours.generate(ids, max_new_tokens=20, do_sample=False, assistant_model=oracle), want)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_embeddings_can_be_resized(tied: bool) -> None:
+    ours, _ = pair(small_config(tie_word_embeddings=tied))
+    ids = tokens(1, 9)
+    with torch.no_grad():
+        before = ours(ids).logits
+        ours.resize_token_embeddings(120)
+        after = ours(ids).logits
+    assert ours.config.vocab_size == 120
+    assert (ours.lm_head.weight is ours.model.embed_tokens.weight) == tied
+    assert distance(after[..., :VOCABULARY], before) <= CLOSE
+    assert after.shape[-1] == 120
+    loss = ours(ids, labels=ids).loss
+    assert torch.isfinite(loss)
+
+
+@pytest.mark.slow
+def test_compiled_forward_equals_plain() -> None:
+    ours, _ = pair(small_config(), attention="sdpa")
+    ids = tokens(2, 20)
+    with torch.no_grad():
+        want = ours(ids, use_cache=False).logits
+        compiled: Any = torch.compile(ours, fullgraph=True)
+        assert distance(compiled(ids, use_cache=False).logits, want) <= CLOSE
