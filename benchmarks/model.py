@@ -68,7 +68,7 @@ def compare(name: str, ours: Work, theirs: Work, repeats: int, wanted: float) ->
 
 
 def five_million() -> CwmConfig:
-    """A model of 5.2 M parameters with CWM's shape: three window layers to one global, llama3 RoPE."""
+    """A model of 5.2 M parameters with CWM's shape: windows in two layers of three, llama3 RoPE."""
     return CwmConfig(
         vocab_size=1024,
         hidden_size=256,

@@ -160,7 +160,12 @@ class CwmMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `(batch, tokens, width)`."""
-        return cast(Tensor, self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x)))
+        gate, up = self.gate_proj(x), self.up_proj(x)  # (B, T, wide)
+        if torch.is_grad_enabled():
+            hidden = F.silu(gate) * up
+        else:  # the same without two more tensors of this size
+            hidden = F.silu(gate, inplace=True).mul_(up)
+        return cast(Tensor, self.down_proj(hidden))
 
 
 class CwmAttention(nn.Module):

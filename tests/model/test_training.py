@@ -47,6 +47,20 @@ def test_gradients_equal_transformers(config: CwmConfig, attention: str) -> None
         assert distance(got[name], want[name]) <= 1e-4, name
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "interval"])
+def test_gradients_of_a_padded_batch_equal_transformers(attention: str) -> None:
+    ours, oracle = pair(small_config(), attention=attention)
+    ids, mask = tokens(2, 30), torch.ones(2, 30, dtype=torch.int64)
+    mask[1, :17] = 0
+    labels = ids.clone()
+    labels[1, :18] = -100  # padding, and the first token, which only padding could predict
+    for model in (ours, oracle):
+        model.train()(ids, attention_mask=mask, labels=labels).loss.backward()
+    got, want = gradients(ours), gradients(oracle)
+    for name in want:
+        assert distance(got[name], want[name]) <= 1e-4, name
+
+
 def test_losses_of_twenty_steps_equal_transformers() -> None:
     ours, oracle = pair(small_config(), attention="sdpa")
     losses: list[list[float]] = []
