@@ -38,7 +38,7 @@ class LayerWeights:
 
 
 class Decoder:
-    """The weights of a model, laid out for decoding; as much memory again as its layers take.
+    """The weights of a model, laid out for decoding: one more copy of them, in float32 on a CPU two more.
 
     In float32 and float64 the weight of each norm is folded into the matrix after it, and the rows of queries
     and keys are interleaved (x[0], x[D / 2], x[1], ...), so that rotating is one complex product; scores do
@@ -49,7 +49,8 @@ class Decoder:
             weights are not seen.
 
     Raises:
-        CwmTraceError: A layer is quantised, or positions are scaled by the length of the text.
+        CwmTraceError: A layer is quantised, the model is spread over devices, or positions are scaled by the
+            length of the text.
     """
 
     def __init__(self, model: Any) -> None:
@@ -65,6 +66,8 @@ class Decoder:
             raise CwmTraceError(
                 "the decode loop takes plain linear layers, this model is quantised: use model.generate"
             )
+        if len({parameter.device for parameter in model.parameters()}) > 1:
+            raise CwmTraceError("the model is spread over several devices: use model.generate")
         self.config = config
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head_dim = config.head_dim
@@ -146,6 +149,7 @@ class Decoder:
         angles = (positions[:, None].float() * self.frequencies).to(self.dtype)  # (T, D / 2)
         self.turns = torch.polar(torch.full_like(angles, self.rope_factor), angles)
 
+    @torch.inference_mode()
     def states(self, ids: Tensor, cache: AnyCache) -> Tensor:
         """Run the layers on `(batch, tokens)` ids, appending to the cache.
 
@@ -183,6 +187,7 @@ class Decoder:
         cache.advance(count)
         return x.view(batch, count, -1)
 
+    @torch.inference_mode()
     def logits(self, states: Tensor) -> Tensor:
         """Turn states `(..., width)` into logits `(..., vocab)`."""
         rows = self._normalise(states, self.final_norm).flatten(0, -2)

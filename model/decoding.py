@@ -16,7 +16,6 @@ from cwm_trace.model.cache import BranchCache, KVCache
 from cwm_trace.model.decoder import AnyCache, Decoder
 
 
-@torch.inference_mode()
 def prefill(decoder: Decoder, ids: Tensor, cache: AnyCache, chunk: int = 4096) -> Tensor:
     """Append prompts to a cache and predict the token after them.
 
@@ -33,13 +32,11 @@ def prefill(decoder: Decoder, ids: Tensor, cache: AnyCache, chunk: int = 4096) -
     return decoder.logits(states[-1])
 
 
-@torch.inference_mode()
 def decode_one_token(decoder: Decoder, ids: Tensor, cache: AnyCache) -> Tensor:
     """Append one token `(batch,)` per row and return the logits after it, `(batch, vocab)`."""
     return decoder.logits(decoder.states(ids[:, None], cache)[:, 0])
 
 
-@torch.inference_mode()
 def score(decoder: Decoder, ids: Tensor, cache: AnyCache) -> Tensor:
     """Append draft tokens `(batch, tokens)` and return the logits after each, `(batch, tokens, vocab)`.
 

@@ -1,10 +1,10 @@
 """Products with a fixed matrix, laid out for what a CPU does best with one token and with several.
 
-In transformers' `generate`, the matrix products of a small model read its weights at a sixth of the speed of
-memory. With a single token only reading counts: PyTorch's sum of weighted rows (`embedding_bag`) streams it,
-if a row is short enough for the registers, so the columns are stored in blocks, one after the other. With
-several tokens oneDNN's products of a packed matrix are the fastest PyTorch has; they are reached as
-torch.compile reaches them. `benchmarks/model.py` shows what it adds up to.
+With a single token only reading the matrix counts, and `F.linear` reads it at a fraction of the speed of
+memory. PyTorch's sum of weighted rows (`embedding_bag`) streams it, if a row is short enough for the registers,
+so the columns are stored in blocks, one after the other. With several tokens oneDNN's products of a packed
+matrix are the fastest PyTorch has; they are reached as torch.compile reaches them. `benchmarks/model.py` times
+what it adds up to.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-WIDEST = 512
-"""Columns of a block, at most: what the registers of AVX-512 hold."""
+WIDEST, NARROWEST = 512, 128
+"""Columns of a block: what the registers of AVX-512 hold, and what is worth a block."""
 TILE = 16
 """Rows that a packed matrix is prepared for; it serves any number."""
 
@@ -41,9 +41,8 @@ class Product:
         self.columns: Tensor | None = None
         self.packed: Any = None
         if weight.dtype == torch.float32 and weight.device.type == "cpu":
-            count = -(-self.out // WIDEST)
-            while self.out % count:
-                count += 1
+            counts = range(-(-self.out // WIDEST), self.out // NARROWEST + 1)
+            count = next((n for n in counts if self.out % n == 0), 1)
             blocks = weight.view(count, -1, width).transpose(1, 2)  # (blocks, in, columns)
             self.columns = blocks.contiguous().view(count * width, -1)
             self.every_row = torch.arange(count * width)

@@ -126,6 +126,10 @@ def test_models_it_cannot_decode_are_one_sentence() -> None:
     ours.model.layers[0].mlp.up_proj = Linear4bit(32, 48)
     with pytest.raises(CwmTraceError, match="this model is quantised"):
         Decoder(ours)
+    ours, _ = pair(small_config())
+    ours.model.layers[1].to("meta")
+    with pytest.raises(CwmTraceError, match="spread over several devices"):
+        Decoder(ours)
 
 
 def test_nothing_to_generate() -> None:
@@ -133,7 +137,7 @@ def test_nothing_to_generate() -> None:
     assert generate(ours, [[5], [6]], 0) == [[], []]
 
 
-@pytest.mark.parametrize(("out", "width"), [(48, 32), (513, 7), (1024, 16), (1031, 3), (1, 1)])
+@pytest.mark.parametrize(("out", "width"), [(48, 32), (513, 7), (1024, 16), (1031, 3), (1300, 5), (1, 1)])
 @pytest.mark.parametrize("rows", [1, 2, 40])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_products_equal_those_of_a_linear_layer(out: int, width: int, rows: int, dtype: torch.dtype) -> None:

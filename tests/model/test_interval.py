@@ -275,3 +275,13 @@ def test_traffic_of_a_window_is_its_band() -> None:
         interval_attention(*case.arguments())
     per_key = 2 * 8 * 4 * 2
     assert traffic.bytes <= (1024 + 8 * 31) * per_key  # eight tiles of 128 tokens and what lies before each
+
+
+def test_no_mask_is_larger_than_a_tile() -> None:
+    positions = torch.arange(4096)
+    store = torch.zeros_like(positions)
+    window = plan_intervals(store, (positions - 31).clamp(min=0), positions + 1, 4096)
+    masks = [tile.mask(torch.float32) for tile in window.tiles]
+    assert max(mask.numel() for mask in masks if mask is not None) <= 128 * (128 + 31)
+    whole = plan_intervals(store, torch.zeros_like(positions), positions + 1, 4096)
+    assert [tile.mask(torch.float32) for tile in whole.tiles] == [None]
