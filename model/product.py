@@ -1,10 +1,9 @@
 """Products with a fixed matrix, laid out for what a CPU does best with one token and with several.
 
 With a single token only reading the matrix counts, and `F.linear` reads it at a fraction of the speed of
-memory. PyTorch's sum of weighted rows (`embedding_bag`) streams it, if a row is short enough for the registers,
-so the columns are stored in blocks, one after the other. With several tokens oneDNN's products of a packed
-matrix are the fastest PyTorch has; they are reached as torch.compile reaches them. `benchmarks/model.py` times
-what it adds up to.
+memory. PyTorch's sum of weighted rows (`embedding_bag`) streams it, if a row is short enough for the
+registers, so the columns are stored in blocks, one after the other. With several tokens oneDNN's products of a
+packed matrix are the fastest PyTorch has; they are reached as torch.compile reaches them.
 """
 
 from __future__ import annotations
