@@ -2,8 +2,8 @@
 
 With a single token only reading the matrix counts, and `F.linear` reads it at a fraction of the speed of
 memory. PyTorch's sum of weighted rows (`embedding_bag`) streams it, if a row is short enough for the
-registers, so the columns are stored in blocks, one after the other. With several tokens oneDNN's products of a
-packed matrix are the fastest PyTorch has; they are reached as torch.compile reaches them.
+registers, so the columns are stored in blocks, one after the other. With several tokens the products that
+oneDNN makes of a packed matrix are the fastest PyTorch has; they are reached as torch.compile reaches them.
 """
 
 from __future__ import annotations
