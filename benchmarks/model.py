@@ -147,8 +147,11 @@ def branch_rows(ours: Any, repeats: int) -> list[Row]:
     with torch.inference_mode():
         for heads, kv_heads, dim in ((4, 2, 64), (12, 2, 128)):
             q = torch.randn(branches, heads, dim)
-            keys, values = (torch.randn(1, length, kv_heads, dim) for _ in range(2))
-            own_keys, own_values = (torch.randn(branches, 16, kv_heads, dim) for _ in range(2))
+            # as caches hold them: (stores, slots, kv_heads, head_dim), the slots of a head side by side
+            keys, values = (torch.randn(1, kv_heads, length, dim).transpose(1, 2) for _ in range(2))
+            own_keys, own_values = (
+                torch.randn(branches, kv_heads, 16, dim).transpose(1, 2) for _ in range(2)
+            )
             one, bounds = torch.zeros(branches, dtype=torch.int64), torch.full((branches,), length)
             shared = plan_intervals(one, one, bounds, length)
             private = plan_intervals(torch.arange(branches), one, torch.full((branches,), 16), 16)

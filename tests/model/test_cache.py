@@ -102,8 +102,8 @@ def test_global_layers_grow_and_keep_what_they_hold() -> None:
     cache.advance(4)
     cache.begin(1)
     assert cache.layers[0].capacity >= 5
-    assert (cache.layers[0].kv[:, :4] == 1).all()
-    assert (cache.layers[0].kv[:, 4:] == 0).all()  # finite: kernels may read what is not used yet
+    assert (cache.layers[0].kv[:, :, :, :4] == 1).all()
+    assert (cache.layers[0].kv[:, :, :, 4:] == 0).all()  # finite: kernels may read what is not used yet
 
 
 def test_bytes_of_the_32b_model_at_its_longest_context() -> None:
