@@ -130,3 +130,10 @@ def test_dropout_is_one_sentence() -> None:
     ours(tokens(1, 5))
     with pytest.raises(CwmTraceError, match="interval attention has no dropout"):
         ours.train()(tokens(1, 5))
+
+
+def test_a_text_of_padding_only_is_an_empty_interval() -> None:
+    mask = interval_mask(2, 3, 3, attention_mask=torch.tensor([[0, 0, 0], [1, 1, 1]]).bool())
+    assert isinstance(mask, IntervalMask)
+    assert mask.plan.empty is not None
+    assert mask.plan.empty.tolist() == [True, True, True, False, False, False]
