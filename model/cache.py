@@ -60,6 +60,9 @@ class LayerCache:
     def write(self, kv: Tensor, position: int) -> None:
         """Store `(batch, tokens, 2, kv_heads, head_dim)` as the keys numbered from `position`."""
         count = kv.shape[1]
+        if count == 1:  # most of decoding
+            self.kv.select(3, position % self.capacity).copy_(kv.select(1, 0))  # (B, 2, K, D)
+            return
         if count > self.capacity:  # only the last keys survive
             kv, position, count = kv[:, -self.capacity :], position + count - self.capacity, self.capacity
         slot = position % self.capacity

@@ -28,6 +28,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cwm_trace.model.attention.plan import Plan, Tile, plan_intervals
@@ -165,7 +166,7 @@ def _softmax_product(
     PyTorch's flash kernel for the CPU returns the log-sum-exp that `scaled_dot_product_attention` hides.
     """
     if not need_lse:
-        attention = torch.nn.functional.scaled_dot_product_attention
+        attention = F.scaled_dot_product_attention
         return attention(q, k, v, attn_mask=mask, is_causal=causal, scale=scale), None
     if q.device.type == "cpu" and not q.requires_grad:
         kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
