@@ -1,1 +1,47 @@
-"""The Code World Model: architecture, attention, caches, tokenizer and predictors."""
+"""The Code World Model: architecture, attention, caches, tokenizer and predictors.
+
+The names below are imported when first used: PyTorch takes seconds to load.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cwm_trace.model.cache import BranchCache, KVCache
+    from cwm_trace.model.decoder import Decoder
+    from cwm_trace.model.decoding import generate, generate_branches
+    from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM, CwmModel, CwmPreTrainedModel
+
+HOMES = {
+    "BranchCache": "cache",
+    "CwmConfig": "modeling",
+    "CwmForCausalLM": "modeling",
+    "CwmModel": "modeling",
+    "CwmPreTrainedModel": "modeling",
+    "Decoder": "decoder",
+    "KVCache": "cache",
+    "generate": "decoding",
+    "generate_branches": "decoding",
+}
+"""Module of each public name."""
+
+__all__ = [
+    "BranchCache",
+    "CwmConfig",
+    "CwmForCausalLM",
+    "CwmModel",
+    "CwmPreTrainedModel",
+    "Decoder",
+    "KVCache",
+    "generate",
+    "generate_branches",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name's module on first use (PEP 562)."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

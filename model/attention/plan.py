@@ -1,0 +1,178 @@
+"""Planning interval attention: intervals become tiles, once per step for all layers of a kind."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from cwm_trace.errors import CwmTraceError
+
+TILE_TOKENS = 128
+"""Query tokens of one tile: large enough for matrix products, small enough that a band wastes little."""
+KEPT_MASK = 1 << 20
+"""A mask up to this many elements is kept for the next layer; a larger one is built again."""
+
+
+@dataclass(slots=True)
+class Tile:
+    """Some tokens and the stretch of slots they read: `runs` rows of tokens, row r on store `store + r`.
+
+    The tokens are `first + r * stride + i` for `begin <= i < end`. Bounds have one row of tokens per run,
+    `(runs, tokens)`, or one row for all runs.
+    """
+
+    first: int
+    runs: int
+    stride: int
+    begin: int
+    end: int
+    store: int
+    start: int  # slots [start, stop)
+    stop: int
+    causal: bool = False  # token i of a run sees slots [start, start + i + 1): no mask needs building
+    lo: Tensor | None = None
+    hi: Tensor | None = None
+    numbers: Tensor | None = None  # key number in each slot, (slots)
+    kept: Tensor | None = None
+
+    def mask(self, dtype: torch.dtype) -> Tensor | None:
+        """Return what to add to the scores, `(runs or 1, tokens, slots)`; None if every key is attended."""
+        if self.lo is None or self.hi is None or self.numbers is None:
+            return None
+        if self.kept is not None and self.kept.dtype == dtype:
+            return self.kept
+        shut = (self.numbers < self.lo[..., None]) | (self.numbers >= self.hi[..., None])  # (R, T, S)
+        added = torch.zeros(shut.shape, dtype=dtype, device=shut.device).masked_fill_(shut, -math.inf)
+        if added.numel() <= KEPT_MASK:
+            self.kept = added
+        return added
+
+
+@dataclass(slots=True)
+class Plan:
+    """The tiles of one step, for all layers with the same intervals; each token is in exactly one tile."""
+
+    tokens: int
+    tiles: list[Tile] = field(default_factory=list)
+    empty: Tensor | None = None  # tokens whose interval is empty, bool (tokens)
+
+
+def plan_intervals(store: Tensor, lo: Tensor, hi: Tensor, capacity: int) -> Plan:
+    """Cut intervals into tiles.
+
+    Args:
+        store: Store of each token, int64 `(tokens,)`. Tokens of one store should be neighbours.
+        lo: First key number, int64 `(tokens,)`.
+        hi: Key number after the last, int64 `(tokens,)`.
+        capacity: Slots of a store, in tokens.
+
+    Returns:
+        The plan, good for every layer whose caches have this capacity.
+
+    Raises:
+        CwmTraceError: An interval holds more keys than a store has slots.
+    """
+    plan = Plan(store.numel())
+    if not plan.tokens:
+        return plan
+    longest = int((hi - lo).max())
+    if longest > capacity:
+        raise CwmTraceError(f"an interval of {longest} keys does not fit {capacity} slots: enlarge the store")
+    live = hi > lo
+    if not bool(live.all()):
+        plan.empty = ~live
+    stores, counts = torch.unique_consecutive(store, return_counts=True)
+    length = int(counts[0])
+    if bool((counts == length).all()) and bool((stores.diff() == 1).all()):
+        bounds = lo.view(-1, length), hi.view(-1, length)
+        _add_runs(plan, 0, int(stores[0]), *bounds, capacity)
+        return plan
+    first = 0
+    for at, length in zip(stores.tolist(), counts.tolist(), strict=True):
+        part = slice(first, first + length)
+        _add_runs(plan, first, at, lo[part][None], hi[part][None], capacity)
+        first += length
+    return plan
+
+
+def _add_runs(plan: Plan, first: int, store: int, lo: Tensor, hi: Tensor, capacity: int) -> None:
+    """Add the tiles of tokens with bounds `(runs, tokens)`, run r on store `store + r`."""
+    runs, length = lo.shape
+    if runs > 1 and bool((lo == lo[:1]).all() & (hi == hi[:1]).all()):
+        lo, hi = lo[:1], hi[:1]
+    at = int(lo[0, 0])
+    if length > 1 and lo.shape[0] == 1 and at + length <= capacity and bool((lo == at).all()):
+        rising = torch.arange(at + 1, at + 1 + length, device=hi.device)
+        if bool((hi[0] == rising).all()):
+            plan.tiles.append(Tile(first, runs, length, 0, length, store, at, at + length, causal=True))
+            return
+    begin = 0
+    while begin < length:
+        end = min(begin + TILE_TOKENS, length)
+        while True:
+            low, high = lo[:, begin:end], hi[:, begin:end]
+            live = high > low
+            if not bool(live.any()):
+                low_key = high_key = 0
+                break
+            low_key, high_key = int(low[live].min()), int(high[live].max())
+            if high_key - low_key <= capacity or end == begin + 1:
+                break
+            end = begin + (end - begin) // 2  # too far apart to read together
+        if high_key - low_key > capacity:  # one token per run, each within its own ring
+            for run in range(runs):
+                bounds = low[run : run + 1], high[run : run + 1]
+                _add_runs(plan, first + run * length + begin, store + run, *bounds, capacity)
+        elif high_key > low_key:
+            tile = Tile(first, runs, length, begin, end, store, low_key, high_key)
+            plan.tiles.append(_find_slots(tile, low, high, capacity))
+        begin = end
+
+
+def _find_slots(tile: Tile, lo: Tensor, hi: Tensor, capacity: int) -> Tile:
+    """Turn the key numbers a tile reads into slots, and note what to mask in them."""
+    low_key, high_key = tile.start, tile.stop
+    tile.start, tile.stop = low_key % capacity, (high_key - 1) % capacity + 1
+    if tile.stop - tile.start == high_key - low_key:
+        numbers = torch.arange(low_key, high_key, device=lo.device)
+    else:  # the stretch wraps: read the whole ring, where a slot holds the latest key that falls on it
+        tile.start, tile.stop = 0, capacity
+        slots = torch.arange(capacity, device=lo.device)
+        numbers = high_key - 1 - (high_key - 1 - slots) % capacity
+    if bool(((lo > numbers.min()) | (hi <= numbers.max())).any()):
+        tile.lo, tile.hi, tile.numbers = lo, hi, numbers
+    return tile
+
+
+def plan_step(
+    batch: int,
+    lo: int,
+    hi: int,
+    capacity: int,
+    starts: Tensor | None = None,
+    device: str | torch.device = "cpu",
+) -> Plan:
+    """Plan one token per store over the same interval of each: `plan_intervals` for a decode step.
+
+    Args:
+        batch: Stores, and tokens.
+        lo: First key number.
+        hi: Key number after the last.
+        capacity: Slots of a store, in tokens.
+        starts: First key number of each store, if that may be later than `lo` (left padding), `(batch,)`.
+        device: Where the caches are.
+    """
+    start, stop = lo % capacity, (hi - 1) % capacity + 1
+    wraps = stop - start != hi - lo
+    if wraps:
+        start, stop = 0, capacity
+    tile = Tile(0, batch, 1, 0, 1, 0, start, stop)
+    if starts is not None or (wraps and hi - lo != capacity):
+        slots = torch.arange(start, stop, device=device)
+        tile.numbers = hi - 1 - (hi - 1 - slots) % capacity  # the latest key before hi that falls on the slot
+        tile.lo = torch.full((1, 1), lo, device=device) if starts is None else starts.clamp(min=lo)[:, None]
+        tile.hi = torch.full((1, 1), hi, device=device)
+    return Plan(batch, [tile])
