@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-import cwm_trace
+from cwm_trace import records
 
 _INSTALLED = ("site-packages", "dist-packages")
 _OWN = tuple(
-    os.path.join(os.path.realpath(file.parent), "") for file in (Path(cwm_trace.__file__), Path(__file__))
+    os.path.join(os.path.realpath(file.parent), "") for file in (Path(records.__file__), Path(__file__))
 )
 
 

@@ -9,14 +9,13 @@ from typing import Any
 
 from cwm_trace.records import SlotFields
 
-ATOMS = frozenset([int, str, float, bool, type(None), bytes, complex, type(...), range])
+ATOMS = frozenset([int, str, float, bool, type(None), bytes, complex, type(...)])
 """Types whose objects never change and hold nothing of the user's: keeping one alive changes no program."""
 
 CONTAINERS = frozenset([list, dict, set, tuple, frozenset, bytearray])
 
 _SIZED: frozenset[type] = frozenset([str, bytes, range]) | CONTAINERS
 _SCALARS: frozenset[type] = frozenset([int, float, bool, type(None)])
-_STRINGS = frozenset([str, bytes, bytearray])
 _BUILT_IN = {kind: kind.__name__ for kind in _SCALARS | _SIZED}
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _CONSTRUCTOR = re.compile(r"\w\(")
@@ -51,14 +50,13 @@ class Describer:
 
     def text(self, value: Any) -> str:
         """The whole text; of an int too long for `repr` in hexadecimal, which has no limit (gh-95778)."""
-        kind = type(value)
-        if kind is int:
+        if type(value) in ATOMS:  # their own `repr` runs no code of the program and gives valid Unicode
             try:
                 return repr(value)
             except ValueError:
                 return hex(value)
         text = safe_repr(value)
-        if not self._keep_addresses and " at 0x" in text and kind not in _STRINGS:
+        if not self._keep_addresses and " at 0x" in text and type(value) is not bytearray:
             return _not_the_wires(_ADDRESS.sub("", text))
         return text
 
@@ -86,13 +84,15 @@ def safe_repr(value: Any) -> str:
     A `repr` that raises gives `<unrepresentable TYPE: ERROR>`. Interrupts are the user's and go through.
     """
     try:
-        text = _exact(repr(value))
+        text = repr(value)
+        if type(text) is not str:
+            text = _exact(text)
     except (KeyboardInterrupt, TimeLimitReached):
         raise
     except BaseException as error:  # SystemExit, RecursionError, and whatever else a program may raise
         return f"<unrepresentable {_NAME(type(value))}: {_NAME(type(error))}>"
     if text.isascii():
-        return _not_the_wires(text)
+        return text if text != ".." else _not_the_wires(text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
