@@ -6,8 +6,8 @@
 The tools take turns on each workload, so that a slow minute of the machine hits all of them. `naive` is the
 yardstick: `settrace`, `repr` of every local at every event, the frame as CWM text through `json.dumps`, kept
 in memory; `naive file` hands each frame to the operating system as it happens, as `file`, ours, does.
-`memory` is ours too: the `Trace` that `trace_execution` returns. hunter (with an action that shows every variable),
-PySnooper and snoop take part if they are installed.
+`memory` is ours too: the `Trace` that `trace_execution` returns. hunter (with an action that shows every
+variable), PySnooper and snoop take part if they are installed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import exp, log
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -50,6 +50,17 @@ def no_op(run: Run) -> None:
     under(trace, run)
 
 
+def show_all(variables: Mapping[str, Any]) -> dict[str, str]:
+    """Every variable as text."""
+    texts = {}
+    for name, value in variables.items():
+        try:
+            texts[name] = repr(value)
+        except Exception as error:
+            texts[name] = f"<unrepresentable {type(value).__name__}: {type(error).__name__}>"
+    return texts
+
+
 class Naive:
     """The simplest tracer that gives CWM's frames."""
 
@@ -64,12 +75,7 @@ class Naive:
             return None
         source = linecache.getline(filename, frame.f_lineno)
         if event in ("call", "line"):
-            state = {}
-            for name, value in frame.f_locals.items():
-                try:
-                    state[name] = repr(value)
-                except Exception as error:
-                    state[name] = f"<unrepresentable {type(value).__name__}: {type(error).__name__}>"
+            state = show_all(frame.f_locals)
             before = self._before.get(frame, {}) if self._last is frame and event == "line" else {}
             self._before[frame] = state
             texts = {name: ".." if before.get(name) == text else text for name, text in state.items()}
@@ -119,7 +125,7 @@ def peers() -> dict[str, Tool]:
 
         class ReprAll(hunter.actions.Action):  # type: ignore[misc]
             def __call__(self, event: Any) -> None:
-                lines.append(f"{event.kind} {event.lineno} { {k: repr(v) for k, v in event.locals.items()} }")
+                lines.append(f"{event.kind} {event.lineno} {show_all(event.locals)}")
 
         lines: list[str] = []
 
