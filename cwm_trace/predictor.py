@@ -157,5 +157,6 @@ def _predicted(request: Request, frames: list[Frame], outcome: Outcome) -> Trace
         python="",
         exit_code=None,
         output=None,
+        not_recorded=(),
         warnings=(),
     )

@@ -157,7 +157,8 @@ class Trace:
         exit_code: what the program gave its parent; None if it was not a whole program.
         output: standard output, if it was captured.
         skipped: activations stepped over because of `limits.max_depth`.
-        warnings: what a reader must know about the recording, a sentence each.
+        not_recorded: what a recording of this kind cannot see.
+        warnings: what a reader must know about this recording, a sentence each.
         problems: places where a prediction was not valid.
         mode: prediction mode (`free`, `forced`, …); empty for a real execution.
         given: leading frames that a prediction was handed and that count nowhere.
@@ -175,6 +176,7 @@ class Trace:
     exit_code: int | None = None
     output: str | None = None
     skipped: int = 0
+    not_recorded: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     mode: str = ""

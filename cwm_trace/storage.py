@@ -54,6 +54,7 @@ class HeaderLine(_Line):
     limits: Limits
     mode: str
     given: int
+    not_recorded: list[str] = []
 
 
 class FileLine(_Line):
@@ -128,6 +129,7 @@ class TraceWriter:
                 limits=trace.limits,
                 mode=trace.mode,
                 given=trace.given,
+                not_recorded=list(trace.not_recorded),
             )
         )
 
@@ -271,6 +273,7 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
         limits=header.limits,
         mode=header.mode,
         given=header.given,
+        not_recorded=tuple(header.not_recorded),
     )
     if footer is None:
         return trace

@@ -89,6 +89,7 @@ class OraclePredictor:
             python="",
             exit_code=None,
             output=None,
+            not_recorded=(),
             warnings=(),
         )
 

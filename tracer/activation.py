@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping
 from inspect import CO_OPTIMIZED
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cwm_trace.records import FrameFields, SlotFields
 from cwm_trace.tracer.interpreter import CELL_ARGUMENTS_COME_LAST, READING_LOCALS_UNBINDS
 from cwm_trace.tracer.opcodes import leaves_by_exception, suspends
-from cwm_trace.tracer.values import ATOMS, CONTAINERS, is_plain, safe_str, take_image
+from cwm_trace.tracer.values import ATOMS, CONTAINERS, bare_name, is_plain, safe_str, take_image
 
 if TYPE_CHECKING:
     from cwm_trace.tracer.recorder import Recorder
@@ -159,7 +160,7 @@ class Activation:
         fields = self._fields("return", frame)
         unwinding = value is None and leaves_by_exception(frame, self.raised_at)
         if not unwinding:
-            fields["value"] = self.recorder.describer.describe(value)
+            fields["value"] = self.recorder.describer.describe(unwrap(value))
         if self.stack is not None:
             self.stack.depth = self.depth
             self.stack = None
@@ -183,6 +184,13 @@ class Activation:
         if self.file:
             fields["file"] = self.file
         return fields
+
+
+def unwrap(value: Any) -> Any:
+    """What an asynchronous generator yields, which the interpreter hands on in a wrapper (PEP 525)."""
+    if bare_name(type(value)) == "async_generator_wrapped_value":
+        return gc.get_referents(value)[0]
+    return value
 
 
 def arguments_first(frame: FrameType) -> dict[str, Any]:

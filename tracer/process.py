@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
@@ -61,13 +60,6 @@ def guard_process(recorder: Recorder, sink: Buffer) -> Iterator[None]:
     A forked child inherits the recording and must not go on with it; `os._exit` runs no handlers, so that
     buffers are emptied before it; threads that `_thread` starts do not know `threading.settrace`.
     """
-    recorders = weakref.WeakSet([recorder])
-
-    def in_child() -> None:
-        for inherited in recorders:
-            inherited.leave_to_parent()
-            sink.abandon()
-
     leave, start_thread = os._exit, _thread.start_new_thread
 
     def flush_and_leave(status: int) -> NoReturn:
@@ -83,13 +75,23 @@ def guard_process(recorder: Recorder, sink: Buffer) -> Iterator[None]:
 
         return start_thread(run, ())
 
-    os.register_at_fork(after_in_child=in_child)
+    _recordings.append((recorder, sink))
     os._exit, _thread.start_new_thread = flush_and_leave, start_recorded
     try:
         yield
     finally:
         os._exit, _thread.start_new_thread = leave, start_thread
-        recorders.clear()
+        _recordings.remove((recorder, sink))
+
+
+def _leave_to_parent() -> None:
+    for recorder, sink in _recordings:
+        recorder.leave_to_parent()
+        sink.abandon()
+
+
+_recordings: list[tuple[Recorder, Buffer]] = []
+os.register_at_fork(after_in_child=_leave_to_parent)  # once: it cannot be taken back
 
 
 def exit_code(error: BaseException | None) -> int:

@@ -6,9 +6,8 @@ import inspect
 import linecache
 import os
 import platform
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from types import CodeType, FunctionType
@@ -23,6 +22,8 @@ from cwm_trace.tracer.program import MODULE, Program, find_function, surrounding
 from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.scope import Scope
 from cwm_trace.tracer.values import Describer
+
+_NOT_RECORDED = ("other processes, forked ones included", "threads that C code starts", "C functions")
 
 
 class Sink(Buffer, Protocol):
@@ -245,7 +246,7 @@ def _record(
     error: BaseException | None = None
     with guard_process(recorder, sink):
         try:
-            with deadline(options.limits.timeout), redirect_stdout(output or sys.stdout):
+            with deadline(options.limits.timeout), redirect_stdout(output) if output else nullcontext():
                 error = _run(run, recorder, options)
         except BaseException as late:  # an interrupt between the program's end and here
             error = late
@@ -310,6 +311,7 @@ def _header(
         python=platform.python_version(),
         profile=options.profile,
         limits=options.limits,
+        not_recorded=_NOT_RECORDED,
     )
 
 

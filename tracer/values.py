@@ -90,7 +90,7 @@ def safe_repr(value: Any) -> str:
     except (KeyboardInterrupt, TimeLimitReached):
         raise
     except BaseException as error:  # SystemExit, RecursionError, and whatever else a program may raise
-        return f"<unrepresentable {_NAME(type(value))}: {_NAME(type(error))}>"
+        return f"<unrepresentable {bare_name(type(value))}: {bare_name(type(error))}>"
     if text.isascii():
         return text if text != ".." else _not_the_wires(text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -108,8 +108,14 @@ def safe_str(error: BaseException) -> str:
     except (KeyboardInterrupt, TimeLimitReached):
         raise
     except BaseException as failure:
-        return f"<unprintable {_NAME(type(error))}: {_NAME(type(failure))}>"
+        return f"<unprintable {bare_name(type(error))}: {bare_name(type(failure))}>"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def bare_name(kind: type) -> str:
+    """`__name__` of a type, whatever its metaclass makes of that."""
+    name: str = _NAME(kind)
+    return name
 
 
 def type_name(kind: type) -> str:

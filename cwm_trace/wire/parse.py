@@ -116,6 +116,7 @@ class _Parser:
             exit_code=None,
             output=None,
             skipped=0,
+            not_recorded=(),
             warnings=(),
         )
 

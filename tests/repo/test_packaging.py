@@ -98,4 +98,4 @@ def test_wheel_contents(tmp_path: Path) -> None:
         "cwm_trace/datasets/cruxeval.py",
         "cwm_trace/demo_program.py",
     } <= names
-    assert not any("test" in name or "shared" in name or "benchmark" in name for name in names)
+    assert not any(part in ("tests", "shared", "benchmarks") for name in names for part in name.split("/"))
