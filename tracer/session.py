@@ -7,7 +7,7 @@ import linecache
 import os
 import platform
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stdout
+from contextlib import ExitStack, nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from types import CodeType, FunctionType
@@ -206,6 +206,7 @@ class Block:
         entry: CodeType | None = None,
     ) -> None:
         self._sink = sink
+        self._guard = ExitStack()
         scope = Scope(filename, root or _folder(filename), include=options.include, exclude=options.exclude)
         is_entry = None if entry is None else lambda code: code is entry
         self._recorder = _recorder(sink, options, scope, is_entry)
@@ -219,13 +220,16 @@ class Block:
 
     def start(self) -> None:
         """Begin."""
+        self._guard.enter_context(guard_process(self._recorder, self._sink))
         self._recorder.start()
 
     def stop(self, raised: type[BaseException] | None) -> Trace:
         """End; `raised` is what left the block. Gives the footer's fields."""
         self._recorder.stop()
+        self._guard.close()
         footer = _footer(self._header, self._recorder, outcome_of(raised))
-        self._sink.footer(footer)
+        if not self._recorder.forked:
+            self._sink.footer(footer)
         return footer
 
 

@@ -1,0 +1,57 @@
+"""What the documentation shows works."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from cwm_trace.cli.main import cli
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["cwm_trace.api", "cwm_trace.states", "cwm_trace.wire.texts", "cwm_trace.eval.metrics"],
+)
+def test_doctests(module: str) -> None:
+    results = doctest.testmod(importlib.import_module(module))
+    assert results.attempted > 0
+    assert results.failed == 0
+
+
+def test_the_readmes_python_example_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+    def some_function(a: int, b: int) -> int:
+        total = a + b
+        for _ in range(2):
+            total += 1
+        return total
+
+    namespace = {"some_function": some_function}
+    exec(example, namespace)
+
+
+def test_every_command_that_is_shown_exists() -> None:
+    shown = {
+        name
+        for page in PAGES
+        for name in re.findall(r"cwm-trace ([a-z]+)\b", page.read_text("utf-8"))
+        if name
+    }
+    commands = set(cli.commands)
+    words = {"is", "has", "and", "records", "needs", "imports", "costs"}  # prose about the project itself
+    assert shown - words <= commands, shown - words - commands
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
