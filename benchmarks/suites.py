@@ -56,6 +56,7 @@ class Result:
 
 
 PYTEST = "pytest==8.4.2"
+_BROKEN = "a broken trace"
 _LATE = "a race, lost untraced too: the pager's shell must be terminated before it has started the pager"
 _PAGERS = ("cat", "cat ", " cat ", "less", " less", " less ")
 SUITES = [
@@ -91,8 +92,7 @@ def main() -> None:
     columns = ("package", "run", "tests", "same verdicts", "traces", "frames", "seconds", "ratio")
     for column in columns:
         table.add_column(column, justify="left" if column in columns[:2] else "right")
-    notes: list[str] = []
-    failed = False
+    notes, failed = list[str](), False
     with tempfile.TemporaryDirectory() as temporary:
         work = (options.work or Path(temporary)).resolve()
         for suite in SUITES:
@@ -125,7 +125,8 @@ def measure(suite: Suite, folder: Path, table: Table, notes: list[str]) -> bool:
             notes.append(f"{suite.name}, {label}: {test}: {reason}")
         frames, warnings = read_back(paths)
         notes += [f"{suite.name}, {label}: {text}" for text in sorted(warnings)]
-        failed |= bool(unknown) or frames == 0
+        broken = any(text.startswith(_BROKEN) for text in warnings)
+        failed |= broken or bool(unknown) or frames == 0
         same = "yes" if not differing else f"all but {len(differing)}" + (" (!)" if unknown else " (known)")
         if result.verdicts.total() == 0:
             notes.append(f"{suite.name}, {label}: no report; it said: {result.said[-400:]}")
@@ -188,10 +189,12 @@ def read_back(paths: list[Path]) -> tuple[int, Counter[str]]:
         try:
             trace = read_trace(path)
         except CwmTraceError as error:
-            warnings[f"cannot be read: {error}"] += 1
+            warnings[f"{_BROKEN}: {error}"] += 1
             continue
         frames += len(trace.frames)
-        warnings.update([*trace.warnings, *(["has no end"] if trace.outcome.value == "incomplete" else [])])
+        warnings.update(
+            [*trace.warnings, *([f"{_BROKEN}: no end"] if trace.outcome.value == "incomplete" else [])]
+        )
     return frames, warnings
 
 
