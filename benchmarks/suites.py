@@ -117,16 +117,14 @@ def measure(suite: Suite, folder: Path, table: Table, notes: list[str]) -> bool:
     table.add_row(f"{suite.name} {suite.version}", "plain", str(count), "", "", "", f"{plain.seconds:.1f}")
     failed = count == 0
     for label, result, paths in ("one trace", traced, [whole]), ("per test", tests, [*each.glob("*.jsonl")]):
-        before, after = plain.verdicts, result.verdicts
-        differing = {test for test, _ in (before - after) + (after - before)}
+        differing = {key[0] for key, _ in set(plain.verdicts.items()) ^ set(result.verdicts.items())}
         unknown = {test for test in differing if test.rpartition("::")[2] not in suite.known}
         for test in sorted(differing):
             reason = suite.known.get(test.rpartition("::")[2], "NOT KNOWN")
             notes.append(f"{suite.name}, {label}: {test}: {reason}")
         frames, warnings = read_back(paths)
         notes += [f"{suite.name}, {label}: {text}" for text in sorted(warnings)]
-        broken = any(text.startswith(_BROKEN) for text in warnings)
-        failed |= broken or bool(unknown) or frames == 0
+        failed |= bool(unknown) or frames == 0 or _BROKEN in " ".join(warnings)
         same = "yes" if not differing else f"all but {len(differing)}" + (" (!)" if unknown else " (known)")
         if result.verdicts.total() == 0:
             notes.append(f"{suite.name}, {label}: no report; it said: {result.said[-400:]}")

@@ -1,4 +1,7 @@
-"""Record real Python executions in CWM's format, predict them, and compare the two step by step."""
+"""Record real Python executions in CWM's format, predict them, and compare the two step by step.
+
+PYTEST_DONT_REWRITE: whoever runs pytest under this package has it imported before pytest can rewrite it.
+"""
 
 from __future__ import annotations
 

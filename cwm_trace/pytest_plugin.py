@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import re
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -20,6 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--cwm-trace`."""
     group = parser.getgroup("cwm-trace")
     group.addoption("--cwm-trace", metavar="FOLDER", help="record each test to a trace file in FOLDER")
+    group.addoption(
+        "--cwm-trace-options",
+        metavar="JSON",
+        default="{}",
+        help="how to record: the options that cwm-trace run --per-test was given",
+    )
 
 
 @pytest.fixture(name="cwm_trace")
@@ -34,13 +41,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     folder = item.config.getoption("--cwm-trace")
     if folder is None:
         return (yield)
+    from cwm_trace.records import Limits
     from cwm_trace.storage import TraceWriter
     from cwm_trace.tracer.session import Block, Options
+
+    how = json.loads(item.config.getoption("--cwm-trace-options"))
+    options = Options(**{**how, "limits": Limits(**how.get("limits", {}))})
 
     Path(folder).mkdir(parents=True, exist_ok=True)
     with TraceWriter(Path(folder) / trace_name(item.nodeid)) as writer:
         root = str(item.config.rootpath)
-        block = Block(writer, Options(), str(item.path), root=root, entry=_code_of(item))
+        block = Block(writer, options, str(item.path), root=root, entry=_code_of(item))
         block.start()
         raised = None
         try:
@@ -53,9 +64,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def trace_name(node: str) -> str:
-    """The file name for a test: its id, as far as file names allow."""
+    """The file name for a test: its id, as far as file names allow, and a digest where that is not all."""
     name = re.sub(r"[^\w.=-]+", "-", node).strip("-")
-    if len(name) > _MAX_NAME:
+    _, _, parameters = node.partition("[")
+    if len(name) > _MAX_NAME or re.search(r"[^\w.=-]", parameters.removesuffix("]")):
         name = f"{name[:_MAX_NAME]}-{hashlib.sha256(node.encode()).hexdigest()[:8]}"
     return f"{name}.trace.jsonl"
 

@@ -65,7 +65,7 @@ def test_one_trace_for_each_test(folder: Path) -> None:
     traces = {path.name: read_trace(path) for path in (folder / "traces").iterdir()}
     assert set(traces) == {
         "test_it.py-TestCase-test_method.trace.jsonl",
-        "test_it.py-test_each-a-b.trace.jsonl",
+        "test_it.py-test_each-a-b-4344f159.trace.jsonl",
         "test_it.py-test_each-c.trace.jsonl",
         "test_it.py-test_fixture.trace.jsonl",
         "test_it.py-test_right.trace.jsonl",
@@ -95,7 +95,7 @@ def test_without_the_option_nothing_happens(folder: Path) -> None:
 
 
 def test_names_of_files_are_file_names() -> None:
-    assert trace_name("tests/a.py::test_b[x/y z]") == "tests-a.py-test_b-x-y-z.trace.jsonl"
+    assert trace_name("tests/a.py::test_b[x/y z]") == "tests-a.py-test_b-x-y-z-c980e1ed.trace.jsonl"
     long = trace_name("t.py::test[" + "x" * 300 + "]")
     assert len(long) < 160
     assert long != trace_name("t.py::test[" + "x" * 301 + "]")

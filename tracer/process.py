@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, NoReturn, Protocol
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.tracer.activation import Activation
 from cwm_trace.tracer.recorder import Recorder
 from cwm_trace.tracer.values import TimeLimitReached
 
@@ -107,6 +108,16 @@ def exit_code(error: BaseException | None) -> int:
     return 124 if isinstance(error, TimeLimitReached) else 1
 
 
+def _in_callback(frame: FrameType | None) -> bool:
+    """Whether a frame, or one that it was called from, is our trace function."""
+    callbacks = (Recorder.on_call.__code__, Activation.on_event.__code__)
+    while frame is not None:
+        if frame.f_code in callbacks:
+            return True
+        frame = frame.f_back
+    return False
+
+
 @contextmanager
 def deadline(seconds: float | None) -> Iterator[None]:
     """Interrupt the program after `seconds`, and again every second in case it catches that."""
@@ -116,7 +127,14 @@ def deadline(seconds: float | None) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         raise CwmTraceError("a timeout needs the main thread, whose signals it uses")
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
+    patience = 100
+
+    def interrupt(_number: int, frame: FrameType | None) -> None:
+        nonlocal patience
+        if patience and _in_callback(frame):  # raised there, it would end the recording: try again soon
+            patience -= 1
+            signal.setitimer(signal.ITIMER_REAL, 0.01, 1.0)
+            return
         raise TimeLimitReached(f"the program ran longer than {seconds:g} seconds")
 
     previous = signal.signal(signal.SIGALRM, interrupt)

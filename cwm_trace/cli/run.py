@@ -6,9 +6,12 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.globals import pop_context, push_context
 
 if TYPE_CHECKING:
     from cwm_trace.tracer.program import Program
@@ -79,17 +82,27 @@ def run(
     Only the user's code is recorded, not the standard library and not installed packages. At a frame or
     byte limit recording stops and the program goes on.
     """
+    from cwm_trace.errors import CwmTraceError
     from cwm_trace.records import Limits
     from cwm_trace.storage import TraceWriter
     from cwm_trace.tracer.session import Options, record_program
 
     if per_test:
-        _run_pytest(arguments, module, output or "pytest.traces")
+        if entry is not None or timeout is not None or quiet or as_json:
+            raise CwmTraceError("--per-test does not go with --entry, --timeout, --quiet or --json")
+        bounds = {
+            "max_frames": max_frames,
+            "max_bytes": max_bytes,
+            "max_value_chars": max_value_chars,
+            "max_depth": max_depth,
+        }
+        how = {"include": include, "exclude": exclude, "limits": bounds}
+        _run_pytest(arguments, module, output or "pytest.traces", how)
     program, default = _load(arguments, module, code, call, output)
     limits = Limits(max_frames, max_bytes, max_value_chars, max_depth, timeout)
     path = output or default
     options = Options(limits=limits, include=include, exclude=exclude, whole_process=True)
-    with TraceWriter(path) as writer:
+    with TraceWriter(path) as writer, _no_context():
         ending = record_program(program, writer, options, entry=entry)
     if ending.forked:
         sys.exit(ending.exit_code)
@@ -97,13 +110,30 @@ def run(
     _leave(ending)
 
 
-def _run_pytest(arguments: tuple[str, ...], module: str | None, folder: str) -> NoReturn:
+@contextmanager
+def _no_context() -> Iterator[None]:
+    """Hide our click contexts: a program that uses click must not find them as its own."""
+    hidden = []
+    while (context := click.get_current_context(silent=True)) is not None:
+        hidden.append(context)
+        pop_context()
+    try:
+        yield
+    finally:
+        for context in reversed(hidden):
+            push_context(context)
+
+
+def _run_pytest(
+    arguments: tuple[str, ...], module: str | None, folder: str, how: Mapping[str, object]
+) -> NoReturn:
     """Become a pytest that records each of its tests."""
     from cwm_trace.errors import CwmTraceError
 
     if module != "pytest":
         raise CwmTraceError("--per-test needs -m pytest: it records the tests that pytest runs")
-    command = ["-m", "pytest", "-p", "cwm_trace", f"--cwm-trace={folder}", *arguments]
+    command = ["-m", "pytest", "-p", "cwm_trace", f"--cwm-trace={folder}"]
+    command += [f"--cwm-trace-options={json.dumps(how)}", *arguments]
     os.execv(sys.executable, [sys.executable, *command])
 
 

@@ -186,3 +186,11 @@ def test_killed_in_the_middle(tmp_path: Path) -> None:
     trace = read_trace(tmp_path / "program.trace.jsonl")
     assert trace.outcome is Outcome.INCOMPLETE
     assert trace.frames[-1].source == "os.kill(os.getpid(), 9)"
+
+
+def test_a_program_that_uses_click_finds_no_context_of_ours(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import click\nprint(click.get_current_context(silent=True))\n"
+        "@click.command()\n@click.option('--name')\ndef hello(name):\n    click.echo(name)\nhello()\n"
+    )
+    assert cli("run", "-q", "program.py", "--name", "x").stdout == "None\nx\n"

@@ -12,7 +12,11 @@ from tests.traces import slots
 
 EXACT, NORMAL, TYPED = Equality.EXACT, Equality.NORMAL, Equality.TYPED
 LITERALS = st.recursive(
-    st.integers() | st.booleans() | st.text(max_size=3) | st.none() | st.floats(allow_nan=False),
+    st.integers()
+    | st.booleans()
+    | st.text(max_size=3)
+    | st.none()
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.tuples(inner) | st.dictionaries(st.integers(), inner),
     max_leaves=6,
 )

@@ -151,6 +151,8 @@ def _locals(frame: FrameType) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
+    if type(value).__name__ == "async_generator_wrapped_value":
+        (value,) = gc.get_referents(value)
     try:
         text = repr(value)
     except Exception as error:

@@ -255,12 +255,12 @@ def test_an_async_generator() -> None:
         {
             10: """
             c3 l4 l5{step=<async_generator_asendobject>} l6 1.c1 1.l2
-            1.r2=<async_generator_wrapped_valueobject> e6!StopIteration(1) l7
+            1.r2=1 e6!StopIteration(1) l7
             l8{stop=StopIteration(1)} r8=1 1.c2 1.e2!GeneratorExit() 1.r2^
             """,
             11: """
             c3 l4 l5{step=<async_generator_asendobject>} l6 1.c1 1.l2
-            1.r2=<async_generator_wrapped_valueobject> e6!StopIteration(1) l7
+            1.r2=1 e6!StopIteration(1) l7
             l8{stop=StopIteration(1)} r8=1
             """,
         },
