@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import click
 
+_SHOWN = 500
+
 
 @click.command()
 @click.argument("trace")
 @click.option("--first", type=click.IntRange(0), default=0, help="Start at this frame.")
-@click.option("--count", type=click.IntRange(1), help="Show so many frames.")
+@click.option("--count", type=click.IntRange(1), help="Show so many frames.  [default: 500; all as JSON]")
 @click.option("--json", "as_json", is_flag=True, help="Print the frames with their whole states as JSON.")
 def show(trace: str, first: int, count: int | None, as_json: bool) -> None:
     """Show the frames of a trace file: each line with the variables before it runs, changed ones marked."""
     from cwm_trace.storage import read_trace
 
     recorded = read_trace(trace)
-    last = None if count is None else first + count
     if as_json:
         from cwm_trace.rendering.plain import trace_json
 
-        click.echo(trace_json(recorded, first, last))
-    else:
-        from cwm_trace.rendering.terminal import print_trace
+        click.echo(trace_json(recorded, first, None if count is None else first + count))
+        return
+    from cwm_trace.rendering.terminal import print_trace
 
-        print_trace(recorded, first, last)
+    last = first + (count or _SHOWN)
+    print_trace(recorded, first, last)
+    left = len(recorded.frames) - last
+    if left > 0:
+        click.echo(f"{left} more frames: --first {last}, --count {left}")
