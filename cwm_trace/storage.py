@@ -103,7 +103,8 @@ class TraceWriter:
         compressed = _compress(self.path, self._file)
         self._compressed = compressed is not None
         self._stream = compressed or self._file
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may write again, or end the process
+        self._ended = False
         self._flushed = time.monotonic()
         self.frames = 0
 
@@ -138,34 +139,33 @@ class TraceWriter:
         self._write(FileLine(name=file.name, text=file.text))
 
     def frame(self, fields: FrameFields) -> None:
-        """Write one frame."""
-        if self._compressed:
-            self._write(fields)
-        else:  # the same without a detour: this is most of what recording to a file costs
-            try:
-                data = pydantic_core.to_json(fields) + b"\n"
-            except pydantic_core.PydanticSerializationError:
-                data = _dump(fields) + b"\n"
-            written = self._stream.write(data)
-            if written < len(data):
-                _write_all(self._stream, data[written:])
-        self.frames += 1
+        """Write one frame; what a thread still has to say after the footer is left out."""
+        try:
+            data = pydantic_core.to_json(fields) + b"\n"
+        except pydantic_core.PydanticSerializationError:
+            data = _dump(fields) + b"\n"
+        with self._lock:
+            if not self._ended:
+                self._put(data)
+                self.frames += 1
 
     def footer(self, trace: Trace) -> None:
         """Write the footer from how `trace` ended."""
-        self._write(
-            FooterLine(
-                outcome=trace.outcome,
-                frames=self.frames,
-                skipped=trace.skipped,
-                exit_code=trace.exit_code,
-                output=trace.output,
-                warnings=list(trace.warnings),
-                problems=list(trace.problems),
-                entry=trace.entry,
-                entry_line=trace.entry_line,
+        with self._lock:
+            self._ended = True
+            self._write(
+                FooterLine(
+                    outcome=trace.outcome,
+                    frames=self.frames,
+                    skipped=trace.skipped,
+                    exit_code=trace.exit_code,
+                    output=trace.output,
+                    warnings=list(trace.warnings),
+                    problems=list(trace.problems),
+                    entry=trace.entry,
+                    entry_line=trace.entry_line,
+                )
             )
-        )
 
     def flush(self) -> None:
         """Empty the buffers of a compressed file; others have none."""
@@ -175,6 +175,7 @@ class TraceWriter:
 
     def abandon(self) -> None:
         """In a forked child: the file is the parent's, whatever this process still writes goes nowhere."""
+        self._lock = threading.RLock()  # another thread of the parent may hold the one there was
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._descriptor)
         os.close(nowhere)
@@ -186,17 +187,16 @@ class TraceWriter:
         finally:
             self._file.close()
 
-    def _write(self, line: FrameFields | _Line) -> None:
+    def _write(self, line: _Line) -> None:
+        with self._lock:
+            self._put(_dump(line) + b"\n")
+
+    def _put(self, data: bytes) -> None:
         """Write a line with its ending in one call, which the two of `jsonlines.Writer` could tear apart."""
-        data = _dump(line) + b"\n"
         if not self._compressed:
             _write_all(self._stream, data)
             return
-        with self._lock:
-            self._stream.write(data)
-            self._flush_now_and_then()
-
-    def _flush_now_and_then(self) -> None:
+        self._stream.write(data)
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:
             self._stream.flush()
             self._flushed = time.monotonic()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frame_fields
-from cwm_trace.records import Event, Frame, Limits, Outcome, Problem, Slot, SourceFile, Trace
+from cwm_trace.records import Event, Frame, FrameFields, Limits, Outcome, Problem, Slot, SourceFile, Trace
 from cwm_trace.storage import SCHEMA_VERSION, TraceWriter, read_trace, write_trace
 from tests.traces import plain_text, traces
 
@@ -259,3 +259,15 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, suffix: str) -> None:
     target.symlink_to("/dev/full")
     with pytest.raises(CwmTraceError, match="No space left"):
         write_trace(SMALL, target)
+
+
+def test_what_a_thread_writes_after_the_footer_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    trace = Trace(files=(SourceFile("a.py", "x = 1\n"),), entry="<module>")
+    fields: FrameFields = {"event": "line", "line": 1, "activation": 0, "depth": 0}
+    with TraceWriter(path) as writer:
+        writer.header(trace)
+        writer.frame(fields)
+        writer.footer(trace)
+        writer.frame(fields)
+    assert len(read_trace(path).frames) == 1
