@@ -194,7 +194,12 @@ class TraceWriter:
     def _put(self, data: bytes) -> None:
         """Write a line with its ending in one call, which the two of `jsonlines.Writer` could tear apart."""
         if not self._compressed:
-            _write_all(self._stream, data)
+            written = self._stream.write(data)
+            while written < len(
+                data
+            ):  # an unbuffered file may take only a part, just before its disk is full
+                data = data[written:]
+                written = self._stream.write(data)
             return
         self._stream.write(data)
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:
@@ -359,12 +364,6 @@ def _escaped(data: Any) -> Any:
             return escape_surrogates(data)
         case _:
             return data
-
-
-def _write_all(stream: BinaryIO, data: bytes) -> None:
-    """Write all of `data`: an unbuffered file may take only a part of it, just before its disk is full."""
-    while data:
-        data = data[stream.write(data) :]
 
 
 def _compress(path: Path, file: BinaryIO) -> BinaryIO | None:

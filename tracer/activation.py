@@ -57,6 +57,7 @@ class Activation:
         "known",
         "namespace",
         "number",
+        "place",
         "raised",
         "raised_at",
         "recorder",
@@ -71,6 +72,8 @@ class Activation:
         self.depth = 0
         self.stack: Stack | None = None
         """Of the thread it runs in; None while it is suspended."""
+        self.place: FrameFields
+        """What all frames of this call, or resume, have in common."""
         self.raised: type[BaseException] | None = None
         self.raised_at = -1
         """`f_lasti` of the last event, if that was an exception."""
@@ -84,6 +87,11 @@ class Activation:
         self.stack = stack
         self.depth = stack.depth
         stack.depth += 1
+        self.place = {"event": "line", "line": 0, "activation": self.number, "depth": self.depth}
+        if stack.thread:
+            self.place["thread"] = stack.thread
+        if self.file:
+            self.place["file"] = self.file
 
     def on_event(self, frame: FrameType, event: str, arg: Any) -> None:
         """The trace function of one activation."""
@@ -123,16 +131,18 @@ class Activation:
                 held = _NOTHING
             known[name] = held, now, kind
             if key != now or known_kind is not kind:
-                changed[name] = fields = describer.fields(value, text)
-                recorder.bytes += len(fields["text"])
+                changed[name] = describer.fields(value, text)
+                recorder.bytes += len(text)
         if len(known) > len(values):
             for name in [name for name in known if name not in values]:
                 del known[name]
                 changed[name] = None
-        record = self._fields(event, frame)
+        fields = self.place.copy()
+        fields["event"] = event
+        fields["line"] = frame.f_lineno or 0
         if changed:
-            record["changed"] = changed
-        recorder.record(record)
+            fields["changed"] = changed
+        recorder.record(fields)
 
     def variables(self, frame: FrameType) -> Mapping[str, Any]:
         """The variables of a frame that is not simply a function's."""
@@ -169,20 +179,13 @@ class Activation:
             self.recorder.finish_entry(self.raised if unwinding else None)
 
     def _fields(self, event: Any, frame: FrameType) -> FrameFields:
-        stack = self.stack
-        if stack is None:  # CPython 3.11 throws into a suspended generator without a call event before it
-            stack = self.recorder.current_stack()
-            self.enter(stack)
-        fields: FrameFields = {
-            "event": event,
-            "line": frame.f_lineno or 0,
-            "activation": self.number,
-            "depth": self.depth,
-        }
-        if stack.thread:
-            fields["thread"] = stack.thread
-        if self.file:
-            fields["file"] = self.file
+        if (
+            self.stack is None
+        ):  # CPython 3.11 throws into a suspended generator without a call event before it
+            self.enter(self.recorder.current_stack())
+        fields = self.place.copy()
+        fields["event"] = event
+        fields["line"] = frame.f_lineno or 0
         return fields
 
 
