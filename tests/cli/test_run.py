@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -194,3 +195,15 @@ def test_a_program_that_uses_click_finds_no_context_of_ours(cli: Cli, tmp_path: 
         "@click.command()\n@click.option('--name')\ndef hello(name):\n    click.echo(name)\nhello()\n"
     )
     assert cli("run", "-q", "program.py", "--name", "x").stdout == "None\nx\n"
+
+
+def test_a_pipe_whose_reader_goes_away_leaves_the_program_alone(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    os.mkfifo(tmp_path / "pipe")
+    command = f"head -c 10 pipe > /dev/null & {sys.executable} -m cwm_trace run -o pipe program.py exit"
+    result = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 3
+    assert result.stdout == "8 ['exit']\n"
+    assert "recording ended early: pipe: Broken pipe" in result.stderr
