@@ -2,7 +2,6 @@
 
 
 def best_run(values: list[int]) -> int:
-    """The largest sum of a contiguous, non-empty run of `values`."""
     best = current = values[0]
     for value in values[1:]:
         current = max(value, current + value)

@@ -257,4 +257,4 @@ def _text(slot: Slot | None) -> str | None:
 def _brief(frame: Frame | None) -> str | None:
     if frame is None or frame.event is Event.END:
         return None
-    return f"{frame.event.value} {frame.source.strip()}".rstrip()
+    return f"{frame.event.value}: {frame.source.strip()}"

@@ -133,7 +133,7 @@ def test_a_missing_frame_is_wrong_and_an_end() -> None:
     assert comparison.frame_exact == Rate(5, 6)
     assert comparison.output is False
     assert comparison.surplus == 0
-    assert diverges(comparison) == (6, "early end", None, "return return a", None)
+    assert diverges(comparison) == (6, "early end", None, "return: return a", None)
 
 
 def test_a_dropped_frame_shifts_the_rest() -> None:
@@ -147,7 +147,7 @@ def test_an_added_frame_is_surplus() -> None:
     comparison = compare(REAL, predicted(*FRAMES, FRAMES[-1]))
     assert comparison.frame_exact == Rate(6, 6)
     assert comparison.surplus == 1
-    assert diverges(comparison) == (7, "overrun", None, None, "return return a")
+    assert diverges(comparison) == (7, "overrun", None, None, "return: return a")
 
 
 @pytest.mark.parametrize("mode", ["free", "forced"])
@@ -245,7 +245,7 @@ def test_a_forced_end_is_an_early_end() -> None:
     after = at(Event.LINE, 5, a=TWO, b=ONE)
     frames = (*FRAMES[:3], Frame(Event.END, 0, ""), after, *FRAMES[5:])
     comparison = compare(REAL, predicted(*frames, mode="forced"))
-    assert diverges(comparison) == (3, "early end", None, "line a = 2", None)
+    assert diverges(comparison) == (3, "early end", None, "line: a = 2", None)
     assert comparison.state_exact == Rate(4, 5)
 
 
