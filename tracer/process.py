@@ -47,10 +47,11 @@ def report_error(error: BaseException, own: str) -> None:
 
 
 def finish() -> None:
-    """What the interpreter does after the main module: wait for threads, then run exit handlers."""
-    for thread in threading.enumerate():
-        if not thread.daemon and thread is not threading.current_thread():
-            thread.join()
+    """What the interpreter does after the main module: end and await threads, then run exit handlers.
+
+    The interpreter does both again, and finds nothing left to do.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
 
 

@@ -120,6 +120,21 @@ def test_a_forked_child_leaves_the_file_to_its_parent(tmp_path: Path) -> None:
     assert traced.stderr.count("frames (") == 1
 
 
+def test_a_pool_that_nobody_shuts_down_ends_with_the_program(tmp_path: Path) -> None:
+    program = """
+    import atexit, threading
+    from concurrent.futures import ThreadPoolExecutor
+    def work(n):
+        return n + 1
+    pool = ThreadPoolExecutor(2)
+    print(list(pool.map(work, [1, 2])))
+    atexit.register(lambda: print("bye", threading.active_count()))
+    """
+    trace, _ = run(tmp_path, program)
+    assert trace.outcome is Outcome.RETURNED
+    assert sum(frame.source == "    return n + 1" for frame in trace.frames) == 4
+
+
 def test_exit_handlers_are_recorded(tmp_path: Path) -> None:
     program = """
     import atexit
