@@ -224,10 +224,16 @@ class Block:
         self._recorder.start()
 
     def stop(self, raised: type[BaseException] | None) -> Trace:
-        """End; `raised` is what left the block. Gives the footer's fields."""
+        """End; `raised` is what left the block. Gives the footer's fields.
+
+        Raises:
+            OSError: the sink could not take all of the recording.
+        """
         self._recorder.stop()
         self._guard.close()
         footer = _footer(self._header, self._recorder, outcome_of(raised))
+        if self._recorder.failure is not None:
+            raise self._recorder.failure
         if not self._recorder.forked:
             self._sink.footer(footer)
         return footer
