@@ -64,9 +64,8 @@ def test_the_snippet_with_the_chat_template(checkpoint: tuple[Path, Any], cls: A
     output_ids = generated_ids[0][len(model_inputs.input_ids[0]) :].tolist()
     assert 0 < len(output_ids) <= 24
     assert isinstance(tokenizer.decode(output_ids), str)
-    want = Oracle.from_pretrained(folder, dtype="auto").generate(
-        **model_inputs, max_new_tokens=24, do_sample=False
-    )
+    oracle: Any = Oracle.from_pretrained(folder, dtype="auto")
+    want = oracle.generate(**model_inputs, max_new_tokens=24, do_sample=False)
     assert torch.equal(generated_ids, want)
     if dtype is torch.float32:  # the loop of ours adds in another order, which bfloat16 shows
         assert generate(model, model_inputs.input_ids.tolist(), 24)[0] == output_ids
