@@ -3,7 +3,8 @@
     python benchmarks/quantised.py [--threads 1]
 
 The model has the measures of the one in `benchmarks/model.py` and random weights, so the shares of equal
-greedy tokens say less than those of a trained model would. Packages: torchao, bitsandbytes, optimum-quanto; each is optional.
+greedy tokens say less than those of a trained model would. Packages: torchao, bitsandbytes, optimum-quanto;
+each is optional.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "tensor in no shard": (drop_from_index, r"have no model\.norm\.weight"),
     "index no JSON": (lambda f: (f / INDEX).write_text("{"), r"index\.json is not JSON"),
     "no weights": (
-        lambda f: [path.unlink() for path in (*f.glob("*.safetensors"), f / INDEX)],
+        lambda f: [path.rename(f"{path}.gone") for path in (*f.glob("*.safetensors"), f / INDEX)],
         "there is neither model.safetensors nor",
     ),
 }
