@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cwm_trace.model.cache import BranchCache, KVCache
     from cwm_trace.model.decoder import Decoder
     from cwm_trace.model.decoding import generate, generate_branches
+    from cwm_trace.model.loading import load_model
     from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM, CwmModel, CwmPreTrainedModel
 
 HOMES = {
@@ -24,6 +25,7 @@ HOMES = {
     "KVCache": "cache",
     "generate": "decoding",
     "generate_branches": "decoding",
+    "load_model": "loading",
 }
 """Module of each public name."""
 
@@ -37,6 +39,7 @@ __all__ = [
     "KVCache",
     "generate",
     "generate_branches",
+    "load_model",
 ]
 
 

@@ -62,7 +62,8 @@ class Decoder:
                 f"rope_type {rope_type!r} depends on the length of the text: use model.generate"
             )
         linear = [module for module in model.modules() if "Linear" in type(module).__name__]
-        if any(type(module) is not nn.Linear for module in linear):
+        plain = (Tensor, nn.Parameter)  # torchao keeps the module and changes the type of its weight
+        if any(type(module) is not nn.Linear or type(module.weight) not in plain for module in linear):
             raise CwmTraceError(
                 "the decode loop takes plain linear layers, this model is quantised: use model.generate"
             )

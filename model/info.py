@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.folder import read_json
 from cwm_trace.model.params import config_from_params
 from cwm_trace.model.shape import FULL, CwmShape, read_shape
-from cwm_trace.model.shards import INDEX, SINGLE, StoredTensor, read_headers
+from cwm_trace.model.shards import INDEX, SINGLE, check_shapes, read_headers
 
 CWM_ID = "facebook/cwm"
 CWM_LICENCE = (
@@ -281,23 +280,11 @@ def _read_folder(folder: Path) -> tuple[CwmShape, Stored | None]:
         return shape, None
     tensors = read_headers(folder)
     if not config.get("quantization_config"):  # a quantiser stores other tensors
-        _compare(folder, shape, tensors)
+        check_shapes(folder, shape.tensor_shapes(), tensors)
     by_dtype: Counter[str] = Counter()
     for tensor in tensors.values():
         by_dtype[tensor.dtype] += tensor.end - tensor.start
     return shape, Stored(len({tensor.path for tensor in tensors.values()}), dict(by_dtype))
-
-
-def _compare(folder: Path, shape: CwmShape, tensors: Mapping[str, StoredTensor]) -> None:
-    expected = shape.tensor_shapes()
-    for name, size in expected.items():
-        if name not in tensors:
-            raise CwmTraceError(f"the weights in {folder} have no {name}, which config.json asks for")
-        if tensors[name].shape != size:
-            raise CwmTraceError(
-                f"{name} in {folder} has the shape {list(tensors[name].shape)}; "
-                f"config.json asks for {list(size)}"
-            )
 
 
 def _find_licence(card: Path | None, shape: CwmShape) -> str:

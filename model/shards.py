@@ -108,6 +108,24 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
     return tensors
 
 
+def check_shapes(
+    folder: Path, expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, StoredTensor]
+) -> None:
+    """Check that a checkpoint holds the tensors that its configuration asks for.
+
+    Raises:
+        CwmTraceError: One is missing, or has another shape.
+    """
+    for name, size in expected.items():
+        if name not in tensors:
+            raise CwmTraceError(f"the weights in {folder} have no {name}, which config.json asks for")
+        if tensors[name].shape != size:
+            raise CwmTraceError(
+                f"{name} in {folder} has the shape {list(tensors[name].shape)}; "
+                f"config.json asks for {list(size)}"
+            )
+
+
 def write_shard(
     path: Path,
     tensors: Sequence[tuple[str, str, tuple[int, ...]]],

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
 import torch
+
+from tests.model.pairs import save_checkpoint
+from tests.model.vllm_server import VllmServer, serve
 
 
 @pytest.fixture(autouse=True)
@@ -18,3 +22,20 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """A real vLLM that serves a checkpoint saved by ours; skips unless the environment names one."""
+    python, url = os.environ.get("CWM_VLLM_PYTHON"), os.environ.get("CWM_VLLM_URL")
+    if url:
+        checkpoint = os.environ.get("CWM_VLLM_CHECKPOINT")
+        if not checkpoint:
+            pytest.skip("CWM_VLLM_URL is set: name the folder it serves in CWM_VLLM_CHECKPOINT")
+        yield VllmServer(url.rstrip("/"), Path(checkpoint))
+    elif python:
+        folder = tmp_path_factory.mktemp("vllm")
+        with serve(python, save_checkpoint(folder / "checkpoint"), folder / "server.log") as server:
+            yield server
+    else:
+        pytest.skip("set CWM_VLLM_PYTHON or CWM_VLLM_URL")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import CwmForCausalLM as Oracle
 
+from cwm_trace.model.chat import SYSTEM_PROMPT
 from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM
+from cwm_trace.model.tokenizer import build_tokenizer, save_tokenizer
 
 VOCABULARY = 99
 LLAMA3 = {
@@ -81,6 +84,27 @@ def pair(config: CwmConfig, seed: int = 0, attention: str = "eager") -> tuple[An
     ours.set_attn_implementation(attention)
     oracle.set_attn_implementation("eager")
     return ours.eval(), oracle.eval()
+
+
+def save_checkpoint(folder: Path, dtype: torch.dtype = torch.float32, **changes: Any) -> Path:
+    """Save a whole checkpoint: weights, config, tokenizer with chat template. Heads of 32, as vLLM needs."""
+    tokenizer = build_tokenizer([SYSTEM_PROMPT, "def f(n):\n    return n + 1\n"], 340)
+    ids: Any = tokenizer.convert_tokens_to_ids
+    torch.manual_seed(0)
+    config = small_config(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        head_dim=32,
+        max_position_embeddings=1024,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=[tokenizer.eos_token_id, ids("<|eot_id|>")],
+        pad_token_id=tokenizer.pad_token_id,
+        **changes,
+    )
+    model: Any = CwmForCausalLM(config)
+    model.to(dtype).save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)
+    return folder
 
 
 def tokens(batch: int, length: int, seed: int = 0) -> Tensor:

@@ -1,0 +1,71 @@
+"""Load a checkpoint folder, and say in one sentence what is wrong with one that cannot be loaded.
+
+transformers raises an error of many lines for a bad configuration, and fills tensors that are missing with
+random numbers and a warning. Here the configuration and the headers of the files are checked first, which
+reads a few kilobytes. Safetensors has no checksums: numbers that changed on the disk are not noticed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.model.folder import read_json
+from cwm_trace.model.modeling import CwmForCausalLM
+from cwm_trace.model.shape import SLIDING, read_shape
+from cwm_trace.model.shards import check_shapes, read_headers
+
+
+def load_model(
+    folder: str | Path,
+    *,
+    dtype: torch.dtype | str = "auto",
+    attn_implementation: str | None = None,
+    **options: Any,
+) -> CwmForCausalLM:
+    """Load a folder with `config.json` and safetensors files, ready to predict.
+
+    Args:
+        folder: The checkpoint; no hub ids.
+        dtype: Of the weights; "auto" takes that of the files.
+        attn_implementation: `sdpa`, `interval`, `eager` or `flex_attention`; transformers' choice if None.
+        **options: For `from_pretrained`: `device_map`, `quantization_config`, ...
+
+    Raises:
+        CwmTraceError: The folder is no CWM checkpoint, a file is missing, damaged or at odds with the others,
+            or an option cannot be met.
+    """
+    folder = Path(folder)
+    check_checkpoint(folder)
+    try:
+        model: CwmForCausalLM = CwmForCausalLM.from_pretrained(
+            str(folder), dtype=dtype, attn_implementation=attn_implementation, **options
+        )
+    except CwmTraceError:
+        raise
+    except Exception as error:  # of transformers, safetensors, a quantiser, ...
+        reason = next(iter(str(error).strip().splitlines()), "").rstrip(". ")
+        raise CwmTraceError(f"cannot load {folder}: {type(error).__name__}: {reason}") from error
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
+
+
+def check_checkpoint(folder: Path) -> None:
+    """Check the configuration and that every weight it asks for is there, without reading a weight.
+
+    Raises:
+        CwmTraceError: As for `load_model`.
+    """
+    if not folder.is_dir():
+        raise CwmTraceError(f"{folder} is not a folder: name the folder of a checkpoint")
+    path = folder / "config.json"
+    config = read_json(path)
+    shape = read_shape(config, str(path))
+    if SLIDING in shape.layer_types and config.get("sliding_window", shape.sliding_window) is None:
+        raise CwmTraceError(f"{path} has window layers and no sliding_window: name the tokens they see")
+    tensors = read_headers(folder)
+    if not config.get("quantization_config"):  # a quantiser stores other tensors
+        check_shapes(folder, shape.tensor_shapes(), tensors)
