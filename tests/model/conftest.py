@@ -11,8 +11,21 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 import torch
 
+from tests.model.checkpoints import make_hub, make_meta
 from tests.model.pairs import save_checkpoint
 from tests.model.vllm_server import VllmServer, serve
+
+
+@pytest.fixture
+def meta(tmp_path: Path) -> Path:
+    """A small checkpoint in Meta's form."""
+    return make_meta(tmp_path)
+
+
+@pytest.fixture
+def hub(meta: Path, tmp_path: Path) -> Path:
+    """The same checkpoint in Hugging Face's form."""
+    return make_hub(tmp_path)
 
 
 @pytest.fixture(autouse=True)

@@ -27,23 +27,11 @@ from tests.model.checkpoints import (
     Tensors,
     contents,
     load_meta,
-    make_hub,
-    make_meta,
     meta_params,
     meta_state,
     same_bits,
     save_meta,
 )
-
-
-@pytest.fixture
-def meta(tmp_path: Path) -> Path:
-    return make_meta(tmp_path)
-
-
-@pytest.fixture
-def hub(meta: Path, tmp_path: Path) -> Path:
-    return make_hub(tmp_path)
 
 
 def rotate_neighbours(x: torch.Tensor, frequencies: torch.Tensor) -> torch.Tensor:

@@ -19,19 +19,7 @@ from cwm_trace.model.convert import convert_checkpoint
 from tests.model.checkpoints import (
     GLOBAL,
     WINDOW,
-    make_hub,
-    make_meta,
 )
-
-
-@pytest.fixture
-def meta(tmp_path: Path) -> Path:
-    return make_meta(tmp_path)
-
-
-@pytest.fixture
-def hub(meta: Path, tmp_path: Path) -> Path:
-    return make_hub(tmp_path)
 
 
 def cut(path: Path, keep: float = 0.5) -> None:

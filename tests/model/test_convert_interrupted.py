@@ -15,23 +15,10 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.convert import Progress, convert_checkpoint
 from tests.model.checkpoints import (
     contents,
-    make_hub,
-    make_meta,
     meta_params,
     meta_state,
     save_meta,
 )
-
-
-@pytest.fixture
-def meta(tmp_path: Path) -> Path:
-    return make_meta(tmp_path)
-
-
-@pytest.fixture
-def hub(meta: Path, tmp_path: Path) -> Path:
-    return make_hub(tmp_path)
-
 
 KILLED = """
 import sys, time
