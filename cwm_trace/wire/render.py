@@ -76,10 +76,18 @@ def text_is_ambiguous(trace: Trace, *, profile: FormatProfile = CWM) -> bool:
 
 
 def main_thread(trace: Trace) -> Sequence[Frame]:
-    """The frames of the first thread."""
-    if all(frame.thread == 0 for frame in trace.frames):
-        return trace.frames
-    return [frame for frame in trace.frames if frame.thread == 0]
+    """The frames that the wire can show: those of the first thread, up to the return of the entry.
+
+    What a program does after that (exit handlers, further calls in a recorded block) has no place in a
+    format with one entry.
+    """
+    frames: Sequence[Frame] = trace.frames
+    if any(frame.thread for frame in frames):
+        frames = [frame for frame in frames if frame.thread == 0]
+    for index in range(len(frames) - 1, -1, -1):
+        if frames[index].activation == frames[0].activation:
+            return frames[: index + 1] if frames[index].event is Event.RETURN else frames
+    return frames
 
 
 class FrameRenderer:

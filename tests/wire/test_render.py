@@ -290,3 +290,19 @@ def test_frames_have_their_separators() -> None:
     frames: Mapping[Event, str] = SEPARATORS
     for frame in RAISING.frames:
         assert frames[frame.event] in render_trace(replace(RAISING, frames=(frame,)))
+
+
+def test_what_runs_after_the_entry_has_returned_is_not_shown() -> None:
+    source = "import atexit\ndef bye():\n    x = 1\natexit.register(bye)\n"
+    frames = (
+        Frame(Event.CALL, 0, ""),
+        Frame(Event.LINE, 1, "import atexit"),
+        Frame(Event.RETURN, 4, "atexit.register(bye)", value=Slot("None", "NoneType")),
+        Frame(Event.CALL, 2, "def bye():", activation=1),
+        Frame(Event.LINE, 3, "    x = 1", activation=1),
+        Frame(Event.RETURN, 3, "    x = 1", activation=1, value=Slot("None", "NoneType")),
+    )
+    trace = Trace(files=(SourceFile("a.py", source),), entry="<module>", frames=frames)
+    parsed = parse_trace(render_trace(trace))
+    assert len(parsed.frames) == 3
+    assert parsed.problems == ()
