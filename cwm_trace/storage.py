@@ -140,10 +140,7 @@ class TraceWriter:
 
     def frame(self, fields: FrameFields) -> None:
         """Write one frame; what a thread still has to say after the footer is left out."""
-        try:
-            data = pydantic_core.to_json(fields) + b"\n"
-        except pydantic_core.PydanticSerializationError:
-            data = _dump(fields) + b"\n"
+        data = _dump(fields) + b"\n"
         with self._lock:
             if not self._ended:
                 self._put(data)
@@ -194,12 +191,8 @@ class TraceWriter:
     def _put(self, data: bytes) -> None:
         """Write a line with its ending in one call, which the two of `jsonlines.Writer` could tear apart."""
         if not self._compressed:
-            written = self._stream.write(data)
-            while written < len(
-                data
-            ):  # an unbuffered file may take only a part, just before its disk is full
-                data = data[written:]
-                written = self._stream.write(data)
+            while data:  # an unbuffered file may take only a part of it, just before its disk is full
+                data = data[self._stream.write(data) :]
             return
         self._stream.write(data)
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:

@@ -131,8 +131,8 @@ class Activation:
                 held = _NOTHING
             known[name] = held, now, kind
             if key != now or known_kind is not kind:
-                changed[name] = describer.fields(value, text)
-                recorder.bytes += len(text)
+                changed[name] = slot = describer.fields(value, text)
+                recorder.bytes += len(slot["text"])
         if len(known) > len(values):
             for name in [name for name in known if name not in values]:
                 del known[name]

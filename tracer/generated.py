@@ -21,9 +21,8 @@ class GeneratedCode:
     def __init__(self) -> None:
         self.numbers: dict[SourceFile, int] = {}
         """Of texts that `exec` and `eval` ran."""
-        self._codes: dict[
-            int, tuple[CodeType, int]
-        ] = {}  # by id; the code is held so that its id stays its own
+        self._codes: dict[int, tuple[CodeType, int]] = {}
+        """By the code's id; the code is held so that no other gets that id."""
         self._compiled: dict[str, str] = {}
 
     def adopt(self, code: CodeType, number: int) -> None:

@@ -130,6 +130,12 @@ def test_the_byte_limit_stops_the_recording_not_the_program() -> None:
     assert trace.output == "2000\n"
 
 
+def test_bytes_are_those_that_are_recorded_not_those_that_are_clipped() -> None:
+    limits = Limits(max_bytes=500, max_value_chars=10)
+    trace, _ = record("x = 'a' * 1000\nfor n in range(5):\n    x += 'b'\n", Options(limits=limits))
+    assert trace.outcome is Outcome.RETURNED
+
+
 def test_clipped_values_are_counted() -> None:
     trace, _ = record("x = 'a' * 100\ny = 1\nz = 2\n", Options(limits=Limits(max_value_chars=10)))
     slots = [slot for frame in trace.frames for slot in frame.changed.values()]
