@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.predictor import MODES, Predictor, Request
+from cwm_trace.modes import parse_mode
+from cwm_trace.predictor import Predictor, Request
 from cwm_trace.records import Event, Frame, Limits, SourceFile, Trace
 from cwm_trace.wire.context import function_name
 from cwm_trace.wire.profile import CWM, FormatProfile
@@ -177,8 +178,7 @@ def predict_execution(
         CwmTraceError: no such program, entry, model or mode, or a history of another program.
     """
     predictor = find_predictor(model) if isinstance(model, str) else model
-    if mode not in MODES:
-        raise CwmTraceError(f"there is no mode {mode!r}: choose one of {', '.join(MODES)}")
+    kind = parse_mode(mode)
     if isinstance(program, Trace):
         start = program
     elif history is not None and history.frames:
@@ -187,7 +187,7 @@ def predict_execution(
             raise CwmTraceError("the history is the trace of another program")
     else:
         start = _prompt(program, entry, call)
-    if history is not None and (mode != "free" or predictor.name == "oracle"):
+    if history is not None and (kind.needs_truth or predictor.name == "oracle"):
         request = Request(start, mode, history, max_frames)
     else:
         request = Request(history or start, mode, None, max_frames)

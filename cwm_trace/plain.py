@@ -34,6 +34,8 @@ def frame_fields(frame: Frame, sources: SourceLines) -> FrameFields:
         fields["message"] = frame.message
     if frame.raw is not None:
         fields["raw"] = frame.raw
+    if frame.logprobs is not None:
+        fields["logprobs"] = dict(frame.logprobs)
     return fields
 
 
@@ -55,6 +57,7 @@ def frame_from_fields(fields: FrameFields, sources: SourceLines) -> Frame:
         None if value is None else Slot(**value),
         fields.get("message"),
         fields.get("raw"),
+        fields.get("logprobs"),
     )
 
 

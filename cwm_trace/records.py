@@ -37,7 +37,8 @@ class Outcome(str, enum.Enum):
     TIMED_OUT = "timed-out"
     FRAME_LIMIT = "frame-limit"
     BYTE_LIMIT = "byte-limit"
-    INCOMPLETE = "incomplete"  # no end was recorded: a crash, a cut file, a prediction that stopped early
+    TRUNCATED = "truncated"  # a prediction reached its budget of tokens or frames
+    INCOMPLETE = "incomplete"  # no end was recorded: a crash, a cut file
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class Frame:
         message: `str` of the exception that an EXCEPTION raises.
         raw: the two texts of a predicted frame (locals and source, or source and value) where rendering
             the record again would not reproduce them byte for byte.
+        logprobs: of a predicted frame, if they were asked for: natural logarithms of the probabilities of its
+            tokens, by field: `event`, `locals`, `source`, `value`. Tokens that were given are left out.
     """
 
     event: Event
@@ -93,6 +96,7 @@ class Frame:
     value: Slot | None = None
     message: str | None = None
     raw: tuple[str, str] | None = None
+    logprobs: Mapping[str, tuple[float, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,50 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Decoding:
+    """How a prediction was made: predictions are comparable where this is equal.
+
+    Args:
+        predictor: what reports call the predictor.
+        model: the checkpoint folder, hub id or served name; empty for a predictor without a model.
+        constrained: whether the frame grammar kept every token valid.
+        temperature: 0 is greedy.
+        top_p: probability mass that was drawn from.
+        seed: of the draws; None for greedy predictions.
+        sample: number of the draw among those of one request.
+        dtype: of the weights; empty if unknown.
+    """
+
+    predictor: str
+    model: str = ""
+    constrained: bool = False
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    sample: int = 0
+    dtype: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a prediction took.
+
+    Args:
+        prompt_tokens: tokens that were given.
+        new_tokens: tokens that were predicted, drafts that were rejected not counted.
+        free_tokens: those of `new_tokens` that no forward pass was needed for: only one was legal.
+        forward_passes: passes through the model, a prompt's included.
+        seconds: of wall-clock time.
+    """
+
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    free_tokens: int = 0
+    forward_passes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """A program and the frames of one real or predicted execution.
 
@@ -162,6 +210,8 @@ class Trace:
         problems: places where a prediction was not valid.
         mode: prediction mode (`free`, `forced`, …); empty for a real execution.
         given: leading frames that a prediction was handed and that count nowhere.
+        decoding: how a prediction was made; None for a real execution.
+        cost: what a prediction took, if that was measured.
     """
 
     files: tuple[SourceFile, ...]
@@ -181,6 +231,8 @@ class Trace:
     problems: tuple[Problem, ...] = ()
     mode: str = ""
     given: int = 0
+    decoding: Decoding | None = None
+    cost: Cost | None = None
 
     @property
     def value(self) -> Slot | None:
@@ -217,3 +269,4 @@ class FrameFields(TypedDict):
     value: NotRequired[SlotFields]
     message: NotRequired[str]
     raw: NotRequired[tuple[str, str]]
+    logprobs: NotRequired[dict[str, tuple[float, ...]]]

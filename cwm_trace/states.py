@@ -47,6 +47,21 @@ class Activations:
         slots = self._slots.get(activation, {})
         return {name: slot for name, slot in slots.items() if slot is not None}
 
+    def after(self, frame: Frame) -> dict[str, Slot]:
+        """The state that `advance` would return."""
+        slots = {**self._slots.get(frame.activation, {}), **frame.changed}
+        return {name: slot for name, slot in slots.items() if slot is not None}
+
+    def fork(self) -> Activations:
+        """A copy that is advanced by itself."""
+        other = Activations()
+        other._slots = {activation: dict(slots) for activation, slots in self._slots.items()}
+        return other
+
+    def __len__(self) -> int:
+        """Activations seen: the number of the next one."""
+        return len(self._slots)
+
 
 def resolve_states(frames: Iterable[Frame]) -> list[dict[str, Slot] | None]:
     """The whole state at every frame; None for RETURN and EXCEPTION, which show none."""

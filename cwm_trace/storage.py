@@ -29,7 +29,7 @@ from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields
-from cwm_trace.records import Frame, FrameFields, Limits, Outcome, Problem, SourceFile, Trace
+from cwm_trace.records import Cost, Decoding, Frame, FrameFields, Limits, Outcome, Problem, SourceFile, Trace
 from cwm_trace.wire.texts import escape_surrogates
 
 SCHEMA_VERSION = 1
@@ -54,6 +54,7 @@ class HeaderLine(_Line):
     limits: Limits
     mode: str
     given: int
+    decoding: Decoding | None = None
     not_recorded: list[str] = []
 
 
@@ -78,6 +79,7 @@ class FooterLine(_Line):
     problems: list[Problem]
     entry: str
     entry_line: int
+    cost: Cost | None = None
 
 
 _FRAME = pydantic.TypeAdapter(FrameFields)
@@ -130,6 +132,7 @@ class TraceWriter:
                 limits=trace.limits,
                 mode=trace.mode,
                 given=trace.given,
+                decoding=trace.decoding,
                 not_recorded=list(trace.not_recorded),
             )
         )
@@ -161,6 +164,7 @@ class TraceWriter:
                     problems=list(trace.problems),
                     entry=trace.entry,
                     entry_line=trace.entry_line,
+                    cost=trace.cost,
                 )
             )
 
@@ -271,6 +275,7 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
         limits=header.limits,
         mode=header.mode,
         given=header.given,
+        decoding=header.decoding,
         not_recorded=tuple(header.not_recorded),
     )
     if footer is None:
@@ -285,6 +290,7 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
         problems=tuple(footer.problems),
         entry=footer.entry,
         entry_line=footer.entry_line,
+        cost=footer.cost,
     )
 
 

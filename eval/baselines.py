@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from cwm_trace.predictor import History, Prediction, Predictor, Request, require_truth, roll_out
-from cwm_trace.records import Event, Frame, Outcome, Slot, Trace
+from cwm_trace.modes import parse_mode, visible_frames
+from cwm_trace.predictor import (
+    NOTHING,
+    History,
+    Known,
+    Prediction,
+    Predictor,
+    Request,
+    as_prediction,
+    require_truth,
+    roll_out,
+)
+from cwm_trace.records import Decoding, Event, Frame, Outcome, Slot, Trace
 from cwm_trace.wire.context import source_lines
 from cwm_trace.wire.lines import LineResolver
 
@@ -18,6 +29,7 @@ class CopyPredictor:
     """
 
     name = "copy"
+    decoding = Decoding("copy")
 
     def __init__(self) -> None:
         self._program: Trace | None = None
@@ -26,10 +38,16 @@ class CopyPredictor:
         """Roll out step by step."""
         return roll_out(self, request)
 
-    def step(self, history: History) -> Prediction | None:
+    def step(self, history: History, known: Known = NOTHING) -> Prediction | None:
         """The next frame."""
         if not history.stack:
             return None
+        guess = self._guess(history)
+        if known.event is None or known.event is guess.frame.event:
+            return guess if known.state is None else replace(guess, state=known.state)
+        return _with_event(guess, known, history)
+
+    def _guess(self, history: History) -> Prediction:
         if self._program is not history.program:
             self._program = history.program
             self._lines = [source_lines(file.text) for file in history.program.files]
@@ -69,10 +87,27 @@ class CopyPredictor:
         return None
 
 
+def _with_event(guess: Prediction, known: Known, history: History) -> Prediction:
+    """The guess with another event: an end is on the last line, a call starts with nothing bound."""
+    assert known.event is not None
+    last = history.stack[-1]
+    if known.event in (Event.RETURN, Event.EXCEPTION):
+        nothing = Slot("None", "NoneType")
+        return Prediction(replace(last, event=known.event, changed={}, value=nothing, message=None))
+    frame = replace(guess.frame, event=known.event, value=None)
+    if known.event is Event.LINE:
+        state = history.states.state(last.activation)
+    else:
+        state = {}
+        frame = replace(frame, activation=len(history.states), depth=last.depth + 1)
+    return Prediction(frame, state if known.state is None else known.state)
+
+
 class OraclePredictor:
     """Replays the truth: every accuracy of it must be 1."""
 
     name = "oracle"
+    decoding = Decoding("oracle")
 
     def predict(self, request: Request) -> Trace:
         """The true trace, up to the request's number of frames."""
@@ -80,18 +115,14 @@ class OraclePredictor:
         given = len(request.history.frames)
         frames = truth.frames[: given + request.max_frames]
         cut = len(frames) < len(truth.frames)
-        return replace(
-            truth,
-            frames=frames,
-            outcome=Outcome.INCOMPLETE if cut else truth.outcome,
-            mode=request.mode,
-            given=given,
-            python="",
-            exit_code=None,
-            output=None,
-            not_recorded=(),
-            warnings=(),
+        outcome = Outcome.TRUNCATED if cut else truth.outcome
+        replay = as_prediction(
+            replace(request, history=replace(truth, frames=truth.frames[:given])),
+            frames,
+            outcome,
+            self.decoding,
         )
+        return visible_frames(replay, parse_mode(request.mode))
 
 
 BASELINES: dict[str, Callable[[], Predictor]] = {"copy": CopyPredictor, "oracle": OraclePredictor}

@@ -77,6 +77,6 @@ def test_the_oracle_replays_and_can_be_cut() -> None:
     predicted = OraclePredictor().predict(Request(START, "free", truth))
     assert (predicted.frames, predicted.outcome) == (frames, Outcome.RETURNED)
     cut = OraclePredictor().predict(Request(START, "free", truth, max_frames=1))
-    assert (cut.frames, cut.outcome) == (frames[:2], Outcome.INCOMPLETE)
+    assert (cut.frames, cut.outcome) == (frames[:2], Outcome.TRUNCATED)
     with pytest.raises(CwmTraceError, match="real trace"):
         OraclePredictor().predict(Request(START))

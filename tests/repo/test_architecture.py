@@ -14,11 +14,18 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("cwm_trace", "tracer", "model", "eval", "datasets", "benchmarks", "tests")
 MAX_LINES = 450
 
-RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.plain", "cwm_trace.states")
+RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.plain", "cwm_trace.states", "cwm_trace.modes")
 MAY_IMPORT = {
     "tracer": ("cwm_trace.tracer", *RECORDS),
     "model": ("cwm_trace.model", "cwm_trace.wire", "cwm_trace.predictor", *RECORDS),
-    "eval": ("cwm_trace.eval", "cwm_trace.wire", "cwm_trace.predictor", *RECORDS),
+    "eval": (
+        "cwm_trace.eval",
+        "cwm_trace.wire",
+        "cwm_trace.predictor",
+        "cwm_trace.datasets",  # its tasks and runner
+        "cwm_trace.tracer",
+        *RECORDS,
+    ),
     "datasets": ("cwm_trace.datasets", "cwm_trace.wire", "cwm_trace.tracer", *RECORDS),
 }
 """What each folder may import of this package, with everything below it."""

@@ -1,0 +1,131 @@
+"""What a predictor is given and what it must say: the modes of prediction, and the truth each speaks about.
+
+==================  ========================================  =============================================
+mode                given                                     predicted
+==================  ========================================  =============================================
+``free``            the history                               the rest of the trace
+``forced``          before each frame the true ones           every frame, and the end
+``forced-event``    the same, and the frame's event           state, then line and value
+``forced-state``    the same, and the frame's state           line and value
+``reground-K``      the true history after every K frames     the K frames that follow it, by themselves
+``output``          the history and a forced return           what the entry returns
+``step-over-D``     the history                               as ``free``; calls deeper than D return at once
+==================  ========================================  =============================================
+
+`reground-1` is `forced` without the end, and `step-over` alone is `step-over-1`: the entry has depth 0, so
+the functions that it calls are followed and what they call is not.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass, replace
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.records import Event, Frame, Trace
+from cwm_trace.states import Activations, resolve_states
+
+
+class ModeKind(str, enum.Enum):
+    """The modes without their numbers."""
+
+    FREE = "free"
+    FORCED = "forced"
+    FORCED_EVENT = "forced-event"
+    FORCED_STATE = "forced-state"
+    REGROUND = "reground"
+    OUTPUT = "output"
+    STEP_OVER = "step-over"
+
+
+MODES = ("free", "forced", "forced-event", "forced-state", "reground-K", "output", "step-over")
+_NUMBERED = re.compile(r"(reground|step-over)-([0-9]{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """A mode of prediction.
+
+    Args:
+        kind: which one.
+        number: K of `reground-K`, in frames; D of `step-over-D`, a depth; 0 for the others.
+    """
+
+    kind: ModeKind
+    number: int = 0
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether each frame is predicted from the true ones before it."""
+        return self.kind in (ModeKind.FORCED, ModeKind.FORCED_EVENT, ModeKind.FORCED_STATE)
+
+    @property
+    def needs_truth(self) -> bool:
+        """Whether the real trace must be at hand to predict."""
+        return self.is_forced or self.kind is ModeKind.REGROUND
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}-{self.number}" if self.number or self == _OVER_ALL else self.kind.value
+
+
+_OVER_ALL = Mode(ModeKind.STEP_OVER, 0)
+
+
+def parse_mode(text: str) -> Mode:
+    """The mode called `text`.
+
+    Raises:
+        CwmTraceError: there is none.
+
+    >>> parse_mode("reground-8").number
+    8
+    >>> str(parse_mode("step-over"))
+    'step-over-1'
+    """
+    numbered = _NUMBERED.fullmatch(text)
+    if numbered:
+        mode = Mode(ModeKind(numbered.group(1)), int(numbered.group(2)))
+        if mode.kind is ModeKind.STEP_OVER or mode.number:
+            return mode
+    elif text == ModeKind.STEP_OVER.value:
+        return Mode(ModeKind.STEP_OVER, 1)
+    elif text in MODES and text != "reground-K":
+        return Mode(ModeKind(text))
+    raise CwmTraceError(f"there is no mode {text!r}: choose one of {', '.join(MODES)}, such as reground-8")
+
+
+def visible_frames(trace: Trace, mode: Mode) -> Trace:
+    """The part of a real or predicted trace that mode speaks about: what is compared.
+
+    For `output` the given frames and the entry's own RETURN; for `step-over-D` the frames of depth D at most;
+    else everything. Changes are those against the last frame that is left of the same activation.
+    """
+    match mode.kind:
+        case ModeKind.OUTPUT:
+            last = next(
+                (i for i in range(len(trace.frames) - 1, -1, -1) if _leaves_entry(trace.frames[i])), None
+            )
+            return _keep(trace, [i for i in range(len(trace.frames)) if i < max(trace.given, 1) or i == last])
+        case ModeKind.STEP_OVER:
+            return _keep(trace, [i for i, frame in enumerate(trace.frames) if frame.depth <= mode.number])
+        case _:
+            return trace
+
+
+def _leaves_entry(frame: Frame) -> bool:
+    return frame.depth == 0 and frame.event is Event.RETURN
+
+
+def _keep(trace: Trace, kept: list[int]) -> Trace:
+    if len(kept) == len(trace.frames):
+        return trace
+    states = resolve_states(trace.frames)
+    chain = Activations()
+    frames = []
+    for index in kept:
+        frame, state = trace.frames[index], states[index]
+        frames.append(
+            frame if state is None else replace(frame, changed=chain.change(frame.activation, state))
+        )
+    return replace(trace, frames=tuple(frames), given=sum(index < trace.given for index in kept))
