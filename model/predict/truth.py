@@ -223,7 +223,7 @@ def _choices(frames: Sequence[TrueFrame], open_frame: OpenFrames) -> list[Choice
 
 
 def _given(mode: Mode, pieces: Sequence[Piece], tokens: TraceTokens) -> int:
-    """Leading tokens of a frame that the mode gives: its event, or all before the source of a CALL or LINE."""
+    """Leading tokens that the mode gives: the event, or all before the source of a CALL or LINE."""
     if mode.kind is ModeKind.FORCED_STATE and isinstance(pieces[1], str):
         return len(tokens.encode_pieces(pieces[:3]))
     return int(mode.kind in (ModeKind.FORCED_EVENT, ModeKind.FORCED_STATE))
