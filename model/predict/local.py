@@ -94,16 +94,21 @@ class LocalPredictor:
         )
 
     def predict(self, request: Request) -> Trace:
-        """The history and the predicted frames."""
+        """The history and the predicted frames.
+
+        Raises:
+            CwmTraceError: the prompt does not fit the model, or the mode needs the truth and has none.
+        """
         session = self._session(request)
         if session.room < 1:
-            return self._too_long(session)
+            raise CwmTraceError(self._too_long(session))
         engine = Engine(self._decoder, self._chooser)
         if not _follows(session):
             rollout = session.rollout_from_prompt()
             rollout.start()
-            for _ in run(engine, self._solo(session.prompt, rollout), [rollout]):
-                pass
+            for _, frame in run(engine, self._solo(session.prompt, rollout), [rollout]):
+                if request.on_frame is not None:
+                    request.on_frame(frame)
             return self._finish(session, rollout, engine.passes)
         cache = self._prefix(session.prompt)
         done = follow_truth(session, engine, cache)
@@ -121,7 +126,9 @@ class LocalPredictor:
     def stream(self, request: Request) -> Iterator[Frame]:
         """The predicted frames, each as soon as it is whole; with the truth at hand all at the end."""
         session = self._session(request)
-        if _follows(session) or session.room < 1:
+        if session.room < 1:
+            raise CwmTraceError(self._too_long(session))
+        if _follows(session):
             trace = self.predict(request)
             yield from trace.frames[trace.given :]
             return
@@ -140,7 +147,7 @@ class LocalPredictor:
         program = replace(history.program, frames=tuple(history.frames))
         session = self._session(Request(program, max_frames=1))
         if session.room < 1:
-            raise CwmTraceError(self._too_long(session).warnings[0])
+            raise CwmTraceError(self._too_long(session))
         rollout = session.rollout_from_prompt()
         if known.event is None:
             rollout.start()
@@ -154,11 +161,17 @@ class LocalPredictor:
         return Prediction(frame, history.states.after(frame) if frame.event in STATEFUL else None)
 
     def predict_all(self, requests: Sequence[Request]) -> Iterator[tuple[int, Trace]]:
-        """Predict many; those that follow no truth are decoded together."""
+        """Predict many, those that follow no truth together.
+
+        A prompt that does not fit gives a truncated prediction with a warning.
+        """
         together = []
         for index, request in enumerate(requests):
             session = self._session(request)
-            if session.room < 1 or _follows(session):
+            if session.room < 1:
+                trace = session.finish((), Outcome.TRUNCATED, self.decoding)
+                yield index, replace(trace, warnings=(self._too_long(session),))
+            elif _follows(session):
                 yield index, self.predict(request)
             else:
                 together.append((index, session))
@@ -212,10 +225,9 @@ class LocalPredictor:
             passes=passes,
         )
 
-    def _too_long(self, session: Session) -> Trace:
+    def _too_long(self, session: Session) -> str:
         count = len(session.prompt)
-        sentence = f"the prompt has {count} tokens and {self.name} reads {self.length} at the most"
-        return replace(session.finish((), Outcome.TRUNCATED, self.decoding), warnings=(sentence,))
+        return f"the prompt has {count} tokens, and {self.name} reads {self.length} with what it writes"
 
     def _given_ids(self, session: Session, history: History, known: Known) -> list[int]:
         assert known.event is not None
