@@ -1,0 +1,125 @@
+"""The families and presets of generated programs, and how an item of them is made.
+
+    >>> item = make_item("counters", 3, split="dev")
+    >>> item == make_item("counters", 3, split="dev")
+    True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from cwm_trace.datasets.drawing import Draw
+from cwm_trace.datasets.family import Family
+from cwm_trace.datasets.generators.counters import COUNTERS
+from cwm_trace.datasets.generators.permutations import PERMUTATIONS
+from cwm_trace.datasets.item import SPLITS, Item, Knob
+from cwm_trace.errors import CwmTraceError
+
+FAMILIES: Mapping[str, Family] = {family.name: family for family in (COUNTERS, PERMUTATIONS)}
+"""Every family, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A family in a preset.
+
+    Args:
+        family: its name.
+        weight: how often it is drawn, relative to the others.
+        knobs: settings that differ from the defaults; one of a tuple of them is drawn for each item.
+    """
+
+    family: str
+    weight: int
+    knobs: Mapping[str, tuple[Knob, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A mix of families and settings that never changes: a new mix gets a new name."""
+
+    name: str
+    about: str
+    parts: tuple[Part, ...]
+
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "general-v1",
+            "a mix of everything",
+            (
+                Part("counters", 1, {"steps": (4, 6, 8)}),
+                Part("permutations", 1, {"length": (6, 8), "form": ("looped", "unrolled")}),
+            ),
+        ),
+    )
+}
+"""Every preset, by name."""
+
+
+def make_item(
+    name: str, index: int, *, seed: int = 0, split: str = "train", knobs: Mapping[str, Knob] | None = None
+) -> Item:
+    """Item `index` of a family or preset; it depends on the arguments and on nothing else.
+
+    Knobs are not part of what seeds the draws: the same item with another setting differs as little as it
+    can.
+
+    Args:
+        name: of a family or preset.
+        index: any int from 0.
+        seed: of the whole series.
+        split: one of `SPLITS`; decides which constants may occur, see `cwm_trace.datasets.pools`.
+        knobs: of a family; those that are left out have their defaults. A preset takes none.
+
+    Raises:
+        CwmTraceError: no such family, preset, knob or split, or a knob out of its range.
+    """
+    if split not in SPLITS:
+        raise CwmTraceError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
+    if index < 0:
+        raise CwmTraceError(f"index is {index}: items are counted from 0")
+    settings: Mapping[str, Knob] = knobs or {}
+    draw = Draw(f"{name}|{seed}|{split}|{index}", split)
+    where = f"{name}/{seed}/{split}/{index}"
+    if name in PRESETS:
+        if settings:
+            raise CwmTraceError(f"preset {name} takes no knobs: its settings are fixed")
+        part = _draw_part(draw, PRESETS[name])
+        family = FAMILIES[part.family]
+        settings = {knob: draw.pick(values) for knob, values in part.knobs.items()}
+    elif name in FAMILIES:
+        family = FAMILIES[name]
+        where += "".join(f"?{knob}={value}" for knob, value in sorted(settings.items()))
+    else:
+        known = ", ".join((*FAMILIES, *PRESETS))
+        raise CwmTraceError(f"there is no family or preset {name!r}: choose one of {known}")
+    settled = family.settle(settings)
+    source, call, max_lines = family.draw(draw, settled)
+    return Item(where, source, call, family.name, settled, split, None, max_lines)
+
+
+def make_items(
+    name: str,
+    count: int,
+    *,
+    seed: int = 0,
+    split: str = "train",
+    knobs: Mapping[str, Knob] | None = None,
+) -> Iterator[Item]:
+    """The first `count` items of a family or preset; errors as for `make_item`, raised at once."""
+    make_item(name, 0, seed=seed, split=split, knobs=knobs)
+    return (make_item(name, index, seed=seed, split=split, knobs=knobs) for index in range(count))
+
+
+def _draw_part(draw: Draw, preset: Preset) -> Part:
+    place = draw.below(sum(part.weight for part in preset.parts))
+    for part in preset.parts:
+        place -= part.weight
+        if place < 0:
+            return part
+    raise AssertionError("weights are positive")
