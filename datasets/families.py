@@ -18,6 +18,7 @@ from cwm_trace.datasets.generators.counters import COUNTERS
 from cwm_trace.datasets.generators.distractors import DISTRACTORS
 from cwm_trace.datasets.generators.exceptions import EXCEPTIONS
 from cwm_trace.datasets.generators.floats import FLOATS
+from cwm_trace.datasets.generators.general import GENERAL
 from cwm_trace.datasets.generators.halting import HALTING
 from cwm_trace.datasets.generators.lazy import CLOSURE, GENERATORS
 from cwm_trace.datasets.generators.library import LIBRARY
@@ -33,6 +34,7 @@ from cwm_trace.errors import CwmTraceError
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
+        GENERAL,
         COUNTERS,
         GRID,
         AUTOMATA,

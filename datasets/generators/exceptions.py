@@ -10,12 +10,12 @@ from cwm_trace.datasets.family import Axis, Draft, Family, flag
 
 FAULTS = (  # what raises for some items, the type, the items that raise and those that do not
     ("{m} // {v}", "ZeroDivisionError", ("0",), ("1", "2", "3", "5")),
-    ("int({v})", "ValueError", ("'x'", "'no'", "''", "'4b'"), ("'1'", "'2'", "'3'", "' 7'")),
+    ("int({v})", "ValueError", ("'x'", "'no'", "''", "'b'"), ("'1'", "'2'", "'3'", "' 7'")),
     ("[{m}, {a}, 3][{v}]", "IndexError", ("3", "5", "-4"), ("0", "1", "2", "-1")),
     ("{{'x': {m}, 'y': {a}}}[{v}]", "KeyError", ("'z'", "'w'", "''"), ("'x'", "'y'")),
     ("{v} + {a}", "TypeError", ("None", "'x'", "[]"), ("1", "2", "3")),
     ("len({v}) + {a}", "TypeError", ("None", "3", "0"), ("'x'", "[]", "[1, 2]")),
-    ("{v}.count('x') + {m}", "AttributeError", ("None", "4", "7"), ("'x'", "'xyx'", "''")),
+    ("{v}.count('x') + {m}", "AttributeError", ("None", "4", "7"), ("'x'", "'x-'", "''")),
 )
 BASES = {"ZeroDivisionError": "ArithmeticError", "IndexError": "LookupError", "KeyError": "LookupError"}
 

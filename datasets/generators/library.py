@@ -33,9 +33,9 @@ INTS = (  # of a list of ints: module, expression, type of the result
     ("json", "json.dumps({x}[:{k}])", ""),
 )
 TEXTS = (  # of a string
-    ("re", "re.findall(r'[a-m]+', {s})", ""),
-    ("re", "re.sub(r'[aeiou]', {c!r}, {s})", "str"),
-    ("re", "re.split(r'[aeiou]', {s}, maxsplit={k})", ""),
+    ("re", "re.findall(r'[{l}]+', {s})", ""),
+    ("re", "re.sub(r'[{l}]', {c!r}, {s})", "str"),
+    ("re", "re.split(r'[{l}]', {s}, maxsplit={k})", ""),
     ("string", "string.capwords({s})", "str"),
     ("textwrap", "textwrap.wrap({s}, width={w})", ""),
     ("textwrap", "textwrap.indent({s}, '> ')", ""),
@@ -54,7 +54,7 @@ CALLBACKS = (  # call a function of the program
      "def {g}({p}, {q}):\n    if {q} > {p}:\n        return {q}\n    return {p} + 1\n"),
     ("itertools", "list(itertools.takewhile({g}, {x}))", "list", "def {g}({p}):\n    return {p} < {n}\n"),
     ("itertools", "list(itertools.dropwhile({g}, {x}))", "list", "def {g}({p}):\n    return {p} % {k} == 0\n"),
-    ("re", "re.sub(r'[aeiou]', {g}, {s})", "str", "def {g}({p}):\n    return {p}.group().upper()\n"),
+    ("re", "re.sub(r'[{l}]', {g}, {s})", "str", "def {g}({p}):\n    return {p}.group().upper()\n"),
     ("functools", "sorted({x}, key=functools.cmp_to_key({g}))", "list",
      "def {g}({p}, {q}):\n    return {p} % 7 - {q} % 7\n"),
     ("itertools", "list(itertools.starmap({g}, zip({x}, {x}[1:])))", "list",
@@ -76,7 +76,8 @@ def draw_library(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         p, q = draw.names("item", "key")
         fill = {
             "x": now["list"], "s": now["str"], "a": now["int"], "n": draw.number(2, 40), "k": draw.between(2, 3),
-            "c": draw.pick("xyz-_"), "w": draw.between(3, 5), "word": draw.word(), "g": helper, "p": p, "q": q,
+            "c": draw.pick("xyz-_"), "l": draw.letters(4),
+            "w": draw.between(3, 5), "word": draw.word(), "g": helper, "p": p, "q": q,
         }  # fmt: skip
         if draw.chance(share):
             module, form, kind, definition = draw.pick(CALLBACKS)
