@@ -104,6 +104,8 @@ class Draw:
             name = pool[int(self.random() * len(pool))]
             while name in names:
                 name = pool[int(self.random() * len(pool))]
+                if all(other in names for other in pool):
+                    name = f"{name}{len(names)}"
             names.append(name)
         return names
 

@@ -8,7 +8,7 @@ and `test`'s:
 - a float as the int of its hundredths;
 - a string by the sum of the code points of its letters and digits.
 
-Shared by all splits, because programs cannot do without them: ints below 10, 10 itself and 100, floats below
+Shared by all splits, because programs cannot do without them: ints below 10, 10, 100 and 1000, floats below
 3 that are a multiple of a half, strings with less than two letters or digits, and `SHARED_WORDS`, which name
 operations rather than data. The rest of an f-string is no constant of a pool, nor is a number that only
 states a knob of the item, such as the iterations of its loop.
@@ -19,11 +19,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 
 CLASSES = {"train": (0, 1, 2), "dev": (3,), "test": (4,)}
-SHARED_INTS = frozenset((*range(10), 10, 100))
+SHARED_INTS = frozenset((*range(10), 10, 100, 1000))
 SHARED_WORDS = frozenset(
     "push pop add dup swap peek drop put get move turn set del inc dec append popleft appendleft rotate"
     " north south east west left right up down open close idle run stop wait go start done none"
-    " even odd big small low high pos neg zero yes no ok bad error empty fizz buzz x y n id name".split()
+    " even odd big small low high pos neg zero yes no ok bad error empty fizz buzz x y n id name ab aeiou".split()
 )
 
 WORDS = tuple(

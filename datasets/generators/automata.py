@@ -24,7 +24,11 @@ def draw_grid(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     else:
         moves = [draw.pick(compass) for _ in range(steps)]
     x, y = draw.pick((("x", "y"), ("col", "row"), ("px", "py"), ("a", "b")))
-    way, one, blocked = draw.pick(("moves", "path", "route", "walk")), draw.pick("mdc"), draw.pick(("hits", "bumps"))
+    way, one, blocked = (
+        draw.pick(("moves", "path", "route", "walk")),
+        draw.pick("mdc"),
+        draw.pick(("hits", "bumps")),
+    )
     order = draw.sample(range(4), 4)
     lines = [f"def f({way}):", f"    {x}, {y} = {draw.below(size)}, {draw.below(size)}"]
     if edge == "stop":
@@ -69,7 +73,9 @@ def draw_automaton(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     gains = {here: draw.number(1, 9) for here in states}
     if form == "table":
         rows = ",\n".join(
-            f"    {here!r}: {{" + ", ".join(f"{letter!r}: {table[here, letter]!r}" for letter in alphabet) + "}"
+            f"    {here!r}: {{"
+            + ", ".join(f"{letter!r}: {table[here, letter]!r}" for letter in alphabet)
+            + "}"
             for here in states
         )
         source = (
@@ -79,7 +85,12 @@ def draw_automaton(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
             f"    return {state}, {total}\n"
         )
         return Draft(source, f"f({text!r})", 10 + 2 * count * (symbols + 1) + 4 * (steps + 1))
-    lines = [f"def f({name}):", f"    {state} = {states[0]!r}", f"    {total} = 0", f"    for {one} in {name}:"]
+    lines = [
+        f"def f({name}):",
+        f"    {state} = {states[0]!r}",
+        f"    {total} = 0",
+        f"    for {one} in {name}:",
+    ]
     nested = "        "
     if form == "match":
         lines.append(f"        match {state}:")

@@ -36,8 +36,13 @@ def draw_composition(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     kind, depth, form = knobs["kind"], knobs["depth"], knobs["form"]
     which = [draw.below(len(OPERATIONS["str"])) for _ in range(depth)]
     operands = [
-        {"k": draw.between(1, 2), "w": draw.between(7, 9), "c": draw.pick("abcxyz-_"), "n": draw.number(1, 9),
-         "m": draw.number(30, 99)}
+        {
+            "k": draw.between(1, 2),
+            "w": draw.between(7, 9),
+            "c": draw.pick("abcxyz-_"),
+            "n": draw.number(1, 9),
+            "m": draw.number(30, 99),
+        }
         for _ in range(depth)
     ]
     start = {
@@ -48,9 +53,7 @@ def draw_composition(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     (name, *names), helpers = draw.names(*["text"] * 6), draw.names(*["function"] * 5)
     if kind != "str":
         name, *names = draw.names(*["list" if kind == "list" else "int"] * 6)
-    forms = [
-        (OPERATIONS[kind][place], operand) for place, operand in zip(which, operands, strict=True)
-    ]
+    forms = [(OPERATIONS[kind][place], operand) for place, operand in zip(which, operands, strict=True)]
     lines = 6 + depth * (24 if kind == "list" else 3)
     body = ""
     if form == "helpers":

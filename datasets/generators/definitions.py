@@ -36,11 +36,16 @@ def define_helper(w: Writer) -> None:
         draw.pick(w.inner)(w)
     kind = draw.pick(("int", "int", "str", "list", "bool", kinds[0]))
     text, size = w.expression(kind, 2)
+    for _ in range(3):
+        if not any(name in text for name in w.types):
+            text, size = w.expression(kind, 2)
     w.put(f"return {text}")
     cost = w.cost
     w.indent, w.cost, w.budget = 0, start, budget
     w.types, w.sizes, w.frozen, w.shared = {}, {}, set(), set()
-    w.callees.setdefault(kind, []).append(Callee(f"{name}({', '.join(['{}'] * len(kinds))})", kinds, cost, size))
+    w.callees.setdefault(kind, []).append(
+        Callee(f"{name}({', '.join(['{}'] * len(kinds))})", kinds, cost, size)
+    )
     _finish(w)
 
 
@@ -77,7 +82,9 @@ def define_generator(w: Writer) -> None:
     v, t, x = draw.names("list", "total", "item")
     body = draw.pick(GENERATORS).format(v=v, t=t, x=x, k=draw.between(2, 3), n=draw.number(1, 30))
     w.lines += [f"def {name}({v}):", *body.split("\n")]
-    w.callees.setdefault("list", []).append(Callee(f"list({name}({{}}))", ("list",), 5 + 4 * SHORT, SHORT + 1))
+    w.callees.setdefault("list", []).append(
+        Callee(f"list({name}({{}}))", ("list",), 5 + 4 * SHORT, SHORT + 1)
+    )
     w.callees.setdefault("int", []).append(Callee(f"sum({name}({{}}))", ("list",), 5 + 4 * SHORT, 0))
     _finish(w)
 

@@ -44,7 +44,12 @@ def draw_exceptions(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
                       f"        raise {kind_name}({item}) from {error}"]  # fmt: skip
             caught = draw.pick((kind_name, "Exception"))
         elif place and guard:
-            lines += ["    try:", f"        return {inner}", "    finally:", f"        LOG.append({draw.number(0, 9)})"]
+            lines += [
+                "    try:",
+                f"        return {inner}",
+                "    finally:",
+                f"        LOG.append({draw.number(0, 9)})",
+            ]
         else:
             lines.append(f"    {draw.pick(('value', 'res', 'out'))} = {inner}")
             lines.append(f"    return {lines[-1].split()[0]} {draw.pick('+-*')} {draw.number(2, 9)}")
@@ -60,7 +65,12 @@ def draw_exceptions(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         f"            {total} += len(type({error}).__name__)",
     ]
     handler.append(draw.pick(handled if " as " in handler[0] else handled[:3]))
-    endings = [[], [], ["        else:", f"            {total} += 1"], ["        finally:", f"            {total} += 2"]]
+    endings = [
+        [],
+        [],
+        ["        else:", f"            {total} += 1"],
+        ["        finally:", f"            {total} += 2"],
+    ]
     ending = draw.pick(endings)
     lines += ["LOG = []", "", ""] * logs + [f"def f({values}):", f"    {total} = {draw.below(9)}"]
     lines.append(f"    for {item} in {values}:")

@@ -76,7 +76,9 @@ def parse_form(text: str, size: str | int = "max") -> Form:
     outside = HOLE.sub("x", text)
     while outside != (inner := re.sub(r"\([^()]*\)|\[[^][]*\]|\{[^{}]*\}|'[^']*'", "", outside)):
         outside = inner
-    return Form(tuple(holes), text[end:], tuple(needs), size, charge, grows, " " in outside or outside.startswith("-"))
+    return Form(
+        tuple(holes), text[end:], tuple(needs), size, charge, grows, " " in outside or outside.startswith("-")
+    )
 
 
 def _forms(*texts: str, size: str | int = "max") -> tuple[Form, ...]:
@@ -108,11 +110,11 @@ EXPRESSIONS: dict[str, tuple[Form, ...]] = {
                size="sum")
       + _forms("<=str> * <k>", size="triple")
       + _forms("str(<=int>)", "max(<=words>, key=len, default='')", "min(<=words>, default=<c>)",
-               "<=words:a>[-1] if <:a> else ''", "<=words:a>[0] if <:a> else <c>", size=LONGEST)
+               "<=pair>[1]", "<=words:a>[-1] if <:a> else ''", "<=words:a>[0] if <:a> else <c>", size=LONGEST)
       + _forms("' '.join(<=words>)", "'-'.join(<=words>)", "''.join(<=words>)", "', '.join(sorted(<=words>))",
                "f'{<=str>}: {<=int>}'", "f'{<=int>} {<=str>}'", size="join")
       + _forms("<=str>[:5].center(<n>, '*')", "<=str>[:4].ljust(6, '.')", "<=str>[:6].zfill(8)", "f'{<=count>:03d}'", size=9)
-      + _forms("chr(ord('a') + <int> % 26)", "<=str:a>[<int> % len(<:a>)] if <:a> else ''", size=1),
+      + _forms("chr(ord('a') + <=int> % 10)", "<=str:a>[<int> % len(<:a>)] if <:a> else ''", size=1),
     "list": _forms(
         "+[<fx> for <x> in <=list>]", "+[<fx> for <x> in <=list>[1:]]", "+[<fx> for <x> in <=list> if <px>]",
         "+[<x> for <x> in <=list> if <px>]", "sorted(<=list>)", "sorted(<=list>, reverse=True)",

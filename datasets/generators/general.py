@@ -24,7 +24,21 @@ from cwm_trace.datasets.generators.statements import (
 )
 from cwm_trace.datasets.generators.writer import Statement, Writer
 
-ARGUMENTS = ("str", "str", "str", "list", "list", "list", "words", "dict", "count", "count", "int", "pair", "float")
+ARGUMENTS = (
+    "str",
+    "str",
+    "str",
+    "list",
+    "list",
+    "list",
+    "words",
+    "dict",
+    "count",
+    "count",
+    "int",
+    "pair",
+    "float",
+)
 INNER: tuple[Statement, ...] = (*SIMPLE, write_if, write_if, write_if, write_for, write_try)
 OUTER: tuple[Statement, ...] = (
     *SIMPLE, write_if, write_if, write_for, write_for, write_for, write_for, write_for, write_while, write_while,

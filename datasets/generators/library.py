@@ -43,7 +43,7 @@ TEXTS = (  # of a string
     ("itertools", "[(k, len(list(g))) for k, g in itertools.groupby({s})]", ""),
     ("difflib", "difflib.SequenceMatcher(None, {s}, {word!r}).ratio() > 0.5", ""),
     ("json", "json.dumps({{'s': {s}, 'n': {a}}})", ""),
-    ("json", "json.loads('[{n}, {k}]')", ""),
+    ("json", "json.loads('[{k}]')", ""),
     ("base64", "base64.b16encode({s}[:3].encode()).decode()", "str"),
     ("zlib", "zlib.crc32({s}.encode()) % {n}", "int"),
     ("fnmatch", "fnmatch.fnmatch({s}, '*{c}*')", ""),
@@ -67,8 +67,9 @@ def draw_library(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw one call after the other; a later one takes what an earlier one gave."""
     calls, share = knobs["calls"], knobs["callbacks"]
     items, text = draw.numbers(draw.between(3, 5), 0, 40), draw.letters(draw.between(5, 8))
-    x, s, a, *results = draw.names("list", "text", "int", *["total"] * calls)
-    helpers = draw.names(*["function"] * calls)
+    x, s, a, *names = draw.names("list", "text", "int", *["total"] * calls, *["function"] * calls)
+    s = "text" if s == "string" else s  # a module
+    results, helpers = names[:calls], names[calls:]
     now = {"list": x, "str": s, "int": a}
     modules, defined, lines = set[str](), list[str](), list[str]()
     bound, size = 5, len(items)
@@ -95,7 +96,9 @@ def draw_library(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     head = "".join(f"import {module}\n" for module in sorted(modules))
     parts = [*defined, f"def f({x}, {s}, {a}):\n" + "\n".join(lines) + f"\n    return {last}\n"]
     source = head + "\n\n" + "\n\n".join(parts)
-    return Draft(source, f"f({items}, {text!r}, {draw.number(1, 40)})", bound + len(modules) + len(defined) + calls)
+    return Draft(
+        source, f"f({items}, {text!r}, {draw.number(1, 40)})", bound + len(modules) + len(defined) + calls
+    )
 
 
 LIBRARY = Family(

@@ -37,7 +37,9 @@ def _draw_range(w: Writer, most: int) -> Header | None:
     if times > most:
         return None
     name = w.new("index")
-    return Header(f"for {name} in range({draw.pick(('', '', '1, '))}{bound}):", (Bound(name, "int", 0),), times)
+    return Header(
+        f"for {name} in range({draw.pick(('', '', '1, '))}{bound}):", (Bound(name, "int", 0),), times
+    )
 
 
 def _draw_header(w: Writer) -> Header | None:
@@ -62,7 +64,9 @@ def _draw_header(w: Writer) -> Header | None:
     if kind in ("dict", "tally") and share < 0.8:
         while other == name or other in "ijt":
             other = w.new("item")
-        return Header(f"for {name}, {other} in {text}.items():", (bound, Bound(other, "int", 0)), size, (over,))
+        return Header(
+            f"for {name}, {other} in {text}.items():", (bound, Bound(other, "int", 0)), size, (over,)
+        )
     if kind == "set":
         return Header(f"for {name} in sorted({text}):", (bound,), size)
     if share > 0.85 and kind in ("str", "list", "words"):
@@ -91,7 +95,7 @@ def write_for(w: Writer) -> None:
         while name in names:
             name = w.new(role)
         w.put(f"{name} = {EMPTY[kind]}")
-        w.declare(kind, header.times + 1, name)
+        w.declare(kind, 0 if kind == "int" else header.times + 1, name)
     w.put(header.text, w.times * (header.times + 1))
 
     def body() -> None:
@@ -118,17 +122,38 @@ def write_for(w: Writer) -> None:
 
 
 GAINS = {  # what an accumulator gains from an item, by the types of both
-    ("int", "int"): ("{v} += {x}", "{v} += {x}", "{v} += {x} * {k}", "{v} -= {x} % {n}", "{v} = max({v}, {x})"),
+    ("int", "int"): (
+        "{v} += {x}",
+        "{v} += {x}",
+        "{v} += {x} * {k}",
+        "{v} -= {x} % {n}",
+        "{v} = max({v}, {x})",
+    ),
     ("int", "char"): ("{v} += 1", "{v} += ord({x}) % {n}", "{v} += {n}"),
     ("int", "str"): ("{v} += len({x})", "{v} += 1", "{v} = max({v}, len({x}))"),
-    ("str", "char"): ("{v} += {x}", "{v} = {x} + {v}", "{v} += {x}.upper()", "{v} += {x} if {x} != {c} else '-'"),
+    ("str", "char"): (
+        "{v} += {x}",
+        "{v} = {x} + {v}",
+        "{v} += {x}.upper()",
+        "{v} += {x} if {x} != {c} else '-'",
+    ),
     ("str", "int"): ("{v} += 'ab'[{x} % 2]", "{v} += {c}"),
     ("str", "str"): ("{v} += {x}[:1]", "{v} = {x}[-1:] + {v}"),
-    ("list", "int"): ("{v}.append({x})", "{v}.append({x} * {k})", "{v}.insert(0, {x})", "{v}.append({x} + {n})"),
+    ("list", "int"): (
+        "{v}.append({x})",
+        "{v}.append({x} * {k})",
+        "{v}.insert(0, {x})",
+        "{v}.append({x} + {n})",
+    ),
     ("list", "char"): ("{v}.append(ord({x}))",),
     ("list", "str"): ("{v}.append(len({x}))",),
     ("words", "char"): ("{v}.append({x})", "{v}.append({x} * {k})"),
-    ("words", "str"): ("{v}.append({x})", "{v}.append({x}.upper())", "{v}.append({x}[::-1])", "{v}.insert(0, {x})"),
+    ("words", "str"): (
+        "{v}.append({x})",
+        "{v}.append({x}.upper())",
+        "{v}.append({x}[::-1])",
+        "{v}.insert(0, {x})",
+    ),
     ("words", "int"): ("{v}.append(str({x}))",),
     ("dict", "char"): ("{v}[{x}] = {v}.get({x}, 0) + 1", "{v}[{x}] = len({v})"),
     ("dict", "str"): ("{v}[{x}] = len({x})", "{v}[{x}] = {v}.get({x}, 0) + {n}"),
@@ -155,7 +180,14 @@ def _draw_test(w: Writer, item: Bound) -> str:
     if item.kind == "int":
         forms: tuple[str, ...] = ("{x} % 2 == 0", "{x} > {n}", "{x} % 3 != 1", "{x} < {n}")
     else:
-        forms = ("{x} in 'aeiou'", "{x}.isalpha()", "{x} != {c}", "{x} > {c}", "{x}.isdigit()", "{x}.islower()")
+        forms = (
+            "{x} in 'aeiou'",
+            "{x}.isalpha()",
+            "{x} != {c}",
+            "{x} > {c}",
+            "{x}.isdigit()",
+            "{x}.islower()",
+        )
     return w.draw.pick(forms).format(x=item.name, n=w.draw.number(1, 20), c=repr(w.draw.pick("abehmnrst")))
 
 
@@ -169,14 +201,17 @@ class Plan(NamedTuple):
     times: int
     ints: tuple[str, ...]  # that it makes
     frozen: tuple[str, ...] = ()
+    always: bool = True  # it makes them even if it does not run
 
 
 def _plan_digits(w: Writer) -> Plan | None:
     draw = w.draw
     base, times, limit = draw.pick(((10, 2, 100), (10, 3, 1000), (2, 7, 100), (3, 5, 100)))
-    value = w.operand("int", 1, True)[0]
+    value = f"{w.whole_number()} * {draw.number(2, 60)}" if draw.chance(0.5) else w.whole_number()
     n, total = w.new("int"), w.new("total")
-    gain = draw.pick(("{t} += {n} % {b}", "{t} = {t} * {b} + {n} % {b}", "{t} += 1", "{t} = max({t}, {n} % {b})"))
+    gain = draw.pick(
+        ("{t} += {n} % {b}", "{t} = {t} * {b} + {n} % {b}", "{t} += 1", "{t} = max({t}, {n} % {b})")
+    )
     return Plan(
         (f"{n} = abs({value}) % {draw.pick((limit, 100)) if base == 10 else limit}", f"{total} = 0"),
         f"while {n} > 0:",
@@ -215,7 +250,7 @@ def _plan_stack(w: Writer) -> Plan | None:
     over, item = w.recent(names), w.new("item")
     start = draw.pick(("list({})", "{}[:]", "sorted({})")).format(over)
     pop = f"{item} = {stack}.pop({draw.pick(('', '', '0'))})"
-    return Plan((f"{stack} = {start}",), f"while {stack}:", (pop,), (), w.sizes[over], (item,))
+    return Plan((f"{stack} = {start}",), f"while {stack}:", (pop,), (), w.sizes[over], (item,), (), False)
 
 
 def _plan_counter(w: Writer) -> Plan | None:
@@ -255,5 +290,5 @@ def write_while(w: Writer) -> None:
     grown, w.grown = w.grown, {}
     w.write_block(body, max(plan.times, 2), (*plan.frozen, *plan.ints))
     w.grown = grown
-    for name in plan.ints if "stack" not in plan.header else ():
+    for name in plan.ints if plan.always else ():
         w.declare("int", 0, name)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from cwm_trace.datasets.generators.writer import SHORT, Callee, Statement, Writer
 
 KINDS = ("int", "int", "int", "str", "str", "list", "list", "words", "bool", "dict", "set", "float", "pair")
-EMPTY = {"int": "0", "str": "''", "list": "[]", "words": "[]", "dict": "{}", "tally": "{}",
-         "set": "set()"}
+EMPTY = {"int": "0", "str": "''", "list": "[]", "words": "[]", "dict": "{}", "tally": "{}", "set": "set()"}
 CHANGES = {  # of a container, and the items that it gains; {x}: an int, {w}: a word, {c}: a letter, {s}: a string
     "list": (
         ("{v}.append({x})", 1), ("{v}.append({x})", 1), ("{v}.insert(0, {x})", 1), ("{v}.extend([{x}, {n}])", 2),
@@ -44,7 +43,9 @@ def write_assignment(w: Writer) -> None:
         w.assign(name, size)
         return
     text, size = w.expression(kind)
-    if text in w.types and kind in EMPTY and kind not in ("int", "str"):  # another name, not another container
+    if (
+        text in w.types and kind in EMPTY and kind not in ("int", "str")
+    ):  # another name, not another container
         if w.in_loop or w.indent > 1:
             return
         w.shared |= {text}
@@ -143,8 +144,13 @@ def write_try(w: Writer) -> None:
     names = w.variables(form[0])
     if not names:
         return
-    text = form[1].format(v=w.recent(names), x=w.operand("int", 0, False)[0], n=draw.number(1, 9), w=repr(draw.word()),
-                          c=repr(draw.pick('aeioxyz')))
+    text = form[1].format(
+        v=w.recent(names),
+        x=w.whole_number(),
+        n=draw.number(1, 9),
+        w=repr(draw.word()),
+        c=repr(draw.pick("aeioxyz")),
+    )
     name = w.new(kind)
     share = draw.random()
     caught = draw.pick((error, error, error, "Exception"))
@@ -180,19 +186,27 @@ def write_match(w: Writer) -> None:
     share = draw.random()
     lists, pairs = w.variables("list"), w.variables("pair")
     if share < 0.35 and lists:
-        first, rest = w.new("int"), w.new("list")
-        cases = [("[]", ()), (f"[{first}]", ((first, "int", 0),)), (f"[{first}, *{rest}]", ((first, "int", 0), (rest, "list", 8)))]
+        first, rest = w.new_pair("int", "list")
+        cases = [
+            ("[]", ()),
+            (f"[{first}]", ((first, "int", 0),)),
+            (f"[{first}, *{rest}]", ((first, "int", 0), (rest, "list", 8))),
+        ]
         over = w.recent(lists)
         if w.sizes[over] > 8:
             return
         cases = cases if draw.chance(0.5) else [cases[0], cases[2]]
     elif share < 0.55 and pairs:
-        one, two = w.new("int"), w.new("str")
+        one, two = w.new_pair("int", "str")
         over = w.recent(pairs)
-        cases = [(f"(0, {two})", ((two, "str", 16),)), (f"({one}, {two}) if {one} > {draw.number(1, 20)}", ((one, "int", 0),)), ("_", ())]
+        cases = [
+            (f"(0, {two})", ((two, "str", 16),)),
+            (f"({one}, {two}) if {one} > {draw.number(1, 20)}", ((one, "int", 0),)),
+            ("_", ()),
+        ]
     else:
         base = draw.between(2, 4)
-        over = f"{w.operand('int', 0, False)[0]} % {base}"
+        over = f"{w.whole_number()} % {base}"
         cases = [(str(place), ()) for place in range(base - 1)] + [("_", ())]
         if base == 4:
             cases[1:3] = [("1 | 2", ())]
@@ -222,7 +236,7 @@ def write_unpacking(w: Writer) -> None:
         one, two = w.declare("int"), w.declare("str", 16)
         w.put(f"{one}, {two} = {pair}")
     elif share < 0.8:
-        text = w.operand("int", 0, True)[0]
+        text = w.whole_number()
         one, two = w.declare("int"), w.declare("int")
         w.put(f"{one}, {two} = divmod({text}, {draw.number(2, 9)})")
     else:
@@ -246,7 +260,7 @@ def write_inner(w: Writer) -> None:
         return
     draw = w.draw
     (name,) = draw.names("function")
-    if name in w.taken:
+    if name in w.taken or name in w.types:
         return
     w.taken.add(name)
     x, ints = w.x, w.own("int")
@@ -254,10 +268,16 @@ def write_inner(w: Writer) -> None:
     if share < 0.3 and ints:
         total = w.recent(ints)
         w.put(f"def {name}({x}):")
-        w.lines += [f"        nonlocal {total}", f"        {total} += {x} % {draw.number(2, 9)}", f"        return {total}"]
+        w.lines += [
+            f"        nonlocal {total}",
+            f"        {total} += {x} % {draw.number(2, 9)}",
+            f"        return {total}",
+        ]
         callee = Callee(f"{name}({{}})", ("int",), 3, 0)
     elif share < 0.65:
-        form = draw.pick(("{x} * {k} + {v}", "max({x}, {v})", "{x} - {v} if {x} > {v} else {v}", "({x} + {v}) % {n}"))
+        form = draw.pick(
+            ("{x} * {k} + {v}", "max({x}, {v})", "{x} - {v} if {x} > {v} else {v}", "({x} + {v}) % {n}")
+        )
         value = w.recent(w.variables("int")) if w.variables("int") else "3"
         body = form.format(x=x, v=value, k=draw.between(2, 3), n=draw.number(5, 30))
         if draw.chance(0.5):
@@ -267,7 +287,9 @@ def write_inner(w: Writer) -> None:
             w.lines.append(f"        return {body}")
         callee = Callee(f"{name}({{}})", ("int",), 2, 0)
     else:
-        body = draw.pick(("{x}.upper()", "{x}[::-1]", "{x}[1:]", "{x}.replace({c}, '')", "{x}[:3]")).format(x=x, c=repr(draw.pick("abex")))
+        body = draw.pick(("{x}.upper()", "{x}[::-1]", "{x}[1:]", "{x}.replace({c}, '')", "{x}[:3]")).format(
+            x=x, c=repr(draw.pick("abex"))
+        )
         w.put(f"def {name}({x}):")
         w.lines.append(f"        return {body}")
         w.callees.setdefault("str", []).append(Callee(f"{name}({{}})", ("str",), 2, SHORT))

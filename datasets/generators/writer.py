@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cwm_trace.datasets.drawing import Draw
+from cwm_trace.datasets.names import NAMES
 from cwm_trace.datasets.generators.forms import (
     EXPRESSIONS,
     INT_OF_X,
@@ -18,10 +19,15 @@ from cwm_trace.datasets.generators.forms import (
 )
 
 READABLE = {"int": ("int", "count"), "str": ("str", "char")}  # types that a hole of a type may read
-ROLES = {"str": "text", "bool": "flag", "pair": "item", "count": "bound"}  # names, where not called as the type
+ROLES = {
+    "str": "text",
+    "bool": "flag",
+    "pair": "item",
+    "count": "bound",
+}  # names, where not called as the type
 OF_X = {"fx": INT_OF_X, "px": INT_TESTS, "fw": TEXT_OF_X, "pw": TEXT_TESTS}
 NESTED = 0.3  # share of the operands that are no variable or constant
-SIZED = frozenset(("str", "list", "words", "dict", "set"))
+SIZED = frozenset(("str", "list", "words", "dict", "set", "tally"))
 
 
 class Callee(NamedTuple):
@@ -89,10 +95,18 @@ class Writer:
 
     def new(self, kind: str) -> str:
         """A name that is not in use."""
-        (name,) = self.draw.names(ROLES.get(kind, kind))
+        pool = NAMES[ROLES.get(kind, kind)]
+        name = self.draw.pick(pool)
         while name in self.types or name in self.taken:
-            (name,) = self.draw.names(self.draw.pick((ROLES.get(kind, kind), "total")))
+            name = self.draw.pick(pool if self.draw.chance(0.5) else NAMES["total"])
         return name
+
+    def new_pair(self, one: str, two: str) -> tuple[str, str]:
+        """Two names that are not in use."""
+        first = second = self.new(one)
+        while second == first:
+            second = self.new(two)
+        return first, second
 
     def declare(self, kind: str, size: int = 0, name: str = "") -> str:
         """Bring a variable into scope."""
@@ -203,7 +217,10 @@ class Writer:
     def has(self, kinds: Sequence[str]) -> bool:
         """Whether there is a variable of each type."""
         types = self.types.values()
-        return all(kind in types or any(its in types for its in READABLE.get(kind, ())) for kind in kinds)
+        for kind in kinds:
+            if kind not in types and not any(other in types for other in READABLE.get(kind, ())):
+                return False
+        return True
 
     def operand(self, kind: str, depth: int, bare: bool) -> tuple[str, int]:
         """What goes into a hole."""
@@ -313,7 +330,15 @@ class Writer:
     def argument(self, kind: str) -> str:
         """An argument of a call; containers are no longer than `SHORT`."""
         text, size = self.atom(kind)
-        return text if size <= SHORT else f"{text}[:{SHORT}]"
+        return f"{text}[:{SHORT}]" if kind in SIZED and size > SHORT else text
+
+    def whole_number(self) -> str:
+        """An int that depends on a variable, if one can."""
+        names = self.variables("int")
+        if names and self.draw.chance(0.8):
+            return self.recent(names)
+        sized = [name for name, kind in self.types.items() if kind in SIZED]
+        return f"len({self.recent(sized)})" if sized else self.recent(names) if names else self.literal("int")
 
 
 SHORT = 6
