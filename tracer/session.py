@@ -23,7 +23,7 @@ from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.scope import Scope
 from cwm_trace.tracer.values import Describer
 
-_NOT_RECORDED = ("other processes, forked ones included", "threads that C code starts", "C functions")
+NOT_RECORDED = ("other processes, forked ones included", "threads that C code starts", "C functions")
 
 
 class Sink(Buffer, Protocol):
@@ -64,6 +64,31 @@ class Memory:
         sources = SourceLines(self._files)
         frames = frames_from_fields(self._fields, sources)
         self.trace = replace(trace, files=tuple(self._files), frames=frames)
+
+    def flush(self) -> None:
+        """Memory ends with the process."""
+
+    def abandon(self) -> None:
+        """A child's memory is its own."""
+
+
+class Fields:
+    """A sink that keeps frames as plain data, for those who turn them into something else at once."""
+
+    def __init__(self) -> None:
+        self.files: list[SourceFile] = []
+        self.frames: list[FrameFields] = []
+        self.trace = Trace(files=(), entry="")
+        self.file = self.files.append
+        self.frame = self.frames.append
+
+    def header(self, trace: Trace) -> None:
+        """Keep the files."""
+        self.files += trace.files
+
+    def footer(self, trace: Trace) -> None:
+        """Keep what is known at the end; the frames stay apart."""
+        self.trace = replace(trace, files=tuple(self.files))
 
     def flush(self) -> None:
         """Memory ends with the process."""
@@ -321,7 +346,7 @@ def _header(
         python=platform.python_version(),
         profile=options.profile,
         limits=options.limits,
-        not_recorded=_NOT_RECORDED,
+        not_recorded=NOT_RECORDED,
     )
 
 
