@@ -104,7 +104,7 @@ EXPRESSIONS: dict[str, tuple[Form, ...]] = {
         "<=str>.strip()", "<=str>[::-1]", "<=str>[<k>:]", "<=str>[:<k>]", "<=str>[:-1]", "<=str>[1:]", "<=str>[::2]",
         "<=str>.replace(<c>, <c>)", "<=str>.replace(<c>, '')", "<=str>.lstrip(<c>)", "''.join(sorted(<=str>))",
         "''.join(reversed(<=str>))", "<=str>.partition(<c>)[2]", "<=str>.removeprefix(<c>)",
-        "<=str> if <bool> else <str>", "<=pair>[1]",
+        "<=str> if <bool> else <str>",
         "+''.join([<x> for <x> in <=str> if <pw>])", "+''.join([<fw> for <x> in <=str>])",
     ) + _forms("<=str> + <str>", "<=str> + <c>", "<c> + <=str>", "f'{<=str>}-{<=str>}'", "<=str>[0:1] + <=str>[::-1]",
                size="sum")
