@@ -143,7 +143,9 @@ class _Names:
             (loads if isinstance(node.ctx, ast.Load) else self.stores)[node.lineno].add(node.id)
         elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             loads[node.lineno].add(node.target.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
+        elif isinstance(
+            node, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
+        ):
             if node.name:
                 self.stores[node.lineno].add(node.name)
         elif isinstance(node, ast.MatchMapping) and node.rest:

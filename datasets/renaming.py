@@ -28,7 +28,9 @@ def rename(source: str, tree: ast.Module, draw: Draw) -> tuple[str, int] | None:
     if _LOOKS_NAMES_UP.search(source):
         return None
     old = [name for name in _local_names(tree) if not re.search(rf"\{{{name} *=", source)]
-    used = set(re.findall(r"\w+", source)) | set(dir(builtins)) | set(keyword.kwlist) | set(keyword.softkwlist)
+    used = (
+        set(re.findall(r"\w+", source)) | set(dir(builtins)) | set(keyword.kwlist) | set(keyword.softkwlist)
+    )
     pool = sorted({name for names in NAMES.values() for name in names} - used)
     if not old:
         return None

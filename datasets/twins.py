@@ -94,7 +94,12 @@ def flatten(source: str, tree: ast.Module, draw: Draw) -> Rewritten:
     changed = False
     for node, inside in reversed(list(_statements(tree))):
         value = _first_evaluated(node)
-        if value is None or not inside or node.end_lineno != node.lineno and not isinstance(node, ast.If | ast.For):
+        if (
+            value is None
+            or not inside
+            or node.end_lineno != node.lineno
+            and not isinstance(node, ast.If | ast.For)
+        ):
             continue
         text = lines[node.lineno - 1]
         indent = text[: node.col_offset]
@@ -114,7 +119,9 @@ def flatten(source: str, tree: ast.Module, draw: Draw) -> Rewritten:
 
 def unroll(source: str, tree: ast.Module, draw: Draw) -> Rewritten:
     """Write the body of a loop over constants once for each of them."""
-    loops = [node for node, inside in _statements(tree) if inside and isinstance(node, ast.For) and _values(node)]
+    loops = [
+        node for node, inside in _statements(tree) if inside and isinstance(node, ast.For) and _values(node)
+    ]
     if not loops:
         return None
     loop = draw.pick(loops)
@@ -176,7 +183,9 @@ def _brackets(node: ast.AST, lines: list[str]) -> Iterator[Place]:
         elements, start = [], None
     if 2 <= len(elements) <= 4 and start is not None and isinstance(node, ast.expr):
         text, end = lines[node.lineno - 1], node.end_col_offset or 0
-        opened = node.lineno == node.end_lineno and text.isascii() and text[start : start + 1] in ("(", "[", "{")
+        opened = (
+            node.lineno == node.end_lineno and text.isascii() and text[start : start + 1] in ("(", "[", "{")
+        )
         if opened and not isinstance(getattr(node, "ctx", None), ast.Store):
             cuts = [start, *[_comma(text, element.end_col_offset or 0) for element in elements[:-1]], end - 1]
             spans = [(a + 1 + len(text[a + 1 : b]) - len(text[a + 1 : b].lstrip()), b)
@@ -216,14 +225,20 @@ def _leftmost(node: ast.expr) -> Iterator[ast.expr]:
             node = node.elts[0]
         else:
             return
-        if isinstance(node, _WORTH) and not any(isinstance(part, ast.NamedExpr | ast.Yield) for part in ast.walk(node)):
+        if isinstance(node, _WORTH) and not any(
+            isinstance(part, ast.NamedExpr | ast.Yield) for part in ast.walk(node)
+        ):
             yield node
 
 
 def _values(loop: ast.For) -> list[str]:
     """The constants that a loop goes over, as text; empty if it cannot be unrolled."""
     jumps = (ast.Break, ast.Continue)
-    if not isinstance(loop.target, ast.Name) or loop.orelse or any(isinstance(n, jumps) for n in ast.walk(loop)):
+    if (
+        not isinstance(loop.target, ast.Name)
+        or loop.orelse
+        or any(isinstance(n, jumps) for n in ast.walk(loop))
+    ):
         return []
     if any(isinstance(n, ast.Constant | ast.JoinedStr) and n.lineno != n.end_lineno for n in ast.walk(loop)):
         return []  # a text over several lines must keep its indentation
