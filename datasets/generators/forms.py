@@ -27,7 +27,7 @@ from typing import NamedTuple
 LONGEST = 16  # items of a container, characters of a string, at the most; what is returned may be longer
 HOLE = re.compile(r"<(=?)(\w*)(?::(\w))?>")
 _BEFORE = ("(", "[", "{", ", ", ": ")
-_AFTER = (")", "]", ",", ":", "}")
+_AFTER = (")", "]", ",", ":", "}", " for ", " if ")
 
 
 class Hole(NamedTuple):
@@ -70,8 +70,8 @@ def parse_form(text: str, size: str | int = "max") -> Form:
     holes, end, needs = list[Hole](), 0, list[str]()
     for match in HOLE.finditer(text):
         before, after = text[end : match.start()], text[match.end() :]
-        opened = text[: match.start()].endswith(_BEFORE) or not match.start()
-        closed = after.startswith((*_AFTER, " for ", " if ")) or not after
+        opened = not match.start() or text[: match.start()].endswith(_BEFORE)
+        closed = not after or after.startswith(_AFTER)
         bare = opened and closed
         holes.append(Hole(before, match[2], bool(match[1]), match[3] or "", bare))
         needs += [match[2]] * bool(match[1])
@@ -183,8 +183,8 @@ FORMS: dict[str, tuple[Form, ...]] = {
     "fw": _forms("<x>.upper()", "<x>[1:] + <c>", "<x>[::-1]", "<x>.title()", "<x>[:<k>]",
                  "<x>.replace(<c>, <c>)"),
     "pw": _forms("<x> != <c>", "<x> > <c>", "<x> in 'aeiou'", "<x>.isalpha()", "<c> not in <x>", "<x> < 'n'"),
-    "test": _forms("<=int> > <n>", "<=int> % 2 == 0", "len(<=str>) > <n>", "len(<=list>) < <n>", "<c> in <=str>",
-                   "<=words>", "<=dict>", "<=float> > <n>", "<=pair>[0] > <n>", "<=int> < <N>",
+    "test": _forms("<=int> > <n>", "<=int> % 2 == 0", "len(<=str>) > <n>", "len(<=list>) < <n>",
+                   "<c> in <=str>", "<=words>", "<=dict>", "<=float> > <n>", "<=pair>[0] > <n>", "<=int> < <N>",
                    "<=str>.isalpha()", "<n> < <N>"),
 }
 # fmt: on
@@ -192,7 +192,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
 READABLE = {"int": ("int", "count"), "str": ("str", "char")}  # types that a hole of a type may read
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def fitting_forms(kind: str, types: frozenset[str], in_loop: bool, short: bool) -> tuple[Form, ...]:
     """The forms of a type that variables of these types can fill; `short`: none that adds sizes up."""
     return tuple(

@@ -41,8 +41,8 @@ ARGUMENTS = (
 )
 INNER: tuple[Statement, ...] = (*SIMPLE, write_if, write_if, write_if, write_for, write_try)
 OUTER: tuple[Statement, ...] = (
-    *SIMPLE, write_if, write_if, write_for, write_for, write_for, write_for, write_for, write_while, write_while,
-    write_try, write_match, write_inner, write_exit,
+    *SIMPLE, write_if, write_if, write_for, write_for, write_for, write_for, write_for, write_while,
+    write_while, write_try, write_match, write_inner, write_exit,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The writer of general programs: what is in scope, how big it may be, and what the program may cost so far."""
+"""The writer of general programs: what is in scope, how big it may be, what the program costs so far."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.generators.forms import LONGEST, READABLE, Form, fitting_forms
 from cwm_trace.datasets.names import NAMES
 
-ROLES = {"str": "text", "bool": "flag", "pair": "item", "count": "bound"}  # names, where not called as the type
+ROLES = {
+    "str": "text",
+    "bool": "flag",
+    "pair": "item",
+    "count": "bound",
+}  # names, where not called as the type
 NESTED = 0.3  # share of the operands that are no variable or constant
 SIZED = frozenset(("str", "list", "words", "dict", "set", "tally"))
 
