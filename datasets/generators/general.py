@@ -61,7 +61,7 @@ def draw_general(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     for _ in range(knobs["statements"]):
         draw.pick(OUTER)(writer)
     writer.write_return()
-    return Draft(writer.text(), f"f({', '.join(literals)})", writer.cost + 2)
+    return Draft(writer.text(), f"f({', '.join(literals)})", writer.cost + 10)
 
 
 GENERAL = Family(

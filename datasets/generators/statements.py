@@ -9,7 +9,8 @@ EMPTY = {"int": "0", "str": "''", "list": "[]", "words": "[]", "dict": "{}", "ta
 CHANGES = {  # of a container, and the items that it gains; {x}: int, {w}: word, {c}: letter, {s}: string
     "list": (
         ("{v}.append({x})", 1), ("{v}.append({x})", 1), ("{v}.insert(0, {x})", 1),
-        ("{v}.extend([{x}, {n}])", 2), ("{v} += [{x}]", 1), ("{v}.reverse()", 0), ("{v}.sort()", 0), ("{v}[:1] = [{x}]", 1),
+        ("{v}.extend([{x}, {n}])", 2), ("{v} += [{x}]", 1), ("{v}.reverse()", 0), ("{v}.sort()", 0),
+        ("{v}[:1] = [{x}]", 1),
         ("if {v}:\n    {v}.pop()", 0), ("if {v}:\n    {v}[0] = {x}", 0), ("if {v}:\n    {v}[-1] += {n}", 0),
         ("if {n} in {v}:\n    {v}.remove({n})", 0), ("if len({v}) > {k}:\n    {v}.pop(0)", 0),
     ),
