@@ -93,6 +93,12 @@ class Comparison:
     output: bool | None
     first_divergence: Divergence | None
 
+    def _repr_html_(self) -> str:
+        """Both executions side by side, for notebooks."""
+        from cwm_trace.rendering.html import comparison_html
+
+        return comparison_html(self)
+
 
 def compare(real: Trace, predicted: Trace, equality: Equality = Equality.NORMAL) -> Comparison:
     """Compare by position: frame i with frame i.
