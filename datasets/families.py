@@ -1,8 +1,8 @@
 """The families and presets of generated programs, and how an item of them is made.
 
-    >>> item = make_item("counters", 3, split="dev")
-    >>> item == make_item("counters", 3, split="dev")
-    True
+>>> item = make_item("counters", 3, split="dev")
+>>> item == make_item("counters", 3, split="dev")
+True
 """
 
 from __future__ import annotations

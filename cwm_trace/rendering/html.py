@@ -66,9 +66,7 @@ def comparison_html(comparison: Comparison) -> str:
     return _document(heads, rows, len(comparison.pairs), start, comparison_sentences(comparison))
 
 
-def _document(
-    heads: Iterable[str], rows: list[str], total: int, start: int, sentences: Iterable[str]
-) -> str:
+def _document(heads: Iterable[str], rows: list[str], total: int, start: int, sentences: Iterable[str]) -> str:
     parts = [
         '<div class="cwm-trace">',
         _STYLE,
@@ -98,9 +96,7 @@ def _place(index: int, frame: Frame) -> tuple[str, str, str, str]:
     return str(index), str(frame.line or ""), escape(EVENT_WORDS[frame.event]), source
 
 
-def _content(
-    frame: Frame, state: State | None, changed: Collection[str], wrong: Collection[str] = ()
-) -> str:
+def _content(frame: Frame, state: State | None, changed: Collection[str], wrong: Collection[str] = ()) -> str:
     if state is None:
         return "" if frame.value is None else escape(f"→ {short_text(frame.value.text)}")
     parts = []

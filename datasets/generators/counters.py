@@ -19,7 +19,9 @@ def draw_counters(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     names = draw.sample(NAMES, count)
     moduli = draw.numbers(count, 2, knobs["modulus"])
     bound, index = draw.pick(BOUNDS), draw.pick(INDEXES)
-    body = [f"    {name} = {draw.below(min(10, modulus))}" for name, modulus in zip(names, moduli, strict=True)]
+    body = [
+        f"    {name} = {draw.below(min(10, modulus))}" for name, modulus in zip(names, moduli, strict=True)
+    ]
     body.append(f"    for {index} in range({bound}):")
     for place, (name, modulus) in enumerate(zip(names, moduli, strict=True)):
         coupled = place and draw.chance(knobs["coupling"])

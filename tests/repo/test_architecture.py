@@ -24,6 +24,7 @@ MAY_IMPORT = {
         "cwm_trace.predictor",
         "cwm_trace.datasets",  # its tasks and runner
         "cwm_trace.tracer",
+        "cwm_trace.storage",
         "cwm_trace.rendering",  # its records show themselves in notebooks
         *RECORDS,
     ),
