@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from typing import TypeVar
 
+from cwm_trace.datasets.names import NAMES
 from cwm_trace.datasets.pools import CLASSES, INTS, SPLIT_WORDS, class_of, int_range
 
 T = TypeVar("T")
@@ -81,15 +82,26 @@ class Draw:
         return self.words[int(self.random() * len(self.words))]
 
     def letters(self, count: int, alphabet: str = LETTERS) -> str:
-        """A string of the split; one letter belongs to every split."""
-        text = "".join([alphabet[int(self.random() * len(alphabet))] for _ in range(count)])
-        if class_of(text) in (None, *CLASSES[self.split]):
-            return text
-        start = int(self.random() * len(alphabet))
-        for letter in alphabet[start:] + alphabet[:start]:  # the last letter decides
-            if class_of(text[:-1] + letter) in (None, *CLASSES[self.split]):
-                return text[:-1] + letter
-        raise ValueError(f"no string of {alphabet!r} is in {self.split}")
+        """A string of the split: letters are replaced until it is in one of its classes."""
+        chosen = [alphabet[int(self.random() * len(alphabet))] for _ in range(count)]
+        classes = (None, *CLASSES[self.split])
+        for _ in range(1000):
+            text = "".join(chosen)
+            if class_of(text) in classes:
+                return text
+            chosen[int(self.random() * count)] = alphabet[int(self.random() * len(alphabet))]
+        raise ValueError(f"no string of {count} letters of {alphabet!r} was found for {self.split}")
+
+    def names(self, *roles: str) -> list[str]:
+        """Different names, one for each role; see `cwm_trace.datasets.names`."""
+        names: list[str] = []
+        for role in roles:
+            pool = NAMES[role]
+            name = pool[int(self.random() * len(pool))]
+            while name in names:
+                name = pool[int(self.random() * len(pool))]
+            names.append(name)
+        return names
 
     def real(self, low: int, high: int) -> float:
         """A float constant of the split with at most two decimals, between two ints."""

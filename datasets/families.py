@@ -1,8 +1,8 @@
 """The families and presets of generated programs, and how an item of them is made.
 
->>> item = make_item("counters", 3, split="dev")
->>> item == make_item("counters", 3, split="dev")
-True
+    >>> item = make_item("counters", 3, split="dev")
+    >>> item == make_item("counters", 3, split="dev")
+    True
 """
 
 from __future__ import annotations
@@ -12,12 +12,46 @@ from dataclasses import dataclass
 
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Family
+from cwm_trace.datasets.generators.automata import AUTOMATA, GRID
+from cwm_trace.datasets.generators.composition import COMPOSITION
 from cwm_trace.datasets.generators.counters import COUNTERS
+from cwm_trace.datasets.generators.distractors import DISTRACTORS
+from cwm_trace.datasets.generators.exceptions import EXCEPTIONS
+from cwm_trace.datasets.generators.floats import FLOATS
+from cwm_trace.datasets.generators.halting import HALTING
+from cwm_trace.datasets.generators.lazy import CLOSURE, GENERATORS
+from cwm_trace.datasets.generators.library import LIBRARY
+from cwm_trace.datasets.generators.machines import MACHINES
+from cwm_trace.datasets.generators.objects import OBJECTS
 from cwm_trace.datasets.generators.permutations import PERMUTATIONS
+from cwm_trace.datasets.generators.recursion import RECURSION
+from cwm_trace.datasets.generators.sorting import SORTING
+from cwm_trace.datasets.generators.stores import STORES
 from cwm_trace.datasets.item import SPLITS, Item, Knob
 from cwm_trace.errors import CwmTraceError
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (COUNTERS, PERMUTATIONS)}
+FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for family in (
+        COUNTERS,
+        GRID,
+        AUTOMATA,
+        MACHINES,
+        STORES,
+        PERMUTATIONS,
+        COMPOSITION,
+        RECURSION,
+        SORTING,
+        EXCEPTIONS,
+        GENERATORS,
+        CLOSURE,
+        OBJECTS,
+        FLOATS,
+        HALTING,
+        DISTRACTORS,
+        LIBRARY,
+    )
+}
 """Every family, by name."""
 
 

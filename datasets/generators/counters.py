@@ -8,20 +8,12 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
-NAMES = ("a", "b", "c", "x", "y", "z", "p", "q", "u", "v", "count", "total", "acc", "pos", "state", "clock")
-BOUNDS = ("n", "steps", "rounds", "times", "limit", "k")
-INDEXES = ("i", "j", "_", "step", "t")
-
-
 def draw_counters(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the counters, then the loop that moves them."""
     count, steps = knobs["counters"], knobs["steps"]
-    names = draw.sample(NAMES, count)
+    bound, index, *names = draw.names("bound", "index", *["int"] * count)
     moduli = draw.numbers(count, 2, knobs["modulus"])
-    bound, index = draw.pick(BOUNDS), draw.pick(INDEXES)
-    body = [
-        f"    {name} = {draw.below(min(10, modulus))}" for name, modulus in zip(names, moduli, strict=True)
-    ]
+    body = [f"    {name} = {draw.below(min(10, modulus))}" for name, modulus in zip(names, moduli, strict=True)]
     body.append(f"    for {index} in range({bound}):")
     for place, (name, modulus) in enumerate(zip(names, moduli, strict=True)):
         coupled = place and draw.chance(knobs["coupling"])

@@ -8,7 +8,6 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
-LISTS = ("xs", "cups", "order", "items", "perm", "cards", "seats", "row", "a", "arr")
 SWAPS = ("swaps", "moves", "pairs", "steps", "trades")
 PAIRS = (("i", "j"), ("a", "b"), ("left", "right"), ("p", "q"), ("src", "dst"))
 
@@ -19,7 +18,8 @@ def draw_permutation(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     swaps = [tuple(draw.sample(range(k), 2)) for _ in range(length)]
     words = draw.chance(0.5)
     items: list[Any] = draw.sample(draw.words, k) if words else draw.sample(range(10), k)
-    name, swap_name = draw.pick(LISTS), draw.pick(SWAPS)
+    (name,) = draw.names("list")
+    swap_name = draw.pick(SWAPS)
     i, j = draw.pick([pair for pair in PAIRS if name not in pair])
     if knobs["form"] == "looped":
         source = (
