@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from cwm_trace.api import compare_execution, predict_execution, record, trace_execution
+    from cwm_trace.api import compare_execution, evaluate, predict_execution, record, trace_execution
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.records import Event, Frame, Limits, Outcome, Slot, SourceFile, Trace
     from cwm_trace.states import diff_states, resolve_states
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    "cwm_trace.api": ("compare_execution", "predict_execution", "record", "trace_execution"),
+    "cwm_trace.api": ("compare_execution", "evaluate", "predict_execution", "record", "trace_execution"),
     "cwm_trace.errors": ("CwmTraceError",),
     "cwm_trace.records": ("Event", "Frame", "Limits", "Outcome", "Slot", "SourceFile", "Trace"),
     "cwm_trace.states": ("diff_states", "resolve_states"),
@@ -59,6 +59,7 @@ __all__ = [
     "TraceTokens",
     "compare_execution",
     "diff_states",
+    "evaluate",
     "parse_trace",
     "predict_execution",
     "read_trace",

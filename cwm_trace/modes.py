@@ -40,6 +40,9 @@ class ModeKind(str, enum.Enum):
 
 
 MODES = ("free", "forced", "forced-event", "forced-state", "reground-K", "output", "step-over")
+ALL_MODES = ("free", "forced", "forced-event", "forced-state", "reground-8", "output", "step-over-1")
+"""Every mode, those with a number with the one that reports use unless another is asked for."""
+
 _NUMBERED = re.compile(r"(reground|step-over)-([0-9]{1,9})")
 
 

@@ -21,8 +21,9 @@ import pydantic_core
 from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.eval.score import ProgramScore
 from cwm_trace.eval.stored import Stored
-from cwm_trace.records import Cost, Decoding
+from cwm_trace.records import Decoding
 from cwm_trace.storage import dump_line, whole_lines
 
 SCHEMA_VERSION = 1
@@ -85,8 +86,8 @@ class ProgramLine(_Line):
         prompt: digest of what the model was given.
         real_frames: frames of the real execution, the given one included.
         result: `complete`, `truncated`, `timed-out`, `unparsable` or `no-end`.
-        score: a `ProgramScore` as plain data.
-        cost: what the prediction took, if the predictor says so.
+        score: under the equality `normal`, with the cost of the prediction.
+        exact, typed: under the other equalities.
         stored: the prediction, so that it can be scored again; None for baselines, which are made again.
     """
 
@@ -97,8 +98,9 @@ class ProgramLine(_Line):
     prompt: str = ""
     real_frames: int = 0
     result: str
-    score: dict[str, Any]
-    cost: Cost | None = None
+    score: ProgramScore
+    exact: ProgramScore | None = None
+    typed: ProgramScore | None = None
     stored: Stored | None = None
 
 

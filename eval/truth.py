@@ -11,12 +11,15 @@ import ast
 import threading
 from dataclasses import dataclass, replace
 
+from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.eval.equality import Equality, slots_equal
 from cwm_trace.eval.own import HASH_SEEDS, LIMITS, record_own
 from cwm_trace.eval.tasks import Case
 from cwm_trace.predictor import ENDED
-from cwm_trace.records import Event, Limits, Trace
+from cwm_trace.records import Event, Limits, Slot, Trace
 
+_ENDINGS = tuple(outcome.value for outcome in ENDED)
 _DEPENDENT_NAMES = {"set", "frozenset", "hash", "id", "dir", "vars", "globals", "locals", "__hash__"}
 _SET_OPERATORS = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.Sub)  # on the views of a dict, they give sets
 _VIEWS = {"keys", "items"}
@@ -58,6 +61,9 @@ def record_truth(case: Case, limits: Limits = LIMITS) -> Truth:
                 again = _record(case, limits, 1)
     except CwmTraceError as error:
         raise ExcludedError(f"cannot be recorded: {error}") from error
+    expected = case.item.expected
+    if expected is not None and not slots_equal(first.value, Slot(expected), Equality.TYPED):
+        raise ExcludedError("its result on this Python is not the published one")
     if first.outcome not in ENDED:
         raise ExcludedError(f"no known end: {first.outcome.value}")
     if len(first.frames) < 2 or first.frames[0].event is not Event.CALL:
@@ -119,7 +125,18 @@ def _record(case: Case, limits: Limits, run: int) -> Trace:
         case "here", 0:
             return _record_here(case, limits)
         case _:
-            raise NotImplementedError
+            return _record_isolated(case.item, limits, run)
+
+
+def _record_isolated(item: Item, limits: Limits, run: int) -> Trace:
+    from cwm_trace.tracer.sandbox import trace_isolated
+    from cwm_trace.tracer.supervision import Bounds
+
+    bounds = Bounds() if limits.timeout is None else Bounds(seconds=limits.timeout)
+    done = trace_isolated(item.source, item.call, limits=limits, bounds=bounds, hash_seed=run)
+    if done.reason not in _ENDINGS:
+        raise ExcludedError(f"no known end: {done.reason}")
+    return done.trace
 
 
 def _record_here(case: Case, limits: Limits) -> Trace:

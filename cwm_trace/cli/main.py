@@ -8,6 +8,7 @@ import sys
 import click
 
 from cwm_trace import __version__
+from cwm_trace.cli.bench import bench
 from cwm_trace.cli.compare import compare
 from cwm_trace.cli.convert import convert
 from cwm_trace.cli.demo import demo
@@ -27,7 +28,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, run, show, convert, predict, compare, model):
+for command in (demo, run, show, convert, predict, compare, bench, model):
     cli.add_command(command)
 
 

@@ -1,0 +1,205 @@
+"""`cwm-trace bench`: run a benchmark, read its logs, compare them, score the generations of others."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+FORMATS = click.Choice(["table", "markdown", "json", "html"])
+
+
+class _Texts(click.ParamType):
+    """Texts with commas between them; the option may be repeated as well."""
+
+    name = "texts"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+def _flat(groups: tuple[tuple[str, ...], ...]) -> list[str]:
+    return [text for group in groups for text in group]
+
+
+_format = click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+_limit = click.option("--limit", type=click.IntRange(1), help="So many programs of each task at the most.")
+_resume = click.option("--resume", is_flag=True, help="Go on with the logs that are there.")
+_output = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("bench.logs"),
+    show_default=True,
+    help="Folder of the logs.",
+)
+
+
+@click.group("bench", invoke_without_command=True)
+@click.option("--tasks", multiple=True, type=_Texts(), metavar="TASK,…", help="What to run; see bench ls.")
+@click.option("--model", "models", multiple=True, type=_Texts(), metavar="MODEL,…", help="Who predicts.")
+@click.option(
+    "--mode", "modes", multiple=True, type=_Texts(), metavar="MODE,…", help="How; all: every mode.  [free]"
+)
+@_limit
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Programs at a time."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of resampling.")
+@click.option(
+    "--max-frames", type=click.IntRange(1), default=1000, show_default=True, help="Stop a prediction there."
+)
+@_output
+@_resume
+@click.option("--cache", type=click.Path(path_type=Path), help="Folder of responses to use again.")
+@click.option(
+    "--baselines/--no-baselines", default=True, show_default=True, help="The floors, and the oracle."
+)
+@_format
+@click.pass_context
+def bench(
+    context: click.Context,
+    tasks: tuple[tuple[str, ...], ...],
+    models: tuple[tuple[str, ...], ...],
+    modes: tuple[tuple[str, ...], ...],
+    limit: int | None,
+    batch_size: int,
+    seed: int,
+    max_frames: int,
+    output: Path,
+    resume: bool,
+    cache: Path | None,
+    baselines: bool,
+    form: str,
+) -> None:
+    """Predict many programs, compare with what really happens, and report with intervals.
+
+    Every program is logged as it is done; after an interruption, --resume goes on where it stopped. Modes
+    stand side by side and are never averaged.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from cwm_trace.api import evaluate
+    from cwm_trace.cli.progress import BenchReporter
+
+    with ExitStack() as stack:
+        results = evaluate(
+            _flat(models),
+            _flat(tasks),
+            modes=_flat(modes) or ["free"],
+            limit=limit,
+            batch_size=batch_size,
+            seed=seed,
+            max_frames=max_frames,
+            output=output,
+            resume=resume,
+            cache=cache,
+            baselines=baselines,
+            report=BenchReporter(stack),
+        )
+    click.echo(f"logs: {output}", err=True)
+    _show(results, form)
+
+
+@bench.command("ls")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_tasks(as_json: bool) -> None:
+    """List the tasks."""
+    from cwm_trace.eval.tasks import list_kinds
+
+    kinds = list_kinds()
+    if as_json:
+        rows = [{"name": kind.name, "argument": kind.argument, "about": kind.about} for kind in kinds]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    names = [f"{kind.name}:{kind.argument}" if kind.argument else kind.name for kind in kinds]
+    names = [name.replace(":[SIZE]", "[:SIZE]") for name in names]
+    width = max(map(len, names))
+    for name, kind in zip(names, kinds, strict=True):
+        click.echo(f"{name:{width}}  {kind.about}")
+
+
+@bench.command()
+@click.argument("places", metavar="FOLDER|LOG...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--plots", type=click.Path(path_type=Path), metavar="FOLDER", help="Draw plots there.")
+@_format
+def report(places: tuple[Path, ...], plots: Path | None, form: str) -> None:
+    """Report what is logged, finished or not."""
+    from cwm_trace.eval.results import read_results
+
+    results = read_results(places)
+    if plots is not None:
+        from cwm_trace.rendering.plots import draw_plots
+
+        for path in draw_plots(results, plots):
+            click.echo(f"drew {path}", err=True)
+    _show(results, form)
+
+
+@bench.command()
+@click.argument("file", metavar="FILE")
+@click.option("--model", default="", help="Who generated.  [default: the file's name]")
+@click.option("--profile", default="cwm", show_default=True, help="How to read the format: cwm, kth.")
+@_limit
+@_output
+@_resume
+@_format
+def rescore(
+    file: str, model: str, profile: str, limit: int | None, output: Path, resume: bool, form: str
+) -> None:
+    """Score finished generations: rows of id, code, input, expected, generation; or prompt, completion."""
+    from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.eval.rescore import rescore as rescore_file
+    from cwm_trace.eval.results import Results
+    from cwm_trace.wire.profile import get_profile
+
+    with ExitStack() as stack:
+        run = rescore_file(
+            file,
+            output,
+            model=model,
+            profile=get_profile(profile),
+            resume=resume,
+            limit=limit,
+            report=BenchReporter(stack),
+        )
+    _show(Results((run,)), form)
+
+
+@bench.command("compare")
+@click.argument("first", metavar="A", type=click.Path(path_type=Path))
+@click.argument("others", metavar="B...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--flips", type=click.IntRange(0), default=10, show_default=True, help="Programs to name.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of resampling.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def compare_runs(first: Path, others: tuple[Path, ...], flips: int, seed: int, as_json: bool) -> None:
+    """Compare runs on the programs that both have: differences with interval and test, and what flipped.
+
+    A and B are logs, or folders of logs with one model each (baselines beside it are left out).
+    """
+    from cwm_trace.eval.paired import compare_places, paired_json, paired_text
+
+    found = compare_places(first, others, seed=seed)
+    click.echo(json.dumps(paired_json(found), indent=2) if as_json else paired_text(found, flips))
+
+
+def _show(results: object, form: str) -> None:
+    from cwm_trace.eval.results import Results
+
+    assert isinstance(results, Results)
+    if form == "table":
+        from cwm_trace.rendering.benchmark import print_results
+
+        print_results(results)
+    elif form == "json":
+        click.echo(results.to_json())
+    elif form == "markdown":
+        click.echo(results.to_markdown())
+    else:
+        click.echo(results.to_html())
