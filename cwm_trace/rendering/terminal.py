@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,7 +13,8 @@ from cwm_trace.records import UNCHANGED, Event, Frame, State, Trace
 from cwm_trace.states import resolve_states
 
 if TYPE_CHECKING:
-    from cwm_trace.eval.comparison import Comparison, Pair
+    from cwm_trace.eval.alignment import Pair
+    from cwm_trace.eval.comparison import Comparison
     from cwm_trace.eval.metrics import Rate
 
 _SHOWN_CHARS = 60  # of one value
@@ -49,6 +50,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     table.add_column("predicted", ratio=3, overflow="fold")
     table.add_column("", width=2)
     first = comparison.first_divergence
+    real_states = resolve_states(comparison.real.frames)
+    predicted_states = resolve_states(comparison.predicted.frames)
     for pair in comparison.pairs:
         frame = pair.real or pair.predicted
         if frame is None:
@@ -57,11 +60,10 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
         mark = Text("") if pair.given else Text("✓", "green") if pair.exact else Text("✗", "red")
         if is_first:
             mark = Text("✗◀", "bold red")
-        wrong = _wrong_names(pair)
         table.add_row(
             *_place(pair.index, frame),
-            Text("-") if pair.real is None else _changes(pair.real, pair.real_state, pair, wrong),
-            _predicted(pair, wrong),
+            Text("-") if pair.real is None else _changes(pair.real, real_states[pair.index], pair),
+            _predicted(pair, predicted_states),
             mark,
             style="dim" if pair.given else "on grey15" if is_first else "",
         )
@@ -99,30 +101,20 @@ def _content(
     return Text("  ").join(parts)
 
 
-def _wrong_names(pair: Pair) -> set[str]:
-    real, predicted = pair.real_state, pair.predicted_state
-    if real is None or predicted is None or pair.state:
-        return set()
-    both = real.keys() & predicted.keys()
-    return {name for name in both if real[name].text != predicted[name].text} | (
-        real.keys() ^ predicted.keys()
-    )
-
-
-def _changes(frame: Frame, state: State | None, pair: Pair, wrong: Collection[str]) -> Text:
+def _changes(frame: Frame, state: State | None, pair: Pair) -> Text:
     """Like `_content`, without the variables that neither changed nor are wrong."""
-    names = {*pair.real_changes, *pair.predicted_changes, *wrong}
+    names = {*pair.real_changes, *pair.predicted_changes, *pair.wrong}
     shown = None if state is None else {name: slot for name, slot in state.items() if name in names}
-    return _content(frame, shown, names, wrong)
+    return _content(frame, shown, names, pair.wrong)
 
 
-def _predicted(pair: Pair, wrong: Collection[str]) -> Text:
+def _predicted(pair: Pair, states: Sequence[State | None]) -> Text:
     if pair.given:
         return Text("(given)")
     frame = pair.predicted
     if frame is None:
         return Text("(nothing)", "red")
-    content = _changes(frame, pair.predicted_state, pair, wrong)
+    content = _changes(frame, states[pair.index], pair)
     if pair.real is not None and frame.event is pair.real.event and frame.source == pair.real.source:
         return content
     where = f"{_EVENTS[frame.event]} {frame.line or ''}".strip()
