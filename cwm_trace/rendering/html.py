@@ -5,7 +5,7 @@ Program text and values are escaped; nothing of them becomes markup. There are n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,12 @@ from cwm_trace.rendering.wording import (
     comparison_sentences,
     short_text,
     trace_sentences,
-    wrong_names,
 )
 from cwm_trace.states import resolve_states
 
 if TYPE_CHECKING:
-    from cwm_trace.eval.comparison import Comparison, Pair
+    from cwm_trace.eval.alignment import Pair
+    from cwm_trace.eval.comparison import Comparison
 
 SHOWN_FRAMES = 200
 _STYLE = (
@@ -49,18 +49,19 @@ def comparison_html(comparison: Comparison) -> str:
     """Real and predicted frames side by side, 200 at most, the first wrong one among them and marked."""
     first = comparison.first_divergence
     start = max(0, first.index - SHOWN_FRAMES // 2) if first is not None else 0
+    real_states = resolve_states(comparison.real.frames)
+    predicted_states = resolve_states(comparison.predicted.frames)
     rows = []
     for pair in comparison.pairs[start : start + SHOWN_FRAMES]:
         frame = pair.real or pair.predicted
         if frame is None:
             continue
         is_first = first is not None and first.index == pair.index
-        wrong = wrong_names(pair)
-        real = "" if pair.real is None else _changes(pair.real, pair.real_state, pair, wrong)
+        real = "" if pair.real is None else _changes(pair.real, real_states[pair.index], pair)
         mark = "" if pair.given else _span("✓", "right") if pair.exact else _span("✗", "wrong")
         if is_first:
             mark = _span("✗ first wrong step", "wrong")
-        cells = [*_place(pair.index, frame), real, _predicted(pair, wrong), mark]
+        cells = [*_place(pair.index, frame), real, _predicted(pair, predicted_states), mark]
         rows.append(_row(cells, "given" if pair.given else "first" if is_first else ""))
     heads = ("#", "line", "", "source", "really", "predicted", "")
     return _document(heads, rows, len(comparison.pairs), start, comparison_sentences(comparison))
@@ -107,20 +108,20 @@ def _content(frame: Frame, state: State | None, changed: Collection[str], wrong:
     return "  ".join(parts)
 
 
-def _changes(frame: Frame, state: State | None, pair: Pair, wrong: Collection[str]) -> str:
+def _changes(frame: Frame, state: State | None, pair: Pair) -> str:
     """Like `_content`, without the variables that neither changed nor are wrong."""
-    names = {*pair.real_changes, *pair.predicted_changes, *wrong}
+    names = {*pair.real_changes, *pair.predicted_changes, *pair.wrong}
     shown = None if state is None else {name: slot for name, slot in state.items() if name in names}
-    return _content(frame, shown, names, wrong)
+    return _content(frame, shown, names, pair.wrong)
 
 
-def _predicted(pair: Pair, wrong: Collection[str]) -> str:
+def _predicted(pair: Pair, states: Sequence[State | None]) -> str:
     if pair.given:
         return "(given)"
     frame = pair.predicted
     if frame is None:
         return _span("(nothing)", "wrong")
-    content = _changes(frame, pair.predicted_state, pair, wrong)
+    content = _changes(frame, states[pair.index], pair)
     real = pair.real
     if real is not None and frame.event is real.event and frame.source == real.source:
         return content

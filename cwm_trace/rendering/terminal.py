@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,12 +16,12 @@ from cwm_trace.rendering.wording import (
     printable,
     short_text,
     trace_sentences,
-    wrong_names,
 )
 from cwm_trace.states import resolve_states
 
 if TYPE_CHECKING:
-    from cwm_trace.eval.comparison import Comparison, Pair
+    from cwm_trace.eval.alignment import Pair
+    from cwm_trace.eval.comparison import Comparison
 
 
 def print_trace(
@@ -47,6 +47,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     table.add_column("predicted", ratio=3, overflow="fold")
     table.add_column("", width=2)
     first = comparison.first_divergence
+    real_states = resolve_states(comparison.real.frames)
+    predicted_states = resolve_states(comparison.predicted.frames)
     for pair in comparison.pairs:
         frame = pair.real or pair.predicted
         if frame is None:
@@ -55,11 +57,10 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
         mark = Text("") if pair.given else Text("✓", "green") if pair.exact else Text("✗", "red")
         if is_first:
             mark = Text("✗◀", "bold red")
-        wrong = wrong_names(pair)
         table.add_row(
             *_place(pair.index, frame),
-            Text("-") if pair.real is None else _changes(pair.real, pair.real_state, pair, wrong),
-            _predicted(pair, wrong),
+            Text("-") if pair.real is None else _changes(pair.real, real_states[pair.index], pair),
+            _predicted(pair, predicted_states),
             mark,
             style="dim" if pair.given else "on grey15" if is_first else "",
         )
@@ -97,20 +98,20 @@ def _content(
     return Text("  ").join(parts)
 
 
-def _changes(frame: Frame, state: State | None, pair: Pair, wrong: Collection[str]) -> Text:
+def _changes(frame: Frame, state: State | None, pair: Pair) -> Text:
     """Like `_content`, without the variables that neither changed nor are wrong."""
-    names = {*pair.real_changes, *pair.predicted_changes, *wrong}
+    names = {*pair.real_changes, *pair.predicted_changes, *pair.wrong}
     shown = None if state is None else {name: slot for name, slot in state.items() if name in names}
-    return _content(frame, shown, names, wrong)
+    return _content(frame, shown, names, pair.wrong)
 
 
-def _predicted(pair: Pair, wrong: Collection[str]) -> Text:
+def _predicted(pair: Pair, states: Sequence[State | None]) -> Text:
     if pair.given:
         return Text("(given)")
     frame = pair.predicted
     if frame is None:
         return Text("(nothing)", "red")
-    content = _changes(frame, pair.predicted_state, pair, wrong)
+    content = _changes(frame, states[pair.index], pair)
     if pair.real is not None and frame.event is pair.real.event and frame.source == pair.real.source:
         return content
     where = f"{EVENT_WORDS[frame.event]} {frame.line or ''}".strip()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cwm_trace.records import Event, Trace
 
 if TYPE_CHECKING:
-    from cwm_trace.eval.comparison import Comparison, Pair
+    from cwm_trace.eval.comparison import Comparison
     from cwm_trace.eval.metrics import Rate
 
 SHOWN_CHARS = 60  # of one value
@@ -19,17 +19,6 @@ EVENT_WORDS = {
     Event.END: "end",
 }
 """What tables call the events; a line needs no word."""
-
-
-def wrong_names(pair: Pair) -> set[str]:
-    """The variables that make a predicted state wrong."""
-    real, predicted = pair.real_state, pair.predicted_state
-    if real is None or predicted is None or pair.state:
-        return set()
-    both = real.keys() & predicted.keys()
-    return {name for name in both if real[name].text != predicted[name].text} | (
-        real.keys() ^ predicted.keys()
-    )
 
 
 def short_text(text: str) -> str:

@@ -1,0 +1,131 @@
+"""Lines after which execution has a choice: those with two or more successors in the control-flow graph.
+
+The graph is that of the bytecode, which is what line events come from: `if`, `while` and `for` headers, the
+cases of a `match`, tests that a condition spreads over several lines. Exceptions are no edges, and a choice
+within one line (`a if b else c`) is none.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import warnings
+from collections.abc import Iterator
+from types import CodeType
+
+from cwm_trace.records import Trace
+
+_NO_FALL = frozenset(
+    (
+        "JUMP_FORWARD",
+        "JUMP_BACKWARD",
+        "JUMP_BACKWARD_NO_INTERRUPT",
+        "JUMP_ABSOLUTE",
+        "RETURN_VALUE",
+        "RETURN_CONST",
+        "RAISE_VARARGS",
+        "RERAISE",
+    )
+)
+_SETS_HANDLER = frozenset(("SETUP_FINALLY", "SETUP_WITH", "SETUP_ASYNC_WITH"))  # 3.10: to the handler
+_EXIT = 0  # the successor of a line that returns
+
+
+class BranchLines:
+    """The branch lines of a trace's files."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._files = [branch_lines(file.text) for file in trace.files]
+
+    def __contains__(self, place: tuple[int, int, int]) -> bool:
+        """Whether a line branches: its file, the line its function was first called on, the line."""
+        file, first, line = place
+        if not 0 <= file < len(self._files):
+            return False
+        functions = self._files[file]
+        lines = functions.get(first)
+        if lines is None:
+            return any(line in found for found in functions.values())
+        return line in lines
+
+
+@functools.lru_cache(maxsize=256)
+def branch_lines(source: str) -> dict[int, frozenset[int]]:
+    r"""Lines with two or more successors by the first line of their function; 0 for module-level code.
+
+    Nothing for a text that does not compile.
+
+    >>> branch_lines("def f(n):\n    if n:\n        return 1\n    return 2\n")
+    {0: frozenset(), 1: frozenset({2})}
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            code = compile(source, "<source>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        return {}
+    found: dict[int, frozenset[int]] = {}
+    for part in _nested(code):
+        first = 0 if part is code else part.co_firstlineno
+        lines = {line for line, after in line_successors(part).items() if len(after) > 1}
+        found[first] = found.get(first, frozenset()) | lines
+    return found
+
+
+def line_successors(code: CodeType) -> dict[int, set[int]]:
+    """The lines whose event can come next after each line's within one function; 0 for its return.
+
+    A jump back to the same line is an event of its own.
+    """
+    line_of: dict[int, int] = {}
+    for start, end, line in code.co_lines():
+        for offset in range(start, end, 2):
+            line_of[offset] = line or -1
+    instructions = list(dis.get_instructions(code))
+    edges: dict[int, list[tuple[int, bool]]] = {}  # offset: where control goes, and whether backward
+    for index, instruction in enumerate(instructions):
+        after = edges.setdefault(instruction.offset, [])
+        name = instruction.opname
+        if instruction.opcode in _JUMPS and name not in _SETS_HANDLER:
+            after.append((instruction.argval, instruction.argval <= instruction.offset))
+        if name in ("RETURN_VALUE", "RETURN_CONST"):
+            after.append((-1, False))
+        elif name not in _NO_FALL and index + 1 < len(instructions):
+            after.append((instructions[index + 1].offset, False))
+    return _by_line(edges, line_of, instructions[0].offset if instructions else 0)
+
+
+_JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
+
+
+def _by_line(
+    edges: dict[int, list[tuple[int, bool]]], line_of: dict[int, int], start: int
+) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = {}
+    seen: set[tuple[int, int]] = set()
+    stack = [(start, -1)]  # an instruction, and the line whose event came last
+    while stack:
+        offset, last = stack.pop()
+        if (offset, last) in seen:
+            continue
+        seen.add((offset, last))
+        own = line_of.get(offset, -1)
+        current = own if own > 0 else last
+        after = found.setdefault(current, set())
+        for target, backward in edges.get(offset, []):
+            if target < 0:
+                after.add(_EXIT)
+                continue
+            line = line_of.get(target, -1)
+            if line > 0 and (line != current or backward):
+                after.add(line)
+            stack.append((target, current))
+    found.pop(-1, None)
+    return found
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _nested(constant)
