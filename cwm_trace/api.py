@@ -234,7 +234,7 @@ def evaluate(
     resume: bool = False,
     cache: str | os.PathLike[str] | None = None,
     baselines: bool = True,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Callable[[Progress], None] = lambda _: None,
 ) -> Results:
     """Predict the programs of tasks, compare with what really happens, and summarise.
 

@@ -36,7 +36,7 @@ def length_curve(report: Report, metric: str) -> list[Point]:
 
 
 def rates_by(run: Run, name: str) -> list[Point]:
-    """The rates of a field of `ProgramScore` such as `by_type`, added up over programs, with Wilson's interval.
+    """The rates of a field of `ProgramScore` such as `by_type`, summed over programs, with Wilson's interval.
 
     The interval takes frames for independent, so that it is too narrow where those of one program are alike.
     """

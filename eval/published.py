@@ -32,7 +32,7 @@ class Published:
     @property
     def text(self) -> str:
         """The figure as published."""
-        return f"{self.low:g}" if self.low == self.high else f"{self.low:g}–{self.high:g}"
+        return f"{self.low:g}" if self.low == self.high else f"{self.low:g} to {self.high:g}"
 
 
 _REPORT = "CWM report (arXiv 2510.02387)"

@@ -1,8 +1,8 @@
 """Finished generations of others, scored as our own would be.
 
-Rows are `{"id", "code", "input", "expected", "generation"}`, where the generation is CWM text after the seeded
-CALL frame, as in the published files of ASSERT-KTH/cwm; or `{"prompt", "completion"}` with a whole prompt. The
-real executions are recorded on the spot.
+Rows are `{"id", "code", "input", "expected", "generation"}`, where the generation is CWM text after the
+seeded CALL frame, as in the published files of ASSERT-KTH/cwm; or `{"prompt", "completion"}` with a whole
+prompt. The real executions are recorded on the spot.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ def rescore(
     profile: FormatProfile = CWM,
     resume: bool = False,
     limit: int | None = None,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Callable[[Progress], None] = lambda _: None,
 ) -> Run:
     """Score the generations of a JSON Lines file and log them in `folder`.
 
-    A generation without an end token is whole if it ends where the entry returns, since many servers leave the
-    token out; else it is truncated.
+    A generation without an end token is whole if it ends where the entry returns, since many servers leave
+    the token out; else it is truncated.
 
     Args:
         path: of the file.
@@ -154,8 +154,8 @@ def _validate(row: Any, number: int, path: str) -> CallRow | PromptRow:
     except pydantic.ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "its form"
         raise CwmTraceError(
-            f"{path}, line {number}: wrong in {where}: a row has id, code, input and generation, or prompt and"
-            " completion"
+            f"{path}, line {number}: wrong in {where}: a row has id, code, input and generation, or prompt"
+            " and completion"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Runs a benchmark: records what really happens, asks the predictors, scores, and logs each program as it is done.
+"""Runs a benchmark: records what really happens, asks the predictors, scores, logs each program when done.
 
 Programs are taken a few batches at a time. Their real executions are recorded once and serve every predictor
 and every mode, and nothing of them is kept afterwards.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cwm_trace import __version__
-from cwm_trace.eval.alignment import NO_MASK, mask_differences
+from cwm_trace.eval.alignment import NO_MASK
 from cwm_trace.eval.cache import ResponseCache
 from cwm_trace.eval.equality import Equality
 from cwm_trace.eval.log import ExcludedLine, Header, LogWriter, ProgramLine, Run, log_name, read_log
@@ -76,7 +76,7 @@ def run_bench(
     modes: Sequence[str],
     folder: Path,
     settings: Settings = Settings(),
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Callable[[Progress], None] = lambda _: None,
 ) -> list[Run]:
     """Predict every program of every task with every predictor in every mode, and log it in `folder`.
 
@@ -142,14 +142,22 @@ class _Bench:
             truths: dict[str, Truth] = {}
             chunk = left[start : start + size]
             for case in chunk:
-                try:
-                    truths[case.item.id] = record_truth(case)
-                except ExcludedError as error:
-                    self._exclude(case, columns, str(error))
+                found = self._record(case)
+                if isinstance(found, Truth):
+                    truths[case.item.id] = found
+                else:
+                    self._exclude(case, columns, found)
             for column in columns:
                 cases = [c for c in chunk if c.item.id in truths and c.item.id not in column.log.done]
                 if cases:
                     self._predict(column, cases, truths)
+
+    def _record(self, case: Case) -> Truth | str:
+        """The real execution, or why there is none."""
+        try:
+            return record_truth(case)
+        except ExcludedError as error:
+            return str(error)
 
     def _exclude(self, case: Case, columns: list[_Column], reason: str) -> None:
         for column in columns:
@@ -190,7 +198,11 @@ class _Bench:
 
 def score_line(case: Case, truth: Truth, predicted: Trace) -> ProgramLine:
     """Compare a prediction with the real execution: the line of the log."""
-    masked = mask_differences(truth.trace, truth.again) if truth.again is not None else NO_MASK
+    masked = NO_MASK
+    if truth.again is not None:
+        from cwm_trace.eval.alignment import mask_differences
+
+        masked = mask_differences(truth.trace, truth.again)
     prompt = render_prompt(truth.trace, given=max(1, predicted.given))
     return ProgramLine(
         id=case.item.id,

@@ -11,21 +11,9 @@ import click
 FORMATS = click.Choice(["table", "markdown", "json", "html"])
 
 
-class _Texts(click.ParamType):
-    """Texts with commas between them; the option may be repeated as well."""
-
-    name = "texts"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        return tuple(part.strip() for part in str(value).split(",") if part.strip())
-
-
-def _flat(groups: tuple[tuple[str, ...], ...]) -> list[str]:
-    return [text for group in groups for text in group]
+def _split(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    """The texts of an option that may be repeated, and that may hold several with commas between them."""
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
 
 
 _format = click.option("--format", "form", type=FORMATS, default="table", show_default=True)
@@ -42,10 +30,10 @@ _output = click.option(
 
 
 @click.group("bench", invoke_without_command=True)
-@click.option("--tasks", multiple=True, type=_Texts(), metavar="TASK,…", help="What to run; see bench ls.")
-@click.option("--model", "models", multiple=True, type=_Texts(), metavar="MODEL,…", help="Who predicts.")
+@click.option("--tasks", multiple=True, callback=_split, metavar="TASK,…", help="What to run; see bench ls.")
+@click.option("--model", "models", multiple=True, callback=_split, metavar="MODEL,…", help="Who predicts.")
 @click.option(
-    "--mode", "modes", multiple=True, type=_Texts(), metavar="MODE,…", help="How; all: every mode.  [free]"
+    "--mode", "modes", multiple=True, callback=_split, metavar="MODE,…", help="How; all: every mode.  [free]"
 )
 @_limit
 @click.option(
@@ -65,9 +53,9 @@ _output = click.option(
 @click.pass_context
 def bench(
     context: click.Context,
-    tasks: tuple[tuple[str, ...], ...],
-    models: tuple[tuple[str, ...], ...],
-    modes: tuple[tuple[str, ...], ...],
+    tasks: list[str],
+    models: list[str],
+    modes: list[str],
     limit: int | None,
     batch_size: int,
     seed: int,
@@ -90,9 +78,9 @@ def bench(
 
     with ExitStack() as stack:
         results = evaluate(
-            _flat(models),
-            _flat(tasks),
-            modes=_flat(modes) or ["free"],
+            models,
+            tasks,
+            modes=modes or ["free"],
             limit=limit,
             batch_size=batch_size,
             seed=seed,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from cwm_trace.eval.published import PUBLISHED
+from cwm_trace.eval.results import FLOOR
 
 if TYPE_CHECKING:
     from cwm_trace.eval.results import Report, Results
@@ -37,12 +39,13 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: its title, heads, rows of cells, and lines of text below it."""
+    """A table: its title, heads, rows of cells, lines of text below it, and whether its cells are numbers."""
 
     title: str
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
+    is_numeric: bool = True
 
 
 def result_grids(results: Results) -> list[Grid]:
@@ -53,10 +56,9 @@ def result_grids(results: Results) -> list[Grid]:
     for task, mode in groups:
         group = [r for r in reports if (r.header.task, r.header.mode) == (task, mode)]
         grids.append(_group_grid(task, mode, group))
-    for name in dict.fromkeys(report.header.published for report in reports):
-        if name in PUBLISHED:
-            grids.append(_published_grid(name))
-    return [*grids, _provenance_grid(reports)]
+    published = dict.fromkeys(report.header.published for report in reports)
+    others = [_published_grid(name) for name in published if name in PUBLISHED]
+    return [*grids, *others, _provenance_grid(reports)]
 
 
 def print_results(results: Results, console: Console | None = None) -> None:
@@ -65,7 +67,7 @@ def print_results(results: Results, console: Console | None = None) -> None:
     for grid in result_grids(results):
         table = Table(title=grid.title, title_justify="left", box=None, pad_edge=False, header_style="bold")
         for index, head in enumerate(grid.heads):
-            table.add_column(head, overflow="fold", justify="left" if index == 0 else "right")
+            table.add_column(head, overflow="fold", justify="right" if index and grid.is_numeric else "left")
         for row in grid.rows:
             table.add_row(*row)
         console.print(table, markup=False)
@@ -79,7 +81,8 @@ def results_markdown(results: Results) -> str:
     parts = []
     for grid in result_grids(results):
         lines = [f"### {grid.title}", "", _markdown_row(grid.heads)]
-        lines.append("|" + "|".join("---" if index == 0 else "--:" for index in range(len(grid.heads))) + "|")
+        marks = ("--:" if index and grid.is_numeric else "---" for index in range(len(grid.heads)))
+        lines.append("|" + "|".join(marks) + "|")
         lines += [_markdown_row(row) for row in grid.rows]
         parts.append("\n".join([*lines, *(f"\n{note}" for note in grid.notes)]))
     return "\n\n".join(parts)
@@ -109,6 +112,20 @@ def results_html(results: Results, pictures: Sequence[tuple[str, str]] = ()) -> 
     return "".join([*parts, "</div>"])
 
 
+def results_page(results: Results) -> str:
+    """The report as an HTML page of its own; with plots where matplotlib is installed."""
+    from cwm_trace.rendering.plots import plot_figures
+
+    pictures = []
+    if find_spec("matplotlib") is not None:
+        for _, title, data in plot_figures(results):
+            svg = data.decode()
+            pictures.append((title, svg[svg.index("<svg") :]))
+    body = results_html(results, pictures)
+    head = '<meta charset="utf-8"><title>cwm-trace bench</title>'
+    return f"<!DOCTYPE html>\n<html><head>{head}</head><body>{body}</body></html>\n"
+
+
 def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
     """A row for each metric, a column for each model; baselines beside a model show no intervals."""
     has_model = any(report.header.decoding.model or report.header.source for report in reports)
@@ -119,14 +136,15 @@ def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
             cells = []
             for report, estimate in zip(reports, found, strict=True):
                 is_floor = has_model and not report.header.decoding.model and not report.header.source
-                cells.append(value_text(estimate) if is_floor else estimate_text(estimate))
+                shown = estimate_text(estimate, with_skill=report.header.model != FLOOR)
+                cells.append(value_text(estimate) if is_floor else shown)
             rows.append([words, *cells])
     for result in reports[0].results:
         counts = [report.results[result] for report in reports]
         if result != "complete" and any(counts):
             rows.append([f"programs {result}", *map(str, counts)])
     notes = [
-        f"excluded: {count} × {reason}"
+        f"excluded: {count} programs, {reason}"
         for reason, count in {r: c for report in reports for r, c in report.excluded.items()}.items()
     ]
     notes += [
@@ -143,6 +161,7 @@ def _published_grid(name: str) -> Grid:
         f"Published by others for {name} (all 800 programs, greedy; not measured here)",
         ["system", "metric", "percent", "source", "note"],
         rows,
+        is_numeric=False,
     )
 
 
@@ -164,7 +183,7 @@ def _provenance_grid(reports: Sequence[Report]) -> Grid:
     heads += ["dtype", "batch", "cap of a prediction", "seed", "models", "modes"]
     rows = [[*key, ", ".join(models), ", ".join(modes)] for key, (models, modes) in shared.items()]
     turned = [[head, *(row[index] for row in rows)] for index, head in enumerate(heads)]
-    return Grid("What was run", turned[0], turned[1:])
+    return Grid("What was run", turned[0], turned[1:], is_numeric=False)
 
 
 def value_text(estimate: Estimate) -> str:
@@ -172,12 +191,12 @@ def value_text(estimate: Estimate) -> str:
     return "n/a" if estimate.value is None else f"{estimate.value:.3f}"
 
 
-def estimate_text(estimate: Estimate) -> str:
+def estimate_text(estimate: Estimate, *, with_skill: bool = True) -> str:
     """A value with its interval, and with its skill over copying where that is known."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return value_text(estimate)
     text = f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-    return text if estimate.skill is None else f"{text} skill {estimate.skill:+.3f}"
+    return f"{text} skill {estimate.skill:+.3f}" if with_skill and estimate.skill is not None else text
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

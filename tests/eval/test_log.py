@@ -141,14 +141,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_loses_nothing_that_was_logged(small_disk: Path) -> None:
     path = small_disk / "a.jsonl"
     names = [f"{number}" * 400 for number in range(10, 60)]
-    written = []
-    with (
-        LogWriter(path, HEADER) as log,
-        pytest.raises(CwmTraceError, match="No space left.*--resume goes on"),
-    ):
-        for name in names:
-            log.write(line(name))
-            written.append(name)
+    written: list[str] = []
+
+    def fill() -> None:
+        with LogWriter(path, HEADER) as log:
+            for name in names:
+                log.write(line(name))
+                written.append(name)
+
+    with pytest.raises(CwmTraceError, match=r"No space left.*--resume goes on"):
+        fill()
     assert 0 < len(written) < len(names)
     assert [entry.id for entry in read_log(path).excluded] == written
     assert path.read_bytes().endswith(b"\n")

@@ -72,7 +72,7 @@ def test_the_first_wrong_step_is_marked_and_only_that() -> None:
     assert page.text.count("first wrong step") == 1
     assert "b=0" in page.text
     assert "(nothing)" in page.text
-    assert "first wrong    frame 2, state of b" in page.text
+    assert "first wrong    frame 2, wrong value of b" in page.text
 
 
 def test_a_right_prediction_marks_nothing() -> None:

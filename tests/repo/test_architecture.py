@@ -25,6 +25,7 @@ MAY_IMPORT = {
         "cwm_trace.datasets",  # its tasks and runner
         "cwm_trace.tracer",
         "cwm_trace.storage",
+        "cwm_trace.__version__",
         "cwm_trace.rendering",  # its records show themselves in notebooks
         *RECORDS,
     ),
