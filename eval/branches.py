@@ -37,19 +37,16 @@ class BranchLines:
     def __init__(self, trace: Trace) -> None:
         self._files = [branch_lines(file.text) for file in trace.files]
 
-    def __contains__(self, place: tuple[int, int, int]) -> bool:
-        """Whether a line branches: its file, the line its function was first called on, the line."""
-        file, first, line = place
+    def of(self, file: int, first: int) -> frozenset[int]:
+        """Those of the function that is called on line `first` of a file, 0 for a script; else all."""
         if not 0 <= file < len(self._files):
-            return False
+            return frozenset()
         functions = self._files[file]
         lines = functions.get(first)
-        if lines is None:
-            return any(line in found for found in functions.values())
-        return line in lines
+        return frozenset().union(*functions.values()) if lines is None else lines
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1 << 12)
 def branch_lines(source: str) -> dict[int, frozenset[int]]:
     r"""Lines with two or more successors by the first line of their function; 0 for module-level code.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cwm_trace.eval.alignment import Alignment, Pair
 from cwm_trace.eval.metrics import Retrieval
 from cwm_trace.eval.values import exception_type
@@ -11,8 +13,8 @@ from cwm_trace.records import Event, Frame
 PARTS = ("event", "line", "type", "message", "handler")
 
 
-def score_exceptions(alignment: Alignment) -> dict[str, Retrieval]:
-    """Hits, inventions and misses over the EXCEPTION frames of both sides, by position.
+def score_exceptions(alignment: Alignment, raised: Iterable[Pair]) -> dict[str, Retrieval]:
+    """Hits, inventions and misses over the pairs with an EXCEPTION on either side.
 
     `event`: an EXCEPTION where there is one; `line`: on its line as well; `type`: of its type; `message`: of
     its type with its message, as the value shows it. `handler`: of the exceptions that the activation itself
@@ -21,11 +23,9 @@ def score_exceptions(alignment: Alignment) -> dict[str, Retrieval]:
     """
     pairs = alignment.pairs
     counts = {part: [0, 0, 0] for part in PARTS}  # hits, predicted, real
-    for pair in pairs:
+    for pair in raised:
         real = pair.real is not None and pair.real.event is Event.EXCEPTION
         predicted = pair.predicted is not None and pair.predicted.event is Event.EXCEPTION
-        if not pair.scored or not (real or predicted):
-            continue
         for part in PARTS[:4]:
             counts[part][1] += predicted
             counts[part][2] += real

@@ -6,26 +6,21 @@ predictor counts nowhere.
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cwm_trace.eval.alignment import NO_MASK, Alignment, Mask, Pair, align
-from cwm_trace.eval.branches import BranchLines
-from cwm_trace.eval.divergence import Divergence, find_divergence
+from cwm_trace.eval.alignment import NO_MASK, Alignment, Mask, align
+from cwm_trace.eval.counts import count_pairs, named_rates
+from cwm_trace.eval.divergence import find_divergence
 from cwm_trace.eval.equality import Equality, slots_equal
 from cwm_trace.eval.exceptions import score_exceptions
+from cwm_trace.eval.halting import WITH_END, find_budget_loss, find_ending, is_path_exact, is_trace_exact
 from cwm_trace.eval.metrics import NO_ITEMS, NO_TRIALS, Rate, Retrieval
-from cwm_trace.eval.values import size_bin, value_kind
+from cwm_trace.eval.values import size_bin
 from cwm_trace.modes import ModeKind
 from cwm_trace.records import Cost, Event, Frame, Outcome, Trace
 
-_STATEFUL = (Event.CALL, Event.LINE)
-_WITH_END = (ModeKind.FREE, ModeKind.FORCED, ModeKind.STEP_OVER)  # the end of the trace is predicted
-_WITH_EVENT = (*_WITH_END, ModeKind.REGROUND)
-_DEEP = 8
 GRADES = ("tokens", "locals", "stack", "source")
 """Validity of a predicted text, from its special tokens to its lines; see `cwm_trace.wire.parse`."""
 
@@ -134,247 +129,50 @@ def score_program(
 def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> ProgramScore:
     """Count what is right in aligned frames; see `score_program`."""
     predicted = alignment.predicted
-    counts = _Counts(alignment)
-    halting = find_halting(alignment)
+    counts = count_pairs(alignment)
+    ending = find_ending(alignment)
     divergence = find_divergence(alignment)
-    length = counts.real
-    end, end_hit, end_said = _end_of_trace(alignment, halting)
-    has_events = alignment.mode.kind in _WITH_EVENT
-    events = counts.event + end_hit
+    length, said = counts.real, counts.said
+    has_events = alignment.mode.kind in WITH_END or alignment.mode.kind is ModeKind.REGROUND
+    events = _retrieval(counts.event + ending.right, said + ending.said, length + ending.counts)
     return ProgramScore(
         mode=str(alignment.mode),
         equality=alignment.equality.value,
         length=length,
-        frames=_retrieval(counts.exact, counts.said, length),
-        events=_retrieval(events, counts.said + end_said, length + end) if has_events else NO_ITEMS,
-        next_lines=_retrieval(counts.control, counts.said, length),
+        frames=_retrieval(counts.exact, said, length),
+        events=events if has_events else NO_ITEMS,
+        next_lines=_retrieval(counts.control, said, length),
         branches=Rate(counts.branch_hits, counts.branches),
-        path_exact=_path_exact(alignment, counts, halting) if has_events else None,
+        path_exact=is_path_exact(alignment, counts, ending) if has_events else None,
         states=Rate(counts.state_hits, counts.states),
         changed_slots=_retrieval(counts.change_hits, counts.predicted_changes, counts.real_changes),
         stale=Rate(counts.stale, counts.real_changes),
         spurious=Rate(counts.spurious, counts.predicted_changes),
-        by_type=_rates(counts.types),
-        by_size=_rates(counts.sizes),
+        by_type=named_rates(counts.types),
+        by_size=named_rates((size_bin(size), right) for size, right in counts.sizes),
         output=_output_right(alignment),
-        exceptions=score_exceptions(alignment),
+        exceptions=score_exceptions(alignment, counts.exceptions) if counts.exceptions else {},
         tau=counts.tau(divergence),
         tau_observed=divergence is not None,
         cause=None if divergence is None else divergence.cause,
         cause_type=None if divergence is None else divergence.type,
         failed_kind=None if divergence is None else counts.kind_at(divergence.index),
-        at_risk=counts.at_risk(divergence, ends=bool(end)),
-        trace_exact=_trace_exact(alignment, length, divergence is not None, halting),
-        problems=Counter(
-            p.grade for p in predicted.problems if p.grade in GRADES and p.frame >= predicted.given
+        at_risk=counts.at_risk(divergence, ends=ending.counts),
+        trace_exact=is_trace_exact(alignment, counts, ending),
+        problems=dict(
+            Counter(p.grade for p in predicted.problems if p.grade in GRADES and p.frame >= predicted.given)
         ),
         truncated=predicted.outcome is Outcome.TRUNCATED,
-        halting=halting,
-        budget_loss=_budget_loss(alignment, counts, real_tokens),
-        by_position=_rates((size_bin(at), exact) for at, exact in enumerate(counts.exact_flags)),
-        by_depth=_rates(zip(counts.depths, counts.exact_flags, strict=True)),
-        by_lookback=_rates(zip(counts.lookbacks, counts.exact_flags, strict=True)),
+        halting=ending.halting,
+        budget_loss=find_budget_loss(alignment, counts, real_tokens),
+        by_position=counts.by_position(),
+        by_depth=counts.by_depth(),
+        by_lookback=counts.by_lookback(),
         masked=counts.masked,
         cost=predicted.cost,
-        tokens=counts.tokens,
+        tokens=dict(counts.tokens),
         confidence={name: tuple(found) for name, found in counts.confidence.items()},
     )
-
-
-class _Counts:
-    """One pass over the pairs that count."""
-
-    def __init__(self, alignment: Alignment) -> None:
-        branch_lines = BranchLines(alignment.real)
-        mask = alignment.mask
-        self.real = self.said = self.exact = self.event = self.control = 0
-        self.branches = self.branch_hits = self.states = self.state_hits = 0
-        self.change_hits = self.real_changes = self.predicted_changes = self.stale = self.spurious = 0
-        self.masked = 0
-        self.types: list[tuple[str, bool]] = []
-        self.sizes: list[tuple[str, bool]] = []
-        self.exact_flags: list[bool] = []
-        self.kinds: list[str] = []  # of the real frames that count
-        self.indices: list[int] = []
-        self.depths: list[str] = []
-        self.lookbacks: list[str] = []
-        self.tokens: Counter[str] = Counter()
-        self.confidence: dict[str, list[tuple[float, bool]]] = {}
-        self._was_cut = alignment.was_cut
-        first_lines: dict[int, int] = {}
-        last_seen: dict[int, int] = {}
-        branching: dict[int, bool] = {}  # whether the last line of an activation branches
-        for pair in alignment.pairs:
-            real, predicted = pair.real, pair.predicted
-            is_branch, lookback = False, "new"
-            if real is not None:
-                activation = real.activation
-                index = last_seen.get(activation)
-                if index is None:
-                    first_lines[activation] = real.line
-                else:
-                    lookback = size_bin(pair.index - index)
-                    is_branch = branching[activation]
-                last_seen[activation] = pair.index
-                branching[activation] = (
-                    real.event is Event.LINE
-                    and (real.file, first_lines[activation], real.line) in branch_lines
-                )
-            if not pair.scored:
-                self.masked += not pair.given and real is not None and mask.end is not None
-                continue
-            self.masked += len(mask.names.get(pair.index, ())) + (pair.index in mask.values)
-            if predicted is not None and predicted.event is not Event.END:
-                self.said += 1
-                if predicted.logprobs:
-                    self._count_tokens(pair, predicted.logprobs)
-            if pair.predicted_changes or pair.real_changes:
-                self._count_changes(pair)
-            if real is None:
-                continue
-            self.real += 1
-            self.exact += pair.exact
-            self.event += pair.event
-            self.control += pair.control
-            if is_branch:
-                self.branches += 1
-                self.branch_hits += pair.control
-            if pair.state is not None:
-                self.states += 1
-                self.state_hits += pair.state
-            self.exact_flags.append(pair.exact)
-            self.indices.append(pair.index)
-            self.kinds.append("branch" if is_branch and real.event is Event.LINE else real.event.value)
-            self.depths.append(str(real.depth) if real.depth < _DEEP else f"{_DEEP}+")
-            self.lookbacks.append(lookback)
-
-    def _count_changes(self, pair: Pair) -> None:
-        real, predicted = pair.real_changes, pair.predicted_changes
-        self.real_changes += len(real)
-        self.predicted_changes += len(predicted)
-        for name, key in real.items():
-            if name not in predicted:
-                self.stale += 1
-            elif predicted[name] == key:
-                self.change_hits += 1
-            slot = None if key is None or pair.real is None else pair.real.changed.get(name)
-            if slot is not None:
-                right = (
-                    name not in pair.wrong
-                    and pair.predicted is not None
-                    and pair.predicted.event in _STATEFUL
-                )
-                self.types.append((value_kind(slot), right))
-                self.sizes.append((size_bin(slot.size), right))
-        if predicted:
-            self.spurious += sum(name not in real for name in predicted)
-
-    def _count_tokens(self, pair: Pair, logprobs: Mapping[str, tuple[float, ...]]) -> None:
-        hidden = pair.real is not None and pair.value is None and pair.state is None
-        right = {
-            "event": pair.event,
-            "locals": pair.state is True,
-            "source": pair.source,
-            "value": pair.value is True,
-        }
-        total, seen = 0.0, False
-        for name, found in logprobs.items():
-            if not found:
-                continue
-            self.tokens[name] += len(found)
-            total, seen = total + sum(found), True
-            if name in right and not (hidden and name in ("locals", "value")):
-                self.confidence.setdefault(name, []).append((math.exp(sum(found)), right[name]))
-        if seen:
-            self.confidence.setdefault("frame", []).append((math.exp(total), pair.exact))
-
-    def tau(self, divergence: Divergence | None) -> int | None:
-        """Real frames before the first wrong one; all that were predicted if none is."""
-        if divergence is not None:
-            return bisect_left(self.indices, divergence.index)
-        if not self.real:
-            return None
-        return min(self.real, self.said) if self._was_cut else self.real
-
-    def kind_at(self, index: int) -> str:
-        """The kind of the real frame at a position; `end` beyond them."""
-        at = bisect_left(self.indices, index)
-        return self.kinds[at] if at < len(self.kinds) else "end"
-
-    def at_risk(self, divergence: Divergence | None, *, ends: bool) -> dict[str, int]:
-        """Real frames by kind up to the first wrong one, the end of the trace among them."""
-        right = self.tau(divergence) or 0
-        kinds = Counter(self.kinds[: right + (divergence is not None)])
-        if ends and right == self.real:
-            kinds["end"] += 1
-        return kinds
-
-
-def find_halting(alignment: Alignment) -> str | None:
-    """Whether the prediction ends where the execution does.
-
-    `right`; `early`: before it; `late`: there are frames beyond it; `unknown`: the prediction was cut. None
-    if the mode does not predict the end, or the real one is not known.
-    """
-    if alignment.mode.kind not in _WITH_END or not alignment.real_ended:
-        return None
-    real, predicted = alignment.real.frames, alignment.predicted.frames
-    if alignment.mode.is_forced:
-        if any(pair.scored and _is_end(pair) for pair in alignment.pairs):
-            return "early"
-        if len(predicted) < len(real):
-            return "unknown"
-        return "late" if len(predicted) > len(real) else "right"
-    if alignment.was_cut:
-        return "unknown"
-    if len(predicted) == len(real):
-        return "right"
-    return "early" if len(predicted) < len(real) else "late"
-
-
-def _end_of_trace(alignment: Alignment, halting: str | None) -> tuple[int, int, int]:
-    """The end as an event: whether it counts, is predicted rightly, and how often it is predicted."""
-    if halting is None:
-        return 0, 0, 0
-    surplus = len(alignment.predicted.frames) > len(alignment.real.frames)
-    if alignment.mode.is_forced:
-        early = sum(pair.scored and _is_end(pair) for pair in alignment.pairs)
-        reached = halting != "unknown"
-        right = reached and not surplus
-        return int(reached), int(right), early + right
-    counts = halting != "unknown" or surplus
-    return int(counts), int(halting == "right"), int(halting != "unknown")
-
-
-def _is_end(pair: Pair) -> bool:
-    return pair.predicted is not None and pair.predicted.event is Event.END
-
-
-def _path_exact(alignment: Alignment, counts: _Counts, halting: str | None) -> bool | None:
-    if not counts.real:
-        return None
-    if counts.control < counts.real or halting in ("early", "late"):
-        return False
-    if alignment.mode.kind is ModeKind.REGROUND or halting == "right":
-        return True
-    return None if len(alignment.predicted.frames) <= len(alignment.real.frames) else False
-
-
-def _trace_exact(alignment: Alignment, length: int, diverges: bool, halting: str | None) -> bool | None:
-    if alignment.mode.kind is not ModeKind.FREE or not length:
-        return None
-    if diverges or len(alignment.predicted.frames) < len(alignment.real.frames):
-        return False
-    return True if halting == "right" else None
-
-
-def _budget_loss(alignment: Alignment, counts: _Counts, real_tokens: int | None) -> str | None:
-    predicted = alignment.predicted
-    if predicted.outcome is not Outcome.TRUNCATED or alignment.mode.is_forced:
-        return None
-    if real_tokens is not None and predicted.cost is not None:
-        return "structural" if real_tokens > predicted.cost.new_tokens else "runaway"
-    return "structural" if counts.real > counts.said else "runaway"
 
 
 def _output_right(alignment: Alignment) -> bool | None:
@@ -396,10 +194,3 @@ def _leaves_entry(frame: Frame) -> bool:
 
 def _retrieval(hits: int, predicted: int, real: int) -> Retrieval:
     return Retrieval(hits, predicted - hits, real - hits)
-
-
-def _rates(items: Iterable[tuple[str, bool]]) -> dict[str, Rate]:
-    """Hits by name."""
-    counts = Counter(items)
-    names = dict.fromkeys(name for name, _ in counts)
-    return {name: Rate(counts[name, True], counts[name, True] + counts[name, False]) for name in names}
