@@ -257,10 +257,11 @@ def evaluate(
             was logged until then is kept.
     """
     from cwm_trace.eval.baselines import BASELINES
-    from cwm_trace.eval.results import Results
+    from cwm_trace.eval.results import Results, require_numpy
     from cwm_trace.eval.runner import Settings, run_bench
     from cwm_trace.eval.tasks import find_tasks
 
+    require_numpy()
     names = [model] if isinstance(model, str) or not isinstance(model, Sequence) else list(model)
     if baselines:
         names += [name for name in BASELINES if name not in names]

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,12 +184,23 @@ class Results:
         return found
 
 
+def require_numpy() -> None:
+    """Say so at the start, not after hours of predictions, if intervals cannot be computed.
+
+    Raises:
+        CwmTraceError: numpy is not installed.
+    """
+    if find_spec("numpy") is None:
+        raise CwmTraceError("a benchmark needs numpy: pip install 'cwm-trace[report]'")
+
+
 def read_results(places: Sequence[Path], seed: int = 0) -> Results:
     """The logs of some files and folders.
 
     Raises:
         CwmTraceError: one cannot be read or is no log.
     """
+    require_numpy()
     return Results(tuple(run for place in places for run in read_logs(place)), seed)
 
 
