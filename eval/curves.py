@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cwm_trace.eval.calibration import equal_mass_bins, risk_coverage
 from cwm_trace.eval.log import Run
 from cwm_trace.eval.metrics import Rate
 from cwm_trace.eval.score import ProgramScore
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 Point = tuple[str, float, float, float]
 """A bin's name, its value, and the interval."""
-
-CALIBRATION_BINS = 15
 
 
 def survival_curve(run: Run, last: int) -> list[float]:
@@ -54,27 +53,13 @@ def rates_by(run: Run, name: str) -> list[Point]:
 
 
 def calibration_curve(run: Run, field: str = "frame") -> list[tuple[float, float]]:
-    """Mean confidence and share of right ones in 15 bins of equal mass; empty without confidences."""
-    pairs = sorted(_confidences(run, field))
-    bins = min(CALIBRATION_BINS, len(pairs))
-    points = []
-    for number in range(bins):
-        part = pairs[len(pairs) * number // bins : len(pairs) * (number + 1) // bins]
-        points.append((sum(c for c, _ in part) / len(part), sum(right for _, right in part) / len(part)))
-    return points
+    """Mean confidence and share of right ones in bins of equal mass; empty without confidences."""
+    return [(part.confidence, part.accuracy) for part in equal_mass_bins(_confidences(run, field))]
 
 
-def risk_coverage_curve(run: Run, field: str = "frame", points: int = 200) -> list[tuple[float, float]]:
-    """Share of wrong ones among the most confident share of all (Geifman and El-Yaniv 2017)."""
-    pairs = sorted(_confidences(run, field), reverse=True)
-    curve = []
-    wrong = 0
-    step = max(1, len(pairs) // points)
-    for count, (_, right) in enumerate(pairs, start=1):
-        wrong += not right
-        if count % step == 0 or count == len(pairs):
-            curve.append((count / len(pairs), wrong / count))
-    return curve
+def risk_coverage_curve(run: Run, field: str = "frame") -> list[tuple[float, float]]:
+    """Coverage and risk; empty without confidences."""
+    return risk_coverage(_confidences(run, field))
 
 
 def _confidences(run: Run, field: str) -> list[tuple[float, bool]]:

@@ -18,7 +18,8 @@ from cwm_trace.eval.alignment import NO_MASK
 from cwm_trace.eval.cache import ResponseCache
 from cwm_trace.eval.equality import Equality
 from cwm_trace.eval.log import ExcludedLine, Header, LogWriter, ProgramLine, Run, log_name, read_log
-from cwm_trace.eval.score import score_program
+from cwm_trace.eval.masks import mask_differences
+from cwm_trace.eval.score import ProgramScore, score_program
 from cwm_trace.eval.stored import store_prediction
 from cwm_trace.eval.tasks import Case, Task
 from cwm_trace.eval.truth import ExcludedError, Truth, record_truth, start_of
@@ -198,11 +199,7 @@ class _Bench:
 
 def score_line(case: Case, truth: Truth, predicted: Trace) -> ProgramLine:
     """Compare a prediction with the real execution: the line of the log."""
-    masked = NO_MASK
-    if truth.again is not None:
-        from cwm_trace.eval.alignment import mask_differences
-
-        masked = mask_differences(truth.trace, truth.again)
+    scores = {level: _score(truth, predicted, level) for level in Equality}
     prompt = render_prompt(truth.trace, given=max(1, predicted.given))
     return ProgramLine(
         id=case.item.id,
@@ -211,11 +208,16 @@ def score_line(case: Case, truth: Truth, predicted: Trace) -> ProgramLine:
         prompt=_digest(prompt),
         real_frames=len(truth.trace.frames),
         result=result_of(predicted),
-        score=score_program(truth.trace, predicted, masked=masked),
-        exact=score_program(truth.trace, predicted, equality=Equality.EXACT, masked=masked),
-        typed=score_program(truth.trace, predicted, equality=Equality.TYPED, masked=masked),
+        score=scores[Equality.NORMAL],
+        exact=scores[Equality.EXACT],
+        typed=scores[Equality.TYPED],
         stored=store_prediction(predicted),
     )
+
+
+def _score(truth: Truth, predicted: Trace, level: Equality) -> ProgramScore:
+    masked = NO_MASK if truth.again is None else mask_differences(truth.trace, truth.again, level)
+    return score_program(truth.trace, predicted, equality=level, masked=masked)
 
 
 def result_of(predicted: Trace) -> str:

@@ -171,10 +171,16 @@ def compare_runs(first: Path, others: tuple[Path, ...], flips: int, seed: int, a
 
     A and B are logs, or folders of logs with one model each (baselines beside it are left out).
     """
-    from cwm_trace.eval.paired import compare_places, paired_json, paired_text
+    from cwm_trace.eval.contrasts import contrast_places
 
-    found = compare_places(first, others, seed=seed)
-    click.echo(json.dumps(paired_json(found), indent=2) if as_json else paired_text(found, flips))
+    found = contrast_places(first, others, seed=seed)
+    if as_json:
+        click.echo(json.dumps([contrast.to_dict() for contrast in found], indent=2))
+        return
+    from cwm_trace.rendering.benchmark import print_contrast
+
+    for contrast in found:
+        print_contrast(contrast, flips)
 
 
 def _show(results: object, form: str) -> None:

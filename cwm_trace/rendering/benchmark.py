@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cwm_trace.eval.published import PUBLISHED
 from cwm_trace.eval.results import FLOOR
 
 if TYPE_CHECKING:
+    from cwm_trace.eval.contrasts import Contrast
     from cwm_trace.eval.results import Report, Results
     from cwm_trace.eval.statistics import Estimate
 
@@ -65,15 +67,28 @@ def print_results(results: Results, console: Console | None = None) -> None:
     """Print the report."""
     console = console or Console()
     for grid in result_grids(results):
-        table = Table(title=grid.title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-        for index, head in enumerate(grid.heads):
-            table.add_column(head, overflow="fold", justify="right" if index and grid.is_numeric else "left")
-        for row in grid.rows:
-            table.add_row(*row)
-        console.print(table, markup=False)
-        for note in grid.notes:
-            console.print(note, highlight=False, markup=False)
-        console.print()
+        _print_grid(grid, console)
+
+
+def print_contrast(contrast: Contrast, flips: int = 10, console: Console | None = None) -> None:
+    """Print how one run differs from another: what got better or worse, how surely, and what flipped."""
+    console = console or Console()
+    first, second = contrast.first.header, contrast.second.header
+    rows = [
+        [words, _signed(found.value), f"[{_signed(found.low)}, {_signed(found.high)}]", _p_text(found.p)]
+        for name, words in SHOWN.items()
+        if (found := contrast.differences[name]).value is not None
+    ]
+    notes = [f"A: {first.model}", f"B: {second.model}"]
+    if contrast.left_out:
+        notes.append(f"{contrast.left_out} programs are in one of the two only, and left out")
+    for name in contrast.lost:
+        for verb, ids in (("lost", contrast.lost[name]), ("won", contrast.won[name])):
+            if ids:
+                more = f" and {len(ids) - flips} more" if len(ids) > flips else ""
+                notes.append(f"{SHOWN[name]}, {verb} by B: {len(ids)}: {', '.join(ids[:flips])}{more}")
+    title = f"{first.task}, mode {first.mode}: B - A on {len(contrast.programs)} programs"
+    _print_grid(Grid(title, ["", "B - A", "95 % interval", "p"], rows, notes), console)
 
 
 def results_markdown(results: Results) -> str:
@@ -184,6 +199,29 @@ def _provenance_grid(reports: Sequence[Report]) -> Grid:
     rows = [[*key, ", ".join(models), ", ".join(modes)] for key, (models, modes) in shared.items()]
     turned = [[head, *(row[index] for row in rows)] for index, head in enumerate(heads)]
     return Grid("What was run", turned[0], turned[1:], is_numeric=False)
+
+
+def _print_grid(grid: Grid, console: Console) -> None:
+    title = Text(grid.title, "bold")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, head in enumerate(grid.heads):
+        table.add_column(
+            Text(head), overflow="fold", justify="right" if index and grid.is_numeric else "left"
+        )
+    for row in grid.rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+    for note in grid.notes:
+        console.print(note, highlight=False, markup=False)
+    console.print()
+
+
+def _signed(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:+.3f}"
+
+
+def _p_text(value: float | None) -> str:
+    return "n/a" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def value_text(estimate: Estimate) -> str:

@@ -17,7 +17,12 @@ from tests.eval.predictors import BatchedPredictor, DyingPredictor, EndingPredic
 
 
 def run(model: Predictor | str, folder: Path, **more: object) -> Results:
-    options: dict[str, object] = {"limit": 6, "modes": ["free", "forced"], "baselines": False, "batch_size": 2}
+    options: dict[str, object] = {
+        "limit": 6,
+        "modes": ["free", "forced"],
+        "baselines": False,
+        "batch_size": 2,
+    }
     return evaluate(model, "smoke", output=folder, **{**options, **more})  # type: ignore[arg-type]
 
 
