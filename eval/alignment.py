@@ -12,6 +12,7 @@ from itertools import zip_longest
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.equality import Equality, value_key
+from cwm_trace.eval.state_keys import Keys, StateKeys
 from cwm_trace.modes import Mode, ModeKind, parse_mode, visible_frames, visible_indices
 from cwm_trace.predictor import ENDED
 from cwm_trace.records import Event, Frame, Slot, Trace
@@ -19,14 +20,9 @@ from cwm_trace.states import Activations
 from cwm_trace.wire.profile import CWM, PROFILES
 from cwm_trace.wire.render import FrameRenderer
 
-Keys = Mapping[str, str | None]
-"""Changed variables with the keys (`value_key`) of their new values; None: no longer bound."""
-
 _STATEFUL = (Event.CALL, Event.LINE)
 _NONE = Slot("None", "NoneType")
-_NO_KEYS: Keys = {}
-_NO_NAMES: frozenset[str] = frozenset()
-_NOTHING = (_NO_NAMES, _NO_KEYS, _NO_KEYS)
+_NOTHING: tuple[frozenset[str], Keys, Keys] = (frozenset(), {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +153,7 @@ class _Aligner:
         self._profile = PROFILES.get(predicted.profile or real.profile, CWM)
         self._block = 1 if mode.is_forced else mode.number if mode.kind is ModeKind.REGROUND else 0
         self._counts_state = mode.kind is not ModeKind.FORCED_STATE
-        self._states = _States(equality, self._block)
+        self._states = StateKeys(equality, self._block)
 
     def pairs(self) -> list[Pair]:
         real, predicted, given = self._real, self._predicted, self._predicted.given
@@ -227,139 +223,6 @@ class _Aligner:
             text = self._profile.text_of_exception(real, a.message)
         kind, level = real.type, self._equality
         return value_key(text, kind, level) == value_key(predicted.text, kind, level)
-
-
-class _States:
-    """Both sides' states as keys, and in which variables two activations differ.
-
-    Args:
-        level: of equality.
-        block: predicted frames between two returns to the true history; 0: none ever.
-    """
-
-    def __init__(self, level: Equality, block: int) -> None:
-        self._level = level
-        self._block = block
-        self._real: dict[int, _Slots] = {}
-        self._predicted: dict[int, _Slots] = {}
-        self._matches: dict[tuple[int, int], _Match] = {}
-        self._bases: dict[int, dict[str, str]] = {}  # true states at the start of the block
-        self._touched: set[int] = set()  # predicted activations that the block has shown
-
-    def start_block(self) -> None:
-        """From here on the prediction continues the true history."""
-        self._bases.clear()
-        self._touched.clear()
-
-    def advance(self, a: Frame | None, b: Frame | None) -> tuple[frozenset[str], Keys, Keys]:
-        """The variables in which the states of two frames differ, and what changed in each."""
-        ours = theirs = None
-        if a is not None and a.event in _STATEFUL:
-            ours = self._real.get(a.activation)
-            if ours is None:
-                ours = self._real[a.activation] = _Slots()
-        if b is not None and b.event in _STATEFUL:
-            theirs = self._predicted.get(b.activation)
-            if theirs is None:
-                theirs = self._predicted[b.activation] = _Slots()
-        base = self._base(a, b) if self._block and theirs is not None else None
-        real_changes: Keys = _NO_KEYS
-        changes: Keys = _NO_KEYS
-        if ours is not None and a is not None and a.changed:
-            if self._block > 1:
-                self._bases.setdefault(a.activation, dict(ours.keys))
-            real_changes = ours.update(a.changed, self._level, None)
-        if theirs is not None and b is not None and b.changed:
-            changes = theirs.update(b.changed, self._level, ours)
-        if base is not None and theirs is not None:
-            changes = _difference(base, theirs.keys)
-        if ours is None or theirs is None or a is None or b is None:
-            return _NO_NAMES, real_changes, changes
-        match = self._matches.get((a.activation, b.activation))
-        if match is None:
-            match = self._matches[a.activation, b.activation] = _Match()
-        return match.wrong(ours, theirs), real_changes, changes
-
-    def _base(self, a: Frame | None, b: Frame | None) -> dict[str, str] | None:
-        """The true last state of the predicted frame's activation, at its first frame in the block.
-
-        A prediction that differs from the truth in the event is of another activation, which it numbers as
-        the true history does.
-        """
-        if b is None or b.activation in self._touched:
-            return None
-        self._touched.add(b.activation)
-        at = a.activation if a is not None and a.event is b.event else b.activation
-        if at in self._bases:
-            return self._bases[at]
-        slots = self._real.get(at)
-        return {} if slots is None else dict(slots.keys)
-
-
-class _Slots:
-    """The last state of one activation: keys and types by name, and a log of changed names."""
-
-    __slots__ = ("keys", "log", "types")
-
-    def __init__(self) -> None:
-        self.keys: dict[str, str] = {}
-        self.log: list[str] = []
-        self.types: dict[str, str] = {}
-
-    def update(self, changed: Mapping[str, Slot | None], level: Equality, real: _Slots | None) -> Keys:
-        """Apply changes; those that change a key. A prediction has the types of the `real` values."""
-        keys = self.keys
-        found: dict[str, str | None] = {}
-        plain = level is not Equality.TYPED
-        self.log.extend(changed)
-        if real is None:
-            self.types.update((name, slot.type) for name, slot in changed.items() if slot is not None)
-        for name, slot in changed.items():
-            if slot is None:
-                if keys.pop(name, None) is not None:
-                    found[name] = None
-                continue
-            text = slot.text
-            if plain and " " not in text and text != "..":
-                key = text
-            else:
-                kind = slot.type if real is None else real.types.get(name, slot.type)
-                key = value_key(text, kind, level)
-            if keys.get(name) != key:
-                keys[name] = found[name] = key
-        return found
-
-
-class _Match:
-    """In which variables an activation of each side differ; kept up to date from their logs."""
-
-    __slots__ = ("_left", "_names", "_right", "_shown")
-
-    def __init__(self) -> None:
-        self._left = self._right = 0
-        self._names: set[str] = set()
-        self._shown = _NO_NAMES
-
-    def wrong(self, left: _Slots, right: _Slots) -> frozenset[str]:
-        if self._left == len(left.log) and self._right == len(right.log):
-            return self._shown
-        names = self._names
-        for name in (*left.log[self._left :], *right.log[self._right :]):
-            key = right.keys.get(name)
-            if key == left.keys.get(name):
-                names.discard(name)
-            else:
-                names.add(name)
-        self._left, self._right = len(left.log), len(right.log)
-        if names or self._shown:
-            self._shown = frozenset(names)
-        return self._shown
-
-
-def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> Keys:
-    found: dict[str, str | None] = {name: key for name, key in after.items() if before.get(name) != key}
-    found.update((name, None) for name in before if name not in after)
-    return found
 
 
 class _Texts:

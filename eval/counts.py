@@ -12,7 +12,7 @@ from cwm_trace.eval.alignment import Alignment, Pair
 from cwm_trace.eval.branches import BranchLines
 from cwm_trace.eval.divergence import Divergence
 from cwm_trace.eval.metrics import Rate
-from cwm_trace.eval.values import size_bin, value_kind
+from cwm_trace.eval.values import LAST_BIN, size_bin, value_kind
 from cwm_trace.records import Event
 
 _STATEFUL = (Event.CALL, Event.LINE)
@@ -93,7 +93,13 @@ class Counts:
 
     def by_position(self) -> dict[str, Rate]:
         """Frames that are exactly right by their index."""
-        return binned_rates(enumerate(self.exact_flags), size_bin)
+        flags, start, found = self.exact_flags, 0, {}
+        while start < len(flags):  # the bins are powers of two
+            end = max(1, 2 * start) if start < LAST_BIN else len(flags)
+            part = flags[start:end]
+            found[size_bin(start)] = Rate(sum(part), len(part))
+            start = end
+        return found
 
     def by_depth(self) -> dict[str, Rate]:
         """Frames that are exactly right by depth."""

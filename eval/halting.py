@@ -19,7 +19,7 @@ class Ending:
 
     Args:
         halting: `right`; `early`: predicted before the real one; `late`: there are frames beyond that;
-            `unknown`: the prediction was cut. None if the mode does not predict it, or the real one is unknown.
+            `unknown`: the prediction was cut. None if the mode does not predict it, or there is none.
         counts: there is an end, and the prediction says whether it is there.
         right: it says so rightly.
         said: how often it says that the trace ends.

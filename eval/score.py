@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from cwm_trace.eval.alignment import NO_MASK, Alignment, Mask, align
 from cwm_trace.eval.counts import count_pairs, named_rates
 from cwm_trace.eval.divergence import find_divergence
+from cwm_trace.eval.edit import NO_EDIT, score_by_edit
 from cwm_trace.eval.equality import Equality, slots_equal
 from cwm_trace.eval.exceptions import score_exceptions
 from cwm_trace.eval.halting import WITH_END, find_budget_loss, find_ending, is_path_exact, is_trace_exact
@@ -21,6 +22,7 @@ from cwm_trace.eval.values import size_bin
 from cwm_trace.modes import ModeKind
 from cwm_trace.records import Cost, Event, Frame, Outcome, Trace
 
+_SHIFTS = (ModeKind.FREE, ModeKind.STEP_OVER)  # one frame too many moves everything after it
 GRADES = ("tokens", "locals", "stack", "source")
 """Validity of a predicted text, from its special tokens to its lines; see `cwm_trace.wire.parse`."""
 
@@ -59,6 +61,9 @@ class ProgramScore:
             `runaway`: it is not. None if it did not, or was complete as far as it went.
         by_position, by_depth, by_lookback: frames that are exactly right by index, by depth, and by the
             number of frames since the last one of the same activation (`size_bin`; `new` for none).
+        matched: modes `free` and `step-over`: real frames with a partner in the longest common control
+            sequence (`cwm_trace.eval.edit`): the coverage of the next two.
+        matched_states, matched_slots: as `states` and `changed_slots`, over those frames.
         masked: values and frames that were left out because another run does not repeat them.
         cost: what the prediction took; None if that was not measured.
         tokens: tokens by field, where the prediction has probabilities of them.
@@ -96,6 +101,9 @@ class ProgramScore:
     by_position: Mapping[str, Rate] = field(default_factory=dict)
     by_depth: Mapping[str, Rate] = field(default_factory=dict)
     by_lookback: Mapping[str, Rate] = field(default_factory=dict)
+    matched: Rate = NO_TRIALS
+    matched_states: Rate = NO_TRIALS
+    matched_slots: Retrieval = NO_ITEMS
     masked: int = 0
     cost: Cost | None = None
     tokens: Mapping[str, int] = field(default_factory=dict)
@@ -132,6 +140,7 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
     counts = count_pairs(alignment)
     ending = find_ending(alignment)
     divergence = find_divergence(alignment)
+    edit = score_by_edit(alignment) if alignment.mode.kind in _SHIFTS else NO_EDIT
     length, said = counts.real, counts.said
     has_events = alignment.mode.kind in WITH_END or alignment.mode.kind is ModeKind.REGROUND
     events = _retrieval(counts.event + ending.right, said + ending.said, length + ending.counts)
@@ -168,6 +177,9 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
         by_position=counts.by_position(),
         by_depth=counts.by_depth(),
         by_lookback=counts.by_lookback(),
+        matched=edit.matched,
+        matched_states=edit.states,
+        matched_slots=edit.changed_slots,
         masked=counts.masked,
         cost=predicted.cost,
         tokens=dict(counts.tokens),

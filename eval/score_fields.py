@@ -10,9 +10,9 @@ from cwm_trace.eval.metrics import Rate, Retrieval
 from cwm_trace.eval.score import ProgramScore
 from cwm_trace.records import Cost
 
-_RATES = {"branches", "states", "stale", "spurious"}
+_RATES = {"branches", "states", "stale", "spurious", "matched", "matched_states"}
 _RATE_MAPS = {"by_type", "by_size", "by_position", "by_depth", "by_lookback"}
-_RETRIEVALS = {"frames", "events", "next_lines", "changed_slots"}
+_RETRIEVALS = {"frames", "events", "next_lines", "changed_slots", "matched_slots"}
 
 
 def score_fields(score: ProgramScore) -> dict[str, Any]:

@@ -7,7 +7,7 @@ numpy and scipy are imported where they are needed: the light core does without.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -129,3 +129,105 @@ def interval(value: float, programs: int, replicates: Floats, largest: float = 1
         assert wide.high is not None
         low, high = wide.low * largest, wide.high * largest
     return Estimate(value, min(low, value), max(high, value), programs)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How much a second run differs from a first one on the same programs, with a 95 % interval.
+
+    Args:
+        value: second minus first; None if nothing was scored in both.
+        low, high: the interval.
+        p: of the hypothesis that there is no difference, two-sided.
+        n: programs with something to score in both.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    n: int = 0
+
+
+def mcnemar_mid_p(lost: int, won: int) -> float:
+    """McNemar's test of paired pass and fail in its mid-p form (Fagerland, Lydersen and Laake 2013).
+
+    Args:
+        lost: programs that only the first run got right.
+        won: those that only the second one did.
+
+    Returns:
+        The two-sided p-value: under the hypothesis, `lost` is binomial with share 1/2 among the discordant
+        programs; the observed count weighs half. 1 if there are none.
+    """
+    from scipy.stats import binom
+
+    total, fewer = lost + won, min(lost, won)
+    if not total:
+        return 1.0
+    p = 2 * float(binom.cdf(fewer, total, 0.5)) - float(binom.pmf(fewer, total, 0.5))
+    return min(1.0, p)
+
+
+def compare_verdicts(pairs: Sequence[tuple[bool, bool]], *, folds: int = FOLDS, seed: int = 0) -> Difference:
+    """Second share minus first, of programs with both verdicts: McNemar's mid-p, bootstrap interval."""
+    import numpy as np
+
+    if not pairs:
+        return Difference(None)
+    steps = np.array([float(second) - float(first) for first, second in pairs])
+    replicates = np.concatenate([steps[draws].mean(1) for draws in draw_programs(len(pairs), folds, seed)])
+    lost, won = int((steps < 0).sum()), int((steps > 0).sum())
+    return difference(float(steps.mean()), len(pairs), replicates, p=mcnemar_mid_p(lost, won))
+
+
+def compare_ratios(
+    first: Sequence[tuple[float, float]],
+    second: Sequence[tuple[float, float]],
+    *,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> Difference:
+    """Second ratio of sums minus first, both over the same resamples of programs (paired bootstrap).
+
+    Args:
+        first, second: numerator and denominator of each program, in one order.
+        folds: resamples.
+        seed: of the resamples.
+    """
+    import numpy as np
+
+    table = np.array([(*a, *b) for a, b in zip(first, second, strict=True)], dtype=float).reshape(-1, 4)
+    known = int(((table[:, 1] > 0) & (table[:, 3] > 0)).sum())
+    top, bottom, other_top, other_bottom = table.sum(0)
+    if not bottom or not other_bottom:
+        return Difference(None)
+    found = []
+    for draws in draw_programs(len(table), folds, seed):
+        sums = count_draws(draws) @ table
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found.append(sums[:, 2] / sums[:, 3] - sums[:, 0] / sums[:, 1])
+    return difference(other_top / other_bottom - top / bottom, known, np.concatenate(found))
+
+
+def difference(
+    value: float, programs: int, replicates: Floats, *, p: float | None = None, largest: float = 1.0
+) -> Difference:
+    """A difference with the middle 95 % of its replicates, and the bootstrap's p if no other is given.
+
+    That p is twice the share of replicates on the other side of zero, one replicate added to each (Davison
+    and Hinkley 1997). Where all programs agree the interval is that of as many programs of which none
+    differs.
+    """
+    import numpy as np
+
+    replicates = replicates[np.isfinite(replicates)]
+    low, high = np.quantile(replicates, (0.025, 0.975)) if len(replicates) else (value, value)
+    if high - low < 1e-12:
+        slack = wilson(0, programs).high
+        assert slack is not None
+        low, high = max(-largest, value - slack * largest), min(largest, value + slack * largest)
+    if p is None:
+        sides = (replicates <= 0).sum(), (replicates >= 0).sum()
+        p = min(1.0, 2 * (float(min(sides)) + 1) / (len(replicates) + 1))
+    return Difference(value, float(min(low, value)), float(max(high, value)), p, programs)

@@ -9,9 +9,7 @@ from cwm_trace.eval.exceptions import PARTS
 from cwm_trace.eval.metrics import Rate, Retrieval, skill
 from cwm_trace.eval.score import GRADES, ProgramScore
 from cwm_trace.eval.statistics import FOLDS, Estimate, bootstrap_ratios, wilson
-from cwm_trace.eval.survival import Lifetime, restricted_means
-
-RESTRICTIONS = (32, 128, 512)
+from cwm_trace.eval.survival import LIMITS, Lifetime, restricted_means
 
 _Verdict = Callable[[ProgramScore], "bool | None"]
 _Ratio = Callable[[ProgramScore], tuple[float, float]]
@@ -81,6 +79,9 @@ RATIOS: dict[str, _Ratio] = {
     "changed_slot_precision": lambda score: _precision(score.changed_slots),
     "changed_slot_recall": lambda score: _recall(score.changed_slots),
     "changed_slot_f1": lambda score: _f1(score.changed_slots),
+    "matched": lambda score: _rate(score.matched),
+    "matched_state_exact": lambda score: _rate(score.matched_states),
+    "matched_slot_f1": lambda score: _f1(score.matched_slots),
     "stale": lambda score: _rate(score.stale),
     "spurious": lambda score: _rate(score.spurious),
     **{f"exception_{part}_precision": _of_exceptions(part, _precision) for part in PARTS},
@@ -135,8 +136,8 @@ def summarise(
     else:
         found.update(dict.fromkeys(RATIOS, Estimate(None)))
     lives = [Lifetime(score.tau, score.tau_observed) for score in scores if score.tau is not None]
-    means = restricted_means(lives, RESTRICTIONS, folds=folds, seed=seed)
-    found.update((f"rmst_{limit}", mean) for limit, mean in zip(RESTRICTIONS, means, strict=True))
+    means = restricted_means(lives, LIMITS, folds=folds, seed=seed)
+    found.update((f"rmst_{limit}", mean) for limit, mean in zip(LIMITS, means, strict=True))
     if baseline is None:
         return found
     floors = summarise(baseline, folds=1, seed=seed)

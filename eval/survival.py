@@ -6,11 +6,13 @@ right to its end is censored there, and one that a budget cut while it was right
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cwm_trace.eval.statistics import FOLDS, Estimate, draw_programs, interval
+from cwm_trace.eval.metrics import Rate
+from cwm_trace.eval.statistics import FOLDS, Difference, Estimate, difference, draw_programs, interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
+
+
+LIMITS = (32, 128, 512)
+"""Frames to which mean survival is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ def kaplan_meier(lifetimes: Sequence[Lifetime], last: int) -> list[float]:
 
 def restricted_means(
     lifetimes: Sequence[Lifetime],
-    limits: Sequence[int] = (32, 128, 512),
+    limits: Sequence[int] = LIMITS,
     *,
     folds: int = FOLDS,
     seed: int = 0,
@@ -95,3 +101,45 @@ def _areas(codes: Ints, draws: Ints, last: int, limits: Sequence[int]) -> Floats
     left = counts.sum(2)[:, ::-1].cumsum(1)[:, ::-1]  # at risk at each frame
     survival = np.cumprod(1 - counts[:, :, 1] / np.maximum(left, 1), axis=1)
     return np.stack([survival[:, 1 : limit + 1].sum(1) for limit in limits], axis=1)
+
+
+def compare_restricted_means(
+    first: Sequence[Lifetime],
+    second: Sequence[Lifetime],
+    limits: Sequence[int] = LIMITS,
+    *,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> list[Difference]:
+    """Second restricted mean minus first on the same programs, in one order (paired bootstrap)."""
+    import numpy as np
+
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} lifetimes and {len(second)} are not of the same programs")
+    if not first:
+        return [Difference(None) for _ in limits]
+    last, count = max(limits), len(first)
+    codes = _codes(first, last), _codes(second, last)
+    found = [
+        _areas(codes[1], draws, last, limits) - _areas(codes[0], draws, last, limits)
+        for draws in (np.arange(count)[None, :], *draw_programs(count, folds, seed))
+    ]
+    values, replicates = found[0][0], np.concatenate(found[1:])
+    return [
+        difference(float(values[i]), count, replicates[:, i], largest=float(limit))
+        for i, limit in enumerate(limits)
+    ]
+
+
+def hazards(at_risk: Sequence[Mapping[str, int]], failed: Sequence[str | None]) -> dict[str, Rate]:
+    """How often each kind of frame is the first wrong one, of the times it could have been.
+
+    Args:
+        at_risk: of each rollout, the frames up to the first wrong one by kind.
+        failed: the kind of that one; None if there is none.
+    """
+    total: Counter[str] = Counter()
+    for kinds in at_risk:
+        total.update(kinds)
+    wrong = Counter(kind for kind in failed if kind is not None)
+    return {kind: Rate(wrong[kind], total[kind]) for kind in sorted(total)}

@@ -35,6 +35,8 @@ _KINDS = {
     "": "unknown",
 }
 _SIZE_BINS = ("0", "1", "2-3", "4-7", "8-15", "16-31", "32-63", "64-127", "128-255", "256-511", "512+")
+LAST_BIN = 512
+"""Where the last bin of `size_bin` starts."""
 
 
 def value_kind(slot: Slot | None) -> str:
