@@ -53,24 +53,28 @@ def record_truth(case: Case, limits: Limits = LIMITS) -> Truth:
         ExcludedError: it cannot be compiled or recorded, or does not end within `limits`.
     """
     try:
-        if case.place == "pytest":
-            first, again = case.recorded[0], case.recorded[1] if len(case.recorded) > 1 else None
+        first = case.recorded[0] if case.recorded else _record(case, limits, 0)
+        _require_end(first, case.item.expected)
+        if case.recorded:
+            again = case.recorded[1] if len(case.recorded) > 1 else None
+        elif any(may_depend_on_hash(file.text) for file in first.files):
+            again = _record(case, limits, 1)
         else:
-            first, again = _record(case, limits, 0), None
-            if any(may_depend_on_hash(file.text) for file in first.files):
-                again = _record(case, limits, 1)
+            again = None
     except CwmTraceError as error:
         raise ExcludedError(f"cannot be recorded: {error}") from error
-    expected = case.item.expected
-    if expected is not None and not slots_equal(first.value, Slot(expected), Equality.TYPED):
-        raise ExcludedError("its result on this Python is not the published one")
-    if first.outcome not in ENDED:
-        raise ExcludedError(f"no known end: {first.outcome.value}")
-    if len(first.frames) < 2 or first.frames[0].event is not Event.CALL:
-        raise ExcludedError("nothing to predict: fewer than two frames")
-    if any(frame.thread for frame in first.frames):
-        raise ExcludedError("several threads, which one stack of frames cannot show")
     return Truth(first, again)
+
+
+def _require_end(trace: Trace, expected: str | None) -> None:
+    if trace.outcome not in ENDED:
+        raise ExcludedError(f"no known end: {trace.outcome.value}")
+    if len(trace.frames) < 2 or trace.frames[0].event is not Event.CALL:
+        raise ExcludedError("nothing to predict: fewer than two frames")
+    if any(frame.thread for frame in trace.frames):
+        raise ExcludedError("several threads, which one stack of frames cannot show")
+    if expected is not None and not slots_equal(trace.value, Slot(expected), Equality.TYPED):
+        raise ExcludedError("its result on this Python is not the published one")
 
 
 def start_of(truth: Trace) -> Trace:

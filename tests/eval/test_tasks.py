@@ -11,8 +11,8 @@ import pytest
 from cwm_trace.api import evaluate
 from cwm_trace.datasets.families import FAMILIES, PRESETS
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.results import Report, Results
-from cwm_trace.eval.summary import RATIOS, VERDICTS
+from cwm_trace.eval.results import Results
+from cwm_trace.eval.summary import RATIOS, VERDICTS, summarise
 from cwm_trace.eval.tasks import SIZES, find_tasks, list_kinds
 
 CRUXEVAL = os.environ.get("CWM_TRACE_CRUXEVAL", "")
@@ -23,27 +23,24 @@ COSTS = ("tokens_per_frame", "seconds_per_frame", "passes_per_frame")
 
 def require_perfection(results: Results) -> None:
     """Accuracies 1, error rates 0, no prediction ever seen to go wrong."""
-    assert results.reports
-    for report in results.reports:
-        where = (report.header.task, report.header.mode)
-        assert report.programs + len(report.run.excluded) == report.header.items, where
-        assert report.programs > 0, (where, report.excluded)
-        for name, found in report.metrics.items():
+    assert results.runs
+    for run in results.runs:
+        where = (run.header.task, run.header.mode)
+        assert run.is_complete, where
+        assert run.programs, (where, run.excluded)
+        metrics = summarise([line.score for line in run.programs], folds=2)
+        assert set(metrics) >= {*VERDICTS, *RATIOS}
+        for name, found in metrics.items():
             if name in COSTS or name.startswith("rmst_"):
                 continue
             wanted = 0.0 if name in ERRORS or name in LOSSES else 1.0
             assert found.value in (None, wanted), (where, name, found)
-        assert report.metrics["frame_exact"].value == 1.0, where
-        for line in report.run.programs:
+        assert metrics["frame_exact"].value == 1.0, where
+        for line in run.programs:
             for score in (line.score, line.exact, line.typed):
                 assert score is not None
                 assert not score.tau_observed, (where, line.id, score.cause)
                 assert score.frames.true_positives == score.length, (where, line.id)
-        assert names_of(report) >= {*VERDICTS, *RATIOS}
-
-
-def names_of(report: Report) -> set[str]:
-    return set(report.metrics)
 
 
 @pytest.mark.parametrize("name", [*PRESETS, *FAMILIES])
@@ -58,7 +55,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "calls.py").write_text(
         "def f(n):\n    total = 0\n    for i in range(n):\n        total += i\n    return total\n"
     )
-    (tmp_path / "empty.py").write_text("\n")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "one.py").write_text("x = 1\n")
+    (tmp_path / "lib" / "empty.py").write_text("\n")
     (tmp_path / "test_it.py").write_text(
         "import other\n\ndef helper(a):\n    return a * 2\n\n"
         "def test_one():\n    x = helper(2)\n    assert x == 4\n\n"
@@ -70,18 +69,17 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "programs"),
-    [("file:script.py", 1), ("file:calls.py::f(3)", 1), ("folder:.", 4), ("pytest:test_it.py", 2)],
+    [("file:script.py", 1), ("file:calls.py::f(3)", 1), ("folder:lib", 1), ("pytest:test_it.py", 2)],
 )
 def test_the_oracle_is_right_on_your_own_code(own: Path, name: str, programs: int) -> None:
     results = evaluate("oracle", name, modes="all", baselines=False)
-    assert results.reports[0].header.items == programs
+    assert results.runs[0].header.items == programs
     require_perfection(results)
 
 
-@pytest.mark.parametrize("name", ["file:script.py", "folder:.", "pytest:test_it.py"])
-def test_copying_is_not_right_on_your_own_code(own: Path, name: str) -> None:
-    results = evaluate("copy", name, baselines=False)
-    assert results.reports[0].metrics["trace_exact"].value == 0.0
+def test_copying_is_not_right_on_your_own_code(own: Path) -> None:
+    (run,) = evaluate("copy", "file:calls.py::f(3)", baselines=False).runs
+    assert [line.score.trace_exact for line in run.programs] == [False]
 
 
 def test_the_oracle_is_right_on_code_from_outside(tmp_path: Path) -> None:
@@ -94,14 +92,16 @@ def test_the_oracle_is_right_on_code_from_outside(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     results = evaluate("oracle", f"cruxeval:{path}", modes="all", baselines=False)
-    assert results.reports[0].excluded == {"its result on this Python is not the published one": 2}
+    reasons = {line.id: line.reason for line in results.runs[0].excluded}
+    assert set(reasons.values()) == {"its result on this Python is not the published one"}
+    assert set(reasons) == {"c", "d"}
     require_perfection(results)
 
 
 @pytest.mark.skipif(not CRUXEVAL, reason="CWM_TRACE_CRUXEVAL names no file")
 def test_the_oracle_is_right_on_cruxeval() -> None:
     results = evaluate("oracle", f"cruxeval:{CRUXEVAL}", modes="all", baselines=False, limit=10)
-    assert results.reports[0].excluded == {}
+    assert results.runs[0].excluded == ()
     require_perfection(results)
 
 
