@@ -82,15 +82,19 @@ class Draw:
         return self.words[int(self.random() * len(self.words))]
 
     def letters(self, count: int, alphabet: str = LETTERS) -> str:
-        """A string of the split: letters are replaced until it is in one of its classes."""
+        """A string of the split; longer by up to three letters where two letters make no such string."""
         chosen = [alphabet[int(self.random() * len(alphabet))] for _ in range(count)]
         classes = (None, *CLASSES[self.split])
-        for _ in range(1000):
+        for attempt in range(1, 1000):
             text = "".join(chosen)
             if class_of(text) in classes:
                 return text
-            chosen[int(self.random() * count)] = alphabet[int(self.random() * len(alphabet))]
-        raise ValueError(f"no string of {count} letters of {alphabet!r} was found for {self.split}")
+            letter = alphabet[int(self.random() * len(alphabet))]
+            if attempt % 40 == 0:
+                chosen.append(letter)
+            else:
+                chosen[int(self.random() * len(chosen))] = letter
+        raise ValueError(f"no string of {alphabet!r} is in {self.split}")
 
     def names(self, *roles: str) -> list[str]:
         """Different names, one for each role; see `cwm_trace.datasets.names`."""
@@ -100,6 +104,8 @@ class Draw:
             name = pool[int(self.random() * len(pool))]
             while name in names:
                 name = pool[int(self.random() * len(pool))]
+                if all(other in names for other in pool):
+                    name = f"{name}{len(names)}"
             names.append(name)
         return names
 
@@ -110,3 +116,7 @@ class Draw:
         while class_of(hundredths / 100) not in allowed:
             hundredths = hundredths + 1 if hundredths < high * 100 else low * 100
         return hundredths / 100
+
+    def allows(self, value: int | float | str) -> bool:
+        """Whether the split may use a constant."""
+        return class_of(value) in (None, *CLASSES[self.split])

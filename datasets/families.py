@@ -1,14 +1,13 @@
 """The families and presets of generated programs, and how an item of them is made.
 
-    >>> item = make_item("counters", 3, split="dev")
-    >>> item == make_item("counters", 3, split="dev")
-    True
+>>> item = make_item("counters", 3, split="dev")
+>>> item == make_item("counters", 3, split="dev")
+True
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Family
@@ -18,6 +17,7 @@ from cwm_trace.datasets.generators.counters import COUNTERS
 from cwm_trace.datasets.generators.distractors import DISTRACTORS
 from cwm_trace.datasets.generators.exceptions import EXCEPTIONS
 from cwm_trace.datasets.generators.floats import FLOATS
+from cwm_trace.datasets.generators.general import GENERAL
 from cwm_trace.datasets.generators.halting import HALTING
 from cwm_trace.datasets.generators.lazy import CLOSURE, GENERATORS
 from cwm_trace.datasets.generators.library import LIBRARY
@@ -28,11 +28,15 @@ from cwm_trace.datasets.generators.recursion import RECURSION
 from cwm_trace.datasets.generators.sorting import SORTING
 from cwm_trace.datasets.generators.stores import STORES
 from cwm_trace.datasets.item import SPLITS, Item, Knob
+from cwm_trace.datasets.presets import PRESETS, Part, Preset
 from cwm_trace.errors import CwmTraceError
+
+__all__ = ["FAMILIES", "PRESETS", "make_item", "make_items"]
 
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
+        GENERAL,
         COUNTERS,
         GRID,
         AUTOMATA,
@@ -53,46 +57,6 @@ FAMILIES: Mapping[str, Family] = {
     )
 }
 """Every family, by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A family in a preset.
-
-    Args:
-        family: its name.
-        weight: how often it is drawn, relative to the others.
-        knobs: settings that differ from the defaults; one of a tuple of them is drawn for each item.
-    """
-
-    family: str
-    weight: int
-    knobs: Mapping[str, tuple[Knob, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A mix of families and settings that never changes: a new mix gets a new name."""
-
-    name: str
-    about: str
-    parts: tuple[Part, ...]
-
-
-PRESETS: Mapping[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            "general-v1",
-            "a mix of everything",
-            (
-                Part("counters", 1, {"steps": (4, 6, 8)}),
-                Part("permutations", 1, {"length": (6, 8), "form": ("looped", "unrolled")}),
-            ),
-        ),
-    )
-}
-"""Every preset, by name."""
 
 
 def make_item(

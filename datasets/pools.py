@@ -6,11 +6,12 @@ and `test`'s:
 - an int by its absolute value; each aligned block of five has one of each class, in an order that differs
   from block to block, so that no last digit gives the split away;
 - a float as the int of its hundredths;
-- a string by the sum of its code points.
+- a string by the sum of the code points of its letters and digits.
 
-Shared by all splits, because programs cannot do without them: ints below 10, floats that are a multiple of a
-half below 3, strings with less than two letters or digits, and `SHARED_WORDS`, which name operations rather
-than data.
+Shared by all splits, because programs cannot do without them: ints below 10, 10, 100 and 1000, floats below
+3 that are a multiple of a half, strings with less than two letters or digits, and `SHARED_WORDS`, which name
+operations rather than data. The rest of an f-string is no constant of a pool, nor is a number that only
+states a knob of the item, such as the iterations of its loop.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 
 CLASSES = {"train": (0, 1, 2), "dev": (3,), "test": (4,)}
-SMALLEST = 10  # the least int that is in one split only
+SHARED_INTS = frozenset((*range(10), 10, 100, 1000))
 SHARED_WORDS = frozenset(
     "push pop add dup swap peek drop put get move turn set del inc dec append popleft appendleft rotate"
     " north south east west left right up down open close idle run stop wait go start done none"
-    " even odd big small low high pos neg zero yes no ok bad error empty fizz buzz x y n id name".split()
+    " even odd big small low high pos neg zero yes no ok bad error empty fizz buzz x y n id name ab aeiou".split()
 )
 
 WORDS = tuple(
@@ -62,13 +63,17 @@ def class_of(value: int | float | str) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        if value in SHARED_WORDS or sum(map(str.isalnum, value)) < 2:
-            return None
-        return sum(map(ord, value)) % 5
+        characters = [ord(character) for character in value if character.isalnum()]
+        return None if value in SHARED_WORDS or len(characters) < 2 else sum(characters) % 5
     if isinstance(value, float):
-        return None if abs(value) < 3 and value * 2 % 1 == 0 else class_of(round(abs(value) * 100) + SMALLEST)
-    size = abs(value)
-    return None if size < SMALLEST else (size + size // 5 * 3) % 5
+        if abs(value) < 3 and value * 2 % 1 == 0:
+            return None
+        size = round(abs(value) * 100)
+    else:
+        size = abs(value)
+        if size in SHARED_INTS:
+            return None
+    return (size + size // 5 * 3) % 5
 
 
 INTS = {

@@ -20,10 +20,15 @@ def draw_grid(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     moves: Any
     if isinstance(compass, str):
         moves = draw.letters(steps, compass)
+        steps = len(moves)
     else:
         moves = [draw.pick(compass) for _ in range(steps)]
     x, y = draw.pick((("x", "y"), ("col", "row"), ("px", "py"), ("a", "b")))
-    way, one, blocked = draw.pick(("moves", "path", "route", "walk")), draw.pick("mdc"), draw.pick(("hits", "bumps"))
+    way, one, blocked = (
+        draw.pick(("moves", "path", "route", "walk")),
+        draw.pick("mdc"),
+        draw.pick(("hits", "bumps")),
+    )
     order = draw.sample(range(4), 4)
     lines = [f"def f({way}):", f"    {x}, {y} = {draw.below(size)}, {draw.below(size)}"]
     if edge == "stop":
@@ -49,7 +54,7 @@ GRID = Family(
     "a walk on a grid, with its edges",
     {
         "size": Axis("cells along each side", 5, 2, 9),
-        "steps": Axis("moves", 8, 1, 200),
+        "steps": Axis("moves, at least", 8, 1, 200),
         "edge": Axis("what the edge does", "stop", choices=("stop", "wrap", "open")),
     },
     draw_grid,
@@ -61,13 +66,16 @@ def draw_automaton(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     count, symbols, steps, form = knobs["states"], knobs["symbols"], knobs["steps"], knobs["form"]
     states: list[Any] = draw.sample(STATES, count) if draw.chance(0.6) else list(range(count))
     alphabet = draw.pick(("abcd", "01AB", "xyzw", "+-*."))[:symbols]
-    text = draw.letters(steps, alphabet) if symbols > 1 else alphabet * steps
+    text = draw.letters(steps, alphabet)
+    steps = len(text)
     name, one, state, total = draw.names("text", "char", "flow", "total")
     table = {(here, letter): draw.pick(states) for here in states for letter in alphabet}
     gains = {here: draw.number(1, 9) for here in states}
     if form == "table":
         rows = ",\n".join(
-            f"    {here!r}: {{" + ", ".join(f"{letter!r}: {table[here, letter]!r}" for letter in alphabet) + "}"
+            f"    {here!r}: {{"
+            + ", ".join(f"{letter!r}: {table[here, letter]!r}" for letter in alphabet)
+            + "}"
             for here in states
         )
         source = (
@@ -77,7 +85,12 @@ def draw_automaton(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
             f"    return {state}, {total}\n"
         )
         return Draft(source, f"f({text!r})", 10 + 2 * count * (symbols + 1) + 4 * (steps + 1))
-    lines = [f"def f({name}):", f"    {state} = {states[0]!r}", f"    {total} = 0", f"    for {one} in {name}:"]
+    lines = [
+        f"def f({name}):",
+        f"    {state} = {states[0]!r}",
+        f"    {total} = 0",
+        f"    for {one} in {name}:",
+    ]
     nested = "        "
     if form == "match":
         lines.append(f"        match {state}:")
@@ -100,8 +113,8 @@ AUTOMATA = Family(
     "a machine of named states that a text drives",
     {
         "states": Axis("number of states", 3, 2, 8),
-        "symbols": Axis("different letters of the text", 2, 1, 4),
-        "steps": Axis("letters of the text", 8, 1, 200),
+        "symbols": Axis("different letters of the text", 2, 2, 4),
+        "steps": Axis("letters of the text, at least", 8, 1, 200),
         "form": Axis("how transitions are written", "if", choices=("if", "match", "table")),
     },
     draw_automaton,

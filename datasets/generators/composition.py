@@ -24,7 +24,7 @@ OPERATIONS = {
         "{x} + [0] * ({w} - len({x}))", "[w for v in {x}[:4] for w in (v, {n})]", "{x}[:3] * 2",
     ),
     "int": (
-        "{x} * 3 % 97", "{x} * 2", "{x} // {w}", "{x} - {k}", "{x} + {x} % 10", "{x} ^ {n}",
+        "{x} * 3 % {m}", "{x} * 2", "{x} // {w}", "{x} - {k}", "{x} + {x} % 10", "{x} ^ {n}",
         "{x} + {n}", "abs({x})", "{x} % {w} * 10 + {k}", "{x} // 2", "-{x}",
         "max({x}, {w})", "{x} * {k} + {n}", "{x} % 100 * 2",
     ),
@@ -36,7 +36,13 @@ def draw_composition(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     kind, depth, form = knobs["kind"], knobs["depth"], knobs["form"]
     which = [draw.below(len(OPERATIONS["str"])) for _ in range(depth)]
     operands = [
-        {"k": draw.between(1, 2), "w": draw.between(7, 9), "c": draw.pick("abcxyz-_"), "n": draw.number(1, 9)}
+        {
+            "k": draw.between(1, 2),
+            "w": draw.between(7, 9),
+            "c": draw.pick("abcxyz-_"),
+            "n": draw.number(1, 9),
+            "m": draw.number(30, 99),
+        }
         for _ in range(depth)
     ]
     start = {
@@ -47,9 +53,7 @@ def draw_composition(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     (name, *names), helpers = draw.names(*["text"] * 6), draw.names(*["function"] * 5)
     if kind != "str":
         name, *names = draw.names(*["list" if kind == "list" else "int"] * 6)
-    forms = [
-        (OPERATIONS[kind][place], operand) for place, operand in zip(which, operands, strict=True)
-    ]
+    forms = [(OPERATIONS[kind][place], operand) for place, operand in zip(which, operands, strict=True)]
     lines = 6 + depth * (24 if kind == "list" else 3)
     body = ""
     if form == "helpers":

@@ -8,12 +8,15 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
+
 def draw_counters(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the counters, then the loop that moves them."""
     count, steps = knobs["counters"], knobs["steps"]
     bound, index, *names = draw.names("bound", "index", *["int"] * count)
     moduli = draw.numbers(count, 2, knobs["modulus"])
-    body = [f"    {name} = {draw.below(min(10, modulus))}" for name, modulus in zip(names, moduli, strict=True)]
+    body = [
+        f"    {name} = {draw.below(min(10, modulus))}" for name, modulus in zip(names, moduli, strict=True)
+    ]
     body.append(f"    for {index} in range({bound}):")
     for place, (name, modulus) in enumerate(zip(names, moduli, strict=True)):
         coupled = place and draw.chance(knobs["coupling"])

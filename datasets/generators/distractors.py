@@ -30,7 +30,9 @@ NOISE = (
 def draw_distractor(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the chain, then the lines between its links; the same chain whatever is between them."""
     steps, count, each = knobs["steps"], knobs["distractors"], knobs["between"]
-    numbers = [{"n": draw.number(1, 40), "k": draw.between(2, 5), "m": draw.number(10, 90)} for _ in range(steps)]
+    numbers = [
+        {"n": draw.number(1, 40), "k": draw.between(2, 5), "m": draw.number(10, 90)} for _ in range(steps)
+    ]
     moves = [draw.pick(MOVES) for _ in range(steps)]
     start = draw.number(0, 60)
     x, *others = draw.names("int", *["int"] * count)
@@ -43,7 +45,11 @@ def draw_distractor(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
                 noise = {"n": draw.number(1, 40), "k": draw.between(2, 5), "m": draw.number(10, 90)}
                 line = draw.pick(NOISE).format(x=x, y=y, z=z, **noise)
                 if knobs["branches"] and draw.chance(0.3):
-                    lines += [f"    {branch} = {z} > {draw.number(0, 60)}", f"    if {branch}:", f"        {line}"]
+                    lines += [
+                        f"    {branch} = {z} > {draw.number(0, 60)}",
+                        f"    if {branch}:",
+                        f"        {line}",
+                    ]
                 else:
                     lines.append(f"    {line}")
         lines.append("    " + move.format(x=x, **fill))

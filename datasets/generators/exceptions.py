@@ -10,12 +10,12 @@ from cwm_trace.datasets.family import Axis, Draft, Family, flag
 
 FAULTS = (  # what raises for some items, the type, the items that raise and those that do not
     ("{m} // {v}", "ZeroDivisionError", ("0",), ("1", "2", "3", "5")),
-    ("int({v})", "ValueError", ("'x'", "'no'", "''", "'4b'"), ("'1'", "'2'", "'3'", "' 7'")),
+    ("int({v})", "ValueError", ("'x'", "'no'", "''", "'b'"), ("'1'", "'2'", "'3'", "' 7'")),
     ("[{m}, {a}, 3][{v}]", "IndexError", ("3", "5", "-4"), ("0", "1", "2", "-1")),
     ("{{'x': {m}, 'y': {a}}}[{v}]", "KeyError", ("'z'", "'w'", "''"), ("'x'", "'y'")),
     ("{v} + {a}", "TypeError", ("None", "'x'", "[]"), ("1", "2", "3")),
     ("len({v}) + {a}", "TypeError", ("None", "3", "0"), ("'x'", "[]", "[1, 2]")),
-    ("{v}.count('x') + {m}", "AttributeError", ("None", "4", "7"), ("'x'", "'xyx'", "''")),
+    ("{v}.count('x') + {m}", "AttributeError", ("None", "4", "7"), ("'x'", "'x-'", "''")),
 )
 BASES = {"ZeroDivisionError": "ArithmeticError", "IndexError": "LookupError", "KeyError": "LookupError"}
 
@@ -44,7 +44,12 @@ def draw_exceptions(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
                       f"        raise {kind_name}({item}) from {error}"]  # fmt: skip
             caught = draw.pick((kind_name, "Exception"))
         elif place and guard:
-            lines += ["    try:", f"        return {inner}", "    finally:", f"        LOG.append({draw.number(0, 9)})"]
+            lines += [
+                "    try:",
+                f"        return {inner}",
+                "    finally:",
+                f"        LOG.append({draw.number(0, 9)})",
+            ]
         else:
             lines.append(f"    {draw.pick(('value', 'res', 'out'))} = {inner}")
             lines.append(f"    return {lines[-1].split()[0]} {draw.pick('+-*')} {draw.number(2, 9)}")
@@ -60,7 +65,12 @@ def draw_exceptions(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         f"            {total} += len(type({error}).__name__)",
     ]
     handler.append(draw.pick(handled if " as " in handler[0] else handled[:3]))
-    endings = [[], [], ["        else:", f"            {total} += 1"], ["        finally:", f"            {total} += 2"]]
+    endings = [
+        [],
+        [],
+        ["        else:", f"            {total} += 1"],
+        ["        finally:", f"            {total} += 2"],
+    ]
     ending = draw.pick(endings)
     lines += ["LOG = []", "", ""] * logs + [f"def f({values}):", f"    {total} = {draw.below(9)}"]
     lines.append(f"    for {item} in {values}:")

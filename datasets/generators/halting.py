@@ -34,7 +34,11 @@ def draw_halting(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     goal = goals[int(place * len(goals))]
     gain = draw.number(1, 9)
     form = draw.below(3)
-    move = f"{x} = ({x} * {factor} + {shift}) % {modulus}" if factor > 1 else f"{x} = ({x} + {shift}) % {modulus}"
+    move = (
+        f"{x} = ({x} * {factor} + {shift}) % {modulus}"
+        if factor > 1
+        else f"{x} = ({x} + {shift}) % {modulus}"
+    )
     if form == 0:
         lines = [
             f"    while {x} != {goal} and {tank} > 0:",

@@ -38,7 +38,12 @@ def draw_generators(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     size, bound = count, 3 + stages
     for maker in makers:
         stage = draw.pick(STAGES)
-        fill = {"n": draw.number(1, 30), "k": draw.between(2, 3), "sign": draw.pick("+-"), "big": draw.number(20, 60)}
+        fill = {
+            "n": draw.number(1, 30),
+            "k": draw.between(2, 3),
+            "sign": draw.pick("+-"),
+            "big": draw.number(20, 60),
+        }
         parts.append(f"def {maker}({x}):\n" + stage.format(x=x, t=t, v=v, i=i, **fill))
         size = size * (2 if "yield -" in stage else 1) + ("yield from" in stage)
         bound += 5 + 4 * size
@@ -46,7 +51,9 @@ def draw_generators(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     for maker in makers:
         call = f"{maker}({call})"
     stop = draw.between(2, 4)
-    parts.append(f"def f({x}):\n" + draw.pick(CONSUMERS).format(g=call, t=t, v=v, stop=stop, n=draw.number(0, 30)))
+    parts.append(
+        f"def f({x}):\n" + draw.pick(CONSUMERS).format(g=call, t=t, v=v, stop=stop, n=draw.number(0, 30))
+    )
     return Draft("\n\n".join(parts), f"f({draw.numbers(count, -9, 40)})", bound + 5 + 4 * size)
 
 

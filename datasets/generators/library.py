@@ -33,9 +33,9 @@ INTS = (  # of a list of ints: module, expression, type of the result
     ("json", "json.dumps({x}[:{k}])", ""),
 )
 TEXTS = (  # of a string
-    ("re", "re.findall(r'[a-m]+', {s})", ""),
-    ("re", "re.sub(r'[aeiou]', {c!r}, {s})", "str"),
-    ("re", "re.split(r'[aeiou]', {s}, maxsplit={k})", ""),
+    ("re", "re.findall(r'[{l}]+', {s})", ""),
+    ("re", "re.sub(r'[{l}]', {c!r}, {s})", "str"),
+    ("re", "re.split(r'[{l}]', {s}, maxsplit={k})", ""),
     ("string", "string.capwords({s})", "str"),
     ("textwrap", "textwrap.wrap({s}, width={w})", ""),
     ("textwrap", "textwrap.indent({s}, '> ')", ""),
@@ -43,7 +43,7 @@ TEXTS = (  # of a string
     ("itertools", "[(k, len(list(g))) for k, g in itertools.groupby({s})]", ""),
     ("difflib", "difflib.SequenceMatcher(None, {s}, {word!r}).ratio() > 0.5", ""),
     ("json", "json.dumps({{'s': {s}, 'n': {a}}})", ""),
-    ("json", "json.loads('[{n}, {k}]')", ""),
+    ("json", "json.loads('[{k}]')", ""),
     ("base64", "base64.b16encode({s}[:3].encode()).decode()", "str"),
     ("zlib", "zlib.crc32({s}.encode()) % {n}", "int"),
     ("fnmatch", "fnmatch.fnmatch({s}, '*{c}*')", ""),
@@ -54,7 +54,7 @@ CALLBACKS = (  # call a function of the program
      "def {g}({p}, {q}):\n    if {q} > {p}:\n        return {q}\n    return {p} + 1\n"),
     ("itertools", "list(itertools.takewhile({g}, {x}))", "list", "def {g}({p}):\n    return {p} < {n}\n"),
     ("itertools", "list(itertools.dropwhile({g}, {x}))", "list", "def {g}({p}):\n    return {p} % {k} == 0\n"),
-    ("re", "re.sub(r'[aeiou]', {g}, {s})", "str", "def {g}({p}):\n    return {p}.group().upper()\n"),
+    ("re", "re.sub(r'[{l}]', {g}, {s})", "str", "def {g}({p}):\n    return {p}.group().upper()\n"),
     ("functools", "sorted({x}, key=functools.cmp_to_key({g}))", "list",
      "def {g}({p}, {q}):\n    return {p} % 7 - {q} % 7\n"),
     ("itertools", "list(itertools.starmap({g}, zip({x}, {x}[1:])))", "list",
@@ -67,8 +67,9 @@ def draw_library(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw one call after the other; a later one takes what an earlier one gave."""
     calls, share = knobs["calls"], knobs["callbacks"]
     items, text = draw.numbers(draw.between(3, 5), 0, 40), draw.letters(draw.between(5, 8))
-    x, s, a, *results = draw.names("list", "text", "int", *["total"] * calls)
-    helpers = draw.names(*["function"] * calls)
+    x, s, a, *names = draw.names("list", "text", "int", *["total"] * calls, *["function"] * calls)
+    s = "text" if s == "string" else s  # a module
+    results, helpers = names[:calls], names[calls:]
     now = {"list": x, "str": s, "int": a}
     modules, defined, lines = set[str](), list[str](), list[str]()
     bound, size = 5, len(items)
@@ -76,7 +77,8 @@ def draw_library(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         p, q = draw.names("item", "key")
         fill = {
             "x": now["list"], "s": now["str"], "a": now["int"], "n": draw.number(2, 40), "k": draw.between(2, 3),
-            "c": draw.pick("xyz-_"), "w": draw.between(3, 5), "word": draw.word(), "g": helper, "p": p, "q": q,
+            "c": draw.pick("xyz-_"), "l": draw.letters(4),
+            "w": draw.between(3, 5), "word": draw.word(), "g": helper, "p": p, "q": q,
         }  # fmt: skip
         if draw.chance(share):
             module, form, kind, definition = draw.pick(CALLBACKS)
@@ -94,7 +96,9 @@ def draw_library(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     head = "".join(f"import {module}\n" for module in sorted(modules))
     parts = [*defined, f"def f({x}, {s}, {a}):\n" + "\n".join(lines) + f"\n    return {last}\n"]
     source = head + "\n\n" + "\n\n".join(parts)
-    return Draft(source, f"f({items}, {text!r}, {draw.number(1, 40)})", bound + len(modules) + len(defined) + calls)
+    return Draft(
+        source, f"f({items}, {text!r}, {draw.number(1, 40)})", bound + len(modules) + len(defined) + calls
+    )
 
 
 LIBRARY = Family(

@@ -23,7 +23,13 @@ SHRINK = {
     "heap": ("{v} = heapq.heappop({})",),
 }
 CHANGE = {
-    "list": ("{}.reverse()", "{}.sort()", "{}[0] = {n}", "{}[-1] += {small}", "{}[0], {}[-1] = {}[-1], {}[0]"),
+    "list": (
+        "{}.reverse()",
+        "{}.sort()",
+        "{}[0] = {n}",
+        "{}[-1] += {small}",
+        "{}[0], {}[-1] = {}[-1], {}[0]",
+    ),
     "stack": ("{}[-1] += {small}", "{}[-1] *= 2", "{v} = {}[-1]"),
     "deque": ("{}.rotate({small})", "{}.rotate(-1)", "{}[0] += {small}", "{}.reverse()"),
     "heap": ("{v} = heapq.heapreplace({}, {n})", "{v} = heapq.heappushpop({}, {n})", "{v} = {}[0]"),
@@ -32,7 +38,11 @@ LOOPED = {
     "list": (("push", "{}.append({n})"), ("put", "{}.insert(0, {n})"), ("drop", "{}.pop()")),
     "stack": (("push", "{}.append({n})"), ("add", "{}.append({}.pop() + {n})"), ("drop", "{}.pop()")),
     "deque": (("append", "{}.append({n})"), ("appendleft", "{}.appendleft({n})"), ("pop", "{}.popleft()")),
-    "heap": (("push", "heapq.heappush({}, {n})"), ("put", "heapq.heappushpop({}, {n})"), ("pop", "heapq.heappop({})")),
+    "heap": (
+        ("push", "heapq.heappush({}, {n})"),
+        ("put", "heapq.heappushpop({}, {n})"),
+        ("pop", "heapq.heappop({})"),
+    ),
 }
 
 

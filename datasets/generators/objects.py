@@ -15,7 +15,10 @@ BODIES = (
     ("self.{b} = self.{b}[-2:] + [{v}]", "return self.{b}[0]"),
     ("self.{a}, {v} = {v}, self.{a}", "return {v}"),
     ("if {v} > self.{a}:\n            self.{a} = {v}", "return self.{a} % {m}"),
-    ("if self.{a} % 2:\n            self.{a} += 1\n        else:\n            self.{a} -= {v}", "return self"),
+    (
+        "if self.{a} % 2:\n            self.{a} += 1\n        else:\n            self.{a} -= {v}",
+        "return self",
+    ),
 )
 
 

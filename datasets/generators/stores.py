@@ -60,7 +60,8 @@ def _looped(draw: Draw, steps: int, keys: list[str], names: tuple[str, str, str]
     store, group, value = names
     ops, op, key, number = draw.pick(("ops", "events", "log")), "op", "key", "n"
     operations = [
-        (draw.pick(("set", "set", "add", "del", "get")), draw.pick(keys), draw.number(0, 30)) for _ in range(steps)
+        (draw.pick(("set", "set", "add", "del", "get")), draw.pick(keys), draw.number(0, 30))
+        for _ in range(steps)
     ]
     lines = [
         f"def f({ops}):",
