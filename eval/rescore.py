@@ -24,11 +24,13 @@ from cwm_trace.eval.log import ExcludedLine, Header, LogWriter, Run, log_name, r
 from cwm_trace.eval.runner import Progress, score_line
 from cwm_trace.eval.tasks import Case, Task
 from cwm_trace.eval.truth import ExcludedError, record_truth, start_of
-from cwm_trace.records import Decoding, Event, Outcome, Trace
+from cwm_trace.records import Decoding, Event, Outcome, Problem, Trace
 from cwm_trace.wire.parse import parse_trace
 from cwm_trace.wire.profile import CWM, FormatProfile
+from cwm_trace.wire.tokens import TOKEN_EVENTS
 
 MODE = "free"
+_EVENTS = tuple(token.value for token in TOKEN_EVENTS)
 
 
 class CallRow(pydantic.BaseModel):
@@ -78,7 +80,7 @@ def rescore(
     """
     where = os.fspath(path)
     name = model or Path(where).stem
-    rows = [_as_case(row, index) for index, row in enumerate(_read(where))][:limit]
+    rows = _with_own_ids([_as_case(row, index) for index, row in enumerate(_read(where))][:limit])
     if not rows:
         raise CwmTraceError(f"{where} is empty: there is no generation in it")
     task = Task(f"rescore-{Path(where).stem}", tuple(case for case, _ in rows))
@@ -128,7 +130,10 @@ def read_generation(text: str, start: Trace, profile: FormatProfile, decoding: D
     """
     predicted = parse_trace(text, program=start, profile=profile)
     outcome = predicted.outcome
-    if outcome is Outcome.INCOMPLETE:
+    if text.strip() and not text.lstrip().startswith(_EVENTS):
+        problem = Problem("tokens", len(start.frames), 0, "the text does not start with a frame")
+        predicted = replace(predicted, problems=(*predicted.problems, problem))
+    elif outcome is Outcome.INCOMPLETE:
         last = predicted.frames[-1]
         cut = any(problem.grade == "truncated" for problem in predicted.problems)
         at_end = not cut and last.event is Event.RETURN and last.depth == 0
@@ -157,6 +162,19 @@ def _validate(row: Any, number: int, path: str) -> CallRow | PromptRow:
             f"{path}, line {number}: wrong in {where}: a row has id, code, input and generation, or prompt"
             " and completion"
         ) from error
+
+
+def _with_own_ids(rows: list[tuple[Case, str]]) -> list[tuple[Case, str]]:
+    """Ids that differ: several generations for one program are `a`, `a#2`, `a#3`."""
+    counts: dict[str, int] = {}
+    found = []
+    for case, text in rows:
+        name = case.item.id
+        counts[name] = counts.get(name, 0) + 1
+        if counts[name] > 1:
+            case = replace(case, item=replace(case.item, id=f"{name}#{counts[name]}"))
+        found.append((case, text))
+    return found
 
 
 def _as_case(row: CallRow | PromptRow, index: int) -> tuple[Case, str]:
