@@ -50,8 +50,9 @@ class ProgramScore:
         tau: frames before the first wrong one; None without frames to score.
         tau_observed: something is wrong at `tau`; otherwise the prediction is right as far as it goes.
         cause, cause_type: at `tau`: see `cwm_trace.eval.divergence`.
-        failed_kind: kind (`frame_kind`) of the real frame at `tau`; None if the real trace had ended.
-        at_risk: real frames up to and with `tau` by kind: how often each could have been the first wrong.
+        at_risk: real frames up to and with the one at `tau` by kind: how often each kind could have been the
+            first wrong one. Kinds are the events, and `branch` for a LINE that follows a branch line.
+        failed_kind: kind of the frame at `tau`, if it is wrong.
         trace_exact: mode `free` only: every frame is right and the end as well; None if that is unknown.
         problems: places where the prediction is no valid trace, by grade: `tokens`, `locals`, `stack`,
             `source`; a grade without any is missing.
@@ -64,6 +65,9 @@ class ProgramScore:
         matched: modes `free` and `step-over`: real frames with a partner in the longest common control
             sequence (`cwm_trace.eval.edit`): the coverage of the next two.
         matched_states, matched_slots: as `states` and `changed_slots`, over those frames.
+        local_steps: steps from the prediction's own states that are rightly computed, by kind of statement;
+            empty until `score_local_steps` has run.
+        local_outside: those that cannot be judged, by reason; see `cwm_trace.eval.local_steps`.
         masked: values and frames that were left out because another run does not repeat them.
         cost: what the prediction took; None if that was not measured.
         tokens: tokens by field, where the prediction has probabilities of them.
@@ -104,6 +108,8 @@ class ProgramScore:
     matched: Rate = NO_TRIALS
     matched_states: Rate = NO_TRIALS
     matched_slots: Retrieval = NO_ITEMS
+    local_steps: Mapping[str, Rate] = field(default_factory=dict)
+    local_outside: Mapping[str, int] = field(default_factory=dict)
     masked: int = 0
     cost: Cost | None = None
     tokens: Mapping[str, int] = field(default_factory=dict)

@@ -27,6 +27,13 @@ def _recall(found: Retrieval) -> tuple[float, float]:
     return found.true_positives, found.true_positives + found.false_negatives
 
 
+def _local(score: ProgramScore) -> tuple[float, float, float]:
+    """Right, covered and all steps from the prediction's own states."""
+    covered = sum(rate.total for rate in score.local_steps.values())
+    right = sum(rate.hits for rate in score.local_steps.values())
+    return right, covered, covered + sum(score.local_outside.values())
+
+
 def _f1(found: Retrieval) -> tuple[float, float]:
     hits = 2 * found.true_positives
     return hits, hits + found.false_positives + found.false_negatives
@@ -86,19 +93,22 @@ RATIOS: dict[str, _Ratio] = {
     "spurious": lambda score: _rate(score.spurious),
     **{f"exception_{part}_precision": _of_exceptions(part, _precision) for part in PARTS},
     **{f"exception_{part}_recall": _of_exceptions(part, _recall) for part in PARTS},
+    "local_step_accuracy": lambda score: _local(score)[:2],
+    "local_step_coverage": lambda score: _local(score)[1:],
     "tokens_per_frame": _cost("new_tokens"),
     "seconds_per_frame": _cost("seconds"),
     "passes_per_frame": _cost("forward_passes"),
 }
 """Ratios of sums over all programs: every frame, state or slot weighs the same (micro average)."""
 
+_NO_ACCURACIES = ("stale", "spurious", "matched", "local_step_coverage")
 _ACCURACIES = frozenset(
     {
         "output_accuracy",
         "trace_exact",
         "path_exact",
         "halting_right",
-        *(key for key in RATIOS if not key.endswith("_per_frame") and key not in ("stale", "spurious")),
+        *(key for key in RATIOS if not key.endswith("_per_frame") and key not in _NO_ACCURACIES),
     }
 )
 """Where 1 is best, so that skill over the copy baseline means something."""
