@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import pydantic_core
@@ -22,6 +22,7 @@ from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.score import ProgramScore
+from cwm_trace.eval.score_fields import score_fields, score_from_fields
 from cwm_trace.eval.stored import Stored
 from cwm_trace.records import Decoding
 from cwm_trace.storage import dump_line, whole_lines
@@ -76,6 +77,18 @@ class Header(_Line):
     source: str = ""
 
 
+def _read_score(fields: Any) -> Any:
+    if isinstance(fields, ProgramScore):
+        return fields
+    try:
+        return score_from_fields(fields)
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"no score: {error}") from error
+
+
+_Score = Annotated[ProgramScore, pydantic.PlainValidator(_read_score), pydantic.PlainSerializer(score_fields)]
+
+
 class ProgramLine(_Line):
     """A program that was predicted.
 
@@ -98,9 +111,9 @@ class ProgramLine(_Line):
     prompt: str = ""
     real_frames: int = 0
     result: str
-    score: ProgramScore
-    exact: ProgramScore | None = None
-    typed: ProgramScore | None = None
+    score: _Score
+    exact: _Score | None = None
+    typed: _Score | None = None
     stored: Stored | None = None
 
 

@@ -22,6 +22,7 @@ from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.log import ExcludedLine, Header, LogWriter, Run, log_name, read_log
 from cwm_trace.eval.runner import Progress, score_line
+from cwm_trace.eval.step_runner import StepRunner
 from cwm_trace.eval.tasks import Case, Task
 from cwm_trace.eval.truth import ExcludedError, record_truth, start_of
 from cwm_trace.records import Decoding, Event, Outcome, Problem, Trace
@@ -103,7 +104,7 @@ def rescore(
         source=where,
     )
     log_path = folder / log_name(task.name, MODE, name)
-    with LogWriter(log_path, header, resume=resume) as log:
+    with LogWriter(log_path, header, resume=resume) as log, StepRunner() as steps:
         left = [(case, text) for case, text in rows if case.item.id not in log.done]
         for done, (case, text) in enumerate(left, start=1):
             try:
@@ -114,7 +115,7 @@ def rescore(
                 log.write(ExcludedLine(id=case.item.id, reason=str(error)))
             else:
                 predicted = read_generation(text, start_of(truth.trace), profile, Decoding(name))
-                log.write(score_line(case, truth, predicted))
+                log.write(score_line(case, truth, predicted, steps))
             report(Progress(done, len(left), task.name, MODE, name))
     return read_log(log_path)
 

@@ -10,16 +10,18 @@ import hashlib
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cwm_trace import __version__
 from cwm_trace.eval.alignment import NO_MASK
 from cwm_trace.eval.cache import ResponseCache
 from cwm_trace.eval.equality import Equality
+from cwm_trace.eval.local_steps import Runner, score_local_steps
 from cwm_trace.eval.log import ExcludedLine, Header, LogWriter, ProgramLine, Run, log_name, read_log
 from cwm_trace.eval.masks import mask_differences
 from cwm_trace.eval.score import ProgramScore, score_program
+from cwm_trace.eval.step_runner import StepRunner, run_steps
 from cwm_trace.eval.stored import store_prediction
 from cwm_trace.eval.tasks import Case, Task
 from cwm_trace.eval.truth import ExcludedError, Truth, record_truth, start_of
@@ -106,7 +108,7 @@ def run_bench(
                     log = stack.enter_context(LogWriter(paths[-1], header, resume=settings.resume))
                     columns[-1][1].append(_Column(predictor, mode, header, log))
         total = sum(len(task.cases) - len(column.log.done) for task, group in columns for column in group)
-        bench = _Bench(settings, cache, report, total)
+        bench = _Bench(settings, cache, report, total, stack.enter_context(StepRunner()))
         for task, group in columns:
             bench.run(task, group)
     return [read_log(path) for path in paths]
@@ -129,7 +131,9 @@ class _Bench:
         cache: ResponseCache | None,
         report: Callable[[Progress], None],
         total: int,
+        steps: StepRunner,
     ) -> None:
+        self._steps = steps
         self._settings = settings
         self._cache = cache
         self._report = report
@@ -173,7 +177,7 @@ class _Bench:
             for real in (truths[case.item.id].trace for case in cases)
         ]
         for index, predicted in self._ask(predictor, requests):
-            line = score_line(cases[index], truths[cases[index].item.id], predicted)
+            line = score_line(cases[index], truths[cases[index].item.id], predicted, self._steps)
             if not predictor.decoding.model:  # made again more easily than kept
                 line = line.model_copy(update={"stored": None})
             column.log.write(line)
@@ -197,8 +201,16 @@ class _Bench:
         self._report(Progress(self._done, self._total, header.task, header.mode, header.model))
 
 
-def score_line(case: Case, truth: Truth, predicted: Trace) -> ProgramLine:
-    """Compare a prediction with the real execution: the line of the log."""
+def score_line(case: Case, truth: Truth, predicted: Trace, steps: Runner = run_steps) -> ProgramLine:
+    """Compare a prediction with the real execution: the line of the log.
+
+    Args:
+        case: the program.
+        truth: what really happens.
+        predicted: the prediction.
+        steps: what runs single statements in isolation: a `StepRunner` to keep one for many programs.
+    """
+    local = score_local_steps(predicted, real=truth.trace, run=steps)
     scores = {level: _score(truth, predicted, level) for level in Equality}
     prompt = render_prompt(truth.trace, given=max(1, predicted.given))
     return ProgramLine(
@@ -208,7 +220,7 @@ def score_line(case: Case, truth: Truth, predicted: Trace) -> ProgramLine:
         prompt=_digest(prompt),
         real_frames=len(truth.trace.frames),
         result=result_of(predicted),
-        score=scores[Equality.NORMAL],
+        score=replace(scores[Equality.NORMAL], local_steps=local.by_kind, local_outside=local.outside),
         exact=scores[Equality.EXACT],
         typed=scores[Equality.TYPED],
         stored=store_prediction(predicted),

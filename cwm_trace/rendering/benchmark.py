@@ -31,6 +31,8 @@ SHOWN = {
     "changed_slot_f1": "changed slots, F1",
     "stale": "changes missed",
     "spurious": "changes invented",
+    "local_step_accuracy": "steps right from the own state",
+    "local_step_coverage": "of them covered",
     "rmst_32": "frames right before the first wrong one, of 32",
     "rmst_128": "the same, of 128",
     "halting_right": "end at the right frame",

@@ -82,7 +82,7 @@ def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     whole = score(rows, tmp_path)
     lines = whole.path.read_text().splitlines(keepends=True)
     whole.path.write_text("".join(lines[:2]) + lines[2][:40])
-    asked = []
+    asked: list[object] = []
     again = score(rows, tmp_path, resume=True, report=asked.append)
     assert len(asked) == 2
     assert again.programs == whole.programs

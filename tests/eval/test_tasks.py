@@ -18,7 +18,7 @@ from cwm_trace.eval.tasks import SIZES, find_tasks, list_kinds
 CRUXEVAL = os.environ.get("CWM_TRACE_CRUXEVAL", "")
 ERRORS = ("stale", "spurious", "truncated", "halting_early", "halting_late", "halting_unknown")
 LOSSES = ("budget_structural", "budget_runaway")
-COSTS = ("tokens_per_frame", "seconds_per_frame", "passes_per_frame")
+COSTS = ("tokens_per_frame", "seconds_per_frame", "passes_per_frame", "local_step_coverage")
 
 
 def require_perfection(results: Results) -> None:
