@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cwm_trace.eval.breakdown import rates_by
 from cwm_trace.eval.calibration import equal_mass_bins, risk_coverage
 from cwm_trace.eval.log import Run
-from cwm_trace.eval.metrics import Rate
 from cwm_trace.eval.score import ProgramScore
-from cwm_trace.eval.statistics import wilson
 from cwm_trace.eval.survival import Lifetime, kaplan_meier
 
 if TYPE_CHECKING:
@@ -34,22 +33,13 @@ def length_curve(report: Report, metric: str) -> list[Point]:
     return points
 
 
-def rates_by(run: Run, name: str) -> list[Point]:
-    """The rates of a field of `ProgramScore` such as `by_type`, summed over programs, with Wilson's interval.
-
-    The interval takes frames for independent, so that it is too narrow where those of one program are alike.
-    """
-    sums: dict[str, Rate] = {}
-    for score in _scores(run):
-        for key, rate in getattr(score, name).items():
-            before = sums.get(key, Rate())
-            sums[key] = Rate(before.hits + rate.hits, before.total + rate.total)
-    points = []
-    for key in sorted(sums, key=_number_first):
-        found = wilson(sums[key].hits, sums[key].total)
-        if found.value is not None and found.low is not None and found.high is not None:
-            points.append((key, found.value, found.low, found.high))
-    return points
+def axis_curve(run: Run, axis: str) -> list[Point]:
+    """The rates of a field of `ProgramScore` such as `by_type`."""
+    return [
+        (name, found.value, found.low, found.high)
+        for name, found in rates_by(_scores(run), axis).items()
+        if found.value is not None and found.low is not None and found.high is not None
+    ]
 
 
 def calibration_curve(run: Run, field: str = "frame") -> list[tuple[float, float]]:
@@ -68,9 +58,3 @@ def _confidences(run: Run, field: str) -> list[tuple[float, bool]]:
 
 def _scores(run: Run) -> list[ProgramScore]:
     return [line.score for line in run.programs]
-
-
-def _number_first(name: str) -> tuple[int, str]:
-    """Bins such as `9-16` in the order of their numbers, other names after them."""
-    digits = name.split("-")[0].rstrip("+")
-    return (int(digits), "") if digits.isdigit() else (1 << 30, name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.eval.breakdown import break_down, compare_levels, count_causes
 from cwm_trace.eval.log import Header, ProgramLine, Run, read_logs
 from cwm_trace.eval.published import PUBLISHED
 from cwm_trace.eval.score import ProgramScore
@@ -41,12 +42,14 @@ class Report:
         run: the log.
         metrics: with intervals, and with skill where the copy baseline was run, by name; see
             docs/benchmark.md.
+        levels: what depends on how strictly values are compared, by equality.
         by_length: some of the metrics by `length_bin` of the real execution.
         prompts: digest of all prompts of the run.
     """
 
     run: Run
     metrics: Mapping[str, Estimate]
+    levels: Mapping[str, Mapping[str, float | None]]
     by_length: Mapping[str, Mapping[str, Estimate]]
     prompts: str
 
@@ -76,6 +79,11 @@ class Report:
         """Programs left out, by reason."""
         return dict(sorted(Counter(line.reason for line in self.run.excluded).items()))
 
+    @property
+    def causes(self) -> dict[str, int]:
+        """What was wrong first, in how many programs."""
+        return count_causes(_scores(self.run))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data; the keys are stable."""
         header = self.header.model_dump(mode="json", exclude={"kind", "schema_version"})
@@ -88,10 +96,12 @@ class Report:
             "results": self.results,
             "excluded": self.excluded,
             "metrics": {name: asdict(value) for name, value in self.metrics.items()},
+            "levels": {level: dict(found) for level, found in self.levels.items()},
             "by_length": {
                 bin_name: {name: asdict(value) for name, value in metrics.items()}
                 for bin_name, metrics in self.by_length.items()
             },
+            **break_down(_scores(self.run), seed=self.header.seed),
             "provenance": {**header, "prompts": self.prompts},
             "published": [asdict(entry) for entry in PUBLISHED.get(self.header.published, ())],
         }
@@ -117,6 +127,13 @@ class Results:
             Report(
                 run=run,
                 metrics=summarise(_scores(run), baseline=_same_programs(floors, run), seed=self.seed),
+                levels=compare_levels(
+                    {
+                        "exact": [line.exact for line in run.programs],
+                        "normal": [line.score for line in run.programs],
+                        "typed": [line.typed for line in run.programs],
+                    }
+                ),
                 by_length=self._by_length(run),
                 prompts=_digest("".join(line.prompt for line in _in_order(run))),
             )

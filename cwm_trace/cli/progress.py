@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cwm_trace.eval.runner import Progress
 
 _SECONDS = 10.0  # between two lines
+_ENOUGH = 100  # predictions that tell how long the others take
 
 
 class BenchReporter:
@@ -52,10 +53,8 @@ class BenchReporter:
         if now - self._said > _SECONDS and progress.done < progress.total:
             self._said = now
             left = (now - self._start) / progress.done * (progress.total - progress.done)
-            click.echo(
-                f"{progress.done} of {progress.total} predictions ({what}), about {_clock(left)} left",
-                err=True,
-            )
+            guess = f", about {_clock(left)} left" if progress.done > _ENOUGH else ""
+            click.echo(f"{progress.done} of {progress.total} predictions ({what}){guess}", err=True)
 
 
 def _clock(seconds: float) -> str:

@@ -41,6 +41,9 @@ SHOWN = {
 """Metrics that the tables show, and what they call them; JSON has all."""
 
 
+_CAUSES = 12
+
+
 @dataclass(frozen=True)
 class Grid:
     """A table: its title, heads, rows of cells, lines of text below it, and whether its cells are numbers."""
@@ -60,6 +63,8 @@ def result_grids(results: Results) -> list[Grid]:
     for task, mode in groups:
         group = [r for r in reports if (r.header.task, r.header.mode) == (task, mode)]
         grids.append(_group_grid(task, mode, group))
+        if any(report.causes for report in group):
+            grids.append(_cause_grid(task, mode, group))
     published = dict.fromkeys(report.header.published for report in reports)
     others = [_published_grid(name) for name in published if name in PUBLISHED]
     return [*grids, *others, _provenance_grid(reports)]
@@ -170,6 +175,14 @@ def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
         if not report.is_complete
     ]
     return Grid(f"{task}, mode {mode}", ["", *(report.header.model for report in reports)], rows, notes)
+
+
+def _cause_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
+    """What was wrong first, and in how many programs, the most frequent causes."""
+    causes = list(dict.fromkeys(cause for report in reports for cause in report.causes))
+    rows = [[cause, *(str(report.causes.get(cause, 0)) for report in reports)] for cause in causes]
+    heads = ["", *(report.header.model for report in reports)]
+    return Grid(f"{task}, mode {mode}: what is wrong first, in programs", heads, rows[:_CAUSES])
 
 
 def _published_grid(name: str) -> Grid:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.curves import (
+    axis_curve,
     calibration_curve,
     length_curve,
-    rates_by,
     risk_coverage_curve,
     survival_curve,
 )
@@ -41,7 +41,7 @@ def _draw_lengths(axes: Any, report: Report) -> bool:
 
 def _draw_by(name: str, words: str) -> Draw:
     def draw(axes: Any, report: Report) -> bool:
-        return _draw_points(axes, report, rates_by(report.run, name), words)
+        return _draw_points(axes, report, axis_curve(report.run, name), words)
 
     return draw
 
