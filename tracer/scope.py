@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sysconfig
 from collections.abc import Sequence
@@ -37,9 +38,6 @@ class Scope:
         self._root = root and os.path.join(os.path.realpath(root), "")
         self._include = [self._absolute(glob) for glob in include]
         self._exclude = [self._absolute(glob) for glob in exclude]
-        self._library = tuple(
-            os.path.join(os.path.realpath(sysconfig.get_path(name)), "") for name in ("stdlib", "platstdlib")
-        )
 
     def covers(self, filename: str) -> bool:
         """Whether functions of this file are recorded."""
@@ -51,9 +49,16 @@ class Scope:
         if filename.startswith("<") or self._root is None:
             return False
         real = os.path.realpath(path)
-        if real.startswith(self._library) or any(part in real.split(os.sep) for part in _INSTALLED):
+        if real.startswith(_library()) or any(part in real.split(os.sep) for part in _INSTALLED):
             return False
         return real.startswith(self._root) and not real.startswith(_OWN)
 
     def _absolute(self, path: str) -> str:
         return path if path.startswith(("<", "*")) else os.path.join(self._directory, path)
+
+
+@functools.cache
+def _library() -> tuple[str, ...]:
+    """The folders of the standard library; looking them up takes longer than a short program."""
+    folders = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
+    return tuple(os.path.join(os.path.realpath(folder), "") for folder in folders)

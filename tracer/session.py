@@ -23,7 +23,7 @@ from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.scope import Scope
 from cwm_trace.tracer.values import Describer
 
-_NOT_RECORDED = ("other processes, forked ones included", "threads that C code starts", "C functions")
+NOT_RECORDED = ("other processes, forked ones included", "threads that C code starts", "C functions")
 
 
 class Sink(Buffer, Protocol):
@@ -321,7 +321,7 @@ def _header(
         python=platform.python_version(),
         profile=options.profile,
         limits=options.limits,
-        not_recorded=_NOT_RECORDED,
+        not_recorded=NOT_RECORDED,
     )
 
 

@@ -55,6 +55,7 @@ class ProgramCommand(click.Command):
 @click.option("--max-value-chars", type=click.IntRange(1), help="Keep so many characters of a value.")
 @click.option("--max-depth", type=click.IntRange(0), help="Step over deeper calls; the entry has depth 0.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Interrupt after so many seconds.")
+@click.option("--sandbox", is_flag=True, help="Run it in a child process that cannot harm the rest.")
 @click.option("--per-test", is_flag=True, help="With -m pytest: one trace for each test, in -o FOLDER.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not say where the trace went.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as the last line of standard output.")
@@ -72,6 +73,7 @@ def run(
     max_value_chars: int | None,
     max_depth: int | None,
     timeout: float | None,
+    sandbox: bool,
     per_test: bool,
     quiet: bool,
     as_json: bool,
@@ -80,7 +82,7 @@ def run(
 
     The program runs as under python, with its own standard streams and exit code; options come before it.
     Only the user's code is recorded, not the standard library and not installed packages. At a frame or
-    byte limit recording stops and the program goes on.
+    byte limit recording stops and the program goes on; with --sandbox it is ended there, or after 10 seconds.
     """
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.records import Limits
@@ -98,9 +100,19 @@ def run(
         }
         how = {"include": include, "exclude": exclude, "limits": bounds}
         _run_pytest(arguments, module, output or "pytest.traces", how)
+    if sandbox and module is not None:
+        raise CwmTraceError("--sandbox does not go with -m: give a SCRIPT or -c CODE")
     program, default = _load(arguments, module, code, call, output)
     limits = Limits(max_frames, max_bytes, max_value_chars, max_depth, timeout)
     path = output or default
+    if sandbox:
+        from cwm_trace.cli.sandbox import run_sandboxed
+
+        job = {"call": call or "", "entry": entry, "include": include, "exclude": exclude}
+        with TraceWriter(path) as writer:
+            ended = run_sandboxed(program, job, writer, limits)
+        _report(ended, path, quiet=quiet, as_json=as_json)
+        sys.exit(ended.exit_code)
     options = Options(limits=limits, include=include, exclude=exclude, whole_process=True)
     with TraceWriter(path) as writer, _no_context():
         ending = record_program(program, writer, options, entry=entry)
