@@ -29,6 +29,7 @@ _NO_FALL = frozenset(
 )
 _SETS_HANDLER = frozenset(("SETUP_FINALLY", "SETUP_WITH", "SETUP_ASYNC_WITH"))  # 3.10: to the handler
 _EXIT = 0  # the successor of a line that returns
+_JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 
 
 class BranchLines:
@@ -64,7 +65,7 @@ def branch_lines(source: str) -> dict[int, frozenset[int]]:
     found: dict[int, frozenset[int]] = {}
     for part in _nested(code):
         first = 0 if part is code else part.co_firstlineno
-        lines = {line for line, after in line_successors(part).items() if len(after) > 1}
+        lines = {line for line, after in _line_events(part) if len(after) > 1}
         found[first] = found.get(first, frozenset()) | lines
     return found
 
@@ -74,12 +75,46 @@ def line_successors(code: CodeType) -> dict[int, set[int]]:
 
     A jump back to the same line is an event of its own.
     """
+    found: dict[int, set[int]] = {}
+    for line, after in _line_events(code):
+        found.setdefault(line, set()).update(after)
+    return found
+
+
+def _line_events(code: CodeType) -> list[tuple[int, set[int]]]:
+    """Every place where a line's event happens, with the lines that can come next from there.
+
+    A line can have several: a call over several lines comes back to its first one, without any choice.
+    """
     line_of: dict[int, int] = {}
     for start, end, line in code.co_lines():
-        for offset in range(start, end, 2):
-            line_of[offset] = line or -1
+        line_of.update(dict.fromkeys(range(start, end, 2), line or -1))
     instructions = list(dis.get_instructions(code))
-    edges: dict[int, list[tuple[int, bool]]] = {}  # offset: where control goes, and whether backward
+    if not instructions:
+        return []
+    edges = _edges(instructions)
+    found: dict[int, set[int]] = {}
+    seen: set[tuple[int, int]] = set()
+    stack = [(instructions[0].offset, -1)]  # an instruction, and the one where the last event happened
+    while stack:
+        offset, event = stack.pop()
+        if (offset, event) in seen:
+            continue
+        seen.add((offset, event))
+        current = line_of.get(event, -1)
+        for target, backward in edges[offset]:
+            line = _EXIT if target < 0 else line_of.get(target, -1)
+            happens = line >= 0 and (line != current or backward)
+            if happens and current > 0:
+                found.setdefault(event, set()).add(line)
+            if target >= 0:
+                stack.append((target, target if happens else event))
+    return [(line_of[event], after) for event, after in found.items()]
+
+
+def _edges(instructions: list[dis.Instruction]) -> dict[int, list[tuple[int, bool]]]:
+    """Where control can go from each instruction, -1 out of the function, and whether that is backward."""
+    edges: dict[int, list[tuple[int, bool]]] = {}
     for index, instruction in enumerate(instructions):
         after = edges.setdefault(instruction.offset, [])
         name = instruction.opname
@@ -89,36 +124,7 @@ def line_successors(code: CodeType) -> dict[int, set[int]]:
             after.append((-1, False))
         elif name not in _NO_FALL and index + 1 < len(instructions):
             after.append((instructions[index + 1].offset, False))
-    return _by_line(edges, line_of, instructions[0].offset if instructions else 0)
-
-
-_JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
-
-
-def _by_line(
-    edges: dict[int, list[tuple[int, bool]]], line_of: dict[int, int], start: int
-) -> dict[int, set[int]]:
-    found: dict[int, set[int]] = {}
-    seen: set[tuple[int, int]] = set()
-    stack = [(start, -1)]  # an instruction, and the line whose event came last
-    while stack:
-        offset, last = stack.pop()
-        if (offset, last) in seen:
-            continue
-        seen.add((offset, last))
-        own = line_of.get(offset, -1)
-        current = own if own > 0 else last
-        after = found.setdefault(current, set())
-        for target, backward in edges.get(offset, []):
-            if target < 0:
-                after.add(_EXIT)
-                continue
-            line = line_of.get(target, -1)
-            if line > 0 and (line != current or backward):
-                after.add(line)
-            stack.append((target, current))
-    found.pop(-1, None)
-    return found
+    return edges
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:

@@ -12,7 +12,7 @@ import ast
 import functools
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cwm_trace.eval.equality import Equality, slots_equal
@@ -83,23 +83,38 @@ def score_local_steps(
         real: the recorded trace, which knows the types that a parsed prediction lacks: a variable that holds
             anything but literals in it is not taken for one.
         equality: how texts are compared.
-        run: what runs statements, in an isolated process: a `StepRunner` to keep one for many programs.
+        run: what runs statements, in an isolated process.
+
+    Raises:
+        CwmTraceError: that process cannot be started.
     """
-    mode = parse_mode(predicted.mode or "free")
-    if mode.is_forced or mode.kind is ModeKind.OUTPUT:
-        return LocalSteps()
-    outside: Counter[str] = Counter()
-    steps = []
-    block = mode.number if mode.kind is ModeKind.REGROUND else 0
-    for step in _steps(predicted, block, _untyped(real)):
-        if isinstance(step, str):
-            outside[step] += 1
-        else:
-            steps.append(step)
-    jobs = [_job(step) for step in steps]
+    return score_many_local_steps([(predicted, real)], equality=equality, run=run)[0]
+
+
+def score_many_local_steps(
+    predictions: Sequence[tuple[Trace, Trace | None]],
+    *,
+    equality: Equality = Equality.NORMAL,
+    run: Runner = run_steps,
+) -> list[LocalSteps]:
+    """The same of many predictions, each with its recorded trace: one process serves all of them."""
+    steps = [list(_steps(predicted, _untyped(real))) for predicted, real in predictions]
+    jobs = [_job(step) for part in steps for step in part if not isinstance(step, str)]
+    outcomes = iter(run(jobs) if jobs else ())
+    return [_count(part, outcomes, equality) for part in steps]
+
+
+def _count(
+    steps: Sequence[_Step | str], outcomes: Iterator[Outcome | None], equality: Equality
+) -> LocalSteps:
     totals: Counter[str] = Counter()
     hits: Counter[str] = Counter()
-    for step, outcome in zip(steps, run(jobs) if jobs else (), strict=True):
+    outside: Counter[str] = Counter()
+    for step in steps:
+        if isinstance(step, str):
+            outside[step] += 1
+            continue
+        outcome = next(outcomes)
         if outcome is None:
             outside["no outcome"] += 1
             continue
@@ -118,8 +133,12 @@ def _untyped(real: Trace | None) -> frozenset[str]:
     )
 
 
-def _steps(predicted: Trace, block: int, untyped: frozenset[str]) -> list[_Step | str]:
+def _steps(predicted: Trace, untyped: frozenset[str]) -> Iterator[_Step | str]:
     """Every step, or why it is outside."""
+    mode = parse_mode(predicted.mode or "free")
+    if mode.is_forced or mode.kind is ModeKind.OUTPUT:
+        return
+    block = mode.number if mode.kind is ModeKind.REGROUND else 0
     programs = [find_statements(file.text) for file in predicted.files]
     frames, given = predicted.frames, predicted.given
     states, first_lines = Activations(), dict[int, int]()
@@ -128,7 +147,6 @@ def _steps(predicted: Trace, block: int, untyped: frozenset[str]) -> list[_Step 
         if frame.event is Event.CALL:
             first_lines.setdefault(frame.activation, frame.line)
         shown.append(states.advance(frame) if frame.event in (Event.CALL, Event.LINE) else None)
-    found: list[_Step | str] = []
     ends = predicted.outcome in ENDED
     for index in range(max(0, given - 1), len(frames) if ends and not block else len(frames) - 1):
         frame, state = frames[index], shown[index]
@@ -138,16 +156,15 @@ def _steps(predicted: Trace, block: int, untyped: frozenset[str]) -> list[_Step 
             continue  # the next frame follows the truth
         statement = programs[frame.file].get(frame.line) if frame.file < len(programs) else None
         if statement is None or statement.first != first_lines.get(frame.activation, -1):
-            found.append("statement")
+            yield "statement"
         elif not statement.needs <= state.keys():
-            found.append("names")
+            yield "names"
         elif not all(_is_known(name, slot, untyped) for name, slot in state.items()):
-            found.append("state")
+            yield "state"
         else:
             following = frames[index + 1] if index + 1 < len(frames) else None
             after = None if following is None else shown[index + 1]
-            found.append(_Step(statement, frame, state, following, after))
-    return found
+            yield _Step(statement, frame, state, following, after)
 
 
 def _is_known(name: str, slot: Slot, untyped: frozenset[str]) -> bool:
@@ -179,7 +196,7 @@ def _is_right(step: _Step, outcome: Outcome, equality: Equality) -> bool:
         return False
     line = following.line
     if outcome.error is not None:
-        says = following.value is not None and slots_equal(Slot(outcome.error[0]), following.value, equality)
+        says = following.value is not None and slots_equal(Slot(outcome.error), following.value, equality)
         return following.event is Event.EXCEPTION and line == frame.line and says
     target = (
         statement.then if outcome.true is not False or statement.kind == "return" else statement.otherwise

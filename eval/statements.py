@@ -91,6 +91,11 @@ def find_statements(source: str) -> dict[int, Statement]:
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return {}
     shared = _module_names(tree)
+    drops = any(
+        isinstance(part, ast.Yield | ast.YieldFrom | ast.GeneratorExp)
+        or (isinstance(part, ast.FunctionDef) and part.name == "__del__")
+        for part in ast.walk(tree)
+    )
     found: dict[int, Statement] = {}
     starts: dict[int, int] = {}
     for node, _ in _statements(tree, None):
@@ -100,7 +105,7 @@ def find_statements(source: str) -> dict[int, Statement]:
         if starts[node.lineno] == 1 and type(node) in _SIMPLE:
             part = code if function is None else _code_of(code, function)
             statement = None if part is None else _read(node, part, part is code, shared)
-            if statement is not None:
+            if statement is not None and not _runs_more(statement, function or tree, drops):
                 found[node.lineno] = statement
     return found
 
@@ -108,6 +113,8 @@ def find_statements(source: str) -> dict[int, Statement]:
 def _read(node: ast.stmt, code: CodeType, is_module: bool, shared: frozenset[str]) -> Statement | None:
     kind = _SIMPLE[type(node)]
     run = _run_part(node)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # a docstring
+        return None
     if code.co_freevars or code.co_cellvars or _header_end(node) != node.lineno:
         return None
     if run is not None and not all(map(_is_pure, ast.walk(run))):
@@ -119,6 +126,8 @@ def _read(node: ast.stmt, code: CodeType, is_module: bool, shared: frozenset[str
         loads |= stores
     local = shared if is_module else frozenset(code.co_varnames)
     if is_module and isinstance(node, ast.AnnAssign):  # its annotation is run as well
+        return None
+    if any(name.startswith("__") for name in stores):  # no variables that a trace shows
         return None
     if not stores <= local or (not is_module and (loads & shared) - local):
         return None
@@ -135,6 +144,19 @@ def _read(node: ast.stmt, code: CodeType, is_module: bool, shared: frozenset[str
     first = 0 if is_module else code.co_firstlineno
     text = "None" if run is None else ast.unparse(run)
     return Statement(kind, text, first, frozenset(loads & local | loads - PURE_BUILTINS), then, otherwise)
+
+
+def _runs_more(statement: Statement, around: ast.AST, drops: bool) -> bool:
+    """Whether the function can end after it in a way that it does not tell.
+
+    In a `finally` a return may have been under way before it. And a loop that is left drops its iterator: a
+    generator runs on then.
+    """
+    if 0 not in (statement.then, statement.otherwise):
+        return False
+    loops = any(isinstance(part, ast.For | ast.AsyncFor) for part in ast.walk(around))
+    finishes = any(getattr(part, "finalbody", None) for part in ast.walk(around))
+    return (statement.kind != "return" and finishes) or (drops and loops)
 
 
 def _run_part(node: ast.stmt) -> ast.AST | None:

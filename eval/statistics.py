@@ -216,8 +216,8 @@ def difference(
     """A difference with the middle 95 % of its replicates, and the bootstrap's p if no other is given.
 
     That p is twice the share of replicates on the other side of zero, one replicate added to each (Davison
-    and Hinkley 1997). Where all programs agree the interval is that of as many programs of which none
-    differs.
+    and Hinkley 1997). Where all programs agree the replicates have no spread: then the interval allows for as
+    large a share of programs that do not as Wilson's does.
     """
     import numpy as np
 
@@ -226,7 +226,8 @@ def difference(
     if high - low < 1e-12:
         slack = wilson(0, programs).high
         assert slack is not None
-        low, high = max(-largest, value - slack * largest), min(largest, value + slack * largest)
+        slack *= abs(value) or largest
+        low, high = max(-largest, value - slack), min(largest, value + slack)
     if p is None:
         sides = (replicates <= 0).sum(), (replicates >= 0).sum()
         p = min(1.0, 2 * (float(min(sides)) + 1) / (len(replicates) + 1))

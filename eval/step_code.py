@@ -1,35 +1,47 @@
-"""The process that runs single statements: jobs in, results out, a JSON text per line.
+"""What runs a single statement inside of the sandbox, and tells whether its outcome follows from the texts.
 
-It is run by its path and imports nothing but the standard library. A job is `{"source", "is_test", "state"}`
-with `is_test` for an expression; a result is null where the outcome does not follow from the state's texts: a
-changed object that may have another name, a text that is no literal. See `cwm_trace.eval.local_steps`.
+The text of this module is sent into the child: it imports nothing but the standard library.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-import io
-import json
-import resource
+import signal
 import sys
 import warnings
 from typing import Any
 
-_MAX_BYTES = 1 << 30  # of memory
 _MAX_CHARS = 1 << 20  # of one value
-_CONTAINERS = (list, dict, set, bytearray)
+_CONTAINERS = (list, dict)
 
 
 def run_step(
-    source: str, is_expression: bool, state: dict[str, str], allowed: list[str]
+    source: str, is_expression: bool, state: dict[str, str], allowed: list[str], seconds: float
 ) -> dict[str, Any] | None:
-    """Run a statement or an expression from a state.
+    """Run a statement or an expression from a state of literals.
 
     Returns:
-        `error`: the `repr` and the message of what was raised, or null; `value`: `repr` of an expression's
-        value, `true`: whether it is true; `changed`: new texts of variables.
+        `error`: the `repr` of what was raised, or None; `value`: the `repr` of an expression's value, `true`:
+        whether it is true; `changed`: new texts of variables. None where that does not follow from the texts:
+        there is a set, whose order can show, or an object changed that may have another name.
     """
+    sys.settrace(None)  # only builtins run: there is nothing to count
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)  # ends this process, wherever it is
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _run(source, is_expression, state, allowed)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError):
+        return None  # a value that has no text
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _run(
+    source: str, is_expression: bool, state: dict[str, str], allowed: list[str]
+) -> dict[str, Any] | None:
     values = {name: ast.literal_eval(text) for name, text in state.items()}
     if any(_holds_set(value) for value in values.values()):
         return None
@@ -45,7 +57,7 @@ def run_step(
         else:
             exec(compile(source, "<step>", "exec", dont_inherit=True), space)
     except Exception as error:
-        result["error"] = [repr(error), str(error)]
+        result["error"] = repr(error)
     del space["__builtins__"]
     if _may_be_shared(watched):
         return None
@@ -60,11 +72,11 @@ def run_step(
 
 def _holds_set(value: Any) -> bool:
     """Whether the order of a set can show."""
-    if isinstance(value, set | frozenset):
+    if isinstance(value, (set, frozenset)):
         return True
     if isinstance(value, dict):
         return any(map(_holds_set, value)) or any(map(_holds_set, value.values()))
-    return isinstance(value, list | tuple) and any(map(_holds_set, value))
+    return isinstance(value, (list, tuple)) and any(map(_holds_set, value))
 
 
 def _containers(values: list[Any]) -> list[Any]:
@@ -75,42 +87,19 @@ def _containers(values: list[Any]) -> list[Any]:
             found.append(value)
         if isinstance(value, dict):
             stack.extend(value.values())
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, (list, tuple)):
             stack.extend(value)
     return found
 
 
 def _content(item: Any) -> Any:
-    """What an object holds, by identity."""
+    """What an object holds, by identity, and the parts themselves so that they live as long as this."""
     if isinstance(item, dict):
         return [(id(key), id(value)) for key, value in item.items()], list(item.items())
-    return ([id(part) for part in item], list(item)) if isinstance(item, list) else (bytes(item), None)
+    return [id(part) for part in item], list(item)
 
 
 def _may_be_shared(watched: list[tuple[Any, Any, str]]) -> bool:
     """Whether an object that changed looks like another one: in the real run it may be that one."""
     changed = [text for item, content, text in watched if _content(item)[0] != content[0]]
     return any(sum(text == other for _, _, other in watched) > 1 for text in changed)
-
-
-def main() -> None:
-    """Serve jobs until the input ends."""
-    resource.setrlimit(resource.RLIMIT_AS, (_MAX_BYTES, _MAX_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    warnings.simplefilter("ignore")
-    answers, sys.stdout = sys.stdout, io.StringIO()
-    allowed: list[str] = json.loads(sys.stdin.readline())
-    for line in sys.stdin:
-        job = json.loads(line)
-        try:
-            result = run_step(job["source"], job["is_expression"], job["state"], allowed)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError):
-            result = None  # a state that is not literal, a value that has no text
-        answers.write(json.dumps(result) + "\n")
-        answers.flush()
-        sys.stdout.seek(0)
-        sys.stdout.truncate()
-
-
-if __name__ == "__main__":
-    main()
