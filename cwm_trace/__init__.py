@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from cwm_trace.api import compare_execution, predict_execution, predict_step, record, trace_execution
+    from cwm_trace.api import (
+        compare_execution,
+        evaluate,
+        predict_execution,
+        predict_step,
+        record,
+        trace_execution,
+    )
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.records import Event, Frame, Limits, Outcome, Slot, SourceFile, Trace
     from cwm_trace.states import diff_states, edit_state, resolve_states
@@ -27,7 +34,14 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    "cwm_trace.api": ("compare_execution", "predict_execution", "predict_step", "record", "trace_execution"),
+    "cwm_trace.api": (
+        "compare_execution",
+        "evaluate",
+        "predict_execution",
+        "predict_step",
+        "record",
+        "trace_execution",
+    ),
     "cwm_trace.errors": ("CwmTraceError",),
     "cwm_trace.records": ("Event", "Frame", "Limits", "Outcome", "Slot", "SourceFile", "Trace"),
     "cwm_trace.states": ("diff_states", "edit_state", "resolve_states"),
@@ -60,6 +74,7 @@ __all__ = [
     "compare_execution",
     "diff_states",
     "edit_state",
+    "evaluate",
     "parse_trace",
     "predict_execution",
     "predict_step",

@@ -7,12 +7,15 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.modes import parse_mode
+from cwm_trace.modes import ALL_MODES, parse_mode
 from cwm_trace.predictor import History, Known, Predictor, Request, StepPredictor
 from cwm_trace.predictors import find_predictor
 from cwm_trace.records import Event, Frame, Limits, Slot, SourceFile, Trace
@@ -22,6 +25,8 @@ from cwm_trace.wire.profile import CWM, FormatProfile
 
 if TYPE_CHECKING:
     from cwm_trace.eval.comparison import Comparison
+    from cwm_trace.eval.results import Results
+    from cwm_trace.eval.runner import Progress
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -267,6 +272,67 @@ def compare_execution(real: Trace, predicted: Trace, *, equality: str = "normal"
         known = ", ".join(member.value for member in Equality)
         raise CwmTraceError(f"there is no equality {equality!r}: choose one of {known}") from None
     return compare(real, predicted, level)
+
+
+def evaluate(
+    model: str | Predictor | Sequence[str | Predictor],
+    tasks: str | Sequence[str],
+    *,
+    modes: str | Sequence[str] = "free",
+    limit: int | None = None,
+    batch_size: int = 8,
+    seed: int = 0,
+    max_frames: int = 1_000,
+    output: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    baselines: bool = True,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> Results:
+    """Predict the programs of tasks, compare with what really happens, and summarise.
+
+    Args:
+        model: predictors, or names of them.
+        tasks: names such as `smoke` or `cruxeval:PATH`; `cwm-trace bench ls` lists them.
+        modes: names of modes, or `all`. Each is a run of its own; they are never averaged.
+        limit: programs of each task at the most, the first ones; None: all.
+        batch_size: programs that a predictor is given at a time.
+        seed: of resampling and of a model that samples.
+        max_frames: frames after which a prediction that has its own history stops, truncated.
+        output: folder of the logs; None: one that is deleted in the end.
+        resume: go on with the logs that are there.
+        cache: folder of responses to use again; None: none are kept.
+        baselines: run the baselines as well, and report skill over copying.
+        report: is told of every prediction that is done.
+
+    Raises:
+        CwmTraceError: no such model, task or mode; a log of another run; a predictor that cannot go on. What
+            was logged until then is kept.
+    """
+    from cwm_trace.eval.baselines import BASELINES
+    from cwm_trace.eval.results import Results, require_numpy
+    from cwm_trace.eval.runner import Settings, run_bench
+    from cwm_trace.eval.tasks import find_tasks
+
+    require_numpy()
+    names = [model] if isinstance(model, str) or not isinstance(model, Sequence) else list(model)
+    if baselines:
+        names += [name for name in BASELINES if name not in names]
+    if not names:
+        raise CwmTraceError("there is no model to run: name one, such as --model copy")
+    chosen = [modes] if isinstance(modes, str) else list(modes)
+    if "all" in chosen:
+        chosen = list(ALL_MODES)
+    for mode in chosen:
+        parse_mode(mode)
+    predictors = [find_predictor(name) if isinstance(name, str) else name for name in names]
+    found = find_tasks([tasks] if isinstance(tasks, str) else tasks, limit=limit)
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory()) if output is None else output
+        settings = Settings(
+            batch_size, max_frames, seed, limit, resume, None if cache is None else Path(cache)
+        )
+        return Results(tuple(run_bench(found, predictors, chosen, Path(folder), settings, report)), seed)
 
 
 def _options(

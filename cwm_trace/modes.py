@@ -40,6 +40,9 @@ class ModeKind(str, enum.Enum):
 
 
 MODES = ("free", "forced", "forced-event", "forced-state", "reground-K", "output", "step-over")
+ALL_MODES = ("free", "forced", "forced-event", "forced-state", "reground-8", "output", "step-over-1")
+"""Every mode, those with a number with the one that reports use unless another is asked for."""
+
 _NUMBERED = re.compile(r"(reground|step-over)-([0-9]{1,9})")
 
 
@@ -101,16 +104,20 @@ def visible_frames(trace: Trace, mode: Mode) -> Trace:
     For `output` the given frames and the entry's own RETURN; for `step-over-D` the frames of depth D at most;
     else everything. Changes are those against the last frame that is left of the same activation.
     """
+    return _keep(trace, visible_indices(trace, mode))
+
+
+def visible_indices(trace: Trace, mode: Mode) -> list[int]:
+    """Which frames `visible_frames` keeps."""
+    count = len(trace.frames)
     match mode.kind:
         case ModeKind.OUTPUT:
-            last = next(
-                (i for i in range(len(trace.frames) - 1, -1, -1) if _leaves_entry(trace.frames[i])), None
-            )
-            return _keep(trace, [i for i in range(len(trace.frames)) if i < max(trace.given, 1) or i == last])
+            last = next((i for i in range(count - 1, -1, -1) if _leaves_entry(trace.frames[i])), None)
+            return [i for i in range(count) if i < max(trace.given, 1) or i == last]
         case ModeKind.STEP_OVER:
-            return _keep(trace, [i for i, frame in enumerate(trace.frames) if frame.depth <= mode.number])
+            return [i for i, frame in enumerate(trace.frames) if frame.depth <= mode.number]
         case _:
-            return trace
+            return list(range(count))
 
 
 def _leaves_entry(frame: Frame) -> bool:

@@ -248,6 +248,12 @@ class Trace:
                 return frame.value
         return None
 
+    def _repr_html_(self) -> str:
+        """The frames as a table, for notebooks."""
+        from cwm_trace.rendering.html import trace_html
+
+        return trace_html(self)
+
 
 class SlotFields(TypedDict):
     """A `Slot` as plain data; what is left out has its default."""

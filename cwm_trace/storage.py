@@ -17,7 +17,7 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, cast
@@ -143,7 +143,7 @@ class TraceWriter:
 
     def frame(self, fields: FrameFields) -> None:
         """Write one frame; what a thread still has to say after the footer is left out."""
-        data = _dump(fields) + b"\n"
+        data = dump_line(fields) + b"\n"
         with self._lock:
             if not self._ended:
                 self._put(data)
@@ -190,7 +190,7 @@ class TraceWriter:
 
     def _write(self, line: _Line) -> None:
         with self._lock:
-            self._put(_dump(line) + b"\n")
+            self._put(dump_line(line) + b"\n")
 
     def _put(self, data: bytes) -> None:
         """Write a line with its ending in one call, which the two of `jsonlines.Writer` could tear apart."""
@@ -299,7 +299,7 @@ _AnyLine = HeaderLine | FileLine | FooterLine | FrameFields
 
 def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
     """Every whole line; a last line that is cut is left out."""
-    reader = jsonlines.Reader(cast(Any, _whole_lines(stream)))
+    reader = jsonlines.Reader(cast(Any, whole_lines(stream)))
     for number in itertools.count(1):
         try:
             line = reader.read(type=dict)
@@ -331,7 +331,7 @@ def _validate(line: dict[str, Any]) -> _AnyLine:
             return _FRAME.validate_python(line)
 
 
-def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
+def whole_lines(stream: Iterable[bytes]) -> Iterator[bytes]:
     """Lines that end in a newline, up to where the data stops, damaged or not."""
     try:
         for line in stream:
@@ -345,11 +345,13 @@ def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
             raise
 
 
-def _dump(line: FrameFields | _Line) -> bytes:
+def dump_line(line: Mapping[str, object] | pydantic.BaseModel) -> bytes:
+    """A line of a file as JSON, without its ending; floats that are not numbers by their names."""
     try:
-        return pydantic_core.to_json(line)
+        return pydantic_core.to_json(line, inf_nan_mode="constants")
     except pydantic_core.PydanticSerializationError:  # a lone surrogate: no UTF-8 file can hold it
-        return json.dumps(_escaped(line.model_dump() if isinstance(line, _Line) else line)).encode()
+        plain = line.model_dump() if isinstance(line, pydantic.BaseModel) else line
+        return json.dumps(_escaped(plain), default=pydantic_core.to_jsonable_python).encode()
 
 
 def _escaped(data: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from cwm_trace.eval.successors import Successors
 from cwm_trace.modes import parse_mode, visible_frames
 from cwm_trace.predictor import (
     NOTHING,
@@ -17,7 +18,7 @@ from cwm_trace.predictor import (
     require_truth,
     roll_out,
 )
-from cwm_trace.records import Decoding, Event, Frame, Outcome, Slot, Trace
+from cwm_trace.records import UNCHANGED, Decoding, Event, Frame, Outcome, Slot, State, Trace
 from cwm_trace.wire.context import source_lines
 from cwm_trace.wire.lines import LineResolver
 
@@ -42,12 +43,16 @@ class CopyPredictor:
         """The next frame."""
         if not history.stack:
             return None
-        guess = self._guess(history)
+        guess = self.guess(history)
         if known.event is None or known.event is guess.frame.event:
             return guess if known.state is None else replace(guess, state=known.state)
         return _with_event(guess, known, history)
 
-    def _guess(self, history: History) -> Prediction:
+    def guess(self, history: History) -> Prediction:
+        """The next frame, of an event that is not known."""
+        return self._next(history)
+
+    def _next(self, history: History) -> Prediction:
         if self._program is not history.program:
             self._program = history.program
             self._lines = [source_lines(file.text) for file in history.program.files]
@@ -103,6 +108,69 @@ def _with_event(guess: Prediction, known: Known, history: History) -> Prediction
     return Prediction(frame, state if known.state is None else known.state)
 
 
+class UnchangedPredictor(CopyPredictor):
+    """Writes `..` for every variable and goes on as `copy` does.
+
+    It copies as well, but what it writes has no value where the unbroken run of the activation ended: after a
+    call that returned, `..` is dangling.
+    """
+
+    name = "unchanged"
+    decoding = Decoding("unchanged")
+
+    def guess(self, history: History) -> Prediction:
+        """The next frame."""
+        guess = super().guess(history)
+        if not guess.state or history.frames[-1].activation == guess.frame.activation:
+            return guess
+        return replace(guess, state=dict.fromkeys(guess.state, Slot(UNCHANGED)))
+
+
+class HaltPredictor:
+    """Says that the execution has ended, always."""
+
+    name = "halt"
+    decoding = Decoding("halt")
+
+    def predict(self, request: Request) -> Trace:
+        """Roll out step by step."""
+        return roll_out(self, request)
+
+    def step(self, history: History, known: Known = NOTHING) -> Prediction | None:  # noqa: ARG002
+        """Nothing follows."""
+        return None
+
+
+class FrequentPredictor(CopyPredictor):
+    """Nothing changes, and what followed this place most often so far follows again.
+
+    Where nothing has followed it yet, it goes on as `copy` does. A call gets the arguments, a return the
+    value, that were seen last at the line.
+    """
+
+    name = "frequent"
+    decoding = Decoding("frequent")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._successors = Successors()
+
+    def step(self, history: History, known: Known = NOTHING) -> Prediction | None:
+        """The next frame."""
+        self._successors.follow(history.frames)
+        frame = self._successors.most_frequent(history, known.event) if history.stack else None
+        if frame is None:
+            return super().step(history, known)
+        last = history.stack[-1]
+        if frame.event is Event.CALL:
+            guess = replace(frame, activation=len(history.states), depth=last.depth + 1)
+            state: State | None = {name: slot for name, slot in frame.changed.items() if slot is not None}
+        else:
+            guess = replace(frame, activation=last.activation, depth=last.depth)
+            state = history.states.state(last.activation) if frame.event is Event.LINE else None
+        return Prediction(replace(guess, changed={}, raw=None, logprobs=None), known.state or state)
+
+
 class OraclePredictor:
     """Replays the truth: every accuracy of it must be 1."""
 
@@ -125,4 +193,11 @@ class OraclePredictor:
         return visible_frames(replay, parse_mode(request.mode))
 
 
-BASELINES: dict[str, Callable[[], Predictor]] = {"copy": CopyPredictor, "oracle": OraclePredictor}
+BASELINES: dict[str, Callable[[], Predictor]] = {
+    "copy": CopyPredictor,
+    "oracle": OraclePredictor,
+    "unchanged": UnchangedPredictor,
+    "frequent": FrequentPredictor,
+    "halt": HaltPredictor,
+}
+"""By name. `copy` is the textual next line as well: it is what skill is measured against."""

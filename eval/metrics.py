@@ -13,8 +13,8 @@ class Rate:
     0.75
     """
 
-    hits: int
-    total: int
+    hits: int = 0
+    total: int = 0
 
     @property
     def value(self) -> float | None:
@@ -32,9 +32,9 @@ class Retrieval:
         false_negatives: real only.
     """
 
-    true_positives: int
-    false_positives: int
-    false_negatives: int
+    true_positives: int = 0
+    false_positives: int = 0
+    false_negatives: int = 0
 
     @property
     def precision(self) -> float | None:
@@ -55,3 +55,20 @@ class Retrieval:
         """
         wrong = self.false_positives + self.false_negatives
         return Rate(2 * self.true_positives, 2 * self.true_positives + wrong).value
+
+
+NO_TRIALS = Rate()
+NO_ITEMS = Retrieval()
+
+
+def skill(model: float | None, floor: float | None) -> float | None:
+    """How much of what the copy baseline leaves a model gains, (model - copy) / (1 - copy).
+
+    1: perfect; 0: no better than copying; negative: worse. None where either is, or nothing is left.
+
+    >>> skill(0.8, 0.6)
+    0.5000000000000001
+    """
+    if model is None or floor is None or floor >= 1:
+        return None
+    return (model - floor) / (1 - floor)

@@ -8,6 +8,7 @@ import sys
 import click
 
 from cwm_trace import __version__
+from cwm_trace.cli.bench import bench
 from cwm_trace.cli.compare import compare
 from cwm_trace.cli.convert import convert
 from cwm_trace.cli.dataset import dataset
@@ -28,7 +29,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, run, show, convert, predict, compare, dataset, model):
+for command in (demo, run, show, convert, predict, compare, bench, dataset, model):
     cli.add_command(command)
 
 

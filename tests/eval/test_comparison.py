@@ -10,7 +10,7 @@ from cwm_trace.eval.baselines import OraclePredictor
 from cwm_trace.eval.comparison import Comparison, compare
 from cwm_trace.eval.equality import Equality
 from cwm_trace.eval.metrics import Rate, Retrieval
-from cwm_trace.predictor import Request
+from cwm_trace.predictor import ENDED, Request
 from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.wire import parse_trace, render_trace
 from tests.traces import TOKENS, traces
@@ -72,10 +72,12 @@ def test_rates_lie_between_0_and_1(real: Trace, other: Trace) -> None:
     one, mirror = compare(real, other), compare(other, real)
     for value in (one.frame_exact.value, one.state_exact.value, one.changed_slots.f1):
         assert value is None or 0 <= value <= 1
-    assert one.surplus == max(0, len(other.frames) - len(real.frames))
+    surplus = max(0, len(other.frames) - len(real.frames)) if real.outcome in ENDED else 0
+    assert one.surplus == surplus  # what follows the end of a recording that was cut is not known
     assert [pair.control for pair in one.pairs] == [pair.control for pair in mirror.pairs]
     a, b = one.changed_slots, mirror.changed_slots
-    assert a.true_positives + a.false_positives == b.true_positives + b.false_negatives
+    if real.outcome in ENDED and other.outcome in ENDED:
+        assert a.true_positives + a.false_positives == b.true_positives + b.false_negatives
 
 
 @given(traces())
@@ -111,7 +113,7 @@ def test_a_hand_worked_changed_slot_f1() -> None:
     assert comparison.state_exact == Rate(2, 5)
     assert comparison.frame_exact == Rate(3, 6)
     assert comparison.output is True
-    assert diverges(comparison) == (3, "state", "b", "1", "2")
+    assert diverges(comparison) == (3, "wrong value", "b", "1", "2")
 
 
 def test_copying_earns_nothing() -> None:
@@ -156,7 +158,7 @@ def test_a_wrong_value_is_wrong_while_it_lasts(mode: str) -> None:
     if mode == "forced":  # the next frame follows the truth again
         frames = (*frames[:4], at(Event.LINE, 5, a=TWO, b=ONE), *frames[5:])
     comparison = compare(REAL, predicted(*frames, mode=mode))
-    assert diverges(comparison) == (3, "state", "b", "1", "2")
+    assert diverges(comparison) == (3, "wrong value", "b", "1", "2")
     assert comparison.frame_exact == Rate(4 if mode == "free" else 5, 6)
     assert comparison.changed_slots == Retrieval(3, 1, 1)
 
@@ -184,7 +186,7 @@ def test_another_text_of_the_same_value_is_typed_equal() -> None:
     comparison = compare(real, other)
     assert comparison.output is False
     assert comparison.frame_exact == Rate(5, 6)
-    assert diverges(comparison) == (6, "value", None, "[1, 2]", "[1,2]")
+    assert diverges(comparison) == (6, "return", None, "[1, 2]", "[1,2]")
 
 
 def test_another_line_is_another_frame() -> None:
@@ -203,14 +205,14 @@ def test_another_event_is_another_frame() -> None:
 
 def test_an_extra_name_and_a_missing_one_are_wrong_states() -> None:
     extra = compare(REAL, predicted(*instead(2, at(Event.LINE, 3, a=ONE, z=ONE))))
-    assert diverges(extra) == (2, "state", "z", None, "1")
+    assert diverges(extra) == (2, "extra key", "z", None, "1")
     missing = compare(REAL, predicted(*instead(2, at(Event.LINE, 3))))
-    assert diverges(missing) == (2, "state", "a", "1", None)
+    assert diverges(missing) == (2, "missing key", "a", "1", None)
 
 
 def test_a_dangling_copy_is_wrong() -> None:
     comparison = compare(REAL, predicted(*instead(2, at(Event.LINE, 3, a=Slot("..")))))
-    assert diverges(comparison) == (2, "state", "a", "1", "..")
+    assert diverges(comparison) == (2, "wrong value", "a", "1", "..")
     assert comparison.changed_slots.false_positives == 1
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 
 from cwm_trace.eval.comparison import compare
-from cwm_trace.records import Problem, Trace
+from cwm_trace.records import Outcome, Problem, Trace
 from cwm_trace.rendering.plain import comparison_json, trace_json
 from cwm_trace.states import resolve_states
 from tests.traces import traces
@@ -43,7 +43,7 @@ def test_problems_are_shown(trace: Trace) -> None:
 @settings(max_examples=30)
 @given(traces())
 def test_a_comparison_is_its_numbers(trace: Trace) -> None:
-    start = replace(trace, frames=trace.frames[:-1], mode="free", given=0)
+    start = replace(trace, frames=trace.frames[:-1], mode="free", given=0, outcome=Outcome.RETURNED)
     shown = json.loads(comparison_json(compare(trace, start)))
     total = len(trace.frames)
     assert shown["frame_exact"] == {"value": (total - 1) / total, "hits": total - 1, "total": total}

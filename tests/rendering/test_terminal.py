@@ -71,7 +71,7 @@ def test_the_first_wrong_frame_is_marked_with_both_values() -> None:
     assert text.count("✗◀") == 1
     assert "b=0" in text
     assert "(nothing)" in text
-    assert "first wrong    frame 2, state of b" in text
+    assert "first wrong    frame 2, wrong value of b" in text
     assert "output         wrong" in text
 
 

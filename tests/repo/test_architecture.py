@@ -24,6 +24,9 @@ MAY_IMPORT = {
         "cwm_trace.predictor",
         "cwm_trace.datasets",  # its tasks and runner
         "cwm_trace.tracer",
+        "cwm_trace.storage",
+        "cwm_trace.__version__",
+        "cwm_trace.rendering",  # its records show themselves in notebooks
         *RECORDS,
     ),
     "datasets": ("cwm_trace.datasets", "cwm_trace.wire", "cwm_trace.tracer", *RECORDS),

@@ -1,0 +1,81 @@
+"""The words of a trace or a comparison that every rendering shows: shortened values, the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cwm_trace.records import Event, Trace
+
+if TYPE_CHECKING:
+    from cwm_trace.eval.comparison import Comparison
+    from cwm_trace.eval.metrics import Rate
+
+SHOWN_CHARS = 60  # of one value
+EVENT_WORDS = {
+    Event.CALL: "call",
+    Event.LINE: "",
+    Event.RETURN: "return",
+    Event.EXCEPTION: "raise",
+    Event.END: "end",
+}
+"""What tables call the events; a line needs no word."""
+
+
+def short_text(text: str) -> str:
+    """`text`, printable and with its end left out if it is long."""
+    return printable(text if len(text) <= SHOWN_CHARS else f"{text[: SHOWN_CHARS - 1]}…")
+
+
+def printable(text: str) -> str:
+    """`text` without characters that would act on the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "⏎" if char == "\n" else repr(char)[1:-1] for char in text)
+
+
+def trace_sentences(trace: Trace) -> list[str]:
+    """What a trace is, and what a reader must know about it."""
+    what = f"{len(trace.frames)} frames of {trace.files[0].name if trace.files else '?'}"
+    who = f"predicted, mode {trace.mode}" if trace.mode else f"Python {trace.python or '?'}"
+    lines = [f"{what}, entry {trace.entry}: {trace.outcome.value} ({who})"]
+    if trace.skipped:
+        lines.append(f"{trace.skipped} calls deeper than {trace.limits.max_depth} were stepped over")
+    lines += [f"warning: {warning}" for warning in trace.warnings]
+    lines += [f"frame {problem.frame}: {problem.message} ({problem.grade})" for problem in trace.problems]
+    return lines
+
+
+def comparison_sentences(comparison: Comparison) -> list[str]:
+    """How well a prediction matches, and where it goes wrong first."""
+    lines = [
+        f"frames exact   {_rate(comparison.frame_exact)}",
+        f"states exact   {_rate(comparison.state_exact)}",
+        f"changed slots  F1 {_number(comparison.changed_slots.f1)}"
+        f" (precision {_number(comparison.changed_slots.precision)},"
+        f" recall {_number(comparison.changed_slots.recall)})",
+    ]
+    if comparison.surplus:
+        lines.append(f"{comparison.surplus} predicted frames beyond the real end")
+    if comparison.output is not None:
+        lines.append(f"output         {'right' if comparison.output else 'wrong'}")
+    divergence = comparison.first_divergence
+    if divergence is None:
+        lines.append("no divergence: every predicted frame is right")
+    else:
+        name = f" of {divergence.name}" if divergence.name else ""
+        real, predicted = (
+            short_text(t) if t is not None else "nothing" for t in (divergence.real, divergence.predicted)
+        )
+        lines.append(
+            f"first wrong    frame {divergence.index}, {divergence.cause}{name}:"
+            f" really {real}, predicted {predicted}"
+        )
+    return lines
+
+
+def _rate(rate: Rate) -> str:
+    return f"{_number(rate.value)} ({rate.hits} of {rate.total})"
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
