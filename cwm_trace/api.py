@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.modes import ALL_MODES, parse_mode
-from cwm_trace.predictor import History, Known, Predictor, Request, StepPredictor
+from cwm_trace.predictor import ENDED, History, Known, Predictor, Request, StepPredictor
 from cwm_trace.predictors import find_predictor
 from cwm_trace.records import Event, Frame, Limits, Slot, SourceFile, Trace
 from cwm_trace.states import diff_states
@@ -178,8 +178,8 @@ def predict_execution(
         call: an expression such as `"f(3)"`: an argument-less `main` that returns it is predicted.
         model: name of a predictor (see `cwm_trace.predictors`), or a predictor.
         mode: name of a mode (see `cwm_trace.modes`).
-        history: a real trace of the same program. The forced modes and `reground-K`, and the oracle, take it
-            as the truth, and only the entry's CALL is given; the others continue its frames.
+        history: a real trace of the same program. One that was cut before its end is continued, where the
+            mode needs no truth; any other is the truth, and only the entry's CALL is given.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         sample: number of the draw, where the predictor samples.
         on_frame: is called with each predicted frame that is whole, by predictors that can.
@@ -204,8 +204,9 @@ def predict_execution(
                 raise CwmTraceError("the history is the trace of another program")
         else:
             start = _prompt(program, entry, call)
-    truth = history if needs_truth else None
-    known = start if needs_truth else history or start
+    is_truth = history is not None and (needs_truth or history.outcome in ENDED)
+    truth = history if is_truth else None
+    known = start if is_truth else history or start
     return predictor.predict(Request(known, mode, truth, max_frames, sample, on_frame))
 
 

@@ -44,6 +44,22 @@ class Decode:
     dtype: str = "auto"
 
 
+def check_name(name: str) -> None:
+    """Make sure that `name` has the form of a predictor's name, without loading anything.
+
+    Raises:
+        CwmTraceError: it has not.
+    """
+    from cwm_trace.eval.baselines import BASELINES
+
+    if name in BASELINES or name.startswith(("http://", "https://", "hf:")) or os.path.isdir(name):
+        return
+    raise CwmTraceError(
+        f"there is no model {name!r}: give a checkpoint folder, hf:FOLDER_OR_ID, http://HOST:PORT, or one of"
+        f" {', '.join(BASELINES)}"
+    )
+
+
 def find_predictor(name: str, decode: Decode = Decode()) -> Predictor:
     """The predictor called `name`.
 
@@ -52,6 +68,7 @@ def find_predictor(name: str, decode: Decode = Decode()) -> Predictor:
     """
     from cwm_trace.eval.baselines import BASELINES
 
+    check_name(name)
     if name in BASELINES:
         if decode.constrained or decode.temperature or decode.logprobs:
             raise CwmTraceError(f"{name} is a baseline: it has no tokens to constrain, draw or score")
@@ -62,14 +79,8 @@ def find_predictor(name: str, decode: Decode = Decode()) -> Predictor:
     if name.startswith("hf:"):
         _require_model_packages()
         return _transformers(name.removeprefix("hf:"), decode)
-    if os.path.isdir(name):
-        _require_model_packages()
-        return _local(name, decode)
-    baselines = ", ".join(BASELINES)
-    raise CwmTraceError(
-        f"there is no model {name!r}: give a checkpoint folder, hf:FOLDER_OR_ID, http://HOST:PORT, or one of"
-        f" {baselines}"
-    )
+    _require_model_packages()
+    return _local(name, decode)
 
 
 def _local(folder: str, decode: Decode) -> Predictor:

@@ -67,7 +67,7 @@ class FrameGrammar:
         self.max_text_tokens = max_text_tokens
         self._single = {token: Legal((number,)) for token, number in tokens.ids.items()}
         self._events: dict[frozenset[Event], Legal] = {}
-        self._root = self._tree(_lines(program, profile), tokens)
+        self._root = self._tree(running_lines(program, profile), tokens)
 
     def start(self, legal: frozenset[Event]) -> FrameState:
         """The beginning of a frame whose event is one of `legal`."""
@@ -233,7 +233,7 @@ class FrameState:
         return grammar.vocabulary.rows[row]
 
 
-def _lines(program: Trace, profile: FormatProfile) -> Sequence[str]:
+def running_lines(program: Trace, profile: FormatProfile) -> Sequence[str]:
     """The lines that a frame may show: those that can run, with their ending."""
     lines = [line.text for line in context_lines(program, profile)]
     running = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
