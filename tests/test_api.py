@@ -149,8 +149,8 @@ def test_a_function_is_predicted_in_its_file() -> None:
     assert predicted.files[0].name == __file__
     assert [frame.source.strip() for frame in predicted.frames[1:]] == [
         "total = 1",
-        "return total",
-        "return total",
+        "return total + 1",
+        "return total + 1",
     ]
     with pytest.raises(CwmTraceError, match="one_argument takes arguments"):
         predict_execution(one_argument)
