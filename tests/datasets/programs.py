@@ -1,20 +1,24 @@
-"""Running generated programs: in this process under a tracer that only counts, and in children.
+"""Running generated programs under a tracer that only counts, and telling whether two sets are the same.
 
-`python -m tests.datasets.programs NAME COUNT SPLIT` prints one line for each item: its id, how it ended, a
-digest of its source and of its result. Other interpreters and hash seeds must print the same.
+`python -m tests.datasets.programs` writes `goldens.json` again: do that for a family changed on purpose,
+and say so in the changelog.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NamedTuple
 
-from cwm_trace.datasets.families import make_items
-from cwm_trace.datasets.item import Item
+from cwm_trace.datasets.families import FAMILIES, PRESETS, make_items
+from cwm_trace.datasets.item import SPLITS, Item
+
+GOLDENS = Path(__file__).parent / "goldens.json"
 
 
 class Run(NamedTuple):
@@ -64,6 +68,12 @@ def report(name: str, count: int, split: str) -> Iterator[str]:
         yield f"{item.id} {done.outcome} {hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 
+def digest(name: str) -> str:
+    """Of the first items of every split."""
+    text = "".join(item.source + item.call for split in SPLITS for item in make_items(name, 50, split=split))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
 if __name__ == "__main__":
-    for line in report(sys.argv[1], int(sys.argv[2]), sys.argv[3]):
-        print(line)
+    digests = {name: digest(name) for name in (*FAMILIES, *PRESETS)}
+    GOLDENS.write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
