@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from cwm_trace.datasets.families import FAMILIES, PRESETS, make_items
 from cwm_trace.datasets.item import SPLITS, Item
+from cwm_trace.datasets.twins import TWINS, make_twin
 
 GOLDENS = Path(__file__).parent / "goldens.json"
 
@@ -61,11 +62,12 @@ def run(item: Item) -> Run:
 
 
 def report(name: str, count: int, split: str) -> Iterator[str]:
-    """A line for each item."""
-    for item in make_items(name, count, split=split):
+    """A line for each item: its id, how it ended, a digest of its source and result; twins of some, too."""
+    for place, item in enumerate(make_items(name, count, split=split)):
         done = run(item)
-        text = "\n".join((item.source, item.call, done.result))
-        yield f"{item.id} {done.outcome} {hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+        twins = [make_twin(item, kind) for kind in TWINS] if place % 6 == 0 else []
+        texts = (item.source, item.call, done.result, *[twin.source for twin in twins if twin])
+        yield f"{item.id} {done.outcome} {hashlib.blake2b(repr(texts).encode(), digest_size=8).hexdigest()}"
 
 
 def digest(name: str) -> str:

@@ -111,21 +111,26 @@ def test_no_constant_is_in_two_splits() -> None:
     assert min(len(constants) for constants in found.values()) > 200
 
 
+@pytest.fixture(scope="module")
+def reported() -> list[str]:
+    return [line for name in NAMES for line in report(name, 50, "train")]
+
+
 @pytest.mark.parametrize("seed", ["1", "2"])
-def test_results_do_not_depend_on_the_hash_seed(seed: str) -> None:
-    check_elsewhere(sys.executable, seed, 60)
+def test_results_do_not_depend_on_the_hash_seed(seed: str, reported: list[str]) -> None:
+    assert report_elsewhere(sys.executable, seed) == reported
 
 
 @pytest.mark.skipif(not PYTHONS, reason="CWM_TRACE_PYTHONS names no other interpreters")
 @pytest.mark.parametrize("python", PYTHONS)
-def test_every_python_makes_the_same_programs(python: str) -> None:
-    check_elsewhere(python, "0", 200)
+def test_every_python_makes_the_same_programs_and_twins(python: str, reported: list[str]) -> None:
+    assert report_elsewhere(python, "0") == reported
 
 
-def check_elsewhere(python: str, seed: str, count: int) -> None:
+def report_elsewhere(python: str, seed: str) -> list[str]:
     command = (
         "from tests.datasets.programs import report\n"
-        f"for name in {NAMES!r}: print(*report(name, {count}, 'train'), sep='\\n')"
+        f"for name in {NAMES!r}: print(*report(name, 50, 'train'), sep='\\n')"
     )
     done = subprocess.run(
         [python, "-c", command],
@@ -136,8 +141,7 @@ def check_elsewhere(python: str, seed: str, count: int) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    here = [line for name in NAMES for line in report(name, count, "train")]
-    assert done.stdout.splitlines() == here
+    return done.stdout.splitlines()
 
 
 @pytest.mark.parametrize("name", NAMES)
