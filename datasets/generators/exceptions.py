@@ -59,8 +59,8 @@ def draw_exceptions(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the fault, the functions on the way to it, then the items."""
     depth, count, escapes = knobs["depth"], knobs["items"], knobs["escapes"]
     fault, kind, bad, good = draw.pick(FAULTS)
-    values, item, error, total = draw.names("list", "item", "error", "total")
-    helpers = draw.names(*["function"] * depth)
+    roles = ("list", "item", "error", "total", *["function"] * depth)
+    values, item, error, total, *helpers = draw.names(*roles)
     raised = max(round(count * knobs["raised"]), int(escapes))
     items = [draw.pick(bad) for _ in range(raised)] + [draw.pick(good) for _ in range(count - raised)]
     items = draw.sample(items, count)
