@@ -122,7 +122,7 @@ def build_dataset(
     if progress is not None:
         progress.note("choosing rows")
     numbers = [unit.number for unit in units]
-    choice = choose_rows(lambda: store.keys(numbers), {**recipe.splits}, recipe.duplicates.near)
+    choice = choose_rows(lambda: store.keys(numbers), recipe.shares(), recipe.duplicates.near)
     if progress is not None:
         progress.note("writing shards")
     manifest = _write_shards(folder, recipe, store, choice, numbers)

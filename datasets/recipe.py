@@ -122,11 +122,15 @@ class Recipe(_Part):
         """The recipe as JSON that is equal for equal recipes."""
         return json.dumps(self.model_dump(), sort_keys=True)
 
+    def shares(self) -> dict[str, float]:
+        """`splits` with plain names."""
+        return {str(split): share for split, share in self.splits.items()}
+
     def counts(self, source: Source) -> dict[str, int]:
         """How many items of a generated source each split gets; they add up to its `count`."""
         if source.split is not None:
             return {source.split: source.count}
-        shares: dict[str, float] = {**self.splits}
+        shares = self.shares()
         total = sum(shares.values())
         counts = {split: int(source.count * shares.get(split, 0) / total) for split in ("dev", "test")}
         return {"train": source.count - sum(counts.values()), **counts}

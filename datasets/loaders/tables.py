@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -43,7 +44,7 @@ def read_hub(
         CwmTraceError: the library is missing, or the hub cannot be reached and nothing is cached.
     """
     try:
-        import datasets as hub
+        hub: Any = importlib.import_module("datasets")
     except ImportError:
         raise CwmTraceError("the hub needs the datasets package: pip install 'cwm-trace[data]'") from None
     try:
