@@ -10,6 +10,7 @@ from typing import Any
 
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
+from cwm_trace.datasets.pools import int_range
 
 FUELS = ("fuel", "left", "tries", "budget", "limit")
 
@@ -25,9 +26,10 @@ def draw_halting(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     for _ in range(fuel):
         x_now = (x_now * factor + shift) % modulus
         walk.append(x_now)
-    fits = [n for n in draw.ints if 0 <= n < modulus]
+    first, last = int_range(draw.split, 0, modulus - 1)
+    fits = draw.ints[first:last]
     reached = [n for n in walk[1 : steps + 1] if n in fits and n != start]
-    never = [n for n in fits if n not in walk] or [modulus + 1]
+    never = [n for n in fits if n not in walk] or draw.ints[last : last + 1]
     ends = draw.chance(0.5) if knobs["ends"] == "either" else knobs["ends"] == "goal"
     place = draw.random()
     goals = (reached[-1:] or [start]) if ends else never

@@ -1,4 +1,4 @@
-"""The writer of general programs: what is in scope, how big it may be, and what the program may cost so far."""
+"""The writer of general programs: what is in scope, how big it may be, what the program costs so far."""
 
 from __future__ import annotations
 
@@ -6,26 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cwm_trace.datasets.drawing import Draw
+from cwm_trace.datasets.generators.forms import LONGEST, READABLE, Form, fitting_forms
 from cwm_trace.datasets.names import NAMES
-from cwm_trace.datasets.generators.forms import (
-    EXPRESSIONS,
-    INT_OF_X,
-    INT_TESTS,
-    LONGEST,
-    TEXT_OF_X,
-    TEXT_TESTS,
-    Form,
-    parse_form,
-)
 
-READABLE = {"int": ("int", "count"), "str": ("str", "char")}  # types that a hole of a type may read
 ROLES = {
     "str": "text",
     "bool": "flag",
     "pair": "item",
     "count": "bound",
 }  # names, where not called as the type
-OF_X = {"fx": INT_OF_X, "px": INT_TESTS, "fw": TEXT_OF_X, "pw": TEXT_TESTS}
 NESTED = 0.3  # share of the operands that are no variable or constant
 SIZED = frozenset(("str", "list", "words", "dict", "set", "tally"))
 
@@ -184,7 +173,8 @@ class Writer:
             name = self.recent(names)
             return name, self.sizes[name]
         if kind == "bool":
-            return self.fill(self.draw.pick([form for form in _COMPARISONS if self.has(form.needs)]), 0)[0], 0
+            forms = self.fitting("test")
+            return (self.fill(self.draw.pick(forms), 0)[0] if forms else "True"), 0
         if kind == "int":
             return self.literal(kind), 0
         if kind in SIZED and names:
@@ -201,11 +191,11 @@ class Writer:
                 if call := self.call(self.draw.pick(callees)):
                     return call
                 continue
-            form = self.draw.pick(EXPRESSIONS[kind])
-            if (form.grows and self.times > 1) or not self.has(form.needs):
-                continue
+            forms = self.fitting(kind)
+            if not forms:
+                break
             before = self.cost
-            text, size = self.fill(form, depth - 1)
+            text, size = self.fill(self.draw.pick(forms), depth - 1)
             words = text.split()
             if len(words) == 3 and words[0] == words[2]:  # such as x == x
                 continue
@@ -214,27 +204,24 @@ class Writer:
             self.cost = before
         return self.atom(kind)
 
-    def has(self, kinds: Sequence[str]) -> bool:
-        """Whether there is a variable of each type."""
-        types = self.types.values()
-        for kind in kinds:
-            if kind not in types and not any(other in types for other in READABLE.get(kind, ())):
-                return False
-        return True
+    def fitting(self, kind: str, short: bool = False) -> tuple[Form, ...]:
+        """The forms of a type that can be written here."""
+        return fitting_forms(kind, frozenset(self.types.values()), self.in_loop, short)
 
     def operand(self, kind: str, depth: int, bare: bool) -> tuple[str, int]:
         """What goes into a hole."""
-        if depth <= 0 or self.draw.random() > NESTED or kind not in EXPRESSIONS:
+        if depth <= 0 or self.draw.random() > NESTED:
             return self.atom(kind)
-        form = self.draw.pick(EXPRESSIONS[kind])
-        if (form.grows and self.times > 1) or form.size in _LARGE or not self.has(form.needs):
+        forms = self.fitting(kind, short=True)
+        if not forms:
             return self.atom(kind)
+        form = self.draw.pick(forms)
         text, size = self.fill(form, depth - 1)
         return (f"({text})" if form.spaced and not bare else text), size
 
     def fill(self, form: Form, depth: int) -> tuple[str, int]:
         """Fill the holes of a form; gives its size too, and charges for its items."""
-        draw, text = self.draw, ""
+        draw, text, last = self.draw, "", ""
         labels: dict[str, str] = {}
         largest = total = 0
         for hole in form.holes:
@@ -243,9 +230,8 @@ class Writer:
                 part = _CONSTANTS[kind](draw)
             elif kind == "x":
                 part = self.x
-            elif kind in OF_X:
-                inner = draw.pick(OF_X[kind])
-                part = self.fill(inner if self.has(inner.needs) else OF_X[kind][0], 0)[0]
+            elif kind in _OF_X:
+                part = self.fill(draw.pick(self.fitting(kind)), 0)[0]
             elif not kind:
                 part = labels[hole.label]
             elif hole.variable:
@@ -253,6 +239,9 @@ class Writer:
                 size = self.sizes[part]
             else:
                 part, size = self.operand(kind, depth, hole.bare)
+                if part == last and kind == "int":
+                    part = self.literal(kind)  # rather than x + x
+            last = part
             if hole.label:
                 labels[hole.label] = part
             text += hole.text + part
@@ -338,21 +327,20 @@ class Writer:
         if names and self.draw.chance(0.8):
             return self.recent(names)
         sized = [name for name, kind in self.types.items() if kind in SIZED]
-        return f"len({self.recent(sized)})" if sized else self.recent(names) if names else self.literal("int")
+        if sized:
+            return f"len({self.recent(sized)})"
+        pairs = self.variables("pair")
+        return self.recent(names) if names else f"{pairs[0]}[0]" if pairs else self.literal("int")
 
 
 SHORT = 6
 """Items of what a function of the program is given, at the most; dicts and sets are not given to them."""
 
-_COMPARISONS = tuple(
-    parse_form(text) for text in ("<=int> > <n>", "<=int> % 2 == 0", "len(<=str>) > <n>", "len(<=list>) < <n>",
-                                  "<c> in <=str>", "<=words>", "<=dict>", "<=float> > <n>", "<=pair>[0] > <n>",
-                                  "<=int> < <N>", "<=str>.isalpha()", "<n> < <N>")
-)  # fmt: skip
-_LARGE = ("join", "sum", "triple")
+_OF_X = ("fx", "px", "fw", "pw")
 _CONSTANTS: dict[str, Callable[[Draw], str]] = {
     "n": lambda draw: str(draw.number(1, 9)),
     "k": lambda draw: str(draw.between(2, 3)),
+    "m": lambda draw: str(draw.number(2, 9)),
     "N": lambda draw: str(draw.number(10, 60)),
     "c": lambda draw: repr(draw.pick("abcdeilnorstxyz")),
     "w": lambda draw: repr(draw.word()),
