@@ -22,10 +22,8 @@ def read_models(path: str, model: type[Model], what: str) -> Iterator[Model]:
         CwmTraceError: the file cannot be read, or a line is not `what`.
     """
     try:
-        opened = (
-            gzip.open(path, "rt", encoding="utf-8") if path.endswith(".gz") else open(path, encoding="utf-8")
-        )
-        with opened as lines:
+        opened: Any = gzip.open if path.endswith(".gz") else open
+        with opened(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield validate(json.loads(line), model, f"{path}, line {number}: not {what}")
