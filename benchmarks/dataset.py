@@ -69,6 +69,15 @@ def resident(process: int) -> float | None:
         return None
 
 
+def cpu_seconds(process: int) -> float:
+    """Of one process, so far (proc(5): fields 14 and 15)."""
+    try:
+        words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def build(preset: str, count: int, workers: int, kills: int, folder: Path) -> None:
     command = [sys.executable, "-m", "cwm_trace", "dataset", "build", "--preset", preset]
     command += ["--count", str(count), "-o", str(folder), "--workers", str(workers)]
@@ -76,15 +85,18 @@ def build(preset: str, count: int, workers: int, kills: int, folder: Path) -> No
     samples = Samples()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
-    hits = 0
+    hits, lost_cpu = 0, 0.0
     while True:
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
-        until = time.monotonic() + draw.uniform(0.05, 0.2) * count / 600 if hits < kills else None
+        process = subprocess.Popen(
+            command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        until = time.monotonic() + draw.uniform(0.05, 0.2) * count / 300 if hits < kills else None
         while process.poll() is None and (until is None or time.monotonic() < until):
             time.sleep(0.5)
             samples.take(process.pid)
         if process.poll() is not None:
             break
+        lost_cpu += sum(map(cpu_seconds, descendants(process.pid)))  # nobody will wait for them
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         hits += 1
@@ -92,19 +104,18 @@ def build(preset: str, count: int, workers: int, kills: int, folder: Path) -> No
         raise SystemExit(f"the build failed with {process.returncode}: {' '.join(command)}")
     seconds = time.monotonic() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    cpu = lost_cpu + after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     manifest = read_manifest(folder)
     rows = sum(manifest.rows.values())
-    sizes = {kind: sum(path.stat().st_size for path in (folder / kind).iterdir()) for kind in ("jsonl", "data")}
-    print(
-        f"{count:,} traces, {workers} worker{'s' * (workers > 1)}, {hits} kills: {seconds:,.0f} s,"
-        f" {count / seconds:,.0f} traces a second; {cpu:,.0f} s of CPU, {count / cpu:,.0f} traces a second
-        and core"
+    jsonl, parquet = (
+        sum(path.stat().st_size for path in (folder / kind).iterdir()) / rows for kind in ("jsonl", "data")
     )
-    print(f"  {rows:,} rows, {manifest.frames / max(manifest.tried, 1):.1f} frames each; left out:"
-          f" {({**manifest.failures, **manifest.dropped})}")
-    print(f"  bytes a row: {sizes['jsonl'] / rows:,.0f} as JSON Lines, {sizes['data'] / rows:,.0f} as
-    Parquet") print(f"  memory: {samples}", flush=True)
+    print(f"{count:,} traces, {workers} workers, {hits} kills: {count / seconds:,.0f} a second")
+    print(f"  {seconds:,.0f} s, {cpu:,.0f} s of CPU: {count / cpu:,.0f} traces a second and core")
+    print(f"  {rows:,} rows of {manifest.frames / manifest.tried:.1f} frames")
+    print(f"  left out: { ({**manifest.failures, **manifest.dropped}) }")
+    print(f"  a row takes {jsonl:,.0f} bytes as JSON Lines, {parquet:,.0f} as Parquet")
+    print(f"  memory: {samples}", flush=True)
 
 
 def main() -> None:

@@ -133,7 +133,7 @@ def test_ten_thousand_rows_killed_five_times(tmp_path: Path) -> None:
 
 
 def visible(trace: Trace) -> list[tuple[object, ...]]:
-    """All that the wire shows, with lines and depths; which of two like generators resumes it does not say."""
+    """All that the wire shows, lines and depths; which of two like generators resumes, it does not say."""
     renderer = FrameRenderer(trace, CWM)
     return [(frame.event, *renderer.texts(frame), frame.line, frame.depth) for frame in trace.frames]
 
