@@ -208,7 +208,7 @@ def _to_arrow(sequences: list[_Bin], length: int) -> bytes:
     sink = io.BytesIO()
     with pa.ipc.new_file(sink, schema) as writer:
         for batch in _batches(sequences):
-            data = {
+            data: dict[str, list[Any]] = {
                 "input_ids": [each.ids for each in batch],
                 "loss_mask": [np.frombuffer(each.targets, np.uint8) for each in batch],
                 "documents": [each.documents for each in batch],

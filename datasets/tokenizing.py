@@ -32,7 +32,7 @@ class TokenField(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenizedTrace:
-    """Ids of a trace, equal to those of `render_trace`, and for each of them:
+    """Ids of a trace, equal to those of `render_trace`, and what each of them is.
 
     Args:
         ids: token ids.

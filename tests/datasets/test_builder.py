@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -252,16 +253,15 @@ def test_units_do_not_depend_on_how_many_there_are() -> None:
 
 @pytest.mark.slow
 def test_ray_on_two_nodes_gives_the_same_bytes(built: Path, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster  # type: ignore[import-not-found,unused-ignore]
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "node_ip_address": "127.0.0.1"})
+    ray: Any = pytest.importorskip("ray")
+    cluster_utils: Any = pytest.importorskip("ray.cluster_utils")
+    cluster = cluster_utils.Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "node_ip_address": "127.0.0.1"}
+    )
     try:
         cluster.add_node(num_cpus=1, node_ip_address="127.0.0.2")
         cluster.wait_for_nodes()
         cluster.connect()
-        import ray
-
         assert len([node for node in ray.nodes() if node["Alive"]]) == 2
         build_dataset(make_recipe(TABLE), tmp_path / "ray", engine="ray")
         ray.shutdown()
