@@ -28,7 +28,8 @@ class Estimate:
 
     Args:
         value: None if nothing was scored.
-        low, high: the interval; never empty, even where all programs agree.
+        low, high: the interval; never empty, even where all programs agree. None where it is not known: for
+            a number without an upper bound that is the same in all programs.
         n: programs with something to score.
         skill: what of the copy baseline's errors is gone, (value - copy) / (1 - copy); None without it.
     """
@@ -115,7 +116,7 @@ def interval(value: float, programs: int, replicates: Floats, largest: float = 1
     """The middle 95 % of the replicates.
 
     Where all programs agree the bootstrap knows no spread: then Wilson's interval of that many programs, for
-    a number between 0 and `largest`.
+    a number between 0 and `largest`, and none for others.
     """
     import numpy as np
 
@@ -123,7 +124,9 @@ def interval(value: float, programs: int, replicates: Floats, largest: float = 1
     low, high = (
         (float(q) for q in np.quantile(replicates, (0.025, 0.975))) if len(replicates) else (value, value)
     )
-    if high - low < 1e-12 and 0 <= value <= largest:
+    if high - low < 1e-12:
+        if not 0 <= value <= largest:
+            return Estimate(value, n=programs)
         wide = wilson(value / largest * programs, programs)
         assert wide.low is not None
         assert wide.high is not None
