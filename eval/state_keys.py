@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cwm_trace.eval.equality import Equality, value_key
-from cwm_trace.records import Event, Frame, Slot
+from cwm_trace.records import UNCHANGED, Event, Frame, Slot
 
 Keys = Mapping[str, str | None]
 """Changed variables with the keys (`value_key`) of their new values; None: no longer bound."""
@@ -100,20 +100,20 @@ class SlotKeys:
         keys = self.keys
         found: dict[str, str | None] = {}
         plain = level is not Equality.TYPED
+        types = self.types if real is None else real.types
         self.log.extend(changed)
-        if real is None:
-            self.types.update((name, slot.type) for name, slot in changed.items() if slot is not None)
         for name, slot in changed.items():
             if slot is None:
                 if keys.pop(name, None) is not None:
                     found[name] = None
                 continue
             text = slot.text
-            if plain and " " not in text and text != "..":
+            if real is None:
+                types[name] = slot.type
+            if plain and " " not in text and text != UNCHANGED:  # as most texts are
                 key = text
             else:
-                kind = slot.type if real is None else real.types.get(name, slot.type)
-                key = value_key(text, kind, level)
+                key = value_key(text, types.get(name, slot.type), level)
             if keys.get(name) != key:
                 keys[name] = found[name] = key
         return found
@@ -143,7 +143,8 @@ class KeyMatch:
         if self._left == len(left.log) and self._right == len(right.log):
             return self._shown
         names = self._names
-        for name in (*left.log[self._left :], *right.log[self._right :]):
+        changed, others = left.log[self._left :], right.log[self._right :]
+        for name in changed if changed == others else changed + others:
             key = right.keys.get(name)
             if key == left.keys.get(name):
                 names.discard(name)
