@@ -170,7 +170,7 @@ class _Aligner:
         states, block, hidden = self._states, self._block, self._mask.names
         pairs = []
         for index, (a, b) in enumerate(zip_longest(real.frames, predicted.frames)):
-            if block and (index - given) % block == 0:
+            if block > 1 and (index - given) % block == 0:
                 states.start_block()
             wrong, real_changes, changes = states.advance(a, b) if self._counts_state else _NOTHING
             if index in hidden:
