@@ -44,8 +44,9 @@ class Estimate:
 def wilson(hits: float, total: float) -> Estimate:
     """A proportion with Wilson's score interval (Wilson 1927), which lies within [0, 1] and is never empty.
 
-    >>> wilson(5, 10)
-    Estimate(value=0.5, low=0.2365930905125641, high=0.7634069094874359, n=10, skill=None)
+    >>> estimate = wilson(5, 10)
+    >>> round(estimate.low, 4), estimate.value, round(estimate.high, 4)
+    (0.2366, 0.5, 0.7634)
     """
     if not total:
         return Estimate(None)
