@@ -81,9 +81,8 @@ def main() -> None:
                 branch_lines.cache_clear()
                 first = seconds(pairs)
                 best = min(seconds(pairs) for _ in range(arguments.repeat))
-                print(
-                    f"{name:10} {predictor:10} {mode:12} {frames:7,} {frames / first:9,.0f} {frames / best:9,.0f}"
-                )
+                speeds = f"{frames / first:9,.0f} {frames / best:9,.0f}"
+                print(f"{name:10} {predictor:10} {mode:12} {frames:7,} {speeds}")
     scores = [score_program(real, said) for real, said in pairs] * max(1, 1000 // len(pairs))
     start = time.perf_counter()
     summarise(scores)
