@@ -55,7 +55,7 @@ def test_a_bad_recipe_is_one_sentence(tmp_path: Path, recipe: str, words: str) -
 
 
 def test_a_missing_recipe() -> None:
-    with pytest.raises(CwmTraceError, match="cannot read missing.toml"):
+    with pytest.raises(CwmTraceError, match=r"cannot read missing\.toml"):
         read_recipe("missing.toml")
 
 
