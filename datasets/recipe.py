@@ -7,6 +7,7 @@ seed = 0
 family = "counters"              # or preset = "general-v1", or items = "humaneval", or pytest = "FOLDER"
 count = 10000
 knobs = { steps = 8 }
+twins = ["rename", "comment"]    # rewrites of each program, which stay in its split
 
 [splits]                         # of what is generated; code from outside is split by its hash
 train = 0.96

@@ -252,17 +252,22 @@ def test_units_do_not_depend_on_how_many_there_are() -> None:
 
 
 @pytest.mark.slow
-def test_ray_on_two_nodes_gives_the_same_bytes(built: Path, tmp_path: Path) -> None:
+def test_ray_on_two_nodes_gives_the_same_bytes(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ray: Any = pytest.importorskip("ray")
     cluster_utils: Any = pytest.importorskip("ray.cluster_utils")
-    cluster = cluster_utils.Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 1, "node_ip_address": "127.0.0.1"}
-    )
+    services = "ray._private.services.node_ip_address_from_perspective"
+    monkeypatch.setattr(services, lambda *_: "127.0.0.1")  # it would take 127.0.0.1 for another address
+    node = {"num_cpus": 1, "include_dashboard": False}
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=node)
     try:
-        cluster.add_node(num_cpus=1, node_ip_address="127.0.0.2")
+        cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
-        cluster.connect()
-        assert len([node for node in ray.nodes() if node["Alive"]]) == 2
+        seed = {"env_vars": {"PYTHONHASHSEED": "0"}}
+        ray.init(address=cluster.address, log_to_driver=False, runtime_env=seed)
+        assert {each["NodeManagerAddress"] for each in ray.nodes()} == {"127.0.0.1"}
+        assert len([each for each in ray.nodes() if each["Alive"]]) == 2
         build_dataset(make_recipe(TABLE), tmp_path / "ray", engine="ray")
         ray.shutdown()
     finally:
