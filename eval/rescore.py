@@ -21,16 +21,17 @@ from cwm_trace import __version__
 from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.log import ExcludedLine, Header, LogWriter, Run, log_name, read_log
-from cwm_trace.eval.runner import Progress, score_line
-from cwm_trace.eval.step_runner import StepRunner
+from cwm_trace.eval.runner import Progress
+from cwm_trace.eval.scoring import Answer, score_answers
 from cwm_trace.eval.tasks import Case, Task
-from cwm_trace.eval.truth import ExcludedError, record_truth, start_of
+from cwm_trace.eval.truth import Truth, find_truth, start_of
 from cwm_trace.records import Decoding, Event, Outcome, Problem, Trace
 from cwm_trace.wire.parse import parse_trace
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import TOKEN_EVENTS
 
 MODE = "free"
+_ROWS = 16  # that are scored together
 _EVENTS = tuple(token.value for token in TOKEN_EVENTS)
 
 
@@ -74,7 +75,7 @@ def rescore(
         profile: the reading of the format to assume.
         resume: go on with a log that is there.
         limit: rows at the most.
-        report: is told after every row.
+        report: is told after every few rows.
 
     Raises:
         CwmTraceError: the file cannot be read or a row is neither form; the log cannot be written.
@@ -104,20 +105,29 @@ def rescore(
         source=where,
     )
     log_path = folder / log_name(task.name, MODE, name)
-    with LogWriter(log_path, header, resume=resume) as log, StepRunner() as steps:
+    with LogWriter(log_path, header, resume=resume) as log:
         left = [(case, text) for case, text in rows if case.item.id not in log.done]
-        for done, (case, text) in enumerate(left, start=1):
-            try:
-                if case.place == "none":
-                    raise ExcludedError("the prompt's entry is no argument-less main that returns a call")
-                truth = record_truth(case)
-            except ExcludedError as error:
-                log.write(ExcludedLine(id=case.item.id, reason=str(error)))
-            else:
-                predicted = read_generation(text, start_of(truth.trace), profile, Decoding(name))
-                log.write(score_line(case, truth, predicted, steps))
-            report(Progress(done, len(left), task.name, MODE, name))
+        for start in range(0, len(left), _ROWS):
+            part = left[start : start + _ROWS]
+            answers = []
+            for case, text in part:
+                found = _truth_of(case)
+                if isinstance(found, Truth):
+                    said = read_generation(text, start_of(found.trace), profile, Decoding(name))
+                    answers.append(Answer(case, found, said))
+                else:
+                    log.write(ExcludedLine(id=case.item.id, reason=found))
+            for line in score_answers(answers):
+                log.write(line)
+            report(Progress(start + len(part), len(left), task.name, MODE, name))
     return read_log(log_path)
+
+
+def _truth_of(case: Case) -> Truth | str:
+    """The real execution, or why there is none."""
+    if case.place == "none":
+        return "the prompt's entry is no argument-less main that returns a call"
+    return find_truth(case)
 
 
 def read_generation(text: str, start: Trace, profile: FormatProfile, decoding: Decoding) -> Trace:

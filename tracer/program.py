@@ -140,7 +140,9 @@ def load_call(text: str, call: str, *, name: str = "<source>") -> Program:
         expression = ast.parse(call.strip(), mode="eval")
     except (SyntaxError, ValueError) as error:
         raise CwmTraceError(f"{call!r} is not an expression such as f(3): {_reason(error)}") from error
-    if any(isinstance(node, ast.Name) and node.id == "main" for node in ast.walk(expression)):
+    if "main" in call and any(
+        isinstance(node, ast.Name) and node.id == "main" for node in ast.walk(expression)
+    ):
         raise CwmTraceError(f"{call!r} calls main, the name of the entry itself: use --entry main instead")
     body = text if text.endswith("\n") else text + "\n"
     line = body.count("\n") + 1

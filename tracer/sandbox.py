@@ -29,9 +29,9 @@ from typing import Any
 
 from cwm_trace import records
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import Limits, Outcome, SourceFile, Trace
+from cwm_trace.records import FrameFields, Limits, Outcome, SourceFile, Trace
 from cwm_trace.tracer.channel import ChannelReader, Receiver, slot_fields
-from cwm_trace.tracer.session import NOT_RECORDED, Memory
+from cwm_trace.tracer.session import NOT_RECORDED, Fields, Memory
 from cwm_trace.tracer.steps import Step, StepResult
 from cwm_trace.tracer.supervision import Bounds, Isolation, Verdict, run_child
 
@@ -93,6 +93,20 @@ def trace_isolated(
         job, memory, limits=limits, bounds=bounds, hash_seed=hash_seed, isolation=isolation, keep_output=True
     )
     return replace(run, trace=memory.trace)
+
+
+def trace_fields_isolated(
+    source: str, call: str, limits: Limits, bounds: Bounds
+) -> tuple[Trace, list[FrameFields], str]:
+    """`trace_isolated` for many: the trace without its frames, those as plain data, and the reason.
+
+    Raises:
+        CwmTraceError: the program cannot be compiled.
+    """
+    fields = Fields()
+    job = {"source": source, "call": call}
+    run = record_isolated(job, fields, limits=limits, bounds=bounds, keep_output=True)
+    return fields.trace, fields.frames, run.reason
 
 
 def record_isolated(
@@ -172,7 +186,7 @@ def run_isolated(
     hash_seed: int = 0,
     isolation: Isolation | None = None,
 ) -> list[StepResult]:
-    """Run statements in one child process, each from a state of its own: what does this line do to it?
+    """Run statements in one child process, each from a state of its own.
 
     A step that ends the child, or has to be ended, is marked, and the rest goes on in another child.
 

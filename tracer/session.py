@@ -72,6 +72,31 @@ class Memory:
         """A child's memory is its own."""
 
 
+class Fields:
+    """A sink that keeps frames as plain data, for those who turn them into something else at once."""
+
+    def __init__(self) -> None:
+        self.files: list[SourceFile] = []
+        self.frames: list[FrameFields] = []
+        self.trace = Trace(files=(), entry="")
+        self.file = self.files.append
+        self.frame = self.frames.append
+
+    def header(self, trace: Trace) -> None:
+        """Keep the files."""
+        self.files += trace.files
+
+    def footer(self, trace: Trace) -> None:
+        """Keep what is known at the end; the frames stay apart."""
+        self.trace = replace(trace, files=tuple(self.files))
+
+    def flush(self) -> None:
+        """Memory ends with the process."""
+
+    def abandon(self) -> None:
+        """A child's memory is its own."""
+
+
 @dataclass(frozen=True)
 class Options:
     """How to record.

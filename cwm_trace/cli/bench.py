@@ -107,7 +107,7 @@ def list_tasks(as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     names = [f"{kind.name}:{kind.argument}" if kind.argument else kind.name for kind in kinds]
-    names = [name.replace(":[SIZE]", "[:SIZE]") for name in names]
+    names = [name.replace(":[", "[:") for name in names]
     width = max(map(len, names))
     for name, kind in zip(names, kinds, strict=True):
         click.echo(f"{name:{width}}  {kind.about}")

@@ -11,6 +11,7 @@ from cwm_trace import __version__
 from cwm_trace.cli.bench import bench
 from cwm_trace.cli.compare import compare
 from cwm_trace.cli.convert import convert
+from cwm_trace.cli.dataset import dataset
 from cwm_trace.cli.demo import demo
 from cwm_trace.cli.model import model
 from cwm_trace.cli.predict import predict
@@ -28,7 +29,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, run, show, convert, predict, compare, bench, model):
+for command in (demo, run, show, convert, predict, compare, bench, dataset, model):
     cli.add_command(command)
 
 

@@ -10,6 +10,7 @@ from cwm_trace import render_prompt, render_trace, trace_execution
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.log import Run
 from cwm_trace.eval.rescore import rescore
+from cwm_trace.eval.runner import Progress
 
 CODE = "def f(x):\n    y = x + 1\n    return y"
 
@@ -82,9 +83,9 @@ def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     whole = score(rows, tmp_path)
     lines = whole.path.read_text().splitlines(keepends=True)
     whole.path.write_text("".join(lines[:2]) + lines[2][:40])
-    asked: list[object] = []
+    asked: list[Progress] = []
     again = score(rows, tmp_path, resume=True, report=asked.append)
-    assert len(asked) == 2
+    assert [(p.done, p.total) for p in asked] == [(2, 2)]
     assert again.programs == whole.programs
 
 

@@ -1,0 +1,97 @@
+"""`cwm-trace dataset`: build datasets of traces, describe them, pack them for training."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import asdict
+
+import click
+
+
+@click.group()
+def dataset() -> None:
+    """Build datasets of traces, describe them, pack them for training."""
+
+
+@dataset.command()
+@click.argument("recipe", metavar="[RECIPE.toml]", required=False)
+@click.option("-o", "--output", metavar="DIR", required=True, help="The folder of the dataset.")
+@click.option("--preset", metavar="NAME", help="Without a recipe: generated programs of this preset.")
+@click.option("--family", metavar="NAME", help="Without a recipe: generated programs of this family.")
+@click.option("--knob", "knobs", multiple=True, metavar="NAME=VALUE", help="Of the family.")
+@click.option("--items", metavar="LOADER:WHAT", help="Without a recipe: programs from a loader.")
+@click.option("--pytest", "project", metavar="DIR", help="Without a recipe: functions that tests call.")
+@click.option("--count", type=click.IntRange(1), help="Programs to generate.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is generated.")
+@click.option("--near", type=click.FloatRange(0.5, 1), help="Similarity of near-duplicates; 1: keep them.")
+@click.option("--against", multiple=True, metavar="LOADER:WHAT", help="Leave out copies of these programs.")
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="Who does the work.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+def build(
+    recipe: str | None,
+    output: str,
+    preset: str | None,
+    family: str | None,
+    knobs: tuple[str, ...],
+    items: str | None,
+    project: str | None,
+    count: int | None,
+    seed: int,
+    near: float | None,
+    against: tuple[str, ...],
+    workers: int,
+    engine: str,
+    as_json: bool,
+) -> None:
+    """Build a dataset from a recipe, or from options.
+
+    A build that was killed goes on where it was when the same command is run again.
+    """
+    from cwm_trace.datasets.builder import build_dataset
+    from cwm_trace.datasets.recipe import make_recipe, read_recipe
+    from cwm_trace.errors import CwmTraceError
+    from cwm_trace.rendering.progress import build_progress
+
+    sources = {"preset": preset, "family": family, "items": items, "pytest": project}
+    given = {name: value for name, value in sources.items() if value is not None}
+    if recipe is not None:
+        if given or count or knobs or near or against or seed:
+            raise CwmTraceError("a recipe says everything: leave the options out that it stands for")
+        plan = read_recipe(recipe)
+    else:
+        if not given:
+            raise CwmTraceError(
+                "there is nothing to build: give a RECIPE.toml, --preset, --family, --items or --pytest"
+            )
+        source = {**given, **({"count": count} if count else {}), "knobs": dict(map(_knob, knobs))}
+        table = {"name": os.path.basename(os.path.normpath(output)), "seed": seed, "sources": [source]}
+        if near is not None:
+            table["duplicates"] = {"near": near}
+        plan = make_recipe({**table, "decontaminate": {"against": list(against)}}, "the command line")
+    with build_progress() as progress:
+        manifest = build_dataset(
+            plan, output, workers=workers, engine="ray" if engine == "ray" else "local", progress=progress
+        )
+    if as_json:
+        click.echo(json.dumps(asdict(manifest)))
+        return
+    rows = ", ".join(f"{name} {count:,}" for name, count in manifest.rows.items())
+    click.echo(f"{output}: {rows} rows of {manifest.tried:,} programs")
+    for reason, number in {**manifest.failures, **manifest.dropped}.items():
+        click.echo(f"  {number:>9,}  {reason}")
+
+
+def _knob(text: str) -> tuple[str, int | float | str | bool]:
+    from cwm_trace.errors import CwmTraceError
+
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise CwmTraceError(f"{text!r} is not NAME=VALUE: write a knob as --knob steps=8")
+    if re.fullmatch(r"[+-]?\d+", value):
+        return name, int(value)
+    if re.fullmatch(r"[+-]?\d*\.\d+(e[+-]?\d+)?", value):
+        return name, float(value)
+    return name, {"true": True, "false": False}.get(value, value)

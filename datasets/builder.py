@@ -1,0 +1,288 @@
+"""Builds a dataset in three steps, each of which may be killed at any moment and goes on where it was.
+
+1. Units of items are made and recorded, in parallel; each is a file when it is finished (`.work/`).
+2. When all are there, rows are chosen (`cwm_trace.datasets.choice`): a function of the units alone.
+3. Shards are written from the units, and last of all `manifest.json`, with which the dataset is finished.
+
+Nothing depends on the order in which units were finished, on the number of workers, or on the clock: the
+same recipe gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from cwm_trace.datasets.card import make_card
+from cwm_trace.datasets.choice import Choice, Keys, choose_rows
+from cwm_trace.datasets.engines import make_locally, make_on_ray
+from cwm_trace.datasets.files import remove_partial, write_whole
+from cwm_trace.datasets.item import SPLITS
+from cwm_trace.datasets.loaders import load_items
+from cwm_trace.datasets.loaders.pytest_run import record_pytest
+from cwm_trace.datasets.recipe import Recipe, Source
+from cwm_trace.datasets.shards import compress, decompress, to_parquet
+from cwm_trace.datasets.units import MadeUnit, Unit
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.records import Limits
+
+FORMAT = 1
+"""Raised whenever the same recipe would give other bytes."""
+
+
+class Progress(Protocol):
+    """Told how far a build is."""
+
+    def begin(self, total: int, done: int) -> None:
+        """So many items in all, and so many made by an earlier run."""
+
+    def advance(self, made: MadeUnit) -> None:
+        """One more unit is there."""
+
+    def note(self, what: str) -> None:
+        """The next step begins."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a finished dataset is.
+
+    Args:
+        recipe: as it was built.
+        files: name, rows and SHA-256 of each shard.
+        rows: by split.
+        tried: items.
+        frames: of all rows that were recorded, dropped ones included.
+        failures: items without a trace, by reason.
+        dropped: traces that were left out, by reason.
+        format: of the dataset.
+    """
+
+    recipe: dict[str, Any]
+    files: list[dict[str, Any]] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    tried: int = 0
+    frames: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def build_dataset(
+    recipe: Recipe,
+    folder: str | Path,
+    *,
+    workers: int = 1,
+    engine: Literal["local", "ray"] = "local",
+    progress: Progress | None = None,
+) -> Manifest:
+    """Build a dataset, or go on with one.
+
+    Args:
+        recipe: what it is made of.
+        folder: where it goes; of a run that was killed: the same again.
+        workers: processes of the local engine.
+        engine: `local`, or `ray`: a cluster, through Ray Data.
+        progress: is told how far it is.
+
+    Raises:
+        CwmTraceError: the folder holds another dataset or cannot be written, or a source cannot be read.
+    """
+    folder = Path(folder)
+    finished = folder / "manifest.json"
+    _claim(folder, recipe)
+    if finished.exists():
+        return read_manifest(folder)
+    remove_partial(folder)
+    units = list(plan_units(recipe))
+    store = _Store(folder / ".work")
+    missing = [unit for unit in units if not store.has(unit.number)]
+    if progress is not None:
+        total = sum(map(_size, units))
+        progress.begin(total, total - sum(map(_size, missing)))
+    against = [item.source for spec in recipe.decontaminate.against for item in load_items(spec)]
+    threshold = recipe.decontaminate.threshold
+    made = (
+        make_on_ray(missing, against, threshold)
+        if engine == "ray"
+        else make_locally(missing, max(1, min(workers, len(missing))), against, threshold)
+        if missing
+        else ()
+    )
+    for unit in made:
+        store.put(unit)
+        if progress is not None:
+            progress.advance(unit)
+    if progress is not None:
+        progress.note("choosing rows")
+    numbers = [unit.number for unit in units]
+    choice = choose_rows(lambda: store.keys(numbers), {**recipe.splits}, recipe.duplicates.near)
+    if progress is not None:
+        progress.note("writing shards")
+    manifest = _write_shards(folder, recipe, store, choice, numbers)
+    write_whole(folder / "README.md", make_card(asdict(manifest)).encode())
+    write_whole(finished, (json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n").encode())
+    shutil.rmtree(folder / ".work", ignore_errors=True)
+    return manifest
+
+
+def read_manifest(folder: str | Path) -> Manifest:
+    """What a finished dataset is.
+
+    Raises:
+        CwmTraceError: it is not finished, or not a dataset.
+    """
+    path = Path(folder) / "manifest.json"
+    try:
+        return Manifest(**json.loads(path.read_bytes()))
+    except OSError as error:
+        raise CwmTraceError(f"{folder} is not a finished dataset: {path.name}: {error.strerror}") from error
+    except (ValueError, TypeError) as error:
+        raise CwmTraceError(f"{path} is damaged: {error}") from error
+
+
+def plan_units(recipe: Recipe) -> Iterator[Unit]:
+    """The units of a recipe, numbered in the order of the dataset.
+
+    Raises:
+        CwmTraceError: a source cannot be read.
+    """
+    number = 0
+    limits = Limits(recipe.limits.max_frames, recipe.limits.max_bytes, timeout=recipe.limits.seconds)
+    for source in recipe.sources:
+        for unit in _units_of(source, recipe, limits):
+            yield replace(unit, number=number)
+            number += 1
+
+
+def _units_of(source: Source, recipe: Recipe, limits: Limits) -> Iterator[Unit]:
+    if source.generator is not None:
+        knobs = tuple(sorted(source.knobs.items()))
+        for split, count in sorted(recipe.counts(source).items()):
+            for start in range(0, count, recipe.unit):
+                stop = min(start + recipe.unit, count)
+                yield Unit(0, source.generator, split, start, stop, recipe.seed, knobs, limits=limits)
+    elif source.items is not None:
+        for items in _chunks(load_items(source.items), recipe.unit):
+            yield Unit(0, split=source.split, items=items, sandbox=source.sandbox, limits=limits)
+    elif source.pytest is not None:
+        for rows in _chunks(record_pytest(source.pytest), recipe.unit):
+            yield Unit(0, split=source.split, rows=rows, limits=limits)
+
+
+def _size(unit: Unit) -> int:
+    return unit.stop - unit.start + len(unit.items) + len(unit.rows)
+
+
+def _chunks(things: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
+    chunk = []
+    for thing in things:
+        chunk.append(thing)
+        if len(chunk) == size:
+            yield tuple(chunk)
+            chunk = []
+    if chunk:
+        yield tuple(chunk)
+
+
+class _Store:
+    """The units that are finished."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def has(self, number: int) -> bool:
+        return self._path(number, "json").exists()
+
+    def put(self, unit: MadeUnit) -> None:
+        """The keys come last: with them the unit is there."""
+        write_whole(self._path(unit.number, "jsonl.zst"), unit.data)
+        write_whole(self._path(unit.number, "json"), unit.keys)
+
+    def about(self, number: int) -> dict[str, Any]:
+        about: dict[str, Any] = json.loads(self._path(number, "json").read_bytes())
+        return about
+
+    def keys(self, numbers: Iterable[int]) -> Iterator[tuple[int, list[Keys]]]:
+        return ((number, self.about(number)["rows"]) for number in numbers)
+
+    def lines(self, number: int) -> list[bytes]:
+        return decompress(self._path(number, "jsonl.zst").read_bytes())
+
+    def _path(self, number: int, suffix: str) -> Path:
+        return self._folder / f"{number:06d}.{suffix}"
+
+
+def _claim(folder: Path, recipe: Recipe) -> None:
+    """The folder is this recipe's from now on."""
+    path = folder / "recipe.json"
+    text = json.dumps({"format": FORMAT, "recipe": json.loads(recipe.canonical())}, indent=1, sort_keys=True)
+    try:
+        if path.exists():
+            if path.read_text("utf-8") != text + "\n":
+                raise CwmTraceError(
+                    f"{folder} holds a dataset of another recipe (or of another version): name another folder"
+                )
+            return
+        if folder.exists() and any(folder.iterdir()):
+            raise CwmTraceError(f"{folder} is not empty, and not a dataset: name another folder")
+    except OSError as error:
+        raise CwmTraceError(f"cannot use {folder}: {error.strerror or error}") from error
+    write_whole(path, (text + "\n").encode())
+
+
+def _write_shards(
+    folder: Path, recipe: Recipe, store: _Store, choice: Choice, numbers: list[int]
+) -> Manifest:
+    failures: Counter[str] = Counter()
+    tried = frames = 0
+    for number in numbers:
+        about = store.about(number)
+        failures.update(about["failures"])
+        tried += about["tried"]
+        frames += about["frames"]
+    manifest = Manifest(
+        recipe=json.loads(recipe.canonical()),
+        rows={split: len(choice.rows[split]) for split in SPLITS},
+        tried=tried,
+        frames=frames,
+        failures=dict(sorted(failures.items())),
+        dropped=dict(sorted(choice.dropped.items())),
+    )
+    read = _LastUnit(store.lines)
+    for split in SPLITS:
+        places = choice.rows[split]
+        count = -(-len(places) // recipe.shard_rows)
+        for shard in range(count):
+            name = f"{split}-{shard:05d}-of-{count:05d}"
+            chosen = places[shard * recipe.shard_rows : (shard + 1) * recipe.shard_rows]
+            lines = [read(unit)[row] for unit, row in chosen]
+            forms = {f"jsonl/{name}.jsonl.zst": compress}
+            if recipe.parquet:
+                forms[f"data/{name}.parquet"] = to_parquet
+            for file, form in forms.items():
+                data = form(lines)
+                write_whole(folder / file, data)
+                digest = hashlib.sha256(data).hexdigest()
+                manifest.files.append({"name": file, "rows": len(lines), "sha256": digest})
+    return manifest
+
+
+class _LastUnit:
+    """Remembers the unit that was read last: rows come in the order of their units."""
+
+    def __init__(self, read: Callable[[int], list[bytes]]) -> None:
+        self._read = read
+        self._number = -1
+        self._lines: list[bytes] = []
+
+    def __call__(self, number: int) -> list[bytes]:
+        if number != self._number:
+            self._number, self._lines = number, self._read(number)
+        return self._lines

@@ -1,0 +1,70 @@
+"""Rows of published data sets: from a JSON Lines file, or from the Hugging Face hub."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import pydantic
+
+from cwm_trace.errors import CwmTraceError
+
+Model = TypeVar("Model", bound=pydantic.BaseModel)
+
+
+def read_models(path: str, model: type[Model], what: str) -> Iterator[Model]:
+    """The lines of a JSON Lines file (`.gz` too).
+
+    Raises:
+        CwmTraceError: the file cannot be read, or a line is not `what`.
+    """
+    try:
+        opened = (
+            gzip.open(path, "rt", encoding="utf-8") if path.endswith(".gz") else open(path, encoding="utf-8")
+        )
+        with opened as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield validate(json.loads(line), model, f"{path}, line {number}: not {what}")
+    except OSError as error:
+        raise CwmTraceError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:
+        raise CwmTraceError(f"{path} is not a JSON Lines file: {error}") from error
+
+
+def read_hub(
+    name: str, split: str, model: type[Model], what: str, *, configuration: str | None = None
+) -> Iterator[Model]:
+    """The rows of a data set on the Hugging Face hub, through its own library and cache.
+
+    Raises:
+        CwmTraceError: the library is missing, or the hub cannot be reached and nothing is cached.
+    """
+    try:
+        import datasets as hub
+    except ImportError:
+        raise CwmTraceError("the hub needs the datasets package: pip install 'cwm-trace[data]'") from None
+    try:
+        table: Any = hub.load_dataset(name, configuration, split=split)
+    except Exception as error:  # whatever the network, the hub and the cache may say
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise CwmTraceError(
+            f"cannot load {name} from the hub ({reason}): give the path of its file instead"
+        ) from error
+    for number, row in enumerate(table, start=1):
+        yield validate(row, model, f"{name}, row {number}: not {what}")
+
+
+def validate(row: Any, model: type[Model], complaint: str) -> Model:
+    """`row` as a model.
+
+    Raises:
+        CwmTraceError: it is none; the sentence names the field.
+    """
+    try:
+        return model.model_validate(row)
+    except pydantic.ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "its form"
+        raise CwmTraceError(f"{complaint} ({where})") from error

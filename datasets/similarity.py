@@ -1,0 +1,157 @@
+"""When two programs are the same, or nearly: for duplicates inside a dataset and copies of a benchmark.
+
+Programs are compared by their words (names, numbers, strings, operators); layout and comments do not count.
+The same up to names: equal after every name was replaced by the number of its first occurrence. Nearly the
+same: MinHash (Broder 1997) over runs of five words, found by locality-sensitive hashing (the package rensa).
+"""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import keyword
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from cwm_trace.errors import CwmTraceError
+
+_RUN = 5
+_PERMUTATIONS = 128
+_SEED = 42
+_SHORTEST = 20
+"""Words of a definition that can be taken for a copy; shorter ones are alike by chance."""
+
+_WORD = re.compile(
+    r"#[^\n]*"
+    r"|[A-Za-z]{0,2}(?:\"\"\".*?\"\"\"|'''.*?'''|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*')"
+    r"|\w+|[^\w\s]",
+    re.DOTALL,
+)
+_KNOWN = frozenset([*keyword.kwlist, *dir(builtins)])
+
+
+def words_of(source: str) -> list[str]:
+    """The words of a program, without comments."""
+    return [word for word in _WORD.findall(source) if word[0] != "#"]
+
+
+def rename_words(words: Iterable[str]) -> list[str]:
+    """Every name of the program's own as the number of its first occurrence; attributes stay.
+
+    >>> rename_words(words_of("total = total + len(items.copy())"))
+    ['$0', '=', '$0', '+', 'len', '(', '$1', '.', 'copy', '(', ')', ')']
+    """
+    numbers: dict[str, str] = {}
+    renamed = []
+    before = ""
+    for word in words:
+        is_name = (word[0].isalpha() or word[0] == "_") and word[-1] not in "'\"" and word not in _KNOWN
+        renamed.append(numbers.setdefault(word, f"${len(numbers)}") if is_name and before != "." else word)
+        before = word
+    return renamed
+
+
+def key_of(words: Iterable[str]) -> str:
+    """Sixteen hex digits that are equal for equal words."""
+    return hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def sketch(words: list[str]) -> Any:
+    """The MinHash of a program's words.
+
+    Raises:
+        CwmTraceError: the package rensa is missing.
+    """
+    minhash = _rensa().RMinHash(num_perm=_PERMUTATIONS, seed=_SEED)
+    last = max(len(words) - _RUN + 1, 1)
+    minhash.update([" ".join(words[start : start + _RUN]) for start in range(last)])
+    return minhash
+
+
+def dump_sketch(minhash: Any) -> bytes:
+    """A sketch as bytes."""
+    state: bytes = minhash.__getstate__()
+    return state
+
+
+def load_sketch(data: bytes) -> Any:
+    """The inverse of `dump_sketch`."""
+    minhash = _rensa().RMinHash(num_perm=_PERMUTATIONS, seed=_SEED)
+    minhash.__setstate__(data)
+    return minhash
+
+
+class Sketches:
+    """Sketches that can be asked whether one like another is among them.
+
+    Args:
+        threshold: estimated Jaccard similarity from which two are alike, from 0.5 to 1.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        self._threshold = threshold
+        bands = 32 if threshold < 0.8 else 16
+        self._index = _rensa().RMinHashLSH(threshold=threshold, num_perm=_PERMUTATIONS, num_bands=bands)
+        self._sketches: list[Any] = []
+
+    def find(self, minhash: Any) -> int | None:
+        """The number of the first one that is alike; None if there is none."""
+        for number in sorted(self._index.query(minhash)):
+            if self._sketches[number].jaccard(minhash) >= self._threshold:
+                return int(number)
+        return None
+
+    def add(self, minhash: Any) -> None:
+        """Add one; they are numbered from 0."""
+        self._index.insert(len(self._sketches), minhash)
+        self._sketches.append(minhash)
+
+
+class Benchmark:
+    """Programs that no dataset for training may hold.
+
+    Args:
+        sources: their texts.
+        threshold: similarity, after renaming, from which a definition counts as a copy of one of theirs.
+    """
+
+    def __init__(self, sources: Iterable[str], threshold: float) -> None:
+        self._keys: set[str] = set()
+        self._sketches = Sketches(threshold)
+        for source in sources:
+            for words in _definitions(source):
+                self._keys.add(key_of(words))
+                self._sketches.add(sketch(words))
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def has_copy_in(self, source: str) -> bool:
+        """Whether `source`, or a definition in it, is one of the benchmark's, nearly and up to names."""
+        return any(
+            key_of(words) in self._keys or self._sketches.find(sketch(words)) is not None
+            for words in _definitions(source)
+        )
+
+
+def _definitions(source: str) -> Iterator[list[str]]:
+    """The renamed words of the whole text and of each definition at its top level that is long enough."""
+    whole = words_of(source)
+    if len(whole) >= _SHORTEST:
+        yield rename_words(whole)
+    for block in re.split(r"^(?=(?:async )?def |class |@)", source, flags=re.MULTILINE)[1:]:
+        body = re.split(r"^(?=[^\s)\]}#@d])", block[1:], maxsplit=1, flags=re.MULTILINE)[0]
+        words = words_of(block[0] + body)
+        if len(words) >= _SHORTEST and len(words) < len(whole):
+            yield rename_words(words)
+
+
+def _rensa() -> Any:
+    try:
+        import rensa
+    except ImportError:
+        raise CwmTraceError(
+            "finding duplicates needs the rensa package: pip install 'cwm-trace[data]'"
+        ) from None
+    return rensa
