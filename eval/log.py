@@ -40,6 +40,7 @@ class Header(_Line):
     Attributes:
         schema_version: of this file.
         task, items, item_hash: the programs, their number, and a digest of their texts.
+        spec: the name that finds them again, such as `general-v1:core`.
         published: whose published results stand beside these.
         model: what reports call the predictor.
         decoding: how it predicts; its dtype is here.
@@ -60,6 +61,7 @@ class Header(_Line):
     task: str
     items: int
     item_hash: str
+    spec: str = ""
     published: str = ""
     model: str
     decoding: Decoding

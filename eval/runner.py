@@ -214,6 +214,7 @@ def _header(task: Task, item_hash: str, predictor: Predictor, mode: str, setting
         task=task.name,
         items=len(task.cases),
         item_hash=item_hash,
+        spec=task.spec,
         published=task.published,
         model=label_of(predictor),
         decoding=predictor.decoding,

@@ -57,12 +57,14 @@ class Task:
         cases: the programs.
         published: results of others for this task stand beside ours.
         total: programs before a limit was applied.
+        spec: the name that it was found by.
     """
 
     name: str
     cases: tuple[Case, ...]
     published: str = ""
     total: int = 0
+    spec: str = ""
 
     @property
     def item_hash(self) -> str:
@@ -136,7 +138,7 @@ def find_tasks(names: Sequence[str], *, limit: int | None = None) -> list[Task]:
         task = known[kind].load(argument)
         if not task.cases:
             raise CwmTraceError(f"task {name} has no programs")
-        tasks.append(dataclasses.replace(task, cases=task.cases[:limit], total=len(task.cases)))
+        tasks.append(dataclasses.replace(task, cases=task.cases[:limit], total=len(task.cases), spec=name))
     if not tasks:
         raise CwmTraceError("there is no task to run: name one, such as --tasks smoke")
     return tasks

@@ -141,22 +141,25 @@ def report(places: tuple[Path, ...], plots: Path | None, form: str) -> None:
 def rescore(
     file: str, model: str, profile: str, limit: int | None, output: Path, resume: bool, form: str
 ) -> None:
-    """Score finished generations: rows of id, code, input, expected, generation; or prompt, completion."""
+    """Score finished generations: rows of id, code, input, expected, generation; or prompt, completion.
+
+    FILE may also be a log of ours, whose predictions are scored again.
+    """
     from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.eval.rescore import is_log, rescore_log
     from cwm_trace.eval.rescore import rescore as rescore_file
     from cwm_trace.eval.results import Results
     from cwm_trace.wire.profile import get_profile
 
     with ExitStack() as stack:
-        run = rescore_file(
-            file,
-            output,
-            model=model,
-            profile=get_profile(profile),
-            resume=resume,
-            limit=limit,
-            report=BenchReporter(stack),
-        )
+        reporter = BenchReporter(stack)
+        if is_log(file):
+            run = rescore_log(Path(file), output, resume=resume, report=reporter)
+        else:
+            reading = get_profile(profile)
+            run = rescore_file(
+                file, output, model=model, profile=reading, resume=resume, limit=limit, report=reporter
+            )
     _show(Results((run,)), form)
 
 
