@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from cwm_trace.api import compare_execution, evaluate, predict_execution, record, trace_execution
+    from cwm_trace.api import (
+        compare_execution,
+        evaluate,
+        predict_execution,
+        predict_step,
+        record,
+        trace_execution,
+    )
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.records import Event, Frame, Limits, Outcome, Slot, SourceFile, Trace
-    from cwm_trace.states import diff_states, resolve_states
+    from cwm_trace.states import diff_states, edit_state, resolve_states
     from cwm_trace.storage import read_trace, write_trace
     from cwm_trace.wire import (
         CWM,
@@ -27,10 +34,17 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    "cwm_trace.api": ("compare_execution", "evaluate", "predict_execution", "record", "trace_execution"),
+    "cwm_trace.api": (
+        "compare_execution",
+        "evaluate",
+        "predict_execution",
+        "predict_step",
+        "record",
+        "trace_execution",
+    ),
     "cwm_trace.errors": ("CwmTraceError",),
     "cwm_trace.records": ("Event", "Frame", "Limits", "Outcome", "Slot", "SourceFile", "Trace"),
-    "cwm_trace.states": ("diff_states", "resolve_states"),
+    "cwm_trace.states": ("diff_states", "edit_state", "resolve_states"),
     "cwm_trace.storage": ("read_trace", "write_trace"),
     "cwm_trace.wire": (
         "CWM",
@@ -59,9 +73,11 @@ __all__ = [
     "TraceTokens",
     "compare_execution",
     "diff_states",
+    "edit_state",
     "evaluate",
     "parse_trace",
     "predict_execution",
+    "predict_step",
     "read_trace",
     "record",
     "render_prompt",

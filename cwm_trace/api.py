@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.modes import ALL_MODES, parse_mode
-from cwm_trace.predictor import Predictor, Request
-from cwm_trace.records import Event, Frame, Limits, SourceFile, Trace
+from cwm_trace.predictor import ENDED, History, Known, Predictor, Request, StepPredictor
+from cwm_trace.predictors import find_predictor
+from cwm_trace.records import Event, Frame, Limits, Slot, SourceFile, Trace
+from cwm_trace.states import diff_states
 from cwm_trace.wire.context import function_name
 from cwm_trace.wire.profile import CWM, FormatProfile
 
@@ -154,7 +157,7 @@ class record:  # noqa: N801 (used like a function: a decorator or a context mana
 
 
 def predict_execution(
-    program: str | os.PathLike[str] | Trace,
+    program: str | os.PathLike[str] | Callable[..., Any] | Trace,
     *,
     entry: str | None = None,
     call: str | None = None,
@@ -162,41 +165,92 @@ def predict_execution(
     mode: str = "free",
     history: Trace | None = None,
     max_frames: int = 10_000,
+    sample: int = 0,
+    on_frame: Callable[[Frame], None] | None = None,
 ) -> Trace:
     """Say what a program's variables will be, line by line, without running it.
 
     Args:
-        program: source text (it has a newline) or the path of a Python file; or a `Trace` to continue.
+        program: source text (it has a newline), the path of a Python file, or a function of one, which takes
+            no arguments or comes with `call`; or a `Trace` to continue.
         entry: the argument-less function whose execution is predicted; without it and without `call`, the
             whole script.
         call: an expression such as `"f(3)"`: an argument-less `main` that returns it is predicted.
-        model: name of a predictor, or a predictor.
-        mode: `free`: the rest of the trace; `forced`: each frame from the true history before it.
-        history: a real trace of the same program. In mode `free` its frames are continued; in mode `forced`,
-            and for the oracle, it is the truth, and only the entry's CALL is given.
-        max_frames: frames after which a free prediction stops, incomplete.
+        model: name of a predictor (see `cwm_trace.predictors`), or a predictor.
+        mode: name of a mode (see `cwm_trace.modes`).
+        history: a real trace of the same program. One that was cut before its end is continued, where the
+            mode needs no truth; any other is the truth, and only the entry's CALL is given.
+        max_frames: frames after which a prediction that has its own history stops, truncated.
+        sample: number of the draw, where the predictor samples.
+        on_frame: is called with each predicted frame that is whole, by predictors that can.
 
     Returns:
         The given frames and the predicted ones.
 
     Raises:
-        CwmTraceError: no such program, entry, model or mode, or a history of another program.
+        CwmTraceError: no such program, entry, model or mode; a history of another program; a prompt that
+            does not fit the model.
     """
     predictor = find_predictor(model) if isinstance(model, str) else model
-    kind = parse_mode(mode)
+    needs_truth = parse_mode(mode).needs_truth or predictor.name == "oracle"
     if isinstance(program, Trace):
         start = program
-    elif history is not None and history.frames:
-        start = replace(history, frames=history.frames[:1])
-        if history.files[0].text != _text_of(program, call):
-            raise CwmTraceError("the history is the trace of another program")
     else:
-        start = _prompt(program, entry, call)
-    if history is not None and (kind.needs_truth or predictor.name == "oracle"):
-        request = Request(start, mode, history, max_frames)
-    else:
-        request = Request(history or start, mode, None, max_frames)
-    return predictor.predict(request)
+        if callable(program):
+            program, entry = _home_of(program, entry, call)
+        if history is not None and history.frames:
+            start = replace(history, frames=history.frames[:1])
+            if history.files[0].text != _text_of(program, call):
+                raise CwmTraceError("the history is the trace of another program")
+        else:
+            start = _prompt(program, entry, call)
+    is_truth = history is not None and (needs_truth or history.outcome in ENDED)
+    truth = history if is_truth else None
+    known = start if is_truth else history or start
+    return predictor.predict(Request(known, mode, truth, max_frames, sample, on_frame))
+
+
+def predict_step(
+    history: Trace,
+    *,
+    model: str | Predictor,
+    event: Event | str | None = None,
+    state: Mapping[str, str] | None = None,
+) -> Frame | None:
+    r"""Say what comes next after any history, one frame.
+
+    Ask "what if" by an edited history: `edit_state` gives the last frame of a trace other variables.
+
+    Args:
+        history: the program, and the frames before.
+        model: name of a predictor that can go step by step, or one.
+        event: of the frame, if that is given.
+        state: texts of the frame's variables, if they are given along with a CALL or LINE event.
+
+    Returns:
+        The frame, its `changed` against the last one of its activation; None if the trace ends.
+
+    Raises:
+        CwmTraceError: this predictor goes no single steps, or the history does not fit.
+
+    >>> trace = trace_execution("def f(n):\n    n += 1\n    return n\n", call="f(2)")
+    >>> predict_step(replace(trace, frames=trace.frames[:4]), model="copy").source
+    '    return n'
+    """
+    predictor = find_predictor(model) if isinstance(model, str) else model
+    if not isinstance(predictor, StepPredictor):
+        raise CwmTraceError(f"{predictor.name} predicts whole executions only, no single steps")
+    past = History(history)
+    for frame in history.frames:
+        past.push(frame)
+    slots = None if state is None else {name: Slot(text) for name, text in state.items()}
+    prediction = predictor.step(past, Known(None if event is None else Event(event), slots))
+    if prediction is None:
+        return None
+    frame = prediction.frame
+    if prediction.state is None:
+        return frame
+    return replace(frame, changed=diff_states(past.states.state(frame.activation), prediction.state))
 
 
 def compare_execution(real: Trace, predicted: Trace, *, equality: str = "normal") -> Comparison:
@@ -282,19 +336,6 @@ def evaluate(
         return Results(tuple(run_bench(found, predictors, chosen, Path(folder), settings, report)), seed)
 
 
-def find_predictor(name: str) -> Predictor:
-    """The predictor called `name`.
-
-    Raises:
-        CwmTraceError: there is none.
-    """
-    from cwm_trace.eval.baselines import BASELINES
-
-    if name not in BASELINES:
-        raise CwmTraceError(f"there is no model {name!r}: choose one of {', '.join(BASELINES)}")
-    return BASELINES[name]()
-
-
 def _options(
     limits: Limits,
     profile: FormatProfile,
@@ -312,6 +353,18 @@ def _options(
         profile=profile.name,
         capture_output=capture_output,
     )
+
+
+def _home_of(function: Callable[..., Any], entry: str | None, call: str | None) -> tuple[str, str | None]:
+    """The file of a function, and the function as the entry unless something else is."""
+    try:
+        path = inspect.getsourcefile(function)
+    except TypeError:
+        path = None
+    if path is None or not os.path.exists(path):
+        name = getattr(function, "__qualname__", repr(function))
+        raise CwmTraceError(f"{name} has no Python file: give its source text and a call")
+    return path, entry if entry or call else function.__qualname__
 
 
 def _text_of(program: str | os.PathLike[str], call: str | None) -> str:

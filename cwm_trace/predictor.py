@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from cwm_trace.errors import CwmTraceError
@@ -27,6 +27,7 @@ class Request:
         truth: the real trace, for the modes and predictors that need it.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         sample: number of the draw, where the predictor samples.
+        on_frame: is called with each predicted frame that is whole, for a progress display.
     """
 
     history: Trace
@@ -34,6 +35,7 @@ class Request:
     truth: Trace | None = None
     max_frames: int = 10_000
     sample: int = 0
+    on_frame: Callable[[Frame], None] | None = field(default=None, compare=False)
 
 
 class Predictor(Protocol):
@@ -102,6 +104,7 @@ class Known:
 NOTHING = Known()
 
 
+@runtime_checkable
 class StepPredictor(Protocol):
     """Predicts one frame at a time; `roll_out` makes a `Predictor` of it."""
 

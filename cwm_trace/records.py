@@ -157,6 +157,9 @@ class Decoding:
         seed: of the draws; None for greedy predictions.
         sample: number of the draw among those of one request.
         dtype: of the weights; empty if unknown.
+        max_new_tokens: tokens after which a rollout was cut; None: what the model's length left.
+        max_frame_tokens: tokens of one frame after which a rollout was cut.
+        max_text_tokens: tokens after which the grammar ended a name or a value; None: never.
     """
 
     predictor: str
@@ -167,6 +170,9 @@ class Decoding:
     seed: int | None = None
     sample: int = 0
     dtype: str = ""
+    max_new_tokens: int | None = None
+    max_frame_tokens: int | None = None
+    max_text_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from cwm_trace.records import Event, Frame, Slot, State
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.records import Event, Frame, Slot, State, Trace
 
 Changes = Mapping[str, Slot | None]
 
@@ -69,3 +71,21 @@ def resolve_states(frames: Iterable[Frame]) -> list[dict[str, Slot] | None]:
     return [
         activations.advance(frame) if frame.event in (Event.CALL, Event.LINE) else None for frame in frames
     ]
+
+
+def edit_state(trace: Trace, changes: Mapping[str, str | None]) -> Trace:
+    """The trace with other variables in its last frame: the beginning of a "what if".
+
+    Args:
+        trace: ends in a CALL or LINE.
+        changes: new text of a variable; None: not bound.
+
+    Raises:
+        CwmTraceError: the last frame shows no state.
+    """
+    last = trace.frames[-1] if trace.frames else None
+    if last is None or last.event not in (Event.CALL, Event.LINE):
+        raise CwmTraceError("only a CALL or LINE has variables to edit: cut the trace after one")
+    edits = {name: None if text is None else Slot(text) for name, text in changes.items()}
+    edited = replace(last, changed={**last.changed, **edits}, raw=None)
+    return replace(trace, frames=(*trace.frames[:-1], edited))

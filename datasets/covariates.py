@@ -60,7 +60,7 @@ class Covariates:
 
     @property
     def distance(self) -> int | None:
-        """Frames since the variable that is read was last written: the longest such time; None: none is read."""
+        """Frames since the variable that is read was last written, at the most; None: none is read."""
         return max(self.reads.values(), default=None)
 
 

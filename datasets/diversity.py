@@ -1,4 +1,4 @@
-"""How diverse the generated programs are: `python -m cwm_trace.datasets.diversity` prints it for every family.
+"""How diverse generated programs are: `python -m cwm_trace.datasets.diversity` prints it for each family.
 
     python -m cwm_trace.datasets.diversity                        # the tables of docs/generators.md
     python -m cwm_trace.datasets.diversity general --count 5000   # one family or preset, more items
@@ -171,7 +171,7 @@ def _range(axis: Axis) -> str:
     if axis.choices:
         return ", ".join(str(choice) for choice in axis.choices)
     kind = type(axis.default)
-    return f"{kind(axis.low)} to {kind(axis.high)}"  # type: ignore[arg-type]
+    return f"{kind(axis.low)} to {kind(axis.high)}"
 
 
 def speed_table(counted: Mapping[str, Counts]) -> str:

@@ -54,9 +54,7 @@ class Axis:
         if isinstance(value, bool) or not isinstance(value, int | kind):
             raise CwmTraceError(f"knob {name} is {value!r}: it takes {_KINDS[kind]}")
         if not self.low <= float(value) <= self.high:
-            raise CwmTraceError(
-                f"knob {name} is {value}: it goes from {kind(self.low)} to {kind(self.high)}"  # type: ignore[operator]
-            )
+            raise CwmTraceError(f"knob {name} is {value}: it goes from {kind(self.low)} to {kind(self.high)}")
 
 
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}

@@ -20,14 +20,14 @@ from bisect import bisect_left, bisect_right
 
 CLASSES = {"train": (0, 1, 2), "dev": (3,), "test": (4,)}
 SHARED_INTS = frozenset((*range(10), 10, 100, 1000))
-SHARED_WORDS = frozenset(
+_SHARED = (
     "push pop add dup swap peek drop put get move turn set del inc dec append popleft appendleft rotate"
     " north south east west left right up down open close idle run stop wait go start done none"
-    " even odd big small low high pos neg zero yes no ok bad error empty fizz buzz x y n id name ab aeiou".split()
+    " even odd big small low high pos neg zero yes no ok bad error empty fizz buzz x y n id name ab aeiou"
 )
+SHARED_WORDS = frozenset(_SHARED.split())
 
-WORDS = tuple(
-    """
+_WORDS = """
     able acid after again air alarm amber angle ant apple april apron arch arrow atlas autumn axis bacon badge
     baker bamboo banana barn basil basket beach beacon bean bear berry bike birch bird bishop blade blanket
     blue boat bonus book border bottle branch bread brick bridge bronze brook brush bubble bucket butter
@@ -50,8 +50,8 @@ WORDS = tuple(
     steam stone storm straw sugar summer sun swan table tango tea temple thorn tiger timber tin toast tomato
     torch tower train tree trumpet tulip tunnel turtle vanilla velvet violet violin wagon walnut water wave
     wheat whistle willow wind window winter wolf wood wool yarn yellow zebra zinc
-    """.split()
-)
+"""
+WORDS = tuple(_WORDS.split())
 
 
 def class_of(value: int | float | str) -> int | None:

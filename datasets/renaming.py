@@ -46,10 +46,10 @@ def rename(source: str, tree: ast.Module, draw: Draw) -> tuple[str, int] | None:
 
 
 def replace_names(source: str, new: Mapping[str, str]) -> str:
-    """Replace names in code and in the fields of f-strings, not in other strings, attributes and comments.
+    r"""Replace names in code and in the fields of f-strings, not in other strings, attributes and comments.
 
-    >>> replace_names("n = x.n  # n\\nreturn f'{n:n} n {{n}}'", {"n": "m"})
-    "m = x.n  # n\\nreturn f'{m:n} n {{n}}'"
+    >>> replace_names("n = x.n  # n\nreturn f'{n:n} n {{n}}'", {"n": "m"})
+    "m = x.n  # n\nreturn f'{m:n} n {{n}}'"
     """
 
     def replace(match: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.item import Item
@@ -97,8 +98,7 @@ def flatten(source: str, tree: ast.Module, draw: Draw) -> Rewritten:
         if (
             value is None
             or not inside
-            or node.end_lineno != node.lineno
-            and not isinstance(node, ast.If | ast.For)
+            or (node.end_lineno != node.lineno and not isinstance(node, ast.If | ast.For))
         ):
             continue
         text = lines[node.lineno - 1]
@@ -150,7 +150,7 @@ TWINS: dict[str, Callable[[str, ast.Module, Draw], Rewritten]] = {
 
 
 def _statements(node: ast.AST, inside: bool = False) -> Iterator[tuple[Statement, bool]]:
-    """Every statement in the order of the text, and whether it is in a function (and not in a class there)."""
+    """Every statement in the order of the text, and whether it is in a function, not in a class there."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.stmt):
             yield child, inside
@@ -188,8 +188,7 @@ def _brackets(node: ast.AST, lines: list[str]) -> Iterator[Place]:
         )
         if opened and not isinstance(getattr(node, "ctx", None), ast.Store):
             cuts = [start, *[_comma(text, element.end_col_offset or 0) for element in elements[:-1]], end - 1]
-            spans = [(a + 1 + len(text[a + 1 : b]) - len(text[a + 1 : b].lstrip()), b)
-                     for a, b in zip(cuts, cuts[1:], strict=False)]  # fmt: skip
+            spans = [(b - len(text[a + 1 : b].lstrip()), b) for a, b in pairwise(cuts)]
             yield node.lineno, start, end, spans
     for child in ast.iter_child_nodes(node):
         yield from _brackets(child, lines)

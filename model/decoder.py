@@ -19,8 +19,9 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.cache import BranchCache, KVCache
 from cwm_trace.model.modeling import CwmForCausalLM, rope_frequencies, rotate
 from cwm_trace.model.product import Product
+from cwm_trace.model.rows import RowsCache
 
-AnyCache = KVCache | BranchCache
+AnyCache = KVCache | BranchCache | RowsCache
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ from cwm_trace import (
     Event,
     Limits,
     Outcome,
+    Slot,
     Trace,
     compare_execution,
+    edit_state,
     predict_execution,
+    predict_step,
     record,
+    resolve_states,
     trace_execution,
 )
 
@@ -116,13 +121,57 @@ def test_the_oracle_is_always_right(mode: str) -> None:
 
 def test_a_history_is_continued() -> None:
     real = trace_execution(SOURCE, call="f(3)")
-    import dataclasses
-
-    history = dataclasses.replace(real, frames=real.frames[:5])
+    history = dataclasses.replace(real, frames=real.frames[:5], outcome=Outcome.INCOMPLETE)
     predicted = predict_execution(SOURCE, call="f(3)", history=history)
     assert predicted.given == 5
     assert predicted.frames[:5] == real.frames[:5]
     assert predict_execution(history).frames == predicted.frames
+
+
+def test_a_whole_trace_is_the_truth_in_every_mode() -> None:
+    real = trace_execution(SOURCE, call="f(3)")
+    free = predict_execution(SOURCE, call="f(3)", history=real)
+    assert (free.given, free.frames) == (1, predict_execution(SOURCE, call="f(3)").frames)
+    assert predict_execution(SOURCE, call="f(3)", mode="output", history=real).frames[1].event is Event.RETURN
+
+
+def no_arguments() -> int:
+    total = 1
+    return total + 1
+
+
+def one_argument(n: int) -> int:
+    return n
+
+
+def test_a_function_is_predicted_in_its_file() -> None:
+    predicted = predict_execution(no_arguments)
+    assert predicted.files[0].name == __file__
+    assert [frame.source.strip() for frame in predicted.frames[1:]] == [
+        "total = 1",
+        "return total + 1",
+        "return total + 1",
+    ]
+    with pytest.raises(CwmTraceError, match="one_argument takes arguments"):
+        predict_execution(one_argument)
+    with pytest.raises(CwmTraceError, match="no Python file"):
+        predict_execution(len)
+
+
+def test_one_step_after_an_edited_history() -> None:
+    real = trace_execution(SOURCE, call="f(3)")
+    history = edit_state(dataclasses.replace(real, frames=real.frames[:4]), {"n": "7"})
+    frame = predict_step(history, model="copy")
+    assert frame is not None
+    assert frame.event is Event.LINE
+    state = resolve_states([*history.frames, frame])[-1]
+    assert state is not None
+    assert state["n"].text == "7"
+    given = predict_step(history, model="copy", event="line", state={"n": "8"})
+    assert given is not None
+    assert given.changed["n"] == Slot("8")
+    with pytest.raises(CwmTraceError, match="oracle predicts whole executions only"):
+        predict_step(history, model="oracle")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cwm_trace.records import Event, Frame, Slot, Trace
-from cwm_trace.states import Activations, diff_states, resolve_states
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.records import Event, Frame, Slot, SourceFile, Trace
+from cwm_trace.states import Activations, diff_states, edit_state, resolve_states
 from tests.traces import states, traces
 
 ONE, TWO = Slot("1", "int"), Slot("2", "int")
@@ -80,3 +84,13 @@ def test_a_state_that_was_handed_out_does_not_change() -> None:
     chain.advance(frame({"a": TWO}))
     assert state == {"a": ONE}
     assert chain.state(5) == {}
+
+
+def test_an_edited_state_is_that_of_the_last_frame() -> None:
+    call = Frame(Event.CALL, 1, "def f(a, b):", changed={"a": Slot("1"), "b": Slot("2")})
+    trace = Trace((SourceFile("p.py", "def f(a, b):\n    return a\n"),), "f", 1, (call,))
+    edited = edit_state(trace, {"a": "5", "b": None, "c": "6"})
+    assert resolve_states(edited.frames) == [{"a": Slot("5"), "c": Slot("6")}]
+    assert resolve_states(trace.frames) == [{"a": Slot("1"), "b": Slot("2")}]
+    with pytest.raises(CwmTraceError, match="only a CALL or LINE"):
+        edit_state(replace(trace, frames=()), {})

@@ -2,19 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from cwm_trace.records import Frame
+
+MODEL_HELP = "A baseline (copy, oracle, …), a checkpoint folder, hf:FOLDER_OR_ID, or http://HOST:PORT."
+MODE_HELP = "free, forced, forced-event, forced-state, reground-K, output or step-over-D."
+
+
+def decode_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how a model chooses its tokens."""
+    options = [
+        click.option(
+            "--constrained/--unconstrained",
+            default=None,
+            help="Keep every frame valid by the frame grammar.  [default: where the model can]",
+        ),
+        click.option("--temperature", type=click.FloatRange(0), default=0.0, help="0, the default: greedy."),
+        click.option(
+            "--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Mass to draw from."
+        ),
+        click.option("--seed", type=int, default=0, help="Of the draws."),
+        click.option("--logprobs", is_flag=True, help="Keep the log-probability of every predicted token."),
+        click.option("--max-new-tokens", type=click.IntRange(1), help="Cut a rollout after so many tokens."),
+        click.option(
+            "--dtype", default="auto", help="Of the weights: float32, bfloat16, …  [default: the files']"
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("program", metavar="FILE")
 @click.option("--call", metavar="CALL", help="Predict one call, such as 'f(3)', of a function in FILE.")
 @click.option("--entry", metavar="NAME", help="Predict this function, which takes no arguments.")
-@click.option("--model", default="copy", show_default=True, help="copy, or oracle (replays the history).")
-@click.option("--mode", default="free", show_default=True, help="free, or forced (frame by frame).")
-@click.option("--history", metavar="TRACE", help="A real trace: continued (free), or the truth (forced).")
+@click.option("--model", metavar="MODEL", default="copy", show_default=True, help=MODEL_HELP)
+@click.option("--mode", metavar="MODE", default="free", show_default=True, help=MODE_HELP)
+@click.option(
+    "--history", metavar="TRACE", help="A real trace: the truth where a mode needs one, else continued."
+)
 @click.option("--max-frames", type=click.IntRange(1), default=1000, show_default=True, help="Stop there.")
+@click.option(
+    "--samples", type=click.IntRange(1), default=1, show_default=True, help="Predict so many times."
+)
+@decode_options
 @click.option("-o", "--output", metavar="TRACE", help="Write the prediction to a trace file.")
-@click.option("--json", "as_json", is_flag=True, help="Print the frames with their whole states as JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print frames with their whole states, a line a sample."
+)
 def predict(
     program: str,
     call: str | None,
@@ -23,24 +65,70 @@ def predict(
     mode: str,
     history: str | None,
     max_frames: int,
+    samples: int,
+    constrained: bool | None,
+    temperature: float,
+    top_p: float,
+    seed: int,
+    logprobs: bool,
+    max_new_tokens: int | None,
+    dtype: str,
     output: str | None,
     as_json: bool,
 ) -> None:
     """Predict the execution of FILE, line by line. The program is read, never run."""
     from cwm_trace.api import predict_execution
+    from cwm_trace.errors import CwmTraceError
+    from cwm_trace.predictors import Decode, find_predictor
     from cwm_trace.storage import read_trace, write_trace
 
+    if samples > 1 and not temperature:
+        raise CwmTraceError("every sample would be the same: give a --temperature above 0")
+    if samples > 1 and output is not None:
+        raise CwmTraceError("-o holds one prediction: leave --samples out, or print them as --json")
     known = read_trace(history) if history is not None else None
-    trace = predict_execution(
-        program, entry=entry, call=call, model=model, mode=mode, history=known, max_frames=max_frames
-    )
-    if output is not None:
-        write_trace(trace, output)
-    if as_json:
-        from cwm_trace.rendering.plain import trace_json
+    decode = Decode(constrained, temperature, top_p, seed, logprobs, max_new_tokens, dtype)
+    predictor = find_predictor(model, decode)
+    for sample in range(samples):
+        with counted_frames() as count:
+            trace = predict_execution(
+                program,
+                entry=entry,
+                call=call,
+                model=predictor,
+                mode=mode,
+                history=known,
+                max_frames=max_frames,
+                sample=sample,
+                on_frame=count,
+            )
+        if output is not None:
+            write_trace(trace, output)
+        if as_json:
+            from cwm_trace.rendering.plain import trace_json
 
-        click.echo(trace_json(trace))
-    else:
-        from cwm_trace.rendering.terminal import print_trace
+            click.echo(trace_json(trace))
+        else:
+            from cwm_trace.rendering.terminal import print_trace
 
-        print_trace(trace)
+            print_trace(trace)
+
+
+@contextmanager
+def counted_frames() -> Iterator[Callable[[Frame], None] | None]:
+    """Show on a terminal how many frames have been predicted; elsewhere nothing."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    done = 0
+    with console.status("predicting") as status:
+
+        def count(_: Frame) -> None:
+            nonlocal done
+            done += 1
+            status.update(f"predicting: {done} frames")
+
+        yield count

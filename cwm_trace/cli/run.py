@@ -6,8 +6,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -57,6 +58,8 @@ class ProgramCommand(click.Command):
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Interrupt after so many seconds.")
 @click.option("--sandbox", is_flag=True, help="Run it in a child process that cannot harm the rest.")
 @click.option("--per-test", is_flag=True, help="With -m pytest: one trace for each test, in -o FOLDER.")
+@click.option("--predict", "model", metavar="MODEL", help="Show what a model predicts beside what happened.")
+@click.option("--mode", metavar="MODE", default="forced", show_default=True, help="Of --predict.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not say where the trace went.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as the last line of standard output.")
 def run(
@@ -75,6 +78,8 @@ def run(
     timeout: float | None,
     sandbox: bool,
     per_test: bool,
+    model: str | None,
+    mode: str,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -90,8 +95,10 @@ def run(
     from cwm_trace.tracer.session import Options, record_program
 
     if per_test:
-        if entry is not None or timeout is not None or quiet or as_json:
-            raise CwmTraceError("--per-test does not go with --entry, --timeout, --quiet or --json")
+        if entry is not None or timeout is not None or model is not None or quiet or as_json:
+            raise CwmTraceError(
+                "--per-test does not go with --entry, --timeout, --predict, --quiet or --json"
+            )
         bounds = {
             "max_frames": max_frames,
             "max_bytes": max_bytes,
@@ -105,6 +112,7 @@ def run(
     program, default = _load(arguments, module, code, call, output)
     limits = Limits(max_frames, max_bytes, max_value_chars, max_depth, timeout)
     path = output or default
+    beside = _check_prediction(path, model, mode)
     if sandbox:
         from cwm_trace.cli.sandbox import run_sandboxed
 
@@ -112,6 +120,7 @@ def run(
         with TraceWriter(path) as writer:
             ended = run_sandboxed(program, job, writer, limits)
         _report(ended, path, quiet=quiet, as_json=as_json)
+        beside()
         sys.exit(ended.exit_code)
     options = Options(limits=limits, include=include, exclude=exclude, whole_process=True)
     with TraceWriter(path) as writer, _no_context():
@@ -119,7 +128,22 @@ def run(
     if ending.forked:
         sys.exit(ending.exit_code)
     _report(ending, path, quiet=quiet, as_json=as_json)
+    beside()
     _leave(ending)
+
+
+def _check_prediction(path: str, model: str | None, mode: str) -> Callable[[], None]:
+    """What shows the prediction afterwards; a wrong name is said before the program runs."""
+    if model is None:
+        return lambda: None
+    from cwm_trace.cli.beside import show_prediction
+    from cwm_trace.modes import parse_mode
+    from cwm_trace.predictors import check_name
+
+    parse_mode(mode)
+    check_name(model)
+    model = os.path.abspath(model) if os.path.isdir(model) else model
+    return partial(show_prediction, os.path.abspath(path), model, mode)
 
 
 @contextmanager

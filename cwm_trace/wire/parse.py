@@ -11,13 +11,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from cwm_trace.records import Event, Frame, Outcome, Problem, SourceFile, Trace
+from cwm_trace.records import Frame, Outcome, Problem, SourceFile, Trace
 from cwm_trace.wire.context import parse_context
 from cwm_trace.wire.profile import CWM, FormatProfile
-from cwm_trace.wire.render import STATEFUL, FrameRenderer, main_thread
-from cwm_trace.wire.stack import StackMachine
-from cwm_trace.wire.texts import parse_locals, parse_value
-from cwm_trace.wire.tokens import TOKEN_EVENTS, Piece, Special, TraceTokens
+from cwm_trace.wire.reader import FrameReader
+from cwm_trace.wire.tokens import Piece, Special, TraceTokens
 
 _SPECIAL = re.compile("|".join(re.escape(token.value) for token in Special))
 
@@ -60,7 +58,7 @@ def split(data: str | Sequence[int], tokens: TraceTokens | None) -> Iterator[tup
         return
     if tokens is None:
         raise TypeError("ids need `tokens`, the mapping that made them")
-    names = {number: token for token, number in tokens.ids.items()}
+    names = tokens.specials
     start = 0
     for position, number in enumerate(data):
         if number in names:
@@ -83,10 +81,7 @@ class _Parser:
 
     def _start(self, program: Trace) -> None:
         self._program = program
-        self._stack = StackMachine(program, self._profile)
-        self._renderer = FrameRenderer(program, self._profile)
-        for frame in main_thread(program):
-            self._renderer.render(frame)
+        self._reader = FrameReader(program, self._profile)
 
     def parse(self, pieces: list[tuple[int, Piece]]) -> Trace:
         pieces = self._take_context(pieces)
@@ -140,51 +135,18 @@ class _Parser:
 
     def _take_frame(self, buffer: list[tuple[int, Piece]], end: int) -> None:
         start = buffer[0][0] if buffer else end
-        pieces = [piece for _, piece in buffer]
-        event = next(
-            (TOKEN_EVENTS[p] for p in pieces[:1] if isinstance(p, Special) and p in TOKEN_EVENTS), None
-        )
-        if event is None:
-            self._problem("tokens", start, "a frame that does not start with an event")
-            return
-        texts = [piece for piece in pieces if not isinstance(piece, Special)]
-        if event in STATEFUL:
-            well_formed = pieces[1:] == [*texts[:1], Special.ACTION, *texts[1:]]
-        else:
-            well_formed = pieces[1:] == [Special.ACTION, *texts[:1], Special.ARG, *texts[1:]]
-        if well_formed and len(texts) == 2:
-            self._add(event, texts[0], texts[1], start)
-        else:
-            self._problem("tokens", start, f"a {event.value} frame with parts missing or added")
-            self._frames.append(self._stack.step(event, "", None, None).frame)
-
-    def _add(self, event: Event, first: str, second: str, position: int) -> None:
-        source, state, value = first, None, None
-        if event in STATEFUL:
-            source = second
-            state, fault = parse_locals(first)
-        else:
-            value, fault = parse_value(second)
-        if fault:
-            self._problem("locals", position, fault)
-        step = self._stack.step(event, source.removesuffix("\n"), state, value)
-        for grade, message in step.faults:
-            self._problem(grade, position, message)
-        frame = step.frame
-        if self._renderer.texts(frame) != (first, second):
-            frame = replace(frame, raw=(first, second))
-        self._frames.append(frame)
+        frame, faults = self._reader.read([piece for _, piece in buffer])
+        for grade, message in faults:
+            self._problem(grade, start, message)
+        if frame is not None:
+            self._frames.append(frame)
 
     def _end(self, buffer: list[tuple[int, Piece]], position: int) -> None:
         if buffer:
             self._problem("tokens", buffer[0][0], "the trace ends inside a frame")
-        self._outcome, open_calls = self._stack.finish()
-        if open_calls:
-            self._problem("stack", position, f"the trace ends with {open_calls} calls open")
-        elif self._outcome is Outcome.INCOMPLETE:
-            self._problem("stack", position, "the trace ends before any call")
-        if open_calls or self._outcome is Outcome.INCOMPLETE:
-            self._outcome = Outcome.RAISED
+        self._outcome, faults = self._reader.end()
+        for grade, message in faults:
+            self._problem(grade, position, message)
 
     def _problem(self, grade: str, position: int, message: str) -> None:
         self._problems.append(Problem(grade, len(self._frames), position, message))

@@ -106,6 +106,15 @@ class FrameRenderer:
         self._shown: dict[int, dict[str, str]] = {}
         self._last: int | None = None
 
+    def fork(self) -> FrameRenderer:
+        """A copy that goes on by itself."""
+        other = object.__new__(FrameRenderer)
+        other._profile, other._drops, other._indented = self._profile, self._drops, self._indented
+        other._activations = self._activations.fork()
+        other._shown = dict(self._shown)  # its values are replaced, never changed
+        other._last = self._last
+        return other
+
     def render(self, frame: Frame) -> list[Piece]:
         """The pieces of the next frame; none for an unwinding RETURN that the profile drops."""
         if frame.event is Event.END:

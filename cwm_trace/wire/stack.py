@@ -7,7 +7,7 @@ line where it was suspended.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Slot, Trace
@@ -16,12 +16,15 @@ from cwm_trace.wire.context import context_lines, is_indented, recorded_source
 from cwm_trace.wire.lines import LineResolver, Span
 from cwm_trace.wire.profile import FormatProfile
 
+Fault = tuple[str, str]
+"""A validity grade that a frame breaks, and what is wrong."""
+
 
 class Step(NamedTuple):
     """A frame, and the validity grades it breaks with what is wrong."""
 
     frame: Frame
-    faults: list[tuple[str, str]]
+    faults: list[Fault]
 
 
 @dataclass(slots=True)
@@ -33,6 +36,15 @@ class _Activation:
     names: frozenset[str]  # bound when it was first called
     state: dict[str, Slot] = field(default_factory=dict)
     raised: str | None = None  # SOURCE of its last frame, if that was an EXCEPTION
+
+    def copy(self) -> _Activation:
+        return replace(self, state=dict(self.state))
+
+
+_AT_THE_START = frozenset([Event.CALL])
+_INSIDE = frozenset([Event.CALL, Event.LINE, Event.RETURN, Event.EXCEPTION])
+_BETWEEN = frozenset([Event.CALL, Event.END])  # the entry is a generator: it may be resumed
+_AT_THE_END = frozenset([Event.END])
 
 
 class StackMachine:
@@ -53,8 +65,28 @@ class StackMachine:
         self._closed = False
         self.outcome = Outcome.INCOMPLETE
         for frame in program.frames:
-            if frame.thread == 0 and frame.event is not Event.END:
-                self._replay(frame)
+            self.replay(frame)
+
+    def fork(self) -> StackMachine:
+        """A copy that goes on by itself."""
+        other = object.__new__(StackMachine)
+        other.__dict__.update(self.__dict__)
+        copies = {id(one): one.copy() for one in (*self._stack, *self._suspended)}
+        other._stack = [copies[id(one)] for one in self._stack]
+        other._suspended = [copies[id(one)] for one in self._suspended]
+        other._last = copies.get(id(self._last))
+        return other
+
+    @property
+    def legal_events(self) -> frozenset[Event]:
+        """Events that keep calls and returns balanced."""
+        if self._closed:
+            return _AT_THE_END
+        if self._drops_returns and len(self._stack) == 1 and self._stack[0].raised is not None:
+            return _INSIDE | _AT_THE_END  # the exception may have left the entry unseen
+        if self._stack:
+            return _INSIDE
+        return _BETWEEN if self.outcome is not Outcome.INCOMPLETE else _AT_THE_START
 
     def finish(self) -> tuple[Outcome, int]:
         """The end of the trace: how the entry ended, and how many calls are still open."""
@@ -71,7 +103,7 @@ class StackMachine:
             texts: its locals as written; None where it has none or they could not be read.
             value: its VALUE, likewise.
         """
-        faults: list[tuple[str, str]] = []
+        faults: list[Fault] = []
         if self._closed:
             faults.append(("stack", "a frame after the entry has returned"))
         if event is Event.CALL:
@@ -169,7 +201,7 @@ class StackMachine:
             self._suspended.remove(found)
         return found
 
-    def _current(self, event: Event, source: str, faults: list[tuple[str, str]]) -> _Activation:
+    def _current(self, event: Event, source: str, faults: list[Fault]) -> _Activation:
         while len(self._stack) > 1 and self._drops(event, source):
             self._return(self._stack[-1], "", raised=True)
         if not self._stack:
@@ -205,8 +237,10 @@ class StackMachine:
             self._closed = not (activation in self._suspended and "yield" in source)
             self.outcome = Outcome.RAISED if raised else Outcome.RETURNED
 
-    def _replay(self, frame: Frame) -> None:
+    def replay(self, frame: Frame) -> None:
         """Take a frame of the history, whose activation and line are known."""
+        if frame.thread or frame.event is Event.END:
+            return
         activation = self._known(frame)
         activation.at = self._numbers.get((frame.file, frame.line), activation.at)
         for name, slot in frame.changed.items():

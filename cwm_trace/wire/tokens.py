@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
@@ -49,6 +50,11 @@ class TraceTokens:
     ids: Mapping[Special, int]
     encode: Callable[[str], list[int]]
     decode: Callable[[Sequence[int]], str]
+
+    @cached_property
+    def specials(self) -> Mapping[int, Special]:
+        """The special token of each of `ids`."""
+        return {number: token for token, number in self.ids.items()}
 
     @classmethod
     def of_bytes(cls) -> TraceTokens:

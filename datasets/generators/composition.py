@@ -14,12 +14,14 @@ from cwm_trace.datasets.family import Axis, Draft, Family
 
 OPERATIONS = {
     "str": (
-        "{x}[::-1]", "{x}.upper()", "{x}[{k}:]", "{x}[:-{k}]", "{x} + {x}[:1]", "{x}.replace({x}[-1:], {c!r})",
+        "{x}[::-1]", "{x}.upper()", "{x}[{k}:]", "{x}[:-{k}]", "{x} + {x}[:1]",
+        "{x}.replace({x}[-1:], {c!r})",
         "{c!r} + {x}", "''.join(sorted({x}))", "{x}[{k}:] + {x}[:{k}]", "{x}[::2]", "{x}.swapcase()",
         "{x}.center({w}, '-')", "{c!r}.join({x}[:4])", "{x}[:3] * 2",
     ),
     "list": (
-        "{x}[::-1]", "[v * 2 for v in {x}]", "{x}[{k}:]", "{x}[:-{k}]", "{x} + {x}[:1]", "[{n} if v == {x}[-1] else v for v in {x}]",
+        "{x}[::-1]", "[v * 2 for v in {x}]", "{x}[{k}:]", "{x}[:-{k}]", "{x} + {x}[:1]",
+        "[{n} if v == {x}[-1] else v for v in {x}]",
         "[{n}] + {x}", "sorted({x})", "{x}[{k}:] + {x}[:{k}]", "{x}[::2]", "[-v for v in {x}]",
         "{x} + [0] * ({w} - len({x}))", "[w for v in {x}[:4] for w in (v, {n})]", "{x}[:3] * 2",
     ),

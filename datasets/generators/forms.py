@@ -8,6 +8,7 @@
 ``<fw>``       a string made of the string ``x``; ``<pw>`` a condition on it
 ``<test>``     a plain condition
 ``<n>``        an int constant from 1 to 9; ``<k>`` 2 or 3; ``<N>`` from 10 to 60
+``<m>``        an int constant from 2 to 9
 ``<c>``        a string of one letter; ``<w>`` a word
 =============  ================================================================================
 
@@ -27,7 +28,7 @@ from typing import NamedTuple
 LONGEST = 16  # items of a container, characters of a string, at the most; what is returned may be longer
 HOLE = re.compile(r"<(=?)(\w*)(?::(\w))?>")
 _BEFORE = ("(", "[", "{", ", ", ": ")
-_AFTER = (")", "]", ",", ":", "}")
+_AFTER = (")", "]", ",", ":", "}", " for ", " if ")
 
 
 class Hole(NamedTuple):
@@ -70,8 +71,8 @@ def parse_form(text: str, size: str | int = "max") -> Form:
     holes, end, needs = list[Hole](), 0, list[str]()
     for match in HOLE.finditer(text):
         before, after = text[end : match.start()], text[match.end() :]
-        opened = text[: match.start()].endswith(_BEFORE) or not match.start()
-        closed = after.startswith((*_AFTER, " for ", " if ")) or not after
+        opened = not match.start() or text[: match.start()].endswith(_BEFORE)
+        closed = not after or after.startswith(_AFTER)
         bare = opened and closed
         holes.append(Hole(before, match[2], bool(match[1]), match[3] or "", bare))
         needs += [match[2]] * bool(match[1])
@@ -91,7 +92,7 @@ def _forms(*texts: str, size: str | int = "max") -> tuple[Form, ...]:
 # fmt: off
 FORMS: dict[str, tuple[Form, ...]] = {
     "int": _forms(
-        "<=int> + <int>", "<=int> - <int>", "<=int> + <n>", "<=int> * <k>", "!<=int> * <int>", "<=int> % <n>",
+        "<=int> + <int>", "<=int> - <int>", "<=int> + <n>", "<=int> * <k>", "!<=int> * <int>", "<=int> % <m>",
         "<=int> // <k>", "len(<=list>)", "len(<=str>)", "len(<=words>)", "len(<=dict>)", "sum(<=list>)",
         "max(<=list>, default=<n>)", "min(<=list>, default=<n>)", "abs(<=int>)", "min(<=int>, <int>)",
         "max(<=int>, <int>)", "<=str>.count(<c>)", "<=str>.find(<c>)", "<=list>.count(<=int>)",
@@ -176,23 +177,24 @@ FORMS: dict[str, tuple[Form, ...]] = {
         "<=float> / 2",
                     "<=float> - 0.5", "sum(<=list>) % <N> / max(len(<=list>), 1)", "max(<=float>, <float>)"),
     "pair": _forms("(<int>, <str>)", "(<int>, <w>)", "(len(<=str:a>), <:a>)"),
-    "fx": _forms("<x> * <k>", "<x> + <n>", "<x> - <n>", "<x> % <n>", "-<x>", "<x> // <k>", "abs(<x>)",
+    "fx": _forms("<x> * <k>", "<x> + <n>", "<x> - <n>", "<x> % <m>", "-<x>", "<x> // <k>", "abs(<x>)",
                  "<x> * <x>", "<x> + <=int>", "<x> * 2 + 1", "<x> if <x> > <n> else 0"),
     "px": _forms("<x> % 2 == 0", "<x> > <n>", "<x> < <N>", "<x> % <k> != 0", "<x> != <n>", "<x> >= 0",
                  "<x> > <=int>"),
     "fw": _forms("<x>.upper()", "<x>[1:] + <c>", "<x>[::-1]", "<x>.title()", "<x>[:<k>]",
                  "<x>.replace(<c>, <c>)"),
     "pw": _forms("<x> != <c>", "<x> > <c>", "<x> in 'aeiou'", "<x>.isalpha()", "<c> not in <x>", "<x> < 'n'"),
-    "test": _forms("<=int> > <n>", "<=int> % 2 == 0", "len(<=str>) > <n>", "len(<=list>) < <n>", "<c> in <=str>",
-                   "<=words>", "<=dict>", "<=float> > <n>", "<=pair>[0] > <n>", "<=int> < <N>",
-                   "<=str>.isalpha()", "<n> < <N>"),
+    "test": _forms("<=int> > <n>", "<=int> % 2 == 0", "len(<=str>) > <n>", "len(<=list>) < <n>",
+                   "<c> in <=str>", "<=words>", "<=dict>", "<=float> > <n>", "<=pair>[0] > <n>",
+                   "<=int> < <N>",
+                   "<=str>.isalpha()", "<=set>", "<=char> > <c>", "<=pair>[0] % 2 == 0", "<=float> < <N>"),
 }
 # fmt: on
 
 READABLE = {"int": ("int", "count"), "str": ("str", "char")}  # types that a hole of a type may read
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def fitting_forms(kind: str, types: frozenset[str], in_loop: bool, short: bool) -> tuple[Form, ...]:
     """The forms of a type that variables of these types can fill; `short`: none that adds sizes up."""
     return tuple(

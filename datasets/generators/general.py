@@ -41,8 +41,8 @@ ARGUMENTS = (
 )
 INNER: tuple[Statement, ...] = (*SIMPLE, write_if, write_if, write_if, write_for, write_try)
 OUTER: tuple[Statement, ...] = (
-    *SIMPLE, write_if, write_if, write_for, write_for, write_for, write_for, write_for, write_while, write_while,
-    write_try, write_match, write_inner, write_exit,
+    *SIMPLE, write_if, write_if, write_for, write_for, write_for, write_for, write_for, write_while,
+    write_while, write_try, write_match, write_inner, write_exit,
 )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def draw_general(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     for _ in range(knobs["statements"]):
         draw.pick(OUTER)(writer)
     writer.write_return()
-    return Draft(writer.text(), f"f({', '.join(literals)})", writer.cost + 2)
+    return Draft(writer.text(), f"f({', '.join(literals)})", writer.cost + 10)
 
 
 GENERAL = Family(

@@ -23,7 +23,8 @@ CONSUMERS = (
     "    return list({g})\n",
     "    return sum({g})\n",
     "    {t} = 0\n    for {v} in {g}:\n        {t} = {t} * 2 - {v}\n    return {t}\n",
-    "    {t} = []\n    for {v} in {g}:\n        {t}.append({v})\n        if len({t}) == {stop}:\n            break\n    return {t}\n",
+    "    {t} = []\n    for {v} in {g}:\n        {t}.append({v})\n"
+    "        if len({t}) == {stop}:\n            break\n    return {t}\n",
     "    {t} = {g}\n    {v} = next({t}, {n})\n    return {v}, list({t})\n",
     "    return max({g}, default={n})\n",
 )
@@ -69,11 +70,14 @@ GENERATORS = Family(
 
 CLOSURES = (
     "    def {g}({v}):\n        nonlocal {n}\n        {n} += {v}\n        return {n}\n    return {g}\n",
-    "    def {g}({v}):\n        nonlocal {n}\n        {n} = ({n} * {a} + {v}) % {m}\n        return {n}\n    return {g}\n",
-    "    seen = []\n    def {g}({v}):\n        seen.append({v} + {n})\n        return sum(seen)\n    return {g}\n",
+    "    def {g}({v}):\n        nonlocal {n}\n        {n} = ({n} * {a} + {v}) % {m}\n        return {n}\n"
+    "    return {g}\n",
+    "    seen = []\n    def {g}({v}):\n        seen.append({v} + {n})\n"
+    "        return sum(seen)\n    return {g}\n",
     "    calls = 0\n    def {g}({v}):\n        nonlocal calls\n        calls += 1\n"
     "        return {v} * {n} if calls % 2 else {v} - {n}\n    return {g}\n",
-    "    cache = {{}}\n    def {g}({v}):\n        if {v} not in cache:\n            cache[{v}] = {v} * {n} % {m}\n"
+    "    cache = {{}}\n    def {g}({v}):\n        if {v} not in cache:\n"
+    "            cache[{v}] = {v} * {n} % {m}\n"
     "        return cache[{v}]\n    return {g}\n",
     "    return lambda {v}: {v} * {a} + {n}\n",
 )

@@ -53,7 +53,8 @@ CALLBACKS = (  # call a function of the program
     ("functools", "functools.reduce({g}, {x}, {n})", "int",
      "def {g}({p}, {q}):\n    if {q} > {p}:\n        return {q}\n    return {p} + 1\n"),
     ("itertools", "list(itertools.takewhile({g}, {x}))", "list", "def {g}({p}):\n    return {p} < {n}\n"),
-    ("itertools", "list(itertools.dropwhile({g}, {x}))", "list", "def {g}({p}):\n    return {p} % {k} == 0\n"),
+    ("itertools", "list(itertools.dropwhile({g}, {x}))", "list",
+     "def {g}({p}):\n    return {p} % {k} == 0\n"),
     ("re", "re.sub(r'[{l}]', {g}, {s})", "str", "def {g}({p}):\n    return {p}.group().upper()\n"),
     ("functools", "sorted({x}, key=functools.cmp_to_key({g}))", "list",
      "def {g}({p}, {q}):\n    return {p} % 7 - {q} % 7\n"),
@@ -76,8 +77,8 @@ def draw_library(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     for result, helper in zip(results, helpers, strict=True):
         p, q = draw.names("item", "key")
         fill = {
-            "x": now["list"], "s": now["str"], "a": now["int"], "n": draw.number(2, 40), "k": draw.between(2, 3),
-            "c": draw.pick("xyz-_"), "l": draw.letters(4),
+            "x": now["list"], "s": now["str"], "a": now["int"], "n": draw.number(2, 40),
+            "k": draw.between(2, 3),            "c": draw.pick("xyz-_"), "l": draw.letters(4),
             "w": draw.between(3, 5), "word": draw.word(), "g": helper, "p": p, "q": q,
         }  # fmt: skip
         if draw.chance(share):

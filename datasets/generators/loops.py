@@ -1,4 +1,4 @@
-"""The loops of general programs: over something of known size, or with a counter that nothing else changes."""
+"""The loops of general programs: over what has a known size, or with a counter that nothing else changes."""
 
 from __future__ import annotations
 

@@ -54,10 +54,10 @@ def draw_objects(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         lines.append(f"    {one} = {name}({draw.number(0, 40)}, {second})")
     lines.append(f"    {total} = {draw.below(5)}")
     for _ in range(steps):
-        one, method = draw.pick(held), draw.below(len(methods))
+        one, which = draw.pick(held), draw.below(len(methods))
         argument = str(draw.number(0, 30)) if draw.chance(0.5) else f"{total} % 10"
-        call = f"{one}.{methods[method]}({argument})"
-        attribute = f".{a}" if bodies[method][1] == "return self" else ""
+        call = f"{one}.{methods[which]}({argument})"
+        attribute = f".{a}" if bodies[which][1] == "return self" else ""
         lines.append(f"    {total} = {call}{attribute}" if draw.chance(0.6) else f"    {call}")
     shown = [f"repr({held[0]})"] if kind != "default" and draw.chance(0.5) else [f"{one}.{a}" for one in held]
     lines.append(f"    return {total}, {', '.join(shown)}")

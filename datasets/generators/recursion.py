@@ -29,83 +29,124 @@ FOLDS = (("0", "{t} += {g}({v})", "{t} += {v}"), ("[]", "{t} += {g}({v})", "{t}.
          ("0", "{t} = max({t}, {g}({v}) + 1)", "{t} = max({t}, {v} % {m})"))  # fmt: skip
 
 
+NUMBER = """\
+def {f}({n}):
+    if {n} <= 0:
+        return {base}
+{extra}    return {form}
+
+
+def f({n}):
+    return {f}({n}) + {last}
+"""
+EXTRA = "    if {n} % {k} == 0:\n        return {f}({n} - 1)\n"
+LIST = """\
+def f({x}):
+    if not {x}:
+        return {empty}
+    return {form}
+"""
+MUTUAL = """\
+def {f}(n, acc):
+    if n <= 0:
+        return acc
+    return {g}(n - 1, acc {sign} {a})
+
+
+def {g}(n, acc):
+    if n <= 0:
+        return -acc
+    return {f}(n - {k}, acc * 2 - {b})
+
+
+def f(n):
+    return {f}(n, {base})
+"""
+TREE = """\
+def f(n):
+    if n < 2:
+        return n + {base}
+    return {form}
+"""
+MEMO = """\
+def f(n, memo):
+    if n in memo:
+        return memo[n]
+    if n < 2:
+        return n + {base}
+    memo[n] = {form}
+    return memo[n]
+"""
+NESTED = """\
+def f({x}):
+    {t} = {empty}
+    for {v} in {x}:
+        if isinstance({v}, list):
+            {inner}
+        else:
+            {leaf}
+    return {t}
+"""
+
+
 def draw_recursion(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the recursive step of the kind that is asked for."""
-    depth = knobs["depth"]
-    step, other = draw.names("function", "function")
-    numbers = {"a": draw.number(1, 9), "m": draw.number(7, 40)}
-    return _KINDS[knobs["kind"]](draw, depth, (step, other), numbers)
+    return _KINDS[knobs["kind"]](draw, knobs["depth"], {"a": draw.number(1, 9), "m": draw.number(7, 40)})
 
 
-def _linear(draw: Draw, depth: int, names: tuple[str, str], numbers: dict[str, int]) -> Draft:
-    step, n = names[0], draw.pick(("n", "k", "level", "m"))
+def _number(draw: Draw, depth: int, numbers: dict[str, int]) -> Draft:
+    (step,) = draw.names("function")
+    n = draw.pick(("n", "k", "level", "m"))
     form = draw.pick(LINEAR).replace("n", "{n}").format(f=step, n=n, **numbers)
-    base = draw.number(0, 9)
-    if draw.chance(0.4):
-        extra = f"    if {n} % {draw.between(2, 3)} == 0:\n        return {step}({n} - 1)\n"
-    else:
-        extra = ""
-    source = (
-        f"def {step}({n}):\n    if {n} <= 0:\n        return {base}\n{extra}    return {form}\n\n\n"
-        f"def f({n}):\n    return {step}({n}) + {draw.number(1, 30)}\n"
-    )
-    return Draft(source, f"f({depth})", 5 + 4 * (depth + 1))
+    extra = EXTRA.format(n=n, f=step, k=draw.between(2, 3)) if draw.chance(0.4) else ""
+    fill = {"base": draw.number(0, 9), "last": draw.number(1, 30)}
+    return Draft(NUMBER.format(f=step, n=n, form=form, extra=extra, **fill), f"f({depth})", 9 + 4 * depth)
 
 
-def _list(draw: Draw, depth: int, names: tuple[str, str], numbers: dict[str, int]) -> Draft:
+def _list(draw: Draw, depth: int, numbers: dict[str, int]) -> Draft:
     (name,) = draw.names("list")
     form = draw.pick(LISTS)
     empty = "[]" if "[{x}[0]" in form else draw.pick(("0", "0", str(draw.number(1, 9))))
-    body = form.format(f="f", x=name, **numbers)
-    items = draw.numbers(depth, -9, 40)
-    source = f"def f({name}):\n    if not {name}:\n        return {empty}\n    return {body}\n"
-    return Draft(source, f"f({items})", 3 + 3 * (depth + 1))
+    source = LIST.format(x=name, empty=empty, form=form.format(f="f", x=name, **numbers))
+    return Draft(source, f"f({draw.numbers(depth, -9, 40)})", 6 + 3 * depth)
 
 
-def _mutual(draw: Draw, depth: int, names: tuple[str, str], numbers: dict[str, int]) -> Draft:
-    one, two = names
-    a, b = numbers["a"], draw.number(1, 9)
-    source = (
-        f"def {one}(n, acc):\n    if n <= 0:\n        return acc\n    return {two}(n - 1, acc {draw.pick('+-')} {a})\n\n\n"
-        f"def {two}(n, acc):\n    if n <= 0:\n        return -acc\n    return {one}(n - {draw.between(1, 2)}, acc * 2 - {b})\n\n\n"
-        f"def f(n):\n    return {one}(n, {draw.number(0, 9)})\n"
-    )
-    return Draft(source, f"f({depth})", 6 + 3 * (depth + 1))
+def _mutual(draw: Draw, depth: int, numbers: dict[str, int]) -> Draft:
+    one, two = draw.names("function", "function")
+    fill = {
+        "sign": draw.pick("+-"),
+        "k": draw.between(1, 2),
+        "b": draw.number(1, 9),
+        "base": draw.number(0, 9),
+    }
+    return Draft(MUTUAL.format(f=one, g=two, a=numbers["a"], **fill), f"f({depth})", 9 + 3 * depth)
 
 
-def _tree(draw: Draw, depth: int, names: tuple[str, str], numbers: dict[str, int]) -> Draft:
-    form = draw.pick(TREES)
-    memo = draw.chance(0.3)
-    size = min(depth, 7)
-    calls = [1, 1]
+def _tree(draw: Draw, depth: int, numbers: dict[str, int]) -> Draft:
+    form, base, size = draw.pick(TREES), draw.below(5), min(depth, 7)
+    calls = [1, 1]  # of f(n), by n
     for n in range(2, size + 1):
-        left, right = (n - 1, n - 2) if "//" not in form else (n // 2, n - 1)
-        calls.append(1 + calls[left] + calls[right])
-    if memo:
-        source = (
-            f"def f(n, memo):\n    if n in memo:\n        return memo[n]\n    if n < 2:\n        return n + {draw.below(5)}\n"
-            f"    memo[n] = {form.format(f='f', **numbers).replace(')', ', memo)')}\n    return memo[n]\n"
-        )
+        calls.append(1 + calls[n // 2] + calls[n - 1] if "//" in form else 1 + calls[n - 1] + calls[n - 2])
+    step = form.format(f="f", **numbers)
+    if draw.chance(0.3):
+        source = MEMO.format(base=base, form=step.replace(")", ", memo)"))
         return Draft(source, f"f({size}, {{}})", 3 + 5 * calls[size])
-    source = f"def f(n):\n    if n < 2:\n        return n + {draw.below(5)}\n    return {form.format(f='f', **numbers)}\n"
-    return Draft(source, f"f({size})", 3 + 3 * calls[size])
+    return Draft(TREE.format(base=base, form=step), f"f({size})", 3 + 3 * calls[size])
 
 
-def _nested(draw: Draw, depth: int, names: tuple[str, str], numbers: dict[str, int]) -> Draft:
+def _nested(draw: Draw, depth: int, numbers: dict[str, int]) -> Draft:
     name, total, item = draw.names("list", "total", "item")
     empty, inner, leaf = draw.pick(FOLDS)
     nested: list[Any] = [draw.number(0, 30)]
     for _ in range(depth):
         nested = [nested, draw.number(0, 30)] if draw.chance(0.5) else [draw.number(0, 30), nested]
     fill = {"t": total, "v": item, "g": "f", **numbers}
-    source = (
-        f"def f({name}):\n    {total} = {empty}\n    for {item} in {name}:\n        if isinstance({item}, list):\n"
-        f"            {inner.format(**fill)}\n        else:\n            {leaf.format(**fill)}\n    return {total}\n"
-    )
-    return Draft(source, f"f({nested})", 3 + 12 * (depth + 1))
+    parts = {"inner": inner.format(**fill), "leaf": leaf.format(**fill)}
+    source = NESTED.format(x=name, t=total, v=item, empty=empty, **parts)
+    return Draft(source, f"f({nested})", 15 + 12 * depth)
 
 
-_KINDS = {"number": _linear, "list": _list, "mutual": _mutual, "tree": _tree, "nested": _nested}
+_KINDS = {"number": _number, "list": _list, "mutual": _mutual, "tree": _tree, "nested": _nested}
 
 RECURSION = Family(
     "recursion",

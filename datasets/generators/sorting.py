@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cwm_trace.datasets.drawing import Draw
@@ -88,7 +88,7 @@ def f({x}, {v}):
             {j} = mid - 1
     return -1
 """
-LINES = {
+LINES: dict[str, tuple[str, Callable[[int], int]]] = {
     "bubble": (BUBBLE, lambda n: 4 + n * (4 + 3 * n)),
     "insertion": (INSERTION, lambda n: 4 + n * (5 + 3 * n)),
     "selection": (SELECTION, lambda n: 4 + n * (5 + 3 * n)),

@@ -6,10 +6,11 @@ from cwm_trace.datasets.generators.writer import SHORT, Callee, Statement, Write
 
 KINDS = ("int", "int", "int", "str", "str", "list", "list", "words", "bool", "dict", "set", "float", "pair")
 EMPTY = {"int": "0", "str": "''", "list": "[]", "words": "[]", "dict": "{}", "tally": "{}", "set": "set()"}
-CHANGES = {  # of a container, and the items that it gains; {x}: an int, {w}: a word, {c}: a letter, {s}: a string
+CHANGES = {  # of a container, and the items that it gains; {x}: int, {w}: word, {c}: letter, {s}: string
     "list": (
-        ("{v}.append({x})", 1), ("{v}.append({x})", 1), ("{v}.insert(0, {x})", 1), ("{v}.extend([{x}, {n}])", 2),
-        ("{v} += [{x}]", 1), ("{v}.reverse()", 0), ("{v}.sort()", 0), ("{v}[:1] = [{x}]", 1),
+        ("{v}.append({x})", 1), ("{v}.append({x})", 1), ("{v}.insert(0, {x})", 1),
+        ("{v}.extend([{x}, {n}])", 2), ("{v} += [{x}]", 1), ("{v}.reverse()", 0), ("{v}.sort()", 0),
+        ("{v}[:1] = [{x}]", 1),
         ("if {v}:\n    {v}.pop()", 0), ("if {v}:\n    {v}[0] = {x}", 0), ("if {v}:\n    {v}[-1] += {n}", 0),
         ("if {n} in {v}:\n    {v}.remove({n})", 0), ("if len({v}) > {k}:\n    {v}.pop(0)", 0),
     ),
@@ -18,7 +19,8 @@ CHANGES = {  # of a container, and the items that it gains; {x}: an int, {w}: a 
         ("if {v}:\n    {v}.pop()", 0), ("if {v}:\n    {v}[0] = {w}", 0), ("{v}.append({s})", 1),
     ),
     "dict": (
-        ("{v}[{w}] = {x}", 1), ("{v}[{w}] = {v}.get({w}, 0) + {n}", 1), ("{v}.update(a={x})", 1), ("{v}.pop({w}, None)", 0),
+        ("{v}[{w}] = {x}", 1), ("{v}[{w}] = {v}.get({w}, 0) + {n}", 1),
+        ("{v}.update(a={x})", 1), ("{v}.pop({w}, None)", 0),
         ("{v}.setdefault({w}, {x})", 1), ("{v}[{s}] = {x}", 1), ("{v}[{s}] = {v}.get({s}, 0) + 1", 1),
         ("if {w} in {v}:\n    del {v}[{w}]", 0),
     ),
@@ -185,6 +187,7 @@ def write_match(w: Writer) -> None:
     draw = w.draw
     share = draw.random()
     lists, pairs = w.variables("list"), w.variables("pair")
+    cases: list[tuple[str, tuple[tuple[str, str, int], ...]]]
     if share < 0.35 and lists:
         first, rest = w.new_pair("int", "list")
         cases = [
@@ -207,7 +210,7 @@ def write_match(w: Writer) -> None:
     else:
         base = draw.between(2, 4)
         over = f"{w.whole_number()} % {base}"
-        cases = [(str(place), ()) for place in range(base - 1)] + [("_", ())]
+        cases = [*((str(place), ()) for place in range(base - 1)), ("_", ())]
         if base == 4:
             cases[1:3] = [("1 | 2", ())]
     w.put(f"match {over}:")

@@ -1,4 +1,4 @@
-"""The writer of general programs: what is in scope, how big it may be, and what the program may cost so far."""
+"""The writer of general programs: what is in scope, how big it may be, what the program costs so far."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.generators.forms import LONGEST, READABLE, Form, fitting_forms
 from cwm_trace.datasets.names import NAMES
 
-ROLES = {"str": "text", "bool": "flag", "pair": "item", "count": "bound"}  # names, where not called as the type
+ROLES = {
+    "str": "text",
+    "bool": "flag",
+    "pair": "item",
+    "count": "bound",
+}  # names, where not called as the type
 NESTED = 0.3  # share of the operands that are no variable or constant
 SIZED = frozenset(("str", "list", "words", "dict", "set", "tally"))
 
@@ -168,7 +173,8 @@ class Writer:
             name = self.recent(names)
             return name, self.sizes[name]
         if kind == "bool":
-            return self.fill(self.draw.pick(self.fitting("test")), 0)[0], 0
+            forms = self.fitting("test")
+            return (self.fill(self.draw.pick(forms), 0)[0] if forms else "True"), 0
         if kind == "int":
             return self.literal(kind), 0
         if kind in SIZED and names:
@@ -215,7 +221,7 @@ class Writer:
 
     def fill(self, form: Form, depth: int) -> tuple[str, int]:
         """Fill the holes of a form; gives its size too, and charges for its items."""
-        draw, text = self.draw, ""
+        draw, text, last = self.draw, "", ""
         labels: dict[str, str] = {}
         largest = total = 0
         for hole in form.holes:
@@ -233,6 +239,9 @@ class Writer:
                 size = self.sizes[part]
             else:
                 part, size = self.operand(kind, depth, hole.bare)
+                if part == last and kind == "int":
+                    part = self.literal(kind)  # rather than x + x
+            last = part
             if hole.label:
                 labels[hole.label] = part
             text += hole.text + part
@@ -318,7 +327,10 @@ class Writer:
         if names and self.draw.chance(0.8):
             return self.recent(names)
         sized = [name for name, kind in self.types.items() if kind in SIZED]
-        return f"len({self.recent(sized)})" if sized else self.recent(names) if names else self.literal("int")
+        if sized:
+            return f"len({self.recent(sized)})"
+        pairs = self.variables("pair")
+        return self.recent(names) if names else f"{pairs[0]}[0]" if pairs else self.literal("int")
 
 
 SHORT = 6
@@ -328,6 +340,7 @@ _OF_X = ("fx", "px", "fw", "pw")
 _CONSTANTS: dict[str, Callable[[Draw], str]] = {
     "n": lambda draw: str(draw.number(1, 9)),
     "k": lambda draw: str(draw.between(2, 3)),
+    "m": lambda draw: str(draw.number(2, 9)),
     "N": lambda draw: str(draw.number(10, 60)),
     "c": lambda draw: repr(draw.pick("abcdeilnorstxyz")),
     "w": lambda draw: repr(draw.word()),

@@ -207,3 +207,11 @@ def test_a_pipe_whose_reader_goes_away_leaves_the_program_alone(tmp_path: Path) 
     assert result.returncode == 3
     assert result.stdout == "8 ['exit']\n"
     assert "recording ended early: pipe: Broken pipe" in result.stderr
+
+
+def test_a_prediction_beside_what_happened(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text("import os, sys\nos.chdir('/')\nprint('mine')\nsys.exit(3)\n")
+    ended = cli("run", "-q", "--predict", "copy", "p.py")
+    assert (ended.returncode, ended.stdout) == (3, "mine\n")
+    assert "first wrong    frame 5" in ended.stderr
+    assert "✗◀" in ended.stderr

@@ -40,8 +40,10 @@ def test_a_write_of_the_same_value_counts() -> None:
 
 
 def test_a_write_that_raises_does_not_count() -> None:
-    frames = measure("def f(a):\n    try:\n        a = a // 0\n    except ZeroDivisionError:\n        a += 1\n    return a\n",
-                     "f(3)")  # fmt: skip
+    source = (
+        "def f(a):\n    try:\n        a //= 0\n    except ZeroDivisionError:\n        a += 1\n    return a\n"
+    )
+    frames = measure(source, "f(3)")
     reads = {text: covariates.reads for text, covariates in frames}
     assert reads["a += 1"] == {"a": 5}
     assert reads["return a"] == {"a": 1}
@@ -50,7 +52,7 @@ def test_a_write_that_raises_does_not_count() -> None:
 def test_a_change_in_place_counts_and_other_activations_do_not() -> None:
     source = "def g(n):\n    n += 1\n    return n\n\n\ndef f(xs, n):\n    xs.append(g(n))\n    return xs[n]\n"
     frames = measure(source, "f([1], 0)")
-    last = [covariates for text, covariates in frames if text == "return xs[n]"][0]
+    last = next(covariates for text, covariates in frames if text == "return xs[n]")
     assert last.reads == {"xs": 0, "n": 6}
     assert last.changes == (Change("xs", "list", 2, 6),)
     assert [covariates.depth for text, covariates in frames if text == "n += 1"] == [2]

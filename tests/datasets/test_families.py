@@ -51,16 +51,16 @@ def draw_items(name: str, count: int) -> Iterator[Item]:
 
 def constants(item: Item) -> Iterator[int | float | str]:
     """What comes from a pool: not the text of f-strings, not the statement of a knob."""
-    left = [ast.parse(f"{item.source}\n{item.call}")]
+    left: list[ast.AST] = [ast.parse(f"{item.source}\n{item.call}")]
     while left:
         node = left.pop()
         if isinstance(node, ast.JoinedStr):
             left += [part.value for part in node.values if isinstance(part, ast.FormattedValue)]
             continue
-        left += ast.iter_child_nodes(node)  # type: ignore[arg-type]
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str):
-            if not (isinstance(node.value, int) and node.value in item.knobs.values()):
-                yield node.value
+        left += ast.iter_child_nodes(node)
+        value = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
+        if isinstance(value, float | str) or (isinstance(value, int) and value not in item.knobs.values()):
+            yield value
 
 
 def check(name: str, count: int) -> None:

@@ -18,7 +18,7 @@ def item(source: str, call: str = "f()") -> Item:
     return Item("a", source, call, "", max_lines=100)
 
 
-@pytest.mark.parametrize("name", (*FAMILIES, *PRESETS))
+@pytest.mark.parametrize("name", [*FAMILIES, *PRESETS])
 def test_a_twin_gives_an_equal_value_within_its_bound(name: str) -> None:
     made = dict.fromkeys(TWINS, 0)
     for original in make_items(name, 30):

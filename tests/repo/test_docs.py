@@ -39,6 +39,13 @@ def test_the_readmes_python_example_runs() -> None:
     exec(example, namespace)
 
 
+def test_the_example_of_the_page_on_prediction_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/predict.md").read_text("utf-8"), re.DOTALL)
+    namespace: dict[str, object] = {}
+    exec(example, namespace)
+    assert namespace["frame"] is not None
+
+
 def test_every_command_that_is_shown_exists() -> None:
     shown = {
         name

@@ -1,0 +1,44 @@
+"""`cwm-trace run --predict`: what a model would have said, beside what has just happened.
+
+The prediction runs in a process of its own: after a program has run, this one is the program's (its working
+folder, its modules, its signal handlers).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import click
+
+
+def show_prediction(path: str, model: str, mode: str) -> None:
+    """Predict the trace at an absolute path and print both on standard error; a failure is one sentence."""
+    code = "from cwm_trace.cli.beside import main; main()"
+    command = [sys.executable, "-c", code, path, model, mode]
+    subprocess.run(command, cwd=os.sep, stdout=sys.__stderr__, stderr=sys.__stderr__, check=False)
+
+
+def main() -> None:
+    """Predict and print, in the other process."""
+    from rich.console import Console
+
+    from cwm_trace.api import compare_execution, predict_execution
+    from cwm_trace.cli.predict import counted_frames
+    from cwm_trace.errors import CwmTraceError
+    from cwm_trace.rendering.terminal import print_comparison
+    from cwm_trace.storage import read_trace
+
+    path, model, mode = sys.argv[1:]
+    try:
+        real = read_trace(path)
+        if not real.frames:
+            raise CwmTraceError("nothing was recorded, so there is nothing to predict")
+        start = type(real)(real.files, real.entry, real.entry_line, real.frames[:1], arguments=real.arguments)
+        with counted_frames() as count:
+            guess = predict_execution(start, model=model, mode=mode, history=real, on_frame=count)
+        print_comparison(compare_execution(real, guess), Console())
+    except CwmTraceError as error:
+        click.echo(f"cwm-trace: {error}", err=True)
+        sys.exit(2)

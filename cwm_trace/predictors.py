@@ -1,0 +1,133 @@
+"""Predictors by name: what the command line, the API and the benchmark call a model.
+
+======================  ===============================================================================
+name                    predictor
+======================  ===============================================================================
+``copy``, ``oracle``…   a baseline (`cwm_trace.eval.baselines`)
+``FOLDER``              our engine on the CWM checkpoint in that folder
+``hf:FOLDER_OR_ID``     transformers on any causal language model whose tokenizer has the trace tokens
+``http://HOST:PORT``    an OpenAI-compatible server; ``http://HOST:PORT#NAME`` if it serves several models
+======================  ===============================================================================
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Decode:
+    """How a model is to choose its tokens.
+
+    Args:
+        constrained: keep every frame valid by the grammar; None: where the predictor can.
+        temperature: 0 is greedy.
+        top_p: probability mass to draw from, in (0, 1].
+        seed: of the draws.
+        logprobs: keep log-probabilities of predicted tokens in the frames.
+        max_new_tokens: tokens after which a rollout is cut; None: what the model's length leaves.
+        dtype: of the weights, such as `float32`; `auto`: that of the files.
+    """
+
+    constrained: bool | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    logprobs: bool = False
+    max_new_tokens: int | None = None
+    dtype: str = "auto"
+
+
+def check_name(name: str) -> None:
+    """Make sure that `name` has the form of a predictor's name, without loading anything.
+
+    Raises:
+        CwmTraceError: it has not.
+    """
+    from cwm_trace.eval.baselines import BASELINES
+
+    if name in BASELINES or name.startswith(("http://", "https://", "hf:")) or os.path.isdir(name):
+        return
+    raise CwmTraceError(
+        f"there is no model {name!r}: give a checkpoint folder, hf:FOLDER_OR_ID, http://HOST:PORT, or one of"
+        f" {', '.join(BASELINES)}"
+    )
+
+
+def find_predictor(name: str, decode: Decode = Decode()) -> Predictor:
+    """The predictor called `name`.
+
+    Raises:
+        CwmTraceError: there is none, its packages are not installed, or it cannot decode like that.
+    """
+    from cwm_trace.eval.baselines import BASELINES
+
+    check_name(name)
+    if name in BASELINES:
+        if decode.constrained or decode.temperature or decode.logprobs:
+            raise CwmTraceError(f"{name} is a baseline: it has no tokens to constrain, draw or score")
+        return BASELINES[name]()
+    if name.startswith(("http://", "https://")):
+        _require_model_packages()
+        return _server(name, decode)
+    if name.startswith("hf:"):
+        _require_model_packages()
+        return _transformers(name.removeprefix("hf:"), decode)
+    _require_model_packages()
+    return _local(name, decode)
+
+
+def _local(folder: str, decode: Decode) -> Predictor:
+    from cwm_trace.model.predict.local import LocalPredictor
+    from cwm_trace.model.predict.session import Options
+
+    options = Options(
+        constrained=decode.constrained is not False,
+        temperature=decode.temperature,
+        top_p=decode.top_p,
+        seed=decode.seed,
+        logprobs=decode.logprobs,
+        max_new_tokens=decode.max_new_tokens,
+    )
+    return LocalPredictor.load(folder, options=options, dtype=decode.dtype)
+
+
+def _transformers(name: str, decode: Decode) -> Predictor:
+    from cwm_trace.model.predict.transformers import TransformersPredictor
+
+    _refuse_constraints(f"hf:{name}", decode)
+    return TransformersPredictor(name, **_shared(decode), dtype=decode.dtype)
+
+
+def _server(name: str, decode: Decode) -> Predictor:
+    from cwm_trace.model.predict.server import ServerPredictor
+
+    _refuse_constraints(name, decode)
+    url, _, served = name.partition("#")
+    return ServerPredictor(url, served or None, **_shared(decode))
+
+
+def _shared(decode: Decode) -> dict[str, Any]:
+    from cwm_trace.model.predict.backend import Sampling
+
+    return {
+        "sampling": Sampling(decode.temperature, decode.top_p, decode.seed),
+        "logprobs": decode.logprobs,
+        "max_new_tokens": decode.max_new_tokens,
+    }
+
+
+def _refuse_constraints(name: str, decode: Decode) -> None:
+    if decode.constrained:
+        raise CwmTraceError(f"{name} cannot be constrained by the frame grammar: leave the option out")
+
+
+def _require_model_packages() -> None:
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+        raise CwmTraceError("a model needs torch and transformers: pip install 'cwm-trace[model]'")

@@ -1,0 +1,1 @@
+"""Predictors with a model: our engine on our model, any causal language model, and servers."""

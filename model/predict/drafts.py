@@ -1,0 +1,182 @@
+"""Cheap guesses of how a frame goes on, for the model to confirm many tokens at a time.
+
+What is guessed: the line that followed last time (else the next line of the text), variables that do not
+change, a source line copied from the program, `return name` returns that variable. Where the model
+has decided otherwise inside a value, the guess is that the value ends here and the others do not change.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from cwm_trace.model.predict.rollout import Rollout
+from cwm_trace.predictor import History
+from cwm_trace.records import UNCHANGED, Event, Frame, Slot, Trace
+from cwm_trace.wire.context import is_indented, shown_source, source_lines
+from cwm_trace.wire.lines import LineResolver
+from cwm_trace.wire.profile import FormatProfile
+from cwm_trace.wire.render import STATEFUL
+from cwm_trace.wire.tokens import EVENT_TOKENS, Special, TraceTokens
+
+Place = tuple[int, int, Event]
+"""File, line and event of a frame."""
+Guess = tuple[Event, int, int]
+"""Event, file and line of the frame that may come next."""
+
+_RETURNED_NAME = re.compile(r"\s*return (\w+)\s*$")
+_RETURN = re.compile(r"\s*return\b")
+
+
+class FrameDrafter:
+    """Drafts for the rollouts of one program.
+
+    Args:
+        program: whose frames are guessed.
+        profile: how they are written.
+        tokens: the tokenizer's mapping.
+    """
+
+    def __init__(self, program: Trace, profile: FormatProfile, tokens: TraceTokens) -> None:
+        self._tokens = tokens
+        self._profile = profile
+        self._lines = [source_lines(file.text) for file in program.files]
+        self._resolvers = [LineResolver(lines) for lines in self._lines]
+        self._indented = is_indented(program, profile)
+        self._program = program
+        self._encode = lru_cache(maxsize=4096)(lambda text: tuple(tokens.encode(text)))
+
+    def remember(self, frames: Sequence[Frame] = ()) -> Memory:
+        """What is known after these frames; a rollout that comes without a memory gets its own."""
+        memory = Memory(self._program)
+        for frame in frames:
+            memory.push(frame)
+        return memory
+
+    def __call__(self, rollout: Rollout) -> list[int]:
+        """What may follow the pending tokens of a rollout, to the end of its open frame."""
+        if rollout.memory is None:
+            rollout.memory = self.remember(rollout.history)
+        memory: Memory = rollout.memory
+        memory.catch_up(rollout.frames)
+        stack = memory.history.stack
+        if not stack:
+            return []
+        written = rollout.frame.ids
+        event, source = self._guess(memory, stack[-1])
+        if not written:
+            return self._whole(memory, stack[-1], event, source)
+        if rollout.frame.event is None:
+            return []
+        if rollout.frame.event is not event:
+            event, source = rollout.frame.event, self._source(stack[-1].file, stack[-1].line)
+        whole = self._whole(memory, stack[-1], event, source)
+        if whole[: len(written)] == written:
+            return whole[len(written) :]
+        if rollout.frame.field == "locals":
+            return self._rest_of_locals(memory, stack[-1], written, source)
+        return []
+
+    def _guess(self, memory: Memory, last: Frame) -> tuple[Event, str]:
+        known = memory.followers.get((last.file, last.line, last.event))
+        if known is not None:
+            return known[0], self._source(known[1], known[2])
+        if last.event is Event.LINE and _RETURN.match(last.source):
+            return Event.RETURN, self._source(last.file, last.line)
+        lines = self._lines[last.file] if last.file < len(self._lines) else []
+        end = self._resolvers[last.file].span(last.line)[1] if lines else 0
+        for number in range(last.line + 1, min(end, len(lines)) + 1):
+            if (text := lines[number - 1].strip()) and not text.startswith("#"):
+                return Event.LINE, self._source(last.file, number)
+        return Event.RETURN, self._source(last.file, last.line)
+
+    def _source(self, file: int, line: int) -> str:
+        lines = self._lines[file] if file < len(self._lines) else []
+        text = lines[line - 1] if 0 < line <= len(lines) else ""
+        return shown_source(text, indented=self._indented and file == 0) + "\n"
+
+    def _whole(self, memory: Memory, last: Frame, event: Event, source: str) -> list[int]:
+        ids = self._tokens.ids
+        if event is Event.END:
+            return []
+        if event not in STATEFUL:
+            value = self._value(memory, last, source) if event is Event.RETURN else None
+            written = [ids[EVENT_TOKENS[event]], ids[Special.ACTION], *self._encode(source), ids[Special.ARG]]
+            return written if value is None else [*written, *self._encode(value), ids[Special.FRAME]]
+        if event is Event.CALL:
+            return [ids[EVENT_TOKENS[event]], *self._encode('{"')]
+        items = (f'{json.dumps(name)}: "{text}"' for name, text in self._texts(memory, last).items())
+        body = self._encode_parts("{" + ", ".join(items) + "}")
+        return [ids[EVENT_TOKENS[event]], *body, *self._ending(source)]
+
+    def _ending(self, source: str) -> list[int]:
+        ids = self._tokens.ids
+        return [ids[Special.ACTION], *self._encode(source), ids[Special.FRAME]]
+
+    def _texts(self, memory: Memory, last: Frame) -> dict[str, str]:
+        """The locals as they are written if nothing changed, each text as it stands between its quotes."""
+        state = memory.history.states.state(last.activation)
+        in_run = memory.history.frames[-1].activation == last.activation
+        if in_run or self._profile.diff_reset == "never":
+            return dict.fromkeys(state, UNCHANGED)
+        return {name: json.dumps(self._profile.text_of(slot))[1:-1] for name, slot in state.items()}
+
+    def _encode_parts(self, text: str) -> list[int]:
+        return [token for part in _CUT.findall(text) for token in self._encode(part)]
+
+    def _rest_of_locals(self, memory: Memory, last: Frame, written: Sequence[int], source: str) -> list[int]:
+        """Inside of a value that is not the guessed one: let it end, and the rest be unchanged."""
+        head, inside, value = self._tokens.decode(written[1:]).rpartition('": "')
+        if not inside or '"' in value:
+            return []
+        texts = self._texts(memory, last)
+        names = list(texts)
+        name = head.rpartition('"')[2]
+        following = names[names.index(name) + 1 :] if name in texts else []
+        rest = "".join(f'", {json.dumps(other)}: "{texts[other]}' for other in following) + '"}'
+        return self._encode_parts(rest) + self._ending(source)
+
+    def _value(self, memory: Memory, last: Frame, source: str) -> str | None:
+        named = _RETURNED_NAME.match(source)
+        slot: Slot | None = None
+        if named:
+            slot = memory.history.states.state(last.activation).get(named.group(1))
+        elif not _RETURN.match(source):
+            slot = Slot("None", "NoneType")
+        return None if slot is None else json.dumps(self._profile.text_of(slot))
+
+
+class Memory:
+    """What the frames of a rollout, and those before it, say about what comes next."""
+
+    def __init__(self, program: Trace) -> None:
+        self.history = History(program)
+        self.followers: dict[Place, Guess] = {}
+        """The frame that came after a place, the last time."""
+        self._taken = 0
+
+    def catch_up(self, frames: Sequence[Frame]) -> None:
+        """Take those of a rollout's frames that are new."""
+        for frame in frames[self._taken :]:
+            self.push(frame)
+        self._taken = len(frames)
+
+    def push(self, frame: Frame) -> None:
+        """Take a frame."""
+        if self.history.frames:
+            before = self.history.frames[-1]
+            self.followers[before.file, before.line, before.event] = (frame.event, frame.file, frame.line)
+        self.history.push(frame)
+
+    def fork(self) -> Memory:
+        """A copy that goes on by itself, with a rollout that has no frames yet."""
+        other = Memory(self.history.program)
+        other.history = self.history.fork()
+        other.followers = dict(self.followers)
+        return other
+
+
+_CUT = re.compile(r'\{?": "|", "|"\}|\{"|\.\.|[^".{}]+|.', re.DOTALL)
+"""Parts that recur, cut where tokenizers of traces cut: each is encoded once."""

@@ -1,0 +1,229 @@
+"""Which tokens of a vocabulary may follow where, in the JSON texts of a frame.
+
+LOCALS is `{"name": "text", …}` and VALUE is `"text"`, exactly as `json.dumps` writes them: a language of a
+finite automaton over ASCII characters. A token is legal in a state if the automaton survives its characters,
+so a table of states and tokens, computed once for a tokenizer, answers for every position.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.wire.tokens import TraceTokens
+
+STATES = (
+    "locals",  # nothing yet: {
+    "brace",  # a name's quote or }
+    "name-start",
+    "name",
+    "name-escape",
+    "name-u1",
+    "name-u2",
+    "name-u3",
+    "name-u4",
+    "colon",
+    "colon-space",
+    "text-quote",
+    "text",
+    "text-escape",
+    "text-u1",
+    "text-u2",
+    "text-u3",
+    "text-u4",
+    "comma",  # a comma or }
+    "comma-space",
+    "name-quote",
+    "locals-end",
+    "value",  # nothing yet: a quote
+    "string",
+    "string-escape",
+    "string-u1",
+    "string-u2",
+    "string-u3",
+    "string-u4",
+    "value-end",
+)
+INDEX = {name: index for index, name in enumerate(STATES)}
+DEAD = -1
+FEW = 8
+"""Up to so many legal ids are listed; more are a row of the table."""
+
+
+class Legal(NamedTuple):
+    """What may come next.
+
+    Args:
+        ids: the legal ids, if they are few; else None, and those of `row` are legal.
+        row: a row of `Vocabulary.allowed`; negative: everything is legal.
+        but: ids that are not legal in spite of their row.
+    """
+
+    ids: tuple[int, ...] | None
+    row: int = 0
+    but: tuple[int, ...] = ()
+
+
+_PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in '"\\')
+_SPECIAL = re.compile(r"<.+>")
+"""How tokenizers spell special tokens, of which a trace's are only some."""
+_NAME = string.ascii_letters + string.digits + "_."
+
+
+def _transitions() -> dict[str, dict[str, str]]:
+    """The automaton: state, characters, next state."""
+    table = {
+        "locals": {"{": "brace"},
+        "brace": {'"': "name-start", "}": "locals-end"},
+        "colon": {":": "colon-space"},
+        "colon-space": {" ": "text-quote"},
+        "text-quote": {'"': "text"},
+        "comma": {",": "comma-space", "}": "locals-end"},
+        "comma-space": {" ": "name-quote"},
+        "name-quote": {'"': "name-start"},
+        "name-start": {_NAME: "name", "\\": "name-escape"},
+        "name": {_NAME: "name", "\\": "name-escape", '"': "colon"},
+        "name-escape": {"u": "name-u1"},
+        "text": {_PLAIN: "text", "\\": "text-escape", '"': "comma"},
+        "value": {'"': "string"},
+        "string": {_PLAIN: "string", "\\": "string-escape", '"': "value-end"},
+    }
+    for kind in ("text", "string"):
+        table[f"{kind}-escape"] = {'"\\nrtbf': kind, "u": f"{kind}-u1"}
+    for kind in ("name", "text", "string"):
+        following = (f"{kind}-u2", f"{kind}-u3", f"{kind}-u4", kind)
+        for number, after in enumerate(following, start=1):
+            table[f"{kind}-u{number}"] = {"0123456789abcdef": after}
+    return table
+
+
+class Vocabulary:
+    """The ordinary tokens of a tokenizer, and the automaton run over each of them from each state.
+
+    A token with a character outside ASCII, or with bytes that are no text by themselves, is legal nowhere: no
+    JSON text of a trace has any. Nor is one that holds a whole name: names may not repeat, and only the
+    end of a token can close one here.
+
+    Args:
+        tokens: the tokenizer's mapping.
+        size: width of the model's logits; ids beyond the tokenizer's are legal nowhere.
+
+    Raises:
+        CwmTraceError: the model has fewer ids than the tokenizer.
+    """
+
+    def __init__(self, tokens: TraceTokens, size: int) -> None:
+        if size <= max(tokens.ids.values()):
+            raise CwmTraceError(
+                f"the model has {size} ids and the tokenizer needs {max(tokens.ids.values()) + 1}: "
+                "take the tokenizer of this checkpoint"
+            )
+        self.size = size
+        self.texts = [_text(tokens, number) for number in range(size)]
+        """Text of each token; empty for special ones, those that no trace has included."""
+
+    @cached_property
+    def after(self) -> npt.NDArray[np.int8]:
+        """State after each token from each state, `DEAD` where it is illegal, `(states, size)`."""
+        return self._tables[0]
+
+    @cached_property
+    def allowed(self) -> npt.NDArray[np.bool_]:
+        """Legal ids by row, `(2 * states, size)`; the second half is for texts that must end now."""
+        return np.concatenate((self.after != DEAD, self.shortest))
+
+    @cached_property
+    def rows(self) -> list[Legal]:
+        """What each row of `allowed` says."""
+        few = self.allowed.sum(axis=1) <= FEW
+        return [
+            Legal(tuple(np.flatnonzero(row).tolist())) if few[number] else Legal(None, number)
+            for number, row in enumerate(self.allowed)
+        ]
+
+    @cached_property
+    def shortest(self) -> npt.NDArray[np.bool_]:
+        """Legal tokens that come closer to the end of the JSON text, from each state, `(states, size)`."""
+        after, closes = self._tables
+        distance = _distances()
+        nearer = distance[after] < distance[np.arange(len(STATES))][:, None]
+        nearer &= after != DEAD
+        fallback = after != DEAD
+        some = (nearer | closes).any(axis=1, keepdims=True)
+        result: npt.NDArray[np.bool_] = np.where(some, (nearer | closes) & fallback, fallback)
+        return result
+
+    @cached_property
+    def _tables(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
+        """`after`, and whether the token leaves the string that the state is inside of."""
+        usable = [text if text.isascii() else "" for text in self.texts]
+        lengths = np.array([len(text) for text in usable])
+        width = max(int(lengths.max(initial=0)), 1)
+        codes = np.zeros((self.size, width), dtype=np.uint8)
+        for number, text in enumerate(usable):
+            codes[number, : len(text)] = np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+        step = _step_table()
+        state = np.repeat(np.arange(len(STATES), dtype=np.int8)[:, None], self.size, axis=1)
+        closes = np.zeros_like(state, dtype=np.bool_)
+        opened = np.zeros_like(closes)  # a name begins inside the token
+        for place in range(width):
+            live = np.flatnonzero(place < lengths)
+            if not live.size:
+                break
+            before = state[:, live]
+            now = step[before, codes[live, place]]
+            closes[:, live] |= _IN_STRING[before] & ~_IN_STRING[now]
+            whole_name = opened[:, live] & (now == INDEX["colon"])
+            opened[:, live] |= now == INDEX["name-start"]
+            state[:, live] = np.where(whole_name, DEAD, now)
+        state[:, lengths == 0] = DEAD
+        return state, closes & (state != DEAD)
+
+    @cached_property
+    def closing(self) -> Mapping[str, tuple[int, ...]]:
+        """Tokens that end a name, by what they add to it before its quote."""
+        found: dict[str, list[int]] = {}
+        for number, text in enumerate(self.texts):
+            before, quote, _ = text.partition('"')
+            if quote and self.after[INDEX["name"], number] != DEAD:
+                found.setdefault(before, []).append(number)
+        return {before: tuple(numbers) for before, numbers in found.items()}
+
+
+def _text(tokens: TraceTokens, number: int) -> str:
+    text = tokens.decode([number])
+    is_special = number in tokens.specials or (_SPECIAL.fullmatch(text) and tokens.encode(text) != [number])
+    return "" if is_special else text
+
+
+def _step_table() -> npt.NDArray[np.int8]:
+    """Next state by state and character, `(states + 1, 128)`; the last row, -1, is the dead state."""
+    step = np.full((len(STATES) + 1, 128), DEAD, dtype=np.int8)
+    for state, edges in _transitions().items():
+        for characters, after in edges.items():
+            for character in characters:
+                step[INDEX[state], ord(character)] = INDEX[after]
+    return step
+
+
+def _distances() -> npt.NDArray[np.int16]:
+    """Characters to the end of the JSON text at least, by state; the last entry is the dead state's."""
+    distance = np.full(len(STATES) + 1, 10_000, dtype=np.int16)
+    distance[[INDEX["locals-end"], INDEX["value-end"]]] = 0
+    for _ in STATES:
+        for state, edges in _transitions().items():
+            nearest = min(distance[INDEX[after]] for after in edges.values())
+            distance[INDEX[state]] = min(distance[INDEX[state]], nearest + 1)
+    return distance
+
+
+_IN_STRING = np.array(
+    [name.startswith(("text", "string")) and name != "text-quote" for name in STATES] + [False]
+)

@@ -1,0 +1,129 @@
+"""A cache of rows that advance by themselves: each has its own length, and may go on from a shared prefix.
+
+Rows are what the trace engine decodes together: branches of one true trace, or rollouts of several programs.
+A step feeds every row some tokens; how many of them count is decided afterwards, since drafts may be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from cwm_trace.model.attention.interval import attend, merge
+from cwm_trace.model.attention.plan import Plan, plan_intervals
+from cwm_trace.model.cache import FIRST_SLOTS, KVCache, LayerCache
+from cwm_trace.model.modeling import CwmConfig
+
+
+class RowsCache:
+    """Keys and values of rows with lengths of their own.
+
+    Args:
+        config: Of the model.
+        rows: How many.
+        prefix: Cache of one text, with `rings=False`, that rows continue; do not change it meanwhile.
+        dtype: Of keys and values.
+        device: Where they are.
+    """
+
+    def __init__(
+        self,
+        config: CwmConfig,
+        rows: int,
+        prefix: KVCache | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.prefix = prefix
+        self.device = torch.device(device)
+        self.forks = [0] * rows
+        """Tokens of the prefix that each row sees."""
+        self.lengths = [0] * rows
+        """Tokens of each row that count."""
+        self.layers: list[LayerCache] = []
+        for kind in config.layer_types or []:
+            window = config.sliding_window if kind == "sliding_attention" else None
+            shape = (rows, 2, config.num_key_value_heads, FIRST_SLOTS, config.head_dim)
+            self.layers.append(LayerCache(shape, window, False, dtype, self.device))
+        self._plans: dict[int | None, tuple[Plan, Plan | None]] = {}
+        self._slots = torch.empty(0)
+        self._rows = torch.arange(rows, device=self.device)[:, None]
+
+    @property
+    def batch(self) -> int:
+        """Rows."""
+        return len(self.lengths)
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longest row, what it sees of the prefix included."""
+        return max(fork + length for fork, length in zip(self.forks, self.lengths, strict=True))
+
+    def restart(self, row: int, fork: int) -> None:
+        """Let a row begin again after `fork` tokens of the prefix."""
+        self.forks[row], self.lengths[row] = fork, 0
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep only these rows, in this order."""
+        index = torch.tensor(rows, device=self.device)
+        for layer in self.layers:
+            layer.place(layer.kv[index])
+        self.forks = [self.forks[row] for row in rows]
+        self.lengths = [self.lengths[row] for row in rows]
+        self._rows = self._rows[: len(rows)]
+
+    def positions(self, count: int) -> Tensor:
+        """Return the positions of the next `count` tokens of each row in its text, `(rows, count)`."""
+        starts = [fork + length for fork, length in zip(self.forks, self.lengths, strict=True)]
+        return torch.tensor(starts, device=self.device)[:, None] + torch.arange(count, device=self.device)
+
+    def begin(self, count: int) -> None:
+        """Make room for `count` tokens per row and plan how they attend."""
+        end = max(self.lengths) + count
+        for layer in self.layers:
+            if layer.capacity < end:
+                layer.grow(max(end, 2 * layer.capacity), max(self.lengths))
+        forks = torch.tensor(self.forks, device=self.device)[:, None]  # (R, 1)
+        positions = self.positions(count)  # (R, count)
+        self._slots = positions - forks
+        store = self._rows.expand(-1, count).flatten()
+        hi = (self._slots + 1).flatten()
+        self._plans = {}
+        for layer in self.layers:
+            if layer.window in self._plans:
+                continue
+            first = torch.zeros_like(positions)
+            if layer.window is not None:
+                first = (positions - layer.window + 1).clamp(min=0)
+            own = plan_intervals(store, (first - forks).clamp(min=0).flatten(), hi, layer.capacity)
+            shared = None
+            if self.prefix is not None:
+                ends = forks.expand(-1, count)
+                starts = torch.minimum(first, ends)
+                capacity = self.prefix.layers[0].capacity  # without rings all layers have the same
+                shared = plan_intervals(torch.zeros_like(store), starts.flatten(), ends.flatten(), capacity)
+            self._plans[layer.window] = own, shared
+
+    def attend(self, index: int, q: Tensor, kv: Tensor, scale: float) -> Tensor:
+        """Append what layer `index` computed for the tokens of `begin`, and attend; as `KVCache.attend`."""
+        layer = self.layers[index]
+        own, shared = self._plans[layer.window]
+        layer.kv[self._rows, :, :, self._slots] = kv  # (R, count, 2, K, D)
+        if shared is None or self.prefix is None:
+            return attend(q, layer.keys, layer.values, own, scale, need_lse=False)[0]
+        out, lse = attend(q, layer.keys, layer.values, own, scale)
+        before = self.prefix.layers[index]
+        out_before, lse_before = attend(q, before.keys, before.values, shared, scale)
+        assert lse is not None
+        assert lse_before is not None
+        return merge(out_before, lse_before, out, lse)[0]
+
+    def advance(self, count: int) -> None:
+        """How many of the `count` tokens count is said by `accept`."""
+
+    def accept(self, counts: Sequence[int]) -> None:
+        """Count the first so many of the tokens just fed to each row; the others are as if never fed."""
+        self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
