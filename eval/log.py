@@ -51,7 +51,7 @@ class Header(_Line):
         batch_size: programs that a model was given at a time.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         max_new_tokens: tokens after which one stops; None: the predictor states no such budget.
-        seed: of resampling and of a model that samples.
+        seed: of resampling; that of a model that samples is in its decoding.
         limit: programs of the task that were taken at the most.
         source: where predictions came from that were not made by this run (`rescore`).
     """

@@ -37,7 +37,7 @@ class Settings:
     Args:
         batch_size: programs that a predictor is given at a time.
         max_frames: frames after which a prediction that has its own history stops, truncated.
-        seed: of resampling and of a model that samples.
+        seed: of resampling; that of a model that samples is in its decoding.
         limit: programs of each task at the most; for the headers, the tasks are cut already.
         resume: go on with the logs that are there.
         cache: folder of responses to use again; None: none.
@@ -74,8 +74,17 @@ def run_bench(
     folder: Path,
     settings: Settings = Settings(),
     report: Callable[[Progress], None] = lambda _: None,
+    origins: Sequence[str] = (),
 ) -> list[Run]:
     """Predict every program of every task with every predictor in every mode, and log it in `folder`.
+
+    Args:
+        tasks, predictors, modes: what is run.
+        folder: of the logs.
+        settings: how.
+        report: is told of every prediction that is logged.
+        origins: of each predictor the folder or address it was made from; the cache tells checkpoints apart
+            by it.
 
     Returns:
         The logs, read again: by task, then predictor, then mode.
@@ -95,12 +104,13 @@ def run_bench(
         for task in tasks:
             item_hash = task.item_hash
             columns.append((task, []))
-            for predictor in predictors:
+            for index, predictor in enumerate(predictors):
+                origin = origins[index] if origins else ""
                 for mode in names:
                     header = _header(task, item_hash, predictor, mode, settings)
                     paths.append(folder / log_name(task.name, mode, header.model))
                     log = stack.enter_context(LogWriter(paths[-1], header, resume=settings.resume))
-                    columns[-1][1].append(_Column(predictor, mode, header, log))
+                    columns[-1][1].append(_Column(predictor, origin, mode, header, log))
         total = sum(len(task.cases) - len(column.log.done) for task, group in columns for column in group)
         bench = _Bench(settings, cache, report, total)
         for task, group in columns:
@@ -113,6 +123,7 @@ class _Column:
     """A predictor in a mode, and its log."""
 
     predictor: Predictor
+    origin: str
     mode: str
     header: Header
     log: LogWriter
@@ -156,7 +167,6 @@ class _Bench:
                 self._advance(column)
 
     def _predict(self, column: _Column, cases: list[Case], truths: dict[str, Truth]) -> None:
-        predictor = column.predictor
         requests = [
             Request(start_of(real), column.mode, real, self._settings.max_frames)
             for real in (truths[case.item.id].trace for case in cases)
@@ -164,7 +174,7 @@ class _Bench:
         waiting: list[Answer] = []
         said = time.monotonic()
         try:
-            for index, predicted in self._ask(predictor, requests):
+            for index, predicted in self._ask(column, requests):
                 waiting.append(Answer(cases[index], truths[cases[index].item.id], predicted))
                 if time.monotonic() - said > _SECONDS:
                     self._log(column, waiting)
@@ -181,13 +191,13 @@ class _Bench:
             self._advance(column)
         waiting.clear()
 
-    def _ask(self, predictor: Predictor, requests: list[Request]) -> Iterator[tuple[int, Trace]]:
+    def _ask(self, column: _Column, requests: list[Request]) -> Iterator[tuple[int, Trace]]:
         """The answers, a batch at a time; only what a model says is worth a place in the cache."""
-        size = self._settings.batch_size
+        size, predictor = self._settings.batch_size, column.predictor
         for start in range(0, len(requests), size):
             batch = requests[start : start + size]
             if self._cache is not None and predictor.decoding.model:
-                answers = self._cache.predict_all(predictor, batch)
+                answers = self._cache.predict_all(predictor, batch, column.origin)
             else:
                 answers = predict_all(predictor, batch)
             for index, predicted in answers:
@@ -226,7 +236,7 @@ def _header(task: Task, item_hash: str, predictor: Predictor, mode: str, setting
         cwm_trace=__version__,
         batch_size=settings.batch_size,
         max_frames=settings.max_frames,
-        max_new_tokens=getattr(predictor, "max_new_tokens", None),
+        max_new_tokens=predictor.decoding.max_new_tokens,
         seed=settings.seed,
         limit=settings.limit,
     )

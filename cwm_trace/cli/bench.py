@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from cwm_trace.cli.predict import decode_options
+
 FORMATS = click.Choice(["table", "markdown", "json", "html"])
 
 
@@ -39,7 +41,7 @@ _output = click.option(
 @click.option(
     "--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Programs at a time."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of resampling.")
+@decode_options
 @click.option(
     "--max-frames", type=click.IntRange(1), default=1000, show_default=True, help="Stop a prediction there."
 )
@@ -58,7 +60,13 @@ def bench(
     modes: list[str],
     limit: int | None,
     batch_size: int,
+    constrained: bool | None,
+    temperature: float,
+    top_p: float,
     seed: int,
+    logprobs: bool,
+    max_new_tokens: int | None,
+    dtype: str,
     max_frames: int,
     output: Path,
     resume: bool,
@@ -75,6 +83,7 @@ def bench(
         return
     from cwm_trace.api import evaluate
     from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.predictors import Decode
 
     with ExitStack() as stack:
         results = evaluate(
@@ -84,6 +93,7 @@ def bench(
             limit=limit,
             batch_size=batch_size,
             seed=seed,
+            decode=Decode(constrained, temperature, top_p, seed, logprobs, max_new_tokens, dtype),
             max_frames=max_frames,
             output=output,
             resume=resume,
