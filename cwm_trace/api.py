@@ -318,6 +318,8 @@ def evaluate(
     from cwm_trace.eval.tasks import find_tasks
 
     require_numpy()
+    if seed < 0:
+        raise CwmTraceError(f"the seed is {seed}: it starts at 0")
     names = [model] if isinstance(model, str) or not isinstance(model, Sequence) else list(model)
     if baselines:
         names += [name for name in BASELINES if name not in names]
