@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.modes import ALL_MODES, parse_mode
 from cwm_trace.predictor import ENDED, History, Known, Predictor, Request, StepPredictor
-from cwm_trace.predictors import find_predictor
+from cwm_trace.predictors import Decode, check_name, find_predictor
 from cwm_trace.records import Event, Frame, Limits, Slot, SourceFile, Trace
 from cwm_trace.states import diff_states
 from cwm_trace.wire.context import function_name
@@ -283,6 +283,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 8,
     seed: int = 0,
+    decode: Decode = Decode(),
     max_frames: int = 1_000,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -298,7 +299,8 @@ def evaluate(
         modes: names of modes, or `all`. Each is a run of its own; they are never averaged.
         limit: programs of each task at the most, the first ones; None: all.
         batch_size: programs that a predictor is given at a time.
-        seed: of resampling and of a model that samples.
+        seed: of resampling.
+        decode: how models that are named choose their tokens.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         output: folder of the logs; None: one that is deleted in the end.
         resume: go on with the logs that are there.
@@ -316,6 +318,8 @@ def evaluate(
     from cwm_trace.eval.tasks import find_tasks
 
     require_numpy()
+    if seed < 0:
+        raise CwmTraceError(f"the seed is {seed}: it starts at 0")
     names = [model] if isinstance(model, str) or not isinstance(model, Sequence) else list(model)
     if baselines:
         names += [name for name in BASELINES if name not in names]
@@ -326,14 +330,23 @@ def evaluate(
         chosen = list(ALL_MODES)
     for mode in chosen:
         parse_mode(mode)
-    predictors = [find_predictor(name) if isinstance(name, str) else name for name in names]
+    for name in names:
+        if isinstance(name, str):
+            check_name(name)
     found = find_tasks([tasks] if isinstance(tasks, str) else tasks, limit=limit)
+    predictors = [
+        find_predictor(name, Decode() if name in BASELINES else decode) if isinstance(name, str) else name
+        for name in names
+    ]
+    origins = [name if isinstance(name, str) else "" for name in names]
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory()) if output is None else output
         settings = Settings(
             batch_size, max_frames, seed, limit, resume, None if cache is None else Path(cache)
         )
-        return Results(tuple(run_bench(found, predictors, chosen, Path(folder), settings, report)), seed)
+        return Results(
+            tuple(run_bench(found, predictors, chosen, Path(folder), settings, report, origins)), seed
+        )
 
 
 def _options(

@@ -45,7 +45,9 @@ class ResponseCache:
         except sqlite3.Error as error:
             raise CwmTraceError(f"cannot use the cache {self.path}: {error}") from error
 
-    def predict_all(self, predictor: Predictor, requests: Sequence[Request]) -> Iterator[tuple[int, Trace]]:
+    def predict_all(
+        self, predictor: Predictor, requests: Sequence[Request], origin: str = ""
+    ) -> Iterator[tuple[int, Trace]]:
         """As `cwm_trace.predictor.predict_all`, asking only for what is not known yet.
 
         A prediction that ran out of time is not kept: with more time it would be another one.
@@ -53,7 +55,7 @@ class ResponseCache:
         Raises:
             CwmTraceError: the predictor cannot do it, or the cache cannot be written.
         """
-        keys = [response_key(predictor, request) for request in requests]
+        keys = [response_key(predictor, request, origin) for request in requests]
         missing = []
         for index, request in enumerate(requests):
             known = self._get(keys[index], request)
@@ -86,11 +88,11 @@ class ResponseCache:
             raise CwmTraceError(f"cannot write the cache {self.path}: {error}") from error
 
 
-def response_key(predictor: Predictor, request: Request) -> str:
+def response_key(predictor: Predictor, request: Request, origin: str = "") -> str:
     """Equal for requests that must get equal answers: model, prompt ids, decoding, mode, truth, budget.
 
-    The prompt is in ids where the predictor has `tokens`, else in text. A model that is a folder counts with
-    the sizes and times of its files, so that a checkpoint that was trained further is another model.
+    The prompt is in ids where the predictor has `tokens`, else in text. If `origin` is a folder, it counts
+    with the sizes and times of its files, so that a checkpoint that was trained further is another model.
     """
     tokens = getattr(predictor, "tokens", None)
     history = request.history
@@ -101,8 +103,8 @@ def response_key(predictor: Predictor, request: Request) -> str:
     parts = {
         "predictor": predictor.name,
         "decoding": dataclasses.asdict(predictor.decoding),
-        "model": _fingerprint(predictor.decoding.model),
-        "budget": [request.max_frames, getattr(predictor, "max_new_tokens", None)],
+        "origin": _fingerprint(origin.removeprefix("hf:")),
+        "max_frames": request.max_frames,
         "sample": request.sample,
         "mode": str(mode),
         "prompt": prompt,
@@ -116,9 +118,12 @@ def _frames(trace: Trace) -> list[Any]:
     return [trace.outcome.value, *(frame_fields(frame, sources) for frame in trace.frames)]
 
 
-def _fingerprint(model: str) -> list[Any]:
-    folder = Path(model)
-    if not model or not folder.is_dir():
-        return [model]
+def _fingerprint(origin: str) -> list[Any]:
+    folder = Path(origin)
+    if not origin or not folder.is_dir():
+        return [origin]
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    return [model, *([path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files)]
+    return [
+        str(folder.resolve()),
+        *([path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files),
+    ]

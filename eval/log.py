@@ -40,6 +40,7 @@ class Header(_Line):
     Attributes:
         schema_version: of this file.
         task, items, item_hash: the programs, their number, and a digest of their texts.
+        spec: the name that finds them again, such as `general-v1:core`.
         published: whose published results stand beside these.
         model: what reports call the predictor.
         decoding: how it predicts; its dtype is here.
@@ -50,7 +51,7 @@ class Header(_Line):
         batch_size: programs that a model was given at a time.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         max_new_tokens: tokens after which one stops; None: the predictor states no such budget.
-        seed: of resampling and of a model that samples.
+        seed: of resampling; that of a model that samples is in its decoding.
         limit: programs of the task that were taken at the most.
         source: where predictions came from that were not made by this run (`rescore`).
     """
@@ -60,6 +61,7 @@ class Header(_Line):
     task: str
     items: int
     item_hash: str
+    spec: str = ""
     published: str = ""
     model: str
     decoding: Decoding

@@ -2,14 +2,14 @@
 
 Rows are `{"id", "code", "input", "expected", "generation"}`, where the generation is CWM text after the
 seeded CALL frame, as in the published files of ASSERT-KTH/cwm; or `{"prompt", "completion"}` with a whole
-prompt. The real executions are recorded on the spot.
+prompt. A log of ours is scored again as well. The real executions are recorded on the spot.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,18 @@ from cwm_trace import __version__
 from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.log import ExcludedLine, Header, LogWriter, Run, log_name, read_log
-from cwm_trace.eval.runner import Progress, score_line
-from cwm_trace.eval.step_runner import StepRunner
-from cwm_trace.eval.tasks import Case, Task
-from cwm_trace.eval.truth import ExcludedError, record_truth, start_of
+from cwm_trace.eval.runner import Progress
+from cwm_trace.eval.scoring import Answer, score_answers
+from cwm_trace.eval.stored import restore_prediction
+from cwm_trace.eval.tasks import Case, Task, find_tasks
+from cwm_trace.eval.truth import Truth, find_truth, start_of
 from cwm_trace.records import Decoding, Event, Outcome, Problem, Trace
 from cwm_trace.wire.parse import parse_trace
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import TOKEN_EVENTS
 
 MODE = "free"
+_ROWS = 16  # that are scored together
 _EVENTS = tuple(token.value for token in TOKEN_EVENTS)
 
 
@@ -74,7 +76,7 @@ def rescore(
         profile: the reading of the format to assume.
         resume: go on with a log that is there.
         limit: rows at the most.
-        report: is told after every row.
+        report: is told after every few rows.
 
     Raises:
         CwmTraceError: the file cannot be read or a row is neither form; the log cannot be written.
@@ -103,21 +105,85 @@ def rescore(
         limit=limit,
         source=where,
     )
-    log_path = folder / log_name(task.name, MODE, name)
-    with LogWriter(log_path, header, resume=resume) as log, StepRunner() as steps:
-        left = [(case, text) for case, text in rows if case.item.id not in log.done]
-        for done, (case, text) in enumerate(left, start=1):
-            try:
-                if case.place == "none":
-                    raise ExcludedError("the prompt's entry is no argument-less main that returns a call")
-                truth = record_truth(case)
-            except ExcludedError as error:
-                log.write(ExcludedLine(id=case.item.id, reason=str(error)))
-            else:
-                predicted = read_generation(text, start_of(truth.trace), profile, Decoding(name))
-                log.write(score_line(case, truth, predicted, steps))
-            report(Progress(done, len(left), task.name, MODE, name))
-    return read_log(log_path)
+    predict = {
+        case.item.id: lambda start, text=text: read_generation(text, start, profile, Decoding(name))
+        for case, text in rows
+    }
+    return _score(task.cases, predict, folder / log_name(task.name, MODE, name), header, resume, report)
+
+
+def rescore_log(
+    path: Path, folder: Path, *, resume: bool = False, report: Callable[[Progress], None] = lambda _: None
+) -> Run:
+    """Score the predictions of a log of ours again, after a change of the metrics, and log them in `folder`.
+
+    Raises:
+        CwmTraceError: it is no log, its programs are not found any more, or it holds no predictions.
+    """
+    old = read_log(path)
+    if not old.header.spec:
+        raise CwmTraceError(f"{path} has no task to find again: rescore the file that it was made from")
+    (task,) = find_tasks([old.header.spec], limit=old.header.limit)
+    if task.item_hash != old.header.item_hash:
+        raise CwmTraceError(f"{path} is of other programs than {old.header.spec} has now")
+    stored = {line.id: line.stored for line in old.programs if line.stored is not None}
+    if not stored:
+        raise CwmTraceError(f"{path} holds no predictions: run the baselines again instead")
+    predict = {
+        name: lambda start, data=data: restore_prediction(data, start) for name, data in stored.items()
+    }
+    header = old.header.model_copy(
+        update={
+            "items": len(stored),
+            "python": platform.python_version(),
+            "cwm_trace": __version__,
+            "source": os.fspath(path),
+        }
+    )
+    cases = [case for case in task.cases if case.item.id in stored]
+    return _score(cases, predict, folder / path.name, header, resume, report)
+
+
+def is_log(path: str | os.PathLike[str]) -> bool:
+    """Whether a file starts as a log of ours does."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(32).startswith(b'{"kind":"header"')
+    except OSError:
+        return False
+
+
+def _score(
+    cases: Sequence[Case],
+    predict: Mapping[str, Callable[[Trace], Trace]],
+    path: Path,
+    header: Header,
+    resume: bool,
+    report: Callable[[Progress], None],
+) -> Run:
+    """Score what is there for each case and log it."""
+    with LogWriter(path, header, resume=resume) as log:
+        left = [case for case in cases if case.item.id not in log.done]
+        for start in range(0, len(left), _ROWS):
+            part = left[start : start + _ROWS]
+            answers = []
+            for case in part:
+                found = _truth_of(case)
+                if isinstance(found, Truth):
+                    answers.append(Answer(case, found, predict[case.item.id](start_of(found.trace))))
+                else:
+                    log.write(ExcludedLine(id=case.item.id, reason=found))
+            for line in score_answers(answers):
+                log.write(line)
+            report(Progress(start + len(part), len(left), header.task, header.mode, header.model))
+    return read_log(path)
+
+
+def _truth_of(case: Case) -> Truth | str:
+    """The real execution, or why there is none."""
+    if case.place == "none":
+        return "the prompt's entry is no argument-less main that returns a call"
+    return find_truth(case)
 
 
 def read_generation(text: str, start: Trace, profile: FormatProfile, decoding: Decoding) -> Trace:

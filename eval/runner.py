@@ -6,34 +6,28 @@ and every mode, and nothing of them is kept afterwards.
 
 from __future__ import annotations
 
-import hashlib
 import platform
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cwm_trace import __version__
-from cwm_trace.eval.alignment import NO_MASK
 from cwm_trace.eval.cache import ResponseCache
-from cwm_trace.eval.equality import Equality
-from cwm_trace.eval.local_steps import Runner, score_local_steps
-from cwm_trace.eval.log import ExcludedLine, Header, LogWriter, ProgramLine, Run, log_name, read_log
-from cwm_trace.eval.masks import mask_differences
-from cwm_trace.eval.score import ProgramScore, score_program
-from cwm_trace.eval.step_runner import StepRunner, run_steps
-from cwm_trace.eval.stored import store_prediction
+from cwm_trace.eval.log import ExcludedLine, Header, LogWriter, Run, log_name, read_log
+from cwm_trace.eval.scoring import Answer, digest, score_answers
 from cwm_trace.eval.tasks import Case, Task
-from cwm_trace.eval.truth import ExcludedError, Truth, record_truth, start_of
+from cwm_trace.eval.truth import Truth, find_truth, start_of
 from cwm_trace.modes import parse_mode
-from cwm_trace.predictor import ENDED, Predictor, Request, predict_all
-from cwm_trace.records import Event, Frame, Outcome, SourceFile, Trace
+from cwm_trace.predictor import Predictor, Request, predict_all
+from cwm_trace.records import Event, Frame, SourceFile, Trace
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.render import render_prompt
 from cwm_trace.wire.tokens import TraceTokens
 
-_BATCHES_AT_ONCE = 4  # whose real executions are in memory
-_INVALID = ("tokens", "locals")  # grades of problems that leave a frame without its parts
+_PROGRAMS, _BATCHES = 64, 4  # whose real executions are in memory: the more of the two
+_SECONDS = 2.0  # that an answer waits for others to be scored with
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,7 @@ class Settings:
     Args:
         batch_size: programs that a predictor is given at a time.
         max_frames: frames after which a prediction that has its own history stops, truncated.
-        seed: of resampling and of a model that samples.
+        seed: of resampling; that of a model that samples is in its decoding.
         limit: programs of each task at the most; for the headers, the tasks are cut already.
         resume: go on with the logs that are there.
         cache: folder of responses to use again; None: none.
@@ -80,8 +74,17 @@ def run_bench(
     folder: Path,
     settings: Settings = Settings(),
     report: Callable[[Progress], None] = lambda _: None,
+    origins: Sequence[str] = (),
 ) -> list[Run]:
     """Predict every program of every task with every predictor in every mode, and log it in `folder`.
+
+    Args:
+        tasks, predictors, modes: what is run.
+        folder: of the logs.
+        settings: how.
+        report: is told of every prediction that is logged.
+        origins: of each predictor the folder or address it was made from; the cache tells checkpoints apart
+            by it.
 
     Returns:
         The logs, read again: by task, then predictor, then mode.
@@ -101,14 +104,15 @@ def run_bench(
         for task in tasks:
             item_hash = task.item_hash
             columns.append((task, []))
-            for predictor in predictors:
+            for index, predictor in enumerate(predictors):
+                origin = origins[index] if origins else ""
                 for mode in names:
                     header = _header(task, item_hash, predictor, mode, settings)
                     paths.append(folder / log_name(task.name, mode, header.model))
                     log = stack.enter_context(LogWriter(paths[-1], header, resume=settings.resume))
-                    columns[-1][1].append(_Column(predictor, mode, header, log))
+                    columns[-1][1].append(_Column(predictor, origin, mode, header, log))
         total = sum(len(task.cases) - len(column.log.done) for task, group in columns for column in group)
-        bench = _Bench(settings, cache, report, total, stack.enter_context(StepRunner()))
+        bench = _Bench(settings, cache, report, total)
         for task, group in columns:
             bench.run(task, group)
     return [read_log(path) for path in paths]
@@ -119,6 +123,7 @@ class _Column:
     """A predictor in a mode, and its log."""
 
     predictor: Predictor
+    origin: str
     mode: str
     header: Header
     log: LogWriter
@@ -131,9 +136,7 @@ class _Bench:
         cache: ResponseCache | None,
         report: Callable[[Progress], None],
         total: int,
-        steps: StepRunner,
     ) -> None:
-        self._steps = steps
         self._settings = settings
         self._cache = cache
         self._report = report
@@ -141,13 +144,13 @@ class _Bench:
         self._done = 0
 
     def run(self, task: Task, columns: list[_Column]) -> None:
-        size = self._settings.batch_size * _BATCHES_AT_ONCE
+        size = max(self._settings.batch_size * _BATCHES, _PROGRAMS)
         left = [case for case in task.cases if any(case.item.id not in column.log.done for column in columns)]
         for start in range(0, len(left), size):
             truths: dict[str, Truth] = {}
             chunk = left[start : start + size]
             for case in chunk:
-                found = self._record(case)
+                found = find_truth(case)
                 if isinstance(found, Truth):
                     truths[case.item.id] = found
                 else:
@@ -157,13 +160,6 @@ class _Bench:
                 if cases:
                     self._predict(column, cases, truths)
 
-    def _record(self, case: Case) -> Truth | str:
-        """The real execution, or why there is none."""
-        try:
-            return record_truth(case)
-        except ExcludedError as error:
-            return str(error)
-
     def _exclude(self, case: Case, columns: list[_Column], reason: str) -> None:
         for column in columns:
             if case.item.id not in column.log.done:
@@ -171,25 +167,37 @@ class _Bench:
                 self._advance(column)
 
     def _predict(self, column: _Column, cases: list[Case], truths: dict[str, Truth]) -> None:
-        predictor = column.predictor
         requests = [
             Request(start_of(real), column.mode, real, self._settings.max_frames)
             for real in (truths[case.item.id].trace for case in cases)
         ]
-        for index, predicted in self._ask(predictor, requests):
-            line = score_line(cases[index], truths[cases[index].item.id], predicted, self._steps)
-            if not predictor.decoding.model:  # made again more easily than kept
-                line = line.model_copy(update={"stored": None})
+        waiting: list[Answer] = []
+        said = time.monotonic()
+        try:
+            for index, predicted in self._ask(column, requests):
+                waiting.append(Answer(cases[index], truths[cases[index].item.id], predicted))
+                if time.monotonic() - said > _SECONDS:
+                    self._log(column, waiting)
+                    said = time.monotonic()
+        finally:  # a predictor that goes away takes nothing with it that it has said
+            self._log(column, waiting)
+
+    def _log(self, column: _Column, waiting: list[Answer]) -> None:
+        """Score and log the answers that wait for it; a baseline's are made again more easily than kept."""
+        if not waiting:
+            return
+        for line in score_answers(waiting, keep=bool(column.predictor.decoding.model)):
             column.log.write(line)
             self._advance(column)
+        waiting.clear()
 
-    def _ask(self, predictor: Predictor, requests: list[Request]) -> Iterator[tuple[int, Trace]]:
+    def _ask(self, column: _Column, requests: list[Request]) -> Iterator[tuple[int, Trace]]:
         """The answers, a batch at a time; only what a model says is worth a place in the cache."""
-        size = self._settings.batch_size
+        size, predictor = self._settings.batch_size, column.predictor
         for start in range(0, len(requests), size):
             batch = requests[start : start + size]
             if self._cache is not None and predictor.decoding.model:
-                answers = self._cache.predict_all(predictor, batch)
+                answers = self._cache.predict_all(predictor, batch, column.origin)
             else:
                 answers = predict_all(predictor, batch)
             for index, predicted in answers:
@@ -199,48 +207,6 @@ class _Bench:
         self._done += 1
         header = column.header
         self._report(Progress(self._done, self._total, header.task, header.mode, header.model))
-
-
-def score_line(case: Case, truth: Truth, predicted: Trace, steps: Runner = run_steps) -> ProgramLine:
-    """Compare a prediction with the real execution: the line of the log.
-
-    Args:
-        case: the program.
-        truth: what really happens.
-        predicted: the prediction.
-        steps: what runs single statements in isolation: a `StepRunner` to keep one for many programs.
-    """
-    local = score_local_steps(predicted, real=truth.trace, run=steps)
-    scores = {level: _score(truth, predicted, level) for level in Equality}
-    prompt = render_prompt(truth.trace, given=max(1, predicted.given))
-    return ProgramLine(
-        id=case.item.id,
-        family=case.item.family,
-        knobs=dict(case.item.knobs),
-        prompt=_digest(prompt),
-        real_frames=len(truth.trace.frames),
-        result=result_of(predicted),
-        score=replace(scores[Equality.NORMAL], local_steps=local.by_kind, local_outside=local.outside),
-        exact=scores[Equality.EXACT],
-        typed=scores[Equality.TYPED],
-        stored=store_prediction(predicted),
-    )
-
-
-def _score(truth: Truth, predicted: Trace, level: Equality) -> ProgramScore:
-    masked = NO_MASK if truth.again is None else mask_differences(truth.trace, truth.again, level)
-    return score_program(truth.trace, predicted, equality=level, masked=masked)
-
-
-def result_of(predicted: Trace) -> str:
-    """How a prediction ended: `complete`, `timed-out`, `truncated`, `unparsable` or `no-end`."""
-    if predicted.outcome is Outcome.TIMED_OUT:
-        return "timed-out"
-    if predicted.outcome is Outcome.TRUNCATED:
-        return "truncated"
-    if any(problem.grade in _INVALID for problem in predicted.problems):
-        return "unparsable"
-    return "complete" if predicted.outcome in ENDED else "no-end"
 
 
 def label_of(predictor: Predictor) -> str:
@@ -258,6 +224,7 @@ def _header(task: Task, item_hash: str, predictor: Predictor, mode: str, setting
         task=task.name,
         items=len(task.cases),
         item_hash=item_hash,
+        spec=task.spec,
         published=task.published,
         model=label_of(predictor),
         decoding=predictor.decoding,
@@ -269,7 +236,7 @@ def _header(task: Task, item_hash: str, predictor: Predictor, mode: str, setting
         cwm_trace=__version__,
         batch_size=settings.batch_size,
         max_frames=settings.max_frames,
-        max_new_tokens=getattr(predictor, "max_new_tokens", None),
+        max_new_tokens=predictor.decoding.max_new_tokens,
         seed=settings.seed,
         limit=settings.limit,
     )
@@ -281,8 +248,4 @@ def _prompt_hash(profile: FormatProfile, tokens: TraceTokens | None) -> str:
     files = (SourceFile("<source>", text),)
     call = Trace(files, "main", 3, (Frame(Event.CALL, 3, "def main():"),))
     script = Trace(files, "<module>", 0, (Frame(Event.CALL, 0, ""),))
-    return _digest(repr([render_prompt(trace, profile=profile, tokens=tokens) for trace in (call, script)]))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+    return digest(repr([render_prompt(trace, profile=profile, tokens=tokens) for trace in (call, script)]))

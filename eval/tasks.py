@@ -14,10 +14,14 @@ from pathlib import Path
 
 from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.eval.published import PUBLISHED
 from cwm_trace.records import Trace
 
 SIZES: Mapping[str, int] = {"smoke": 60, "core": 1_000, "full": 8_000}
 """Programs of a generated task; a smaller size is the beginning of a bigger one."""
+
+OUTSIDE = ("cruxeval", "humaneval", "mbpp", "quixbugs", "doctest")
+"""Loaders of code from outside that are tasks: what they read is run in the sandbox."""
 
 DEFAULT_PRESET = "general-v1"
 DEFAULT_SIZE = "core"
@@ -53,12 +57,14 @@ class Task:
         cases: the programs.
         published: results of others for this task stand beside ours.
         total: programs before a limit was applied.
+        spec: the name that it was found by.
     """
 
     name: str
     cases: tuple[Case, ...]
     published: str = ""
     total: int = 0
+    spec: str = ""
 
     @property
     def item_hash(self) -> str:
@@ -90,12 +96,11 @@ class TaskKind:
 def list_kinds() -> list[TaskKind]:
     """Everything that can stand before the colon of a task's name."""
     from cwm_trace.datasets.families import FAMILIES, PRESETS
+    from cwm_trace.datasets.loaders import LOADERS
 
     sizes = ", ".join(f"{size} {count:,}" for size, count in SIZES.items())
     one = "generated programs of one family"
-    outside = {
-        "cruxeval": ("PATH", "CRUXEval-O: JSON Lines with id, code, input, output", _cruxeval),
-        "humaneval": ("PATH", "HumanEval: its solutions on its own tests", _humaneval),
+    own = {
         "file": ("PATH[::CALL]", "your own script, or a call such as f(3) of a function in it", _file),
         "folder": ("PATH", "every .py file below a folder, each as a script", _folder),
         "pytest": ("PATH", "a run of pytest, each test a program", _pytest),
@@ -107,7 +112,8 @@ def list_kinds() -> list[TaskKind]:
         ),
         *(TaskKind(n, "[SIZE]", f"{p.about}: {sizes}", _generated(n)) for n, p in PRESETS.items()),
         *(TaskKind(name, "[SIZE]", f"{one}: {sizes}", _generated(name)) for name in FAMILIES),
-        *(TaskKind(name, *entry) for name, entry in outside.items()),
+        *(TaskKind(name, "[PATH]", LOADERS[name][1], _outside(name)) for name in OUTSIDE),
+        *(TaskKind(name, *entry) for name, entry in own.items()),
     ]
 
 
@@ -132,7 +138,7 @@ def find_tasks(names: Sequence[str], *, limit: int | None = None) -> list[Task]:
         task = known[kind].load(argument)
         if not task.cases:
             raise CwmTraceError(f"task {name} has no programs")
-        tasks.append(dataclasses.replace(task, cases=task.cases[:limit], total=len(task.cases)))
+        tasks.append(dataclasses.replace(task, cases=task.cases[:limit], total=len(task.cases), spec=name))
     if not tasks:
         raise CwmTraceError("there is no task to run: name one, such as --tasks smoke")
     return tasks
@@ -152,18 +158,14 @@ def _generated(name: str, size: str = "") -> Callable[[str], Task]:
     return load
 
 
-def _cruxeval(path: str) -> Task:
-    from cwm_trace.datasets.cruxeval import load_cruxeval
+def _outside(name: str) -> Callable[[str], Task]:
+    def load(argument: str) -> Task:
+        from cwm_trace.datasets.loaders import load_items
 
-    cases = [
-        Case(Item(row.id, _with_newline(row.code), row.call, "cruxeval", {}, "test", row.output), "sandbox")
-        for row in load_cruxeval(path)
-    ]
-    return Task("cruxeval", tuple(cases), published="cruxeval")
+        cases = tuple(Case(item, "sandbox") for item in load_items(f"{name}:{argument}"))
+        return Task(name, cases, published=name if name in PUBLISHED else "")
 
-
-def _humaneval(path: str) -> Task:
-    raise NotImplementedError(path)
+    return load
 
 
 def _file(argument: str) -> Task:
@@ -200,7 +202,3 @@ def _own_case(path: str, call: str) -> Case:
 
     text = read_source(path)
     return Case(Item(f"{path}::{call}" if call else path, text, call, "own", split="test"), "own", path)
-
-
-def _with_newline(text: str) -> str:
-    return text if text.endswith("\n") else text + "\n"

@@ -66,6 +66,14 @@ def record_truth(case: Case, limits: Limits = LIMITS) -> Truth:
     return Truth(first, again)
 
 
+def find_truth(case: Case, limits: Limits = LIMITS) -> Truth | str:
+    """The real execution, or why there is none."""
+    try:
+        return record_truth(case, limits)
+    except ExcludedError as error:
+        return str(error)
+
+
 def _require_end(trace: Trace, expected: str | None) -> None:
     if trace.outcome not in ENDED:
         raise ExcludedError(f"no known end: {trace.outcome.value}")

@@ -68,7 +68,7 @@ class RowsCache:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep only these rows, in this order."""
-        index = torch.tensor(rows, device=self.device)
+        index = torch.tensor(rows, dtype=torch.long, device=self.device)  # or no rows would be floats
         for layer in self.layers:
             layer.place(layer.kv[index])
         self.forks = [self.forks[row] for row in rows]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from cwm_trace.cli.predict import decode_options
+
 FORMATS = click.Choice(["table", "markdown", "json", "html"])
 
 
@@ -39,7 +41,7 @@ _output = click.option(
 @click.option(
     "--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Programs at a time."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of resampling.")
+@decode_options
 @click.option(
     "--max-frames", type=click.IntRange(1), default=1000, show_default=True, help="Stop a prediction there."
 )
@@ -58,7 +60,13 @@ def bench(
     modes: list[str],
     limit: int | None,
     batch_size: int,
+    constrained: bool | None,
+    temperature: float,
+    top_p: float,
     seed: int,
+    logprobs: bool,
+    max_new_tokens: int | None,
+    dtype: str,
     max_frames: int,
     output: Path,
     resume: bool,
@@ -75,6 +83,7 @@ def bench(
         return
     from cwm_trace.api import evaluate
     from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.predictors import Decode
 
     with ExitStack() as stack:
         results = evaluate(
@@ -84,6 +93,7 @@ def bench(
             limit=limit,
             batch_size=batch_size,
             seed=seed,
+            decode=Decode(constrained, temperature, top_p, seed, logprobs, max_new_tokens, dtype),
             max_frames=max_frames,
             output=output,
             resume=resume,
@@ -107,7 +117,7 @@ def list_tasks(as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     names = [f"{kind.name}:{kind.argument}" if kind.argument else kind.name for kind in kinds]
-    names = [name.replace(":[SIZE]", "[:SIZE]") for name in names]
+    names = [name.replace(":[", "[:") for name in names]
     width = max(map(len, names))
     for name, kind in zip(names, kinds, strict=True):
         click.echo(f"{name:{width}}  {kind.about}")
@@ -141,22 +151,25 @@ def report(places: tuple[Path, ...], plots: Path | None, form: str) -> None:
 def rescore(
     file: str, model: str, profile: str, limit: int | None, output: Path, resume: bool, form: str
 ) -> None:
-    """Score finished generations: rows of id, code, input, expected, generation; or prompt, completion."""
+    """Score finished generations: rows of id, code, input, expected, generation; or prompt, completion.
+
+    FILE may also be a log of ours, whose predictions are scored again.
+    """
     from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.eval.rescore import is_log, rescore_log
     from cwm_trace.eval.rescore import rescore as rescore_file
     from cwm_trace.eval.results import Results
     from cwm_trace.wire.profile import get_profile
 
     with ExitStack() as stack:
-        run = rescore_file(
-            file,
-            output,
-            model=model,
-            profile=get_profile(profile),
-            resume=resume,
-            limit=limit,
-            report=BenchReporter(stack),
-        )
+        reporter = BenchReporter(stack)
+        if is_log(file):
+            run = rescore_log(Path(file), output, resume=resume, report=reporter)
+        else:
+            reading = get_profile(profile)
+            run = rescore_file(
+                file, output, model=model, profile=reading, resume=resume, limit=limit, report=reporter
+            )
     _show(Results((run,)), form)
 
 

@@ -217,8 +217,8 @@ def _provenance_grid(reports: Sequence[Report]) -> Grid:
 
 
 def _print_grid(grid: Grid, console: Console) -> None:
-    title = Text(grid.title, "bold")
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    console.print(Text(grid.title, "bold"))  # a title of the table's would be as narrow as the table
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for index, head in enumerate(grid.heads):
         table.add_column(
             Text(head), overflow="fold", justify="right" if index and grid.is_numeric else "left"

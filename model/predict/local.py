@@ -56,7 +56,9 @@ class LocalPredictor:
         Sampler(options.temperature, options.top_p, options.seed)  # refuses what makes no sense
         self.name = name
         self.options = options
-        self._tokens, self._profile = tokens, profile
+        self.tokens = self._tokens = tokens
+        """How it writes prompts as ids."""
+        self._profile = profile
         self._decoder = model if isinstance(model, Decoder) else Decoder(model)
         config = self._decoder.config
         self.length = int(config.max_position_embeddings)

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from cwm_trace import render_prompt, render_trace, trace_execution
+from cwm_trace.api import evaluate
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.log import Run
-from cwm_trace.eval.rescore import rescore
+from cwm_trace.eval.rescore import is_log, rescore, rescore_log
+from cwm_trace.eval.runner import Progress
+from tests.eval.predictors import NoisyPredictor
 
 CODE = "def f(x):\n    y = x + 1\n    return y"
 
@@ -77,14 +80,29 @@ def test_a_result_that_is_not_the_published_one_is_excluded(tmp_path: Path) -> N
     assert [line.reason for line in run.excluded] == ["its result on this Python is not the published one"]
 
 
+def test_a_log_of_ours_gives_the_same_scores_again(tmp_path: Path) -> None:
+    results = evaluate(
+        NoisyPredictor(), "smoke", modes=["free", "forced"], limit=3, baselines=False, output=tmp_path
+    )
+    for old in results.runs:
+        assert is_log(old.path)
+        new = rescore_log(old.path, tmp_path / "again")
+        assert (new.programs, new.excluded) == (old.programs, old.excluded)
+        assert new.header.source == str(old.path)
+    evaluate("copy", "smoke", limit=1, baselines=False, output=tmp_path / "copy")
+    with pytest.raises(CwmTraceError, match="holds no predictions: run the baselines again"):
+        rescore_log(next((tmp_path / "copy").iterdir()), tmp_path / "again")
+    assert not is_log(tmp_path)
+
+
 def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     rows = [row(str(number), truth()[1]) for number in range(3)]
     whole = score(rows, tmp_path)
     lines = whole.path.read_text().splitlines(keepends=True)
     whole.path.write_text("".join(lines[:2]) + lines[2][:40])
-    asked: list[object] = []
+    asked: list[Progress] = []
     again = score(rows, tmp_path, resume=True, report=asked.append)
-    assert len(asked) == 2
+    assert [(p.done, p.total) for p in asked] == [(2, 2)]
     assert again.programs == whole.programs
 
 

