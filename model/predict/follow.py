@@ -14,7 +14,7 @@ from cwm_trace.model.predict.session import Session
 from cwm_trace.model.predict.truth import Span, cut_spans, find_differences, write_frames
 from cwm_trace.modes import ModeKind
 from cwm_trace.predictor import ENDED, require_truth
-from cwm_trace.records import Event, Frame, Outcome, Problem
+from cwm_trace.records import Frame, Outcome, Problem
 from cwm_trace.wire.render import main_thread
 
 

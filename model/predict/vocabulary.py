@@ -20,7 +20,6 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.wire.tokens import TraceTokens
 
 
-
 def _escape_states(kind: str) -> tuple[str, ...]:
     """After a backslash, after the `u`, and inside its four digits, of which the beginning may be zeros."""
     return tuple(f"{kind}-{at}" for at in ("escape", "u", "1", "2", "3", "0", "00", "000", "007"))
