@@ -47,9 +47,7 @@ def read(reader: FrameReader, ids: Sequence[int]) -> tuple[list[Frame], list[Fau
 
 @settings(max_examples=60)
 @given(traces(), profiles(), st.data())
-def test_a_fork_reads_what_the_parser_reads(
-    trace: Trace, profile: FormatProfile, data: st.DataObject
-) -> None:
+def test_a_fork_reads_as_the_parser(trace: Trace, profile: FormatProfile, data: st.DataObject) -> None:
     frames = main_thread(trace)
     known = data.draw(st.integers(0, len(frames)))
     history = replace(trace, frames=tuple(frames[:known]))

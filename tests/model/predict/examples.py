@@ -1,7 +1,8 @@
-"""Short real traces, a tokenizer built for them, and two small models: one that guesses, one that was taught."""
+"""Short real traces, a tokenizer built for them, and small models: by chance, taught, or reciting."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cwm_trace import render_trace, trace_execution
-from cwm_trace.model.decoder import Decoder
+from cwm_trace.model.decoder import AnyCache, Decoder
 from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM
 from cwm_trace.model.predict.local import LocalPredictor
 from cwm_trace.model.predict.session import Options
@@ -82,10 +83,16 @@ def config(**changes: Any) -> CwmConfig:
 
 
 @cache
-def guessing(seed: int = 0) -> Decoder:
+def random_model(seed: int = 0) -> Any:
     """A model with random weights."""
     torch.manual_seed(seed)
-    return Decoder(CwmForCausalLM(config()).eval())
+    return CwmForCausalLM(config()).eval()  # type: ignore[no-untyped-call]
+
+
+@cache
+def guessing(seed: int = 0) -> Decoder:
+    """The same, ready to decode."""
+    return Decoder(random_model(seed))
 
 
 @cache
@@ -113,6 +120,34 @@ STEPS = 80
 def taught_decoder() -> Decoder:
     """The same, ready to decode."""
     return Decoder(taught())
+
+
+class Reciting(Decoder):
+    """A model that says a text by heart: what follows a token depends on its position only.
+
+    Args:
+        ids: the text; after its end it starts again.
+        wrong: what it says instead, by the position of what it says.
+    """
+
+    def __init__(self, ids: Sequence[int], wrong: Mapping[int, int] | None = None) -> None:
+        super().__init__(random_model())
+        self._next = torch.tensor([*ids[1:], ids[0]])
+        for position, token in (wrong or {}).items():
+            self._next[position - 1] = token
+
+    def states(self, ids: Tensor, cache: AnyCache) -> Tensor:
+        """Positions, `(batch, tokens, 1)`."""
+        positions = cache.positions(ids.shape[1]).expand(ids.shape[0], -1)
+        cache.begin(ids.shape[1])
+        cache.advance(ids.shape[1])
+        return positions[..., None].float()
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Much for one token, a little less for each one after it."""
+        said = self._next[states[..., 0].long() % len(self._next)]
+        size = self.config.vocab_size
+        return -((torch.arange(size) - said[..., None]) % size).float()
 
 
 def predictor(decoder: Decoder | None = None, profile: FormatProfile = CWM, **options: Any) -> LocalPredictor:

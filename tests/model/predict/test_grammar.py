@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from cwm_trace import trace_execution
+from cwm_trace.model.predict.rollout import pieces_of
 from cwm_trace.records import Event, SourceFile, Trace
 from cwm_trace.strategies import Program, programs
 from cwm_trace.wire.parse import parse_trace
@@ -64,16 +65,10 @@ def test_whatever_is_allowed_parses_without_a_problem(kind: str, profile: Format
             if state.event is Event.END:
                 break
             parsed = parse_trace(state.ids, program=history, profile=profile, tokens=tokens)
-            reader.read([piece for piece in pieces(state.ids, kind)][:-1])
+            reader.read(pieces_of(state.ids, tokens)[:-1])
             assert len(parsed.frames) == given_frames + 1
         parsed = parse_trace(ids, program=history, profile=profile, tokens=tokens)
         assert parsed.problems == ()
-
-
-def pieces(ids: list[int], kind: str) -> list[Special | str]:
-    from cwm_trace.wire.parse import split
-
-    return [piece for _, piece in split(ids, vocabulary(kind)[0])]
 
 
 @pytest.mark.parametrize("kind", ["bytes", "built", "joined"])

@@ -19,9 +19,9 @@ from tests.model.predict.examples import tokenizer
 from tests.model.predict.walks import at_locals, at_value, grammar, legal_ids, takes, vocabulary
 
 KINDS = sorted(walks.TOKENS)
-NAME = re.compile(r"[A-Za-z0-9_.]([A-Za-z0-9_.])*|(?:[A-Za-z0-9_.]|[^\x20-\x7e\n\r\t\b\f])+")
+NAME = re.compile(r"(?:[A-Za-z0-9_.]|[^\x20-\x7e\n\r\t\b\f])+")
 ANY_TEXT = st.text(st.characters(codec=None), max_size=6) | st.sampled_from(["", "..", "'\\n'", '"', "\x7f"])
-NAMES = st.sampled_from(["a", "ab", "b", ".0", "_", "é", "a9", "ﬁ", "𝒂"])
+NAMES = st.sampled_from(["a", "ab", "b", ".0", "_", "é", "a9", "\ufb01", "\U0001d482"])
 EDITS = st.sampled_from([*'{}":, \\u0a7f.x\n\x7fé', "\\u0041", "\\u000a", "\\u007f", '"": "', "é"])
 
 
@@ -60,7 +60,7 @@ def test_locals_are_what_json_writes(kind: str, state: dict[str, str], data: st.
     text = data.draw(near(json.dumps(state)))
     tokens, _ = vocabulary(kind)
     frame = at_locals(grammar(kind))
-    taken = takes(frame, tokens.encode(text.replace("\ud800", "?")))
+    taken = takes(frame, tokens.encode(text))
     assert (taken and frame.allows(tokens.ids[Special.ACTION])) == is_locals(text)
 
 
@@ -111,7 +111,7 @@ def test_a_name_stands_once(kind: str) -> None:
         assert takes(frame, tokens.encode('": "2"}'))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["bytes", "built"])
 def test_a_name_that_begins_another_is_allowed(kind: str) -> None:
     tokens, _ = vocabulary(kind)
     assert takes(at_locals(grammar(kind)), tokens.encode('{"ab": "1", "a": "2", "abc": "3"}'))

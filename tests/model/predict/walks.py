@@ -18,8 +18,9 @@ from cwm_trace.wire.tokens import Special, TraceTokens
 from tests.model.predict.examples import tokens as built_tokens
 
 JOINED = (
-    '{"', '{}', '"}', '": "', '", "', 'a": "', '": "", "', 'b": "x", "a', '"b": "', '9": "', 'a"', '\\u00', '\\ud83d',
-    '\\u00e9": "', 'u00e9"', '\\\\"', '\\"', '\\n', '007', 'f": "', '": "}', '""', ': "', '", "a": "', '\\', '..', ', "', 'aa'
+    '{"', "{}", '"}', '": "', '", "', 'a": "', '": "", "', 'b": "x", "a', '"b": "', '9": "', 'a"', "\\u00",
+    "\\ud83d", '\\u00e9": "', 'u00e9"', '\\\\"', '\\"', "\\n", "007", 'f": "', '": "}', '""', ': "',
+    '", "a": "', "..", ', "', "aa",
 )  # fmt: skip
 """Tokens that lie across the joints of a frame, as a tokenizer made for other texts may have them."""
 
