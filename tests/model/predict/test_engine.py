@@ -1,0 +1,170 @@
+"""The engine against one token after the other: transformers' `generate`, and the likeliest legal token."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from transformers import CwmForCausalLM as Oracle
+
+from cwm_trace.model.decoder import Decoder
+from cwm_trace.predictor import Request
+from cwm_trace.records import Event, Outcome, Trace
+from tests.model.predict import naive
+from tests.model.predict.examples import (
+    guessing,
+    predictor,
+    random_model,
+    real_traces,
+    start_of,
+    taught,
+    taught_decoder,
+)
+from tests.model.predict.naive import END, FRAME, RETURN, cut, generate, is_tie, parsed, prompt, shown
+
+PROGRAMS = 50
+NEW = 48
+
+
+class Ties:
+    """Counts texts that may differ because two tokens were about as likely."""
+
+    def __init__(self) -> None:
+        self.compared = self.ties = 0
+
+    def equal(self, predicted: object, wanted: object, given: list[int], ids: list[int]) -> None:
+        self.compared += 1
+        if predicted != wanted:
+            assert is_tie(taught_decoder(), given, ids), (predicted, wanted)
+            self.ties += 1
+
+    def report(self, what: str) -> None:
+        print(f"{what}: {self.compared} texts equal those of transformers, {self.ties} ties among them")
+        assert self.ties <= self.compared // 20
+
+
+@pytest.fixture(scope="module")
+def oracle() -> Oracle:
+    model = Oracle(taught().config)
+    model.load_state_dict(taught().state_dict())
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def programs() -> list[Trace]:
+    return real_traces()[:PROGRAMS]
+
+
+def free_predictions(mode: str, programs: list[Trace]) -> list[Trace]:
+    """Predictions without the truth, in the order of the programs."""
+    engine = predictor(constrained=False, max_new_tokens=NEW, max_frame_tokens=10**6)
+    requests = [Request(start_of(real), mode, max_frames=5) for real in programs]
+    found = dict(engine.predict_all(requests))
+    return [found[index] for index in range(len(requests))]
+
+
+def test_free(oracle: Oracle, programs: list[Trace]) -> None:
+    ties = Ties()
+    prompts = [prompt(start_of(real)) for real in programs]
+    written = generate(oracle, prompts, [END], NEW)
+    for real, given, ids, trace in zip(
+        programs, prompts, written, free_predictions("free", programs), strict=True
+    ):
+        wanted = parsed(start_of(real), cut(ids, [FRAME], 5))
+        problems = [(p.grade, p.frame, p.message) for p in wanted.problems]
+        found = [(p.grade, p.frame, p.message) for p in trace.problems]
+        outcome = wanted.outcome if wanted.outcome is not Outcome.INCOMPLETE else Outcome.TRUNCATED
+        ties.equal((trace.frames, found, trace.outcome), (wanted.frames, problems, outcome), given, ids)
+    ties.report("free")
+
+
+def test_output(oracle: Oracle, programs: list[Trace]) -> None:
+    ties = Ties()
+    prompts = [[*prompt(start_of(real)), RETURN] for real in programs]
+    written = generate(oracle, prompts, [FRAME, END], NEW - 1)
+    for real, given, ids, trace in zip(
+        programs, prompts, written, free_predictions("output", programs), strict=True
+    ):
+        ties.equal(trace.frames, parsed(start_of(real), [RETURN, *ids]).frames, given, ids)
+    ties.report("output")
+
+
+def test_step_over(oracle: Oracle, programs: list[Trace]) -> None:
+    ties = Ties()
+    written: list[list[int]] = [[] for _ in programs]
+    going = list(range(len(programs)))
+    for _ in range(5):
+        prompts = [prompt(start_of(programs[at])) + written[at] for at in going]
+        for at, ids in zip(going, generate(oracle, prompts, [FRAME, END], NEW), strict=True):
+            written[at] += ids
+            last = parsed(start_of(programs[at]), written[at]).frames[-1]
+            if ids[-1] == FRAME and last.event is Event.CALL and last.depth > 0:
+                written[at].append(RETURN)
+        going = [at for at in going if len(written[at]) < NEW and written[at][-1] != END]
+    forced = 0
+    predictions = free_predictions("step-over-0", programs)
+    for real, ids, trace in zip(programs, written, predictions, strict=True):
+        wanted = parsed(start_of(real), cut(ids[:NEW], [FRAME], 5))
+        ties.equal(trace.frames, wanted.frames, prompt(start_of(real)), ids)
+        forced += sum(f.event is Event.CALL for f in trace.frames[1:])
+    assert forced > 0
+    ties.report("step-over-0")
+
+
+@pytest.mark.parametrize("mode", ["forced", "reground-3"])
+def test_along_the_truth(mode: str, oracle: Oracle, programs: list[Trace]) -> None:
+    ties = Ties()
+    block = 1 if mode == "forced" else 3
+    starts = [1 + block * (index % 2) for index in range(len(programs))]
+    prompts = [prompt(start_of(real, given)) for real, given in zip(programs, starts, strict=True)]
+    written = generate(oracle, prompts, [END] if block > 1 else [FRAME, END], NEW)
+    engine = predictor(constrained=False, max_new_tokens=NEW, max_frame_tokens=10**6)
+    for real, given, text, ids in zip(programs, starts, prompts, written, strict=True):
+        trace = engine.predict(Request(start_of(real), mode, real))
+        wanted = parsed(start_of(real, given), cut(ids, [FRAME], block))
+        whole = len(wanted.frames)
+        frames = [*real.frames[:given], *trace.frames[given:whole]]
+        if given == 1:
+            ties.equal(shown(trace.frames[:whole]), shown(wanted.frames), text, ids)
+        else:  # the frames before are predicted ones
+            ties.equal(
+                [row[:8] for row in shown(frames)[given:]],
+                [row[:8] for row in shown(wanted.frames)[given:]],
+                text,
+                ids,
+            )
+        missing = trace.frames[whole : given + block][: len(real.frames) - whole]
+        assert all(frame.source == "" for frame in missing)
+    ties.report(mode)
+
+
+@pytest.mark.parametrize("model", [guessing, taught_decoder])
+def test_under_the_grammar_the_likeliest_legal_token_is_taken(model: object) -> None:
+    decoder = model()  # type: ignore[operator]
+    assert isinstance(decoder, Decoder)
+    for real in real_traces()[:10:3]:
+        for given in (1, 4):
+            history = start_of(real, given)
+            ids, sums = naive.write_constrained(decoder, history, 45, 5)
+            for drafts in (True, False):
+                engine = predictor(
+                    decoder, max_new_tokens=45, max_text_tokens=5, logprobs=True, drafts=drafts
+                )
+                trace = engine.predict(Request(history))
+                frames = tuple(replace(frame, logprobs=None) for frame in trace.frames)
+                wanted = parsed(history, ids)
+                assert frames == wanted.frames
+                assert [(p.grade, p.frame) for p in trace.problems] == [
+                    (p.grade, p.frame) for p in wanted.problems
+                ]
+                for frame, total in zip(trace.frames[given:], sums, strict=False):
+                    assert frame.logprobs is not None
+                    assert sum(map(sum, frame.logprobs.values())) == pytest.approx(total, abs=1e-4)
+                assert trace.cost is not None
+                assert trace.cost.new_tokens == len(ids)
+
+
+def test_models_of_transformers_are_decoded_too(oracle: Oracle) -> None:
+    request = Request(start_of(real_traces()[0]), max_frames=3)
+    assert predictor(Decoder(oracle)).predict(request).frames == predictor().predict(request).frames
+    assert isinstance(random_model(), Oracle) or random_model().config.model_type == "cwm"
