@@ -120,7 +120,8 @@ def test_along_the_truth(mode: str, oracle: Oracle, programs: list[Trace]) -> No
     written = generate(oracle, prompts, [END] if block > 1 else [FRAME, END], NEW)
     engine = predictor(constrained=False, max_new_tokens=NEW, max_frame_tokens=10**6)
     for real, given, text, ids in zip(programs, starts, prompts, written, strict=True):
-        trace = engine.predict(Request(start_of(real), mode, real))
+        truth = replace(start_of(real, given + block), outcome=Outcome.FRAME_LIMIT)
+        trace = engine.predict(Request(start_of(real), mode, truth))
         wanted = parsed(start_of(real, given), cut(ids, [FRAME], block))
         whole = len(wanted.frames)
         frames = [*real.frames[:given], *trace.frames[given:whole]]
@@ -133,7 +134,7 @@ def test_along_the_truth(mode: str, oracle: Oracle, programs: list[Trace]) -> No
                 text,
                 ids,
             )
-        missing = trace.frames[whole : given + block][: len(real.frames) - whole]
+        missing = trace.frames[whole : given + block][: len(truth.frames) - whole]
         assert all(frame.source == "" for frame in missing)
     ties.report(mode)
 
