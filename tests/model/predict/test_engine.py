@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from transformers import CwmForCausalLM as Oracle
@@ -14,7 +15,6 @@ from tests.model.predict import naive
 from tests.model.predict.examples import (
     guessing,
     predictor,
-    random_model,
     real_traces,
     start_of,
     taught,
@@ -44,8 +44,8 @@ class Ties:
 
 
 @pytest.fixture(scope="module")
-def oracle() -> Oracle:
-    model = Oracle(taught().config)
+def oracle() -> Any:
+    model: Any = Oracle(taught().config)
     model.load_state_dict(taught().state_dict())
     return model.eval()
 
@@ -55,20 +55,20 @@ def programs() -> list[Trace]:
     return real_traces()[:PROGRAMS]
 
 
-def free_predictions(mode: str, programs: list[Trace]) -> list[Trace]:
-    """Predictions without the truth, in the order of the programs."""
+def free_predictions(mode: str, starts: list[Trace], max_frames: int = 5) -> list[Trace]:
+    """Predictions without the truth, in the order of the histories."""
     engine = predictor(constrained=False, max_new_tokens=NEW, max_frame_tokens=10**6)
-    requests = [Request(start_of(real), mode, max_frames=5) for real in programs]
+    requests = [Request(start, mode, max_frames=max_frames) for start in starts]
     found = dict(engine.predict_all(requests))
     return [found[index] for index in range(len(requests))]
 
 
-def test_free(oracle: Oracle, programs: list[Trace]) -> None:
+def test_free(oracle: Any, programs: list[Trace]) -> None:
     ties = Ties()
     prompts = [prompt(start_of(real)) for real in programs]
     written = generate(oracle, prompts, [END], NEW)
     for real, given, ids, trace in zip(
-        programs, prompts, written, free_predictions("free", programs), strict=True
+        programs, prompts, written, free_predictions("free", [*map(start_of, programs)]), strict=True
     ):
         wanted = parsed(start_of(real), cut(ids, [FRAME], 5))
         problems = [(p.grade, p.frame, p.message) for p in wanted.problems]
@@ -78,41 +78,53 @@ def test_free(oracle: Oracle, programs: list[Trace]) -> None:
     ties.report("free")
 
 
-def test_output(oracle: Oracle, programs: list[Trace]) -> None:
+def test_output(oracle: Any, programs: list[Trace]) -> None:
     ties = Ties()
     prompts = [[*prompt(start_of(real)), RETURN] for real in programs]
     written = generate(oracle, prompts, [FRAME, END], NEW - 1)
     for real, given, ids, trace in zip(
-        programs, prompts, written, free_predictions("output", programs), strict=True
+        programs, prompts, written, free_predictions("output", [*map(start_of, programs)]), strict=True
     ):
         ties.equal(trace.frames, parsed(start_of(real), [RETURN, *ids]).frames, given, ids)
     ties.report("output")
 
 
-def test_step_over(oracle: Oracle, programs: list[Trace]) -> None:
+def before_the_call(real: Trace) -> Trace:
+    """A history up to the first inner call, if there is one."""
+    inner = [at for at, frame in enumerate(real.frames) if frame.event is Event.CALL and frame.depth > 0]
+    return start_of(real, inner[0] + 1 if inner else 1)
+
+
+def must_return(history: Trace, ids: list[int]) -> bool:
+    last = parsed(history, ids).frames[-1]
+    return ids[-1:] in ([], [FRAME]) and last.event is Event.CALL and last.depth > 0
+
+
+def test_step_over(oracle: Any, programs: list[Trace]) -> None:
     ties = Ties()
+    starts = [before_the_call(real) for real in programs]
     written: list[list[int]] = [[] for _ in programs]
     going = list(range(len(programs)))
-    for _ in range(5):
-        prompts = [prompt(start_of(programs[at])) + written[at] for at in going]
+    forced = 0
+    for _ in range(3):
+        for at in going:
+            if must_return(starts[at], written[at]):
+                written[at].append(RETURN)
+                forced += 1
+        prompts = [prompt(starts[at]) + written[at] for at in going]
         for at, ids in zip(going, generate(oracle, prompts, [FRAME, END], NEW), strict=True):
             written[at] += ids
-            last = parsed(start_of(programs[at]), written[at]).frames[-1]
-            if ids[-1] == FRAME and last.event is Event.CALL and last.depth > 0:
-                written[at].append(RETURN)
         going = [at for at in going if len(written[at]) < NEW and written[at][-1] != END]
-    forced = 0
-    predictions = free_predictions("step-over-0", programs)
-    for real, ids, trace in zip(programs, written, predictions, strict=True):
-        wanted = parsed(start_of(real), cut(ids[:NEW], [FRAME], 5))
-        ties.equal(trace.frames, wanted.frames, prompt(start_of(real)), ids)
-        forced += sum(f.event is Event.CALL for f in trace.frames[1:])
-    assert forced > 0
+    assert forced > len(programs) // 5
+    predictions = free_predictions("step-over-0", starts, max_frames=3)
+    for start, ids, trace in zip(starts, written, predictions, strict=True):
+        wanted = parsed(start, cut(ids[:NEW], [FRAME], 3))
+        ties.equal(trace.frames, wanted.frames, prompt(start), ids)
     ties.report("step-over-0")
 
 
 @pytest.mark.parametrize("mode", ["forced", "reground-3"])
-def test_along_the_truth(mode: str, oracle: Oracle, programs: list[Trace]) -> None:
+def test_along_the_truth(mode: str, oracle: Any, programs: list[Trace]) -> None:
     ties = Ties()
     block = 1 if mode == "forced" else 3
     starts = [1 + block * (index % 2) for index in range(len(programs))]
@@ -165,7 +177,6 @@ def test_under_the_grammar_the_likeliest_legal_token_is_taken(model: object) -> 
                 assert trace.cost.new_tokens == len(ids)
 
 
-def test_models_of_transformers_are_decoded_too(oracle: Oracle) -> None:
+def test_models_of_transformers_are_decoded_too(oracle: Any) -> None:
     request = Request(start_of(real_traces()[0]), max_frames=3)
     assert predictor(Decoder(oracle)).predict(request).frames == predictor().predict(request).frames
-    assert isinstance(random_model(), Oracle) or random_model().config.model_type == "cwm"
