@@ -113,7 +113,7 @@ def taught() -> Any:
     return model.eval()
 
 
-STEPS = 80
+STEPS = 60
 
 
 @cache

@@ -23,7 +23,7 @@ from tests.model.predict.examples import (
 from tests.model.predict.naive import END, FRAME, RETURN, cut, generate, is_tie, parsed, prompt, shown
 
 PROGRAMS = 50
-NEW = 48
+NEW = 32
 
 
 class Ties:
