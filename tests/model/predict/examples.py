@@ -108,7 +108,7 @@ def taught() -> Any:
         logits = model(ids.clamp(min=0), use_cache=False).logits[:, :-1]
         loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), ignore_index=-100)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return model.eval()
 
@@ -147,11 +147,13 @@ class Reciting(Decoder):
         """Much for one token, a little less for each one after it."""
         said = self._next[states[..., 0].long() % len(self._next)]
         size = self.config.vocab_size
-        return -((torch.arange(size) - said[..., None]) % size).float()
+        behind: Tensor = (torch.arange(size) - said[..., None]) % size
+        return -behind.float()
 
 
-def predictor(decoder: Decoder | None = None, profile: FormatProfile = CWM, **options: Any) -> LocalPredictor:
+def predictor(decoder: Decoder | None = None, /, **options: Any) -> LocalPredictor:
     """Of the taught model, if no other is given; names and values of up to 6 tokens, frames of up to 60."""
+    profile: FormatProfile = options.pop("profile", CWM)
     if options.get("constrained", True):
         options.setdefault("max_text_tokens", 6)
     options.setdefault("max_frame_tokens", 60)

@@ -36,7 +36,7 @@ def prompt(history: Trace) -> list[int]:
 def next_logits(decoder: Decoder, ids: Sequence[int]) -> Tensor:
     """What follows a text, `(vocabulary,)`."""
     states = decoder.states(torch.tensor([ids]), decoder.cache(rings=False))
-    return decoder.logits(states[0, -1])
+    return decoder.logits(states[:, -1])[0]
 
 
 def write_constrained(
@@ -107,7 +107,7 @@ Shown = tuple[Any, ...]
 
 def shown(frames: Sequence[Frame]) -> list[Shown]:
     """Frames with their whole states, which do not depend on the frames that they were compared with."""
-    states: list[State | None] = resolve_states(frames)
+    states: Sequence[State | None] = resolve_states(frames)
     return [
         (f.event, f.line, f.source, f.activation, f.depth, f.file, f.value, f.raw, state)
         for f, state in zip(frames, states, strict=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.predict.local import LocalPredictor, Options
+from cwm_trace.model.predict.local import LocalPredictor
+from cwm_trace.model.predict.session import Options
 from cwm_trace.predictor import BatchPredictor, History, Known, Request
 from cwm_trace.records import Event, Outcome, Slot, SourceFile
 from cwm_trace.wire.parse import parse_trace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -39,7 +39,11 @@ def joined_tokens() -> TraceTokens:
     )
 
 
-TOKENS = {"bytes": TraceTokens.of_bytes, "built": built_tokens, "joined": joined_tokens}
+TOKENS: dict[str, Callable[[], TraceTokens]] = {
+    "bytes": TraceTokens.of_bytes,
+    "built": built_tokens,
+    "joined": joined_tokens,
+}
 
 
 @cache
