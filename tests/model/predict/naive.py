@@ -48,11 +48,11 @@ def write_constrained(
     )
     reader = FrameReader(history, CWM)
     state = grammar.start(reader.legal_events)
-    ids: list[int] = []
+    text, ids = prompt(history), list[int]()
     sums, total = [], 0.0
     while len(ids) < count:
         legal = legal_ids(grammar, state)
-        scores = torch.log_softmax(next_logits(decoder, [*prompt(history), *ids])[legal], dim=0)
+        scores = torch.log_softmax(next_logits(decoder, [*text, *ids])[legal], dim=0)
         best = int(scores.argmax())
         total += float(scores[best])
         ids.append(legal[best])

@@ -155,7 +155,7 @@ def test_along_the_truth(mode: str, oracle: Any, programs: list[Trace]) -> None:
 def test_under_the_grammar_the_likeliest_legal_token_is_taken(model: object) -> None:
     decoder = model()  # type: ignore[operator]
     assert isinstance(decoder, Decoder)
-    for real in real_traces()[:10:3]:
+    for real in real_traces()[:8:3]:
         for given in (1, 4):
             history = start_of(real, given)
             ids, sums = naive.write_constrained(decoder, history, 45, 5)

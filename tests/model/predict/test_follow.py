@@ -194,7 +194,7 @@ def test_one_pass_reads_a_trace_that_is_all_right(constrained: bool) -> None:
 def test_a_difference_anywhere(constrained: bool) -> None:
     first = len(prompt(start_of(REAL)))
     other = tokens().encode("9")[0]
-    for position in range(first, len(TEXT), 7):
+    for position in range(first, len(TEXT), 13):
         for wrong in ({position: other}, {position: TEXT[first]}):
             engine = predictor(
                 Reciting(TEXT, wrong), constrained=constrained, max_new_tokens=len(TEXT), max_frame_tokens=40
