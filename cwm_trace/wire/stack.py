@@ -82,7 +82,7 @@ class StackMachine:
         """Events that keep calls and returns balanced."""
         if self._closed:
             return _AT_THE_END
-        if self._drops_returns and len(self._stack) == 1 and self._stack[0].raised is not None:
+        if self._drops_returns and self._stack and all(one.raised is not None for one in self._stack):
             return _INSIDE | _AT_THE_END  # the exception may have left the entry unseen
         if self._stack:
             return _INSIDE
