@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from typing import overload
@@ -105,6 +106,13 @@ class FrameRenderer:
         self._activations = Activations()
         self._shown: dict[int, dict[str, str]] = {}
         self._last: int | None = None
+
+    def fork(self) -> FrameRenderer:
+        """A copy that is advanced by itself."""
+        other = copy.copy(self)
+        other._activations = self._activations.fork()
+        other._shown = dict(self._shown)
+        return other
 
     def render(self, frame: Frame) -> list[Piece]:
         """The pieces of the next frame; none for an unwinding RETURN that the profile drops."""

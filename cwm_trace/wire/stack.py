@@ -6,8 +6,9 @@ line where it was suspended.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Slot, Trace
@@ -54,7 +55,16 @@ class StackMachine:
         self.outcome = Outcome.INCOMPLETE
         for frame in program.frames:
             if frame.thread == 0 and frame.event is not Event.END:
-                self._replay(frame)
+                self.replay(frame)
+
+    def fork(self) -> StackMachine:
+        """A copy that is advanced by itself."""
+        other = copy.copy(self)
+        copies = {id(one): replace(one, state=dict(one.state)) for one in (*self._stack, *self._suspended)}
+        other._stack = [copies[id(one)] for one in self._stack]
+        other._suspended = [copies[id(one)] for one in self._suspended]
+        other._last = copies.get(id(self._last))  # one that has returned is never current again
+        return other
 
     def finish(self) -> tuple[Outcome, int]:
         """The end of the trace: how the entry ended, and how many calls are still open."""
@@ -205,7 +215,7 @@ class StackMachine:
             self._closed = not (activation in self._suspended and "yield" in source)
             self.outcome = Outcome.RAISED if raised else Outcome.RETURNED
 
-    def _replay(self, frame: Frame) -> None:
+    def replay(self, frame: Frame) -> None:
         """Take a frame of the history, whose activation and line are known."""
         activation = self._known(frame)
         activation.at = self._numbers.get((frame.file, frame.line), activation.at)
