@@ -84,6 +84,7 @@ class TraceParser:
         frames: those of the history and those read.
         problems: what is wrong with them.
         outcome: `incomplete` until an end token was read.
+        texts: of the last frame that was read whole, locals and source or source and value, as written.
     """
 
     def __init__(self, program: Trace | None, profile: FormatProfile = CWM) -> None:
@@ -91,6 +92,7 @@ class TraceParser:
         self.frames: list[Frame] = list(program.frames) if program else []
         self.problems: list[Problem] = list(program.problems) if program else []
         self.outcome = Outcome.INCOMPLETE
+        self.texts: tuple[str, str] | None = None
         self._before = 0  # frames of the parser that this one is a fork of
         self._given = len(self.frames)
         self._buffer: list[tuple[int, Piece]] = []
@@ -187,6 +189,7 @@ class TraceParser:
 
     def _take_frame(self, buffer: list[tuple[int, Piece]], end: int) -> None:
         start = buffer[0][0] if buffer else end
+        self.texts = None
         pieces = [piece for _, piece in buffer]
         event = next(
             (TOKEN_EVENTS[p] for p in pieces[:1] if isinstance(p, Special) and p in TOKEN_EVENTS), None
@@ -218,6 +221,7 @@ class TraceParser:
         for grade, message in step.faults:
             self._problem(grade, position, message)
         frame = step.frame
+        self.texts = first, second
         if self._renderer.texts(frame) != (first, second):
             frame = replace(frame, raw=(first, second))
         self.frames.append(frame)

@@ -157,14 +157,17 @@ class _Reading:
         branch = self._parser.fork()
         states = self._states.fork()
         places = [frame.index for frame in block.frames] or [len(self._truth.frames)]
-        for place, frame in zip(places, self._frames(block, branch), strict=False):
+        for place, (frame, texts) in zip(places, self._frames(block, branch), strict=False):
             self.fill(place)
-            if frame.event in STATEFUL:
-                changed = self._chain.change(frame.activation, states.advance(frame))
-                self.frames.append(replace(frame, changed=changed))
-            else:
-                self.frames.append(frame)
+            self.frames.append(self._chained(frame, states, texts) if frame.event in STATEFUL else frame)
         self.problems += branch.problems
+
+    def _chained(self, frame: Frame, states: Activations, texts: tuple[str, str] | None) -> Frame:
+        """The frame with the changes against the predicted frames before it, not the true ones."""
+        state = states.advance(frame)
+        changed = self._chain.change(frame.activation, state)
+        reordered = [*self._chain.state(frame.activation)] != [*state]
+        return replace(frame, changed=changed, raw=texts if reordered else frame.raw)
 
     def fill(self, until: int) -> None:
         """Stand-ins for true frames that have no ids: not predicted, or what a profile leaves out itself."""
@@ -172,18 +175,19 @@ class _Reading:
             real = self._truth.frames[index]
             self.frames.append(real if index in self._silent else NO_MORE.frame)
 
-    def _frames(self, block: Block, branch: TraceParser) -> list[Frame]:
-        """A frame for each true one: `END` where nothing was said, or nothing that can be read."""
+    def _frames(self, block: Block, branch: TraceParser) -> list[tuple[Frame, tuple[str, str] | None]]:
+        """A frame for each true one, with its texts: `END` where nothing was said that can be read."""
         text, start = block.text, 0
-        found: list[Frame] = []
+        found: list[tuple[Frame, tuple[str, str] | None]] = []
         while len(found) < max(1, len(block.frames)) and start < len(text.ids):
             stop = find_end(text.ids, self._asker.tokens.ids[Special.FRAME], start) or len(text.ids)
             branch.feed(text.ids[start:stop], self._asker.tokens, start)
             branch.finish()
             if len(branch.frames) == len(found):
                 branch.frames.append(NO_MORE.frame)
-            found.append(replace(branch.frames[-1], logprobs=self._asker.fields(text, start, stop)))
+            frame = replace(branch.frames[-1], logprobs=self._asker.fields(text, start, stop))
+            found.append((frame, branch.texts))
             start = stop
         if not block.frames:  # nothing follows: saying so is no frame
             return [] if text.ids == [self._asker.tokens.ids[Special.END]] else found
-        return found + [NO_MORE.frame] * (len(block.frames) - len(found))
+        return found + [(NO_MORE.frame, None)] * (len(block.frames) - len(found))
