@@ -174,7 +174,7 @@ class TransformersBackend:
         self._trunk = ([], None)
         passes = 0
         for at in range(len(known), len(ids), CHUNK):
-            cache = self._forward(ids[at : at + CHUNK], cache, logits=1)[1]
+            cache = self._forward(ids[at : at + CHUNK], cache)[1]
             passes += 1
             if cache is None:  # a model without one of this kind reads everything in `generate`
                 return passes
@@ -193,14 +193,14 @@ class TransformersBackend:
             yield at, logits
             at += len(part)
 
-    def _forward(self, ids: list[int], cache: Any, logits: int = 0) -> tuple[torch.Tensor, Any]:
-        """Logits `(tokens, vocab)` of the last `logits` tokens (0: of all), and the cache."""
+    def _forward(self, ids: list[int], cache: Any) -> tuple[torch.Tensor, Any]:
+        """Logits `(tokens, vocab)` after each of `ids`, and the cache; `(…, None)` without one."""
         output = self._model(
             torch.tensor([ids], device=self._model.device),
             past_key_values=cache,
             use_cache=True,
         )
-        return output.logits[0, -logits:].float(), getattr(output, "past_key_values", None)
+        return output.logits[0].float(), getattr(output, "past_key_values", None)
 
     def _config(self, ask: Ask, logprobs: bool) -> Any:
         """Nothing of the model's own `generation_config.json`: neither its penalties nor its stop tokens."""

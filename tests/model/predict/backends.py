@@ -1,4 +1,4 @@
-"""A model of a few lines that says plausible nonsense: what followed the last ids in a text, with mistakes."""
+"""A model of a few lines: it says what followed the last ids in a text that it learnt, with mistakes."""
 
 from __future__ import annotations
 

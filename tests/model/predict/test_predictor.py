@@ -14,20 +14,19 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.asking import PromptTooLongError, Settings
 from cwm_trace.model.predict.backend import Ask, Sampling
 from cwm_trace.model.predict.predictor import IdPredictor
-from cwm_trace.model.predict.truth import given_ids, write_truth
+from cwm_trace.model.predict.truth import write_truth
 from cwm_trace.modes import parse_mode
-from cwm_trace.predictor import ENDED, Request, forces_return, predict_all
-from cwm_trace.records import Decoding, Event, Frame, Outcome, SourceFile, Trace
+from cwm_trace.predictor import Request, predict_all
+from cwm_trace.records import Decoding, Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.states import Activations, resolve_states
 from cwm_trace.wire import CWM, Special, parse_trace, render_prompt, render_trace
 from tests.model.predict.backends import Parrot
+from tests.model.predict.reference import OWN, TRUE, Reference
 from tests.traces import TOKENS, read_back, traces
 
 FRAME, END = TOKENS.ids[Special.FRAME], TOKENS.ids[Special.END]
 DECODING = Decoding("parrot")
 NOISES = [0.0, 0.004, 0.03, 0.3]
-OWN = ["free", "output", "step-over", "step-over-0"]
-TRUE = ["forced", "forced-event", "forced-state", "reground-1", "reground-3"]
 CAP = 150
 """Tokens of one text: a model with much noise rarely ends a frame."""
 
@@ -44,128 +43,30 @@ def start_of(trace: Trace) -> Trace:
     return replace(trace, frames=trace.frames[:1])
 
 
-def generate(backend: Parrot, prompt: Sequence[int], limit: int, stops: set[int]) -> list[int]:
-    ask = Ask(list(prompt), limit, frozenset(stops))
-    return list(backend.continue_all([ask])[0].ids)
+def reference(backend: Parrot) -> Reference:
+    def complete(prompt: list[int], limit: int, stops: list[int]) -> list[int]:
+        return [*backend.continue_all([Ask(prompt, limit, frozenset(stops))])[0].ids]
+
+    return Reference(complete, TOKENS, CAP)
 
 
-def known(frame: Frame, state: Any) -> tuple[Any, ...]:
-    texts = None if state is None else {name: slot.text for name, slot in state.items()}
-    return (
-        frame.event,
-        frame.line,
-        frame.source,
-        frame.activation,
-        frame.depth,
-        texts,
-        frame.value,
-        frame.raw,
-    )
-
-
-def shown(trace: Trace) -> list[tuple[Any, ...]]:
-    return [known(*pair) for pair in zip(trace.frames, resolve_states(trace.frames), strict=True)]
-
-
-def own_reference(backend: Parrot, history: Trace, mode: str, max_frames: int) -> Trace:
-    """Frame by frame, everything parsed anew after each."""
-    kind = parse_mode(mode)
-    prompt = render_prompt(history, given=len(history.frames), tokens=TOKENS)
-    ids: list[int] = []
-    given_tokens = 0
-    for _ in range(max_frames):
-        trace = parse_trace(ids, program=history, tokens=TOKENS)
-        if mode == "output" and any(f.depth == 0 and f.event is Event.RETURN for f in trace.frames[1:]):
-            return trace
-        if forces_return(trace.frames, kind):
-            ids.append(TOKENS.ids[Special.RETURN])
-            given_tokens += 1
-        limit = CAP - (len(ids) - given_tokens)
-        if limit:
-            ids += generate(backend, prompt + ids, limit, {FRAME, END})
-        if ids[-1] == END:
-            return parse_trace(ids, program=history, tokens=TOKENS)
-        if ids[-1] != FRAME:
-            break
-    trace = parse_trace(ids, program=history, tokens=TOKENS)
-    if mode == "output" and any(f.depth == 0 and f.event is Event.RETURN for f in trace.frames[1:]):
-        return trace
-    return replace(trace, outcome=Outcome.TRUNCATED)
-
-
-@settings(max_examples=150, deadline=None)
-@given(traces(), st.sampled_from(OWN), st.sampled_from(NOISES), st.sampled_from([1, 3, 50]), st.booleans())
-def test_a_prediction_with_its_own_history(
-    trace: Trace, mode: str, noise: float, most: int, known_truth: bool
-) -> None:
-    backend = parrot(trace, noise)
-    truth = trace if known_truth else None
-    got = predictor(backend).predict(Request(start_of(trace), mode, truth, max_frames=most))
-    want = own_reference(backend, start_of(trace), mode, most)
-    if want.outcome is Outcome.INCOMPLETE:  # the entry's return was read
-        assert got.outcome in (Outcome.RETURNED, Outcome.RAISED)
-        want = replace(want, outcome=got.outcome)
-    assert shown(got) == shown(want)
-    assert (got.outcome, got.problems) == (want.outcome, want.problems)
-    assert (got.mode, got.given, got.decoding) == (str(parse_mode(mode)), 1, DECODING)
-    assert backend.judged <= (mode == "free" and known_truth)
-
-
-def true_reference(backend: Parrot, truth: Trace, mode: str) -> list[tuple[Any, ...] | None]:
-    """Each block generated from the true history, which is parsed anew; None: no frame was said there."""
-    kind = parse_mode(mode)
-    text = write_truth(truth, TOKENS, CWM)
-    size = 1 if kind.is_forced else kind.number
-    found: list[tuple[Any, ...] | None] = []
-    for at in range(1, len(text.frames), size):
-        block = text.frames[at : at + size]
-        history = replace(truth, frames=truth.frames[: block[0].index])
-        ids = given_ids(block[0], kind, TOKENS)
-        given_tokens = len(ids)
-        places: list[tuple[Any, ...] | None] = []
-        for _ in block:
-            before = parse_trace(ids, program=history, tokens=TOKENS)
-            limit = CAP - (len(ids) - given_tokens)
-            new = generate(backend, text.ids[: block[0].start] + ids, limit, {FRAME, END}) if limit else []
-            ids += new
-            after = parse_trace(ids, program=history, tokens=TOKENS)
-            grown = len(after.frames) > len(before.frames)
-            places.append(known(after.frames[-1], resolve_states(after.frames)[-1]) if grown else None)
-            if new[-1:] != [FRAME]:
-                break
-        found += places + [None] * (len(block) - len(places))
-    if mode == "forced" and truth.outcome in ENDED:
-        new = generate(backend, text.ids[:-1], CAP, {FRAME, END})
-        if new != [END]:
-            after = parse_trace(new, program=truth, tokens=TOKENS)
-            grown = len(after.frames) > len(truth.frames)
-            found.append(known(after.frames[-1], resolve_states(after.frames)[-1]) if grown else None)
-    return found
-
-
-@settings(max_examples=150, deadline=None)
-@given(traces(), st.sampled_from(TRUE), st.sampled_from(NOISES), st.booleans())
-def test_a_prediction_that_goes_back_to_the_truth(
-    trace: Trace, mode: str, noise: float, drafts: bool
+@settings(max_examples=300, deadline=None)
+@given(
+    traces(),
+    st.sampled_from([*OWN, *TRUE]),
+    st.sampled_from(NOISES),
+    st.sampled_from([1, 3, 50]),
+    st.booleans(),
+)
+def test_any_mode_says_what_generating_frame_by_frame_does(
+    trace: Trace, mode: str, noise: float, most: int, drafts: bool
 ) -> None:
     backend = parrot(trace, noise, can_judge=drafts)
-    got = predictor(backend).predict(Request(start_of(trace), mode, trace))
-    if drafts:
-        assert backend.judged <= 1
-        assert drafts is bool(backend.judged) or len(trace.frames) == 1
-    want = true_reference(backend, trace, mode)
-    states = resolve_states(got.frames)
-    assert len(got.frames) == 1 + len(want)
-    for index, place in enumerate(want, start=1):
-        frame = got.frames[index]
-        if place is None:
-            assert frame.event is Event.END
-        else:
-            *rest, raw = known(frame, states[index])
-            assert rest == [*place[:-1]]
-            assert place[-1] in (None, raw)  # the order of names may need more texts to be kept
-    surplus = len(got.frames) > len(trace.frames)
-    assert got.outcome is (Outcome.INCOMPLETE if surplus else trace.outcome)
+    request = Request(start_of(trace), mode, trace, max_frames=most)
+    got = predictor(backend).predict(request)
+    assert backend.judged <= (drafts and mode in ("free", *TRUE))
+    reference(backend).check(got, request)
+    assert (got.mode, got.given, got.decoding) == (str(parse_mode(mode)), 1, DECODING)
 
 
 @settings(max_examples=60, deadline=None)
@@ -379,7 +280,7 @@ def example() -> Trace:
 
 def long_trace(frames: int) -> Trace:
     source = "def f():\n    x = 1\n"
-    body = [Frame(Event.LINE, 2, "    x = 1", changed={} if at else {}) for at in range(frames - 1)]
+    body = [Frame(Event.LINE, 2, "    x = 1", changed={"x": Slot(str(at))}) for at in range(frames - 1)]
     call = Frame(Event.CALL, 1, "def f():")
     return Trace((SourceFile("p.py", source),), "f", 1, (call, *body), Outcome.FRAME_LIMIT)
 
