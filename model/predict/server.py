@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.answers import Answers
 from cwm_trace.model.predict.asking import Settings
 from cwm_trace.model.predict.backend import GREEDY, Ask, Continuation, Sampling, Verdict
+from cwm_trace.model.predict.batches import predict_side_by_side
 from cwm_trace.model.predict.completions import PATIENT, Client, Patience, ServerError
 from cwm_trace.model.predict.predictor import IdPredictor
 from cwm_trace.predictor import Request
@@ -109,16 +110,7 @@ class ServerPredictor(IdPredictor):
         Raises:
             CwmTraceError: the server does not answer any more; what it has answered is kept in `answers`.
         """
-        pool = ThreadPoolExecutor(self._concurrency, "cwm-trace-predict")
-        futures: dict[Future[Trace], int] = {}
-        try:
-            for index, request in enumerate(requests):
-                futures[pool.submit(self.predict_if_it_fits, request)] = index
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            self._client.stop()
+        return predict_side_by_side(self, requests, self._concurrency, self._client)
 
 
 def find_model(client: Client, model: str | None) -> dict[str, Any]:
