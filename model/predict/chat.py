@@ -78,6 +78,7 @@ class ChatPredictor(IdPredictor):
         sampling: how tokens are chosen.
         profile: the reading of the format.
         max_tokens: of one reply; what is cut off there is asked for no more.
+        max_bytes: of one prediction or block, however many replies: a model may go in circles.
         concurrency: requests to the server at a time.
         answers: a file that keeps every reply.
         extra: further fields of every request.
@@ -93,6 +94,7 @@ class ChatPredictor(IdPredictor):
         sampling: Sampling = GREEDY,
         profile: FormatProfile = CWM,
         max_tokens: int = 4096,
+        max_bytes: int = 100_000,
         concurrency: int = 8,
         answers: str | os.PathLike[str] | None = None,
         extra: Mapping[str, Any] | None = None,
@@ -109,7 +111,7 @@ class ChatPredictor(IdPredictor):
         )
         fields = {"model": model, "max_tokens": max_tokens, **(extra or {})}
         backend = ChatBackend(client, fields, sampling, Answers(answers), concurrency)
-        super().__init__(model, backend, BYTES, Settings(decoding, sampling, profile))
+        super().__init__(model, backend, BYTES, Settings(decoding, sampling, profile, max_bytes))
         self._client, self._concurrency = client, concurrency
 
     def predict_all(self, requests: Sequence[Request]) -> Iterator[tuple[int, Trace]]:
@@ -144,7 +146,7 @@ class ChatBackend:
         concurrency: int = 8,
     ) -> None:
         self._client, self._fields, self._sampling = client, fields, sampling
-        self._answers = answers or Answers(None)
+        self._answers = Answers(None) if answers is None else answers
         self._pool = ThreadPoolExecutor(max(1, concurrency), "cwm-trace-request")
 
     def continue_all(self, asks: Sequence[Ask], *, logprobs: bool = False) -> list[Continuation]:  # noqa: ARG002

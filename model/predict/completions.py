@@ -137,7 +137,7 @@ def _reason(error: urllib.error.HTTPError) -> str:
     try:
         answer = json.loads(text)
         inner = answer.get("error", answer)
-        text = str(inner.get("message", inner) if isinstance(inner, dict) else inner)
+        text = str(inner.get("message") or inner.get("detail") or inner if isinstance(inner, dict) else inner)
     except (ValueError, AttributeError):
         pass
     line = " ".join(text.split())[:300]

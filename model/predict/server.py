@@ -165,7 +165,7 @@ class ServerBackend:
             raise CwmTraceError(
                 f"the server at {client.url} does not say how many tokens its model takes: give max_length"
             )
-        self._answers = answers or Answers(None)
+        self._answers = Answers(None) if answers is None else answers
         self._extra = dict(extra or {})
         self._pool = ThreadPoolExecutor(max(1, concurrency), "cwm-trace-request")
 
