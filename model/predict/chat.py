@@ -64,6 +64,7 @@ EXAMPLE_ANSWER = """\
 <|arg_sep|>"8"<|frame_sep|><|return_sep|><|action_sep|>    return double(4)
 <|arg_sep|>"8"<|frame_sep|><|end_of_text|>"""
 
+STATEFUL = (Special.CALL.value, Special.LINE.value)
 _FENCE = re.compile(r"\A\s*```[\w-]*\n(.*?)\n?```\s*\Z", re.DOTALL)
 _THINKING = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 _BETWEEN = re.compile(r"(?<=<\|frame_sep\|>)\s+(?=<\|)")
@@ -170,7 +171,10 @@ class ChatBackend:
             reply = self._reply(fields)
             self._answers.keep(fields, reply)
         content, finish = reply
-        text = clean(content, spell(ask.ids[_frame_start(ask.ids) :]))
+        begun = spell(ask.ids[_frame_start(ask.ids) :])
+        text = clean(content, begun)
+        if one_frame and text and (begun + text).startswith(STATEFUL) and Special.FRAME.value not in text:
+            text += "\n"  # of the source line
         ids = BYTES.encode_pieces([piece for _, piece in split(text, None)])
         stopped = next((at + 1 for at, number in enumerate(ids) if number in ask.stop_ids), 0)
         if stopped:
