@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.records import Decoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,11 @@ class Sampling:
             raise CwmTraceError(f"temperature is {self.temperature}: give 0 for greedy or a positive number")
         if not 0 < self.top_p <= 1:
             raise CwmTraceError(f"top_p is {self.top_p}: give a number above 0 and up to 1")
+
+    def decoding(self, predictor: str, model: str, *, constrained: bool = False, dtype: str = "") -> Decoding:
+        """What stands in the traces of a predictor that chooses tokens so."""
+        seed = self.seed if self.temperature else None
+        return Decoding(predictor, model, constrained, self.temperature, self.top_p, seed, dtype=dtype)
 
     def seed_for(self, sample: int, ids: Sequence[int]) -> int | None:
         """The seed of sample `sample` of what follows `ids`; None if greedy.

@@ -20,7 +20,7 @@ from cwm_trace.model.predict.batches import predict_side_by_side
 from cwm_trace.model.predict.completions import PATIENT, Client, Patience, ServerError
 from cwm_trace.model.predict.predictor import IdPredictor
 from cwm_trace.predictor import Request
-from cwm_trace.records import Decoding, Trace
+from cwm_trace.records import Trace
 from cwm_trace.wire.parse import split
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import Special, TraceTokens
@@ -103,13 +103,7 @@ class ChatPredictor(IdPredictor):
         patience: Patience = PATIENT,
     ) -> None:
         client = Client(url, key, patience)
-        decoding = Decoding(
-            "chat",
-            model,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=sampling.seed if sampling.temperature else None,
-        )
+        decoding = sampling.decoding("chat", model)
         fields = {"model": model, "max_tokens": max_tokens, **(extra or {})}
         backend = ChatBackend(client, fields, sampling, Answers(answers), concurrency)
         super().__init__(model, backend, BYTES, Settings(decoding, sampling, profile, max_bytes))

@@ -23,7 +23,7 @@ from cwm_trace.model.predict.batches import predict_side_by_side
 from cwm_trace.model.predict.completions import PATIENT, Client, Patience, ServerError
 from cwm_trace.model.predict.predictor import IdPredictor
 from cwm_trace.predictor import Request
-from cwm_trace.records import Decoding, Trace
+from cwm_trace.records import Trace
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import TraceTokens
 
@@ -83,14 +83,7 @@ class ServerPredictor(IdPredictor):
 
             tokenizer = load_tokenizer(tokenizer or card.get("root") or name)
         tokens = TraceTokens.from_tokenizer(tokenizer)
-        decoding = Decoding(
-            "server",
-            name,
-            constrained=constrained,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=sampling.seed if sampling.temperature else None,
-        )
+        decoding = sampling.decoding("server", name, constrained=constrained)
         settings = Settings(decoding, sampling, profile, max_new_tokens, logprobs, drafts and not constrained)
         backend = ServerBackend(
             client,

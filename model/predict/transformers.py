@@ -21,7 +21,6 @@ from cwm_trace.model.predict.asking import Settings
 from cwm_trace.model.predict.backend import GREEDY, Ask, Continuation, Sampling, Verdict
 from cwm_trace.model.predict.predictor import IdPredictor
 from cwm_trace.model.tokenizer import check_trace_tokens, load_tokenizer
-from cwm_trace.records import Decoding
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import TraceTokens
 
@@ -68,14 +67,8 @@ class TransformersPredictor(IdPredictor):
         if isinstance(model, str | Path):
             model = load_causal_model(name, options)
         tokens = TraceTokens.from_tokenizer(tokenizer)
-        decoding = Decoding(
-            "transformers",
-            name,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=sampling.seed if sampling.temperature else None,
-            dtype=str(model.dtype).removeprefix("torch."),
-        )
+        dtype = str(model.dtype).removeprefix("torch.")
+        decoding = sampling.decoding("transformers", name, dtype=dtype)
         settings = Settings(decoding, sampling, profile, max_new_tokens, logprobs, drafts)
         super().__init__(name, TransformersBackend(model, sampling, max_length), tokens, settings)
 

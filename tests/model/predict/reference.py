@@ -11,7 +11,8 @@ from cwm_trace.modes import parse_mode
 from cwm_trace.predictor import ENDED, Request, forces_return
 from cwm_trace.records import Event, Frame, Outcome, Trace
 from cwm_trace.states import resolve_states
-from cwm_trace.wire import CWM, Special, TraceTokens, parse_trace, render_prompt
+from cwm_trace.wire import CWM, Special, TraceTokens, render_prompt
+from cwm_trace.wire.parse import TraceParser
 
 OWN = ["free", "output", "step-over", "step-over-0"]
 TRUE = ["forced", "forced-event", "forced-state", "reground-1", "reground-3"]
@@ -116,7 +117,11 @@ class Reference:
         return self.complete(prompt, limit, [self.frame, self.end]) if limit else []
 
     def _parse(self, ids: list[int], history: Trace) -> Trace:
-        return parse_trace(ids, program=history, tokens=self.tokens)
+        parser = TraceParser(
+            history
+        )  # `parse_trace` would take a context that the model says for a new program
+        parser.feed(ids, self.tokens)
+        return parser.finish()
 
     def _last(self, trace: Trace, before: int) -> Seen | None:
         return _all(trace)[-1] if len(trace.frames) > before else None

@@ -138,6 +138,11 @@ def test_stopping_ends_the_pauses_of_other_threads(server: FakeServer) -> None:
 def test_a_key_is_sent(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(server.url, key="secret")
     seen: list[Any] = []
-    monkeypatch.setattr(client, "_send", lambda request: seen.append(request.headers) or {})
+
+    def send(request: Any) -> dict[str, Any]:
+        seen.append(request.headers)
+        return {}
+
+    monkeypatch.setattr(client, "_send", send)
     client.post("/v1/completions", {})
     assert seen[0]["Authorization"] == "Bearer secret"

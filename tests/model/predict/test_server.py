@@ -290,7 +290,10 @@ def test_a_run_that_was_cut_short_goes_on_where_it_ended(
         Request(start_of(trace), mode, trace) for trace in small_traces()[:10] for mode in ("forced", "free")
     ]
     path = tmp_path / "answers.jsonl"
-    new = lambda: FakeServer(parrot, 900, len(tokenizer), tokens.ids[Special.END])  # noqa: E731
+
+    def new() -> FakeServer:
+        return FakeServer(parrot, 900, len(tokenizer), tokens.ids[Special.END])
+
     with listening(new()) as server:
         want = dict(predictor(server, tokenizer).predict_all(requests))
         total = len(server.requests)

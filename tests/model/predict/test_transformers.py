@@ -23,6 +23,11 @@ CAP = 30
 MODES = [*OWN, *TRUE]
 
 
+def load(folder: Path) -> Any:
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+    return model.eval()
+
+
 def reference(model: Any, tokens: TraceTokens, cap: int = CAP) -> Reference:
     def complete(prompt: list[int], limit: int, stops: list[int]) -> list[int]:
         ids = torch.tensor([prompt])
@@ -37,7 +42,7 @@ def reference(model: Any, tokens: TraceTokens, cap: int = CAP) -> Reference:
 @pytest.mark.parametrize("count", [6, pytest.param(60, marks=pytest.mark.slow)])
 def test_every_mode_says_what_generate_does(folder: Path, tokens: TraceTokens, mode: str, count: int) -> None:
     predictor = TransformersPredictor(folder, max_new_tokens=CAP)
-    oracle = reference(AutoModelForCausalLM.from_pretrained(folder, dtype="auto").eval(), tokens)
+    oracle = reference(load(folder), tokens)
     right, readable, frames = 0, 0, 0
     for trace in small_traces()[:count]:
         request = Request(replace(trace, frames=trace.frames[:1]), mode, trace, max_frames=4)
@@ -64,7 +69,8 @@ def test_another_architecture(tokens: TraceTokens, folder: Path, mode: str) -> N
         initializer_range=0.2,
         max_position_embeddings=700,
     )
-    model: Any = LlamaForCausalLM(config).eval()
+    model: Any = LlamaForCausalLM(config)
+    model.eval()
     predictor = TransformersPredictor(model, tokenizer, max_new_tokens=CAP)
     assert (predictor.name, predictor.backend.length) == ("LlamaForCausalLM", 700)
     for trace in small_traces()[:4]:
@@ -128,7 +134,7 @@ def test_the_models_own_generation_config_changes_nothing(folder: Path, tokens: 
     request = Request(replace(trace, frames=trace.frames[:1]), "free", max_frames=9)
     plain = TransformersPredictor(folder, max_new_tokens=40)
     want = plain.predict(request)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto").eval()
+    model: Any = load(folder)
     model.generation_config.repetition_penalty = 5.0
     model.generation_config.eos_token_id = list(range(300))
     model.generation_config.do_sample = True
@@ -150,7 +156,7 @@ def test_a_prediction_ends_at_the_length_of_the_model(folder: Path, tokens: Trac
 
 
 def test_a_model_without_a_cache_of_this_kind(folder: Path, tokens: TraceTokens) -> None:
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto").eval()
+    model: Any = load(folder)
     backend, forgetful = TransformersBackend(model), TransformersBackend(model)
     forward = forgetful._forward
     forgetful._forward = lambda ids, cache: (forward(ids, None)[0], None)  # type: ignore[method-assign]
