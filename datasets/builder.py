@@ -122,7 +122,12 @@ def build_dataset(
     if progress is not None:
         progress.note("choosing rows")
     numbers = [unit.number for unit in units]
-    choice = choose_rows(lambda: store.keys(numbers), recipe.shares(), recipe.duplicates.near)
+    choice = choose_rows(
+        lambda: store.keys(numbers),
+        recipe.shares(),
+        recipe.duplicates.near,
+        programs_apart=recipe.duplicates.apart == "program",
+    )
     if progress is not None:
         progress.note("writing shards")
     manifest = _write_shards(folder, recipe, store, choice, numbers)

@@ -35,7 +35,9 @@ class Choice:
     dropped: Counter[str] = field(default_factory=Counter)
 
 
-def choose_rows(read: ReadKeys, shares: Mapping[str, float], near: float) -> Choice:
+def choose_rows(
+    read: ReadKeys, shares: Mapping[str, float], near: float, *, programs_apart: bool = True
+) -> Choice:
     """Decide.
 
     A program that is in two splits is dropped from the one that is trained on. A twin stays if the program
@@ -44,6 +46,7 @@ def choose_rows(read: ReadKeys, shares: Mapping[str, float], near: float) -> Cho
     Args:
         read: gives the keys.
         shares: of the splits, for rows that have none yet.
+        programs_apart: drop a program from what is trained on if another split has it, with whatever call.
         near: similarity from which a program is a duplicate; 1: only equal ones are.
     """
     groups = _group(read)
@@ -59,7 +62,7 @@ def choose_rows(read: ReadKeys, shares: Mapping[str, float], near: float) -> Cho
                 if _split_of(keys, groups, shares) != split:
                     continue
                 base = keys["twin_of"]
-                if groups.splits.get(groups.find(keys["program"]), split) != split:
+                if programs_apart and groups.splits.get(groups.find(keys["program"]), split) != split:
                     reason = "program-of-another-split"
                 elif base is not None and groups.has(base):
                     reason = "" if base in stayed else "twin-of-a-dropped-one"

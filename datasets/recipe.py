@@ -75,9 +75,16 @@ class Source(_Part):
 
 
 class Duplicates(_Part):
-    """What counts as a duplicate: besides the same program and call up to names, which always do."""
+    """What counts as a duplicate: besides the same program and call up to names, which always do.
+
+    Attributes:
+        near: similarity from which a program is one; 1: only equal ones.
+        apart: what no two splits share: `program` (an algorithm that a family never varies is then only in
+            the split that is tested on) or `call` (a program and what it is called with).
+    """
 
     near: float = pydantic.Field(default=0.9, ge=0.5, le=1.0)
+    apart: Literal["program", "call"] = "program"
 
 
 class Decontaminate(_Part):

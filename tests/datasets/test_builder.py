@@ -195,6 +195,20 @@ def test_no_program_or_twin_is_in_two_splits(built: Path) -> None:
     assert all(len(splits) == 1 for splits in programs.values())
 
 
+def test_calls_apart_keeps_what_a_family_never_varies(tmp_path: Path) -> None:
+    source = {"family": "sorting", "count": 60}
+    table = {"sources": [source], "splits": {"train": 0.5, "test": 0.5}, "parquet": False}
+    strict = build_dataset(make_recipe(table), tmp_path / "strict")
+    loose = build_dataset(make_recipe({**table, "duplicates": {"apart": "call"}}), tmp_path / "loose")
+    assert strict.rows["train"] < loose.rows["train"]
+    calls = {
+        split: {(row["program"], row["call"]) for name, row in read_rows(tmp_path / "loose") if name == split}
+        for split in ("train", "test")
+    }
+    assert not calls["train"] & calls["test"]
+    assert len(calls["train"]) > 20
+
+
 def test_the_counts_add_up(built: Path) -> None:
     manifest = read_manifest(built)
     left_out = sum(manifest.failures.values()) + sum(manifest.dropped.values())
