@@ -113,8 +113,7 @@ def test_plots_are_drawn(cli: Cli, tmp_path: Path) -> None:
 
 
 def kill_and_resume(cli: Cli, folder: Path, kills: int) -> None:
-    task = ("--tasks", "smoke", "--limit", "12", "--model", "copy,frequent", "--mode", "free,forced")
-    task += ("--no-baselines",)
+    task = ["--tasks=smoke", "--limit=12", "--model=copy,frequent", "--mode=free,forced", "--no-baselines"]
     whole = report_of(cli("bench", *task, "-o", "whole", "--format", "json"))
     logs = len(list((folder / "whole").iterdir()))
     draw = random.Random(kills)
