@@ -100,7 +100,7 @@ class Peers:
     def __init__(self, folder: Path) -> None:
         self.tokens = TraceTokens.from_tokenizer(load_tokenizer(folder))
         self.hf: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-        self.hf.eval()
+        self.hf.train(False)
         model: Any = load_model(folder, dtype="float32")
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         self.predictor = self.ours(model)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from cwm_trace.records import Event, Frame, FrameFields, Slot, SlotFields, SourceFile
 
@@ -64,13 +65,22 @@ def frame_from_fields(fields: FrameFields, sources: SourceLines) -> Frame:
 def frames_from_fields(fields: Iterable[FrameFields], sources: SourceLines) -> tuple[Frame, ...]:
     """Many frames at once.
 
-    The garbage collector rests meanwhile: everything made here is kept, and looking for cycles in it again
-    and again would take longer than making it.
+    Everything made here is kept: the garbage collector would look for cycles in it again and again.
+    """
+    with resting_collector():
+        return tuple(frame_from_fields(item, sources) for item in fields)
+
+
+@contextmanager
+def resting_collector() -> Iterator[None]:
+    """Make many objects without the garbage collector looking at them meanwhile.
+
+    Looking takes longer than making them.
     """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return tuple(frame_from_fields(item, sources) for item in fields)
+        yield
     finally:
         if was_enabled:
             gc.enable()

@@ -99,14 +99,14 @@ def _local(folder: str, decode: Decode) -> Predictor:
 
 
 def _transformers(name: str, decode: Decode) -> Predictor:
-    from cwm_trace.model.predict.transformers import TransformersPredictor
+    from cwm_trace.model.predict.backends.transformers import TransformersPredictor
 
     _refuse_constraints(f"hf:{name}", decode)
     return TransformersPredictor(name, **_shared(decode), dtype=decode.dtype)
 
 
 def _server(name: str, decode: Decode) -> Predictor:
-    from cwm_trace.model.predict.server import ServerPredictor
+    from cwm_trace.model.predict.backends.server import ServerPredictor
 
     _refuse_constraints(name, decode)
     url, _, served = name.partition("#")
@@ -114,7 +114,7 @@ def _server(name: str, decode: Decode) -> Predictor:
 
 
 def _shared(decode: Decode) -> dict[str, Any]:
-    from cwm_trace.model.predict.backend import Sampling
+    from cwm_trace.model.predict.backends.backend import Sampling
 
     return {
         "sampling": Sampling(decode.temperature, decode.top_p, decode.seed),

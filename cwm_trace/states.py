@@ -34,14 +34,13 @@ class Activations:
 
     def advance(self, frame: Frame) -> dict[str, Slot]:
         """Apply `frame` and return the state of its activation: the one before its line runs."""
-        slots = self._slots.setdefault(frame.activation, {})
-        slots.update(frame.changed)
+        slots = self._slots[frame.activation] = {**self._slots.get(frame.activation, {}), **frame.changed}
         return {name: slot for name, slot in slots.items() if slot is not None}
 
     def change(self, activation: int, state: State) -> dict[str, Slot | None]:
         """What turns the last state of `activation` into `state`, which becomes the last one."""
         changed = diff_states(self.state(activation), state)
-        self._slots.setdefault(activation, {}).update(changed)
+        self._slots[activation] = {**self._slots.get(activation, {}), **changed}
         return changed
 
     def state(self, activation: int) -> dict[str, Slot]:
@@ -57,7 +56,7 @@ class Activations:
     def fork(self) -> Activations:
         """A copy that is advanced by itself."""
         other = Activations()
-        other._slots = {activation: dict(slots) for activation, slots in self._slots.items()}
+        other._slots = dict(self._slots)  # what it holds is replaced, never changed
         return other
 
     def __len__(self) -> int:

@@ -122,7 +122,7 @@ def build_dataset(
     if progress is not None:
         progress.note("choosing rows")
     numbers = [unit.number for unit in units]
-    choice = choose_rows(lambda: store.keys(numbers), {**recipe.splits}, recipe.duplicates.near)
+    choice = choose_rows(lambda: store.keys(numbers), recipe.shares(), recipe.duplicates.near)
     if progress is not None:
         progress.note("writing shards")
     manifest = _write_shards(folder, recipe, store, choice, numbers)
@@ -167,10 +167,19 @@ def _units_of(source: Source, recipe: Recipe, limits: Limits) -> Iterator[Unit]:
         for split, count in sorted(recipe.counts(source).items()):
             for start in range(0, count, recipe.unit):
                 stop = min(start + recipe.unit, count)
-                yield Unit(0, source.generator, split, start, stop, recipe.seed, knobs, limits=limits)
+                yield Unit(
+                    0, source.generator, split, start, stop, recipe.seed, knobs, source.twins, limits=limits
+                )
     elif source.items is not None:
         for items in _chunks(load_items(source.items), recipe.unit):
-            yield Unit(0, split=source.split, items=items, sandbox=source.sandbox, limits=limits)
+            yield Unit(
+                0,
+                split=source.split,
+                twins=source.twins,
+                items=items,
+                sandbox=source.sandbox,
+                limits=limits,
+            )
     elif source.pytest is not None:
         for rows in _chunks(record_pytest(source.pytest), recipe.unit):
             yield Unit(0, split=source.split, rows=rows, limits=limits)

@@ -1,13 +1,13 @@
 """How diverse generated programs are: `python -m cwm_trace.datasets.diversity` prints it for each family.
 
-    python -m cwm_trace.datasets.diversity                        # the tables of docs/generators.md
+    python -m cwm_trace.datasets.diversity                        # tables of docs/generators.md, and speed
     python -m cwm_trace.datasets.diversity general --count 5000   # one family or preset, more items
     python -m cwm_trace.datasets.diversity --write docs/generators.md
 
 Nothing is estimated by a model; all figures are counts over programs and their real traces at default
 settings:
 
-- *shapes*: share of programs whose syntax tree, names and constants erased, no earlier program has;
+- *shapes*: different syntax trees, names and constants erased;
 - *statements*, *expressions*, *types*: different kinds of syntax nodes, and of types of changed values;
 - *branch*: bits by which the next line is open, given the line of a branch or loop header and the program:
   entropy of the successors, averaged over the visits;
@@ -96,7 +96,7 @@ class Counts:
         """A line of the table."""
         return [
             name,
-            f"{len(self.shapes) / self.programs:.0%}",
+            str(len(self.shapes)),
             str(len(self.statements)),
             str(len(self.expressions)),
             str(len(self.types)),
@@ -217,12 +217,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise CwmTraceError(f"--count is {options.count}: at least one item is needed")
         counted = {name: count_items(name, options.count) for name in options.names or (*FAMILIES, *PRESETS)}
         diversity = _table(COLUMNS, [counts.row(name) for name, counts in counted.items()])
-        speed = speed_table(counted)
+        print(speed_table(counted))
         if options.write is None:
-            print(family_table(), diversity, speed, sep="\n")
+            print(family_table(), diversity, sep="\n")
             return
         text = options.write.read_text(encoding="utf-8")
-        for name, table in (("families", family_table()), ("diversity", diversity), ("speed", speed)):
+        for name, table in (("families", family_table()), ("diversity", diversity)):
             text = replace_section(text, name, table)
         options.write.write_text(text, encoding="utf-8")
     except (CwmTraceError, OSError) as error:

@@ -65,7 +65,7 @@ class Draw:
     def number(self, low: int, high: int) -> int:
         """A constant of the split from `low` to `high`, both included.
 
-        The range must reach below 10 or be five wide: then every split has a constant in it.
+        The range must reach below 10 or hold nine ints: then every split has a constant in it.
         """
         key = (self.split, low, high)
         if key not in _RANGES:

@@ -7,6 +7,7 @@ seed = 0
 family = "counters"              # or preset = "general-v1", or items = "humaneval", or pytest = "FOLDER"
 count = 10000
 knobs = { steps = 8 }
+twins = ["rename", "comment"]    # rewrites of each program, which stay in its split
 
 [splits]                         # of what is generated; code from outside is split by its hash
 train = 0.96
@@ -34,6 +35,7 @@ import pydantic
 from cwm_trace.datasets.families import FAMILIES, PRESETS, make_item
 from cwm_trace.datasets.item import SPLITS
 from cwm_trace.datasets.loaders import LOADERS
+from cwm_trace.datasets.twins import TWINS
 from cwm_trace.errors import CwmTraceError
 
 
@@ -51,6 +53,7 @@ class Source(_Part):
         pytest: a folder whose tests are run and recorded, function by function.
         count: of generated items, all splits together.
         knobs: of the family.
+        twins: kinds of rewrites that are made of each item besides, where it has anything to rewrite.
         split: put everything here; None: by `splits`, or where a loader says it belongs.
         sandbox: run code from outside in a child of its own; False: where it is trusted, in the workers.
     """
@@ -61,6 +64,7 @@ class Source(_Part):
     pytest: str | None = None
     count: int = pydantic.Field(default=0, ge=0)
     knobs: dict[str, int | float | str | bool] = {}
+    twins: tuple[str, ...] = ()
     split: Literal["train", "dev", "test"] | None = None
     sandbox: bool = True
 
@@ -122,11 +126,15 @@ class Recipe(_Part):
         """The recipe as JSON that is equal for equal recipes."""
         return json.dumps(self.model_dump(), sort_keys=True)
 
+    def shares(self) -> dict[str, float]:
+        """`splits` with plain names."""
+        return {str(split): share for split, share in self.splits.items()}
+
     def counts(self, source: Source) -> dict[str, int]:
         """How many items of a generated source each split gets; they add up to its `count`."""
         if source.split is not None:
             return {source.split: source.count}
-        shares: dict[str, float] = {**self.splits}
+        shares = self.shares()
         total = sum(shares.values())
         counts = {split: int(source.count * shares.get(split, 0) / total) for split in ("dev", "test")}
         return {"train": source.count - sum(counts.values()), **counts}
@@ -179,6 +187,9 @@ def _check(source: Source, where: str, seed: int) -> None:
         _check_loader(source.items, where)
     if source.pytest is not None and not Path(source.pytest).is_dir():
         raise CwmTraceError(f"{where}: {source.pytest!r} is not a folder in which pytest could run")
+    for kind in source.twins:
+        if kind not in TWINS:
+            raise CwmTraceError(f"{where}: there is no twin {kind!r}: choose one of {', '.join(TWINS)}")
     name = source.generator
     if name is None:
         if source.count or source.knobs:

@@ -28,6 +28,7 @@ _WORD = re.compile(
     r"|\w+|[^\w\s]",
     re.DOTALL,
 )
+_FIELD = re.compile(r"(?<!\{)\{[^{}]+\}")  # of an f-string
 _KNOWN = frozenset([*keyword.kwlist, *dir(builtins)])
 
 
@@ -46,10 +47,21 @@ def rename_words(words: Iterable[str]) -> list[str]:
     renamed = []
     before = ""
     for word in words:
-        is_name = (word[0].isalpha() or word[0] == "_") and word[-1] not in "'\"" and word not in _KNOWN
-        renamed.append(numbers.setdefault(word, f"${len(numbers)}") if is_name and before != "." else word)
+        if word[-1] in "'\"":
+            if word[0] in "fF" or word[:2] in ("rf", "rF", "Rf", "RF"):
+                word = _FIELD.sub(lambda field: "".join(_rename(words_of(field[0]), numbers)), word)
+            renamed.append(word)
+        else:
+            renamed += _rename([word], numbers, before)
         before = word
     return renamed
+
+
+def _rename(words: Iterable[str], numbers: dict[str, str], before: str = "") -> Iterator[str]:
+    for word in words:
+        is_name = (word[0].isalpha() or word[0] == "_") and word not in _KNOWN and before != "."
+        yield numbers.setdefault(word, f"${len(numbers)}") if is_name else word
+        before = word
 
 
 def key_of(words: Iterable[str]) -> str:
@@ -140,11 +152,31 @@ def _definitions(source: str) -> Iterator[list[str]]:
     whole = words_of(source)
     if len(whole) >= _SHORTEST:
         yield rename_words(whole)
-    for block in re.split(r"^(?=(?:async )?def |class |@)", source, flags=re.MULTILINE)[1:]:
-        body = re.split(r"^(?=[^\s)\]}#@d])", block[1:], maxsplit=1, flags=re.MULTILINE)[0]
-        words = words_of(block[0] + body)
-        if len(words) >= _SHORTEST and len(words) < len(whole):
+    for block in _blocks(source):
+        words = words_of(block)
+        if _SHORTEST <= len(words) < len(whole):
             yield rename_words(words)
+
+
+def _blocks(source: str) -> Iterator[str]:
+    """The texts of the definitions at the top level, found by their indentation."""
+    block: list[str] = []
+    for line in source.splitlines(keepends=True):
+        if line[0] not in _INSIDE:
+            if block and block[-1][0] != "@":
+                yield "".join(block)
+                block = []
+            if _BEGINS.match(line):
+                block.append(line)
+        elif block:
+            block.append(line)
+    if block:
+        yield "".join(block)
+
+
+_INSIDE = " \t\r\n\f)]}#"
+"""What a line that belongs to the definition above begins with."""
+_BEGINS = re.compile(r"(?:async\s+)?def\s|class\s|@")
 
 
 def _rensa() -> Any:

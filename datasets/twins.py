@@ -19,7 +19,6 @@ from cwm_trace.errors import CwmTraceError
 
 COMMENTS = ("next one", "keep going", "step", "see above", "nothing special here", "as before", "then this")
 MOST_COPIES = 8  # of a loop's body
-Statement = ast.stmt
 
 
 def make_twin(item: Item, kind: str, *, seed: int = 0) -> Item | None:
@@ -95,11 +94,8 @@ def flatten(source: str, tree: ast.Module, draw: Draw) -> Rewritten:
     changed = False
     for node, inside in reversed(list(_statements(tree))):
         value = _first_evaluated(node)
-        if (
-            value is None
-            or not inside
-            or (node.end_lineno != node.lineno and not isinstance(node, ast.If | ast.For))
-        ):
+        on_one_line = node.lineno == node.end_lineno or isinstance(node, ast.For)
+        if value is None or not inside or not on_one_line:
             continue
         text = lines[node.lineno - 1]
         indent = text[: node.col_offset]
@@ -149,7 +145,7 @@ TWINS: dict[str, Callable[[str, ast.Module, Draw], Rewritten]] = {
 """Kinds of twins."""
 
 
-def _statements(node: ast.AST, inside: bool = False) -> Iterator[tuple[Statement, bool]]:
+def _statements(node: ast.AST, inside: bool = False) -> Iterator[tuple[ast.stmt, bool]]:
     """Every statement in the order of the text, and whether it is in a function, not in a class there."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.stmt):
@@ -158,7 +154,7 @@ def _statements(node: ast.AST, inside: bool = False) -> Iterator[tuple[Statement
         yield from _statements(child, within)
 
 
-def _header(node: Statement) -> list[ast.expr]:
+def _header(node: ast.stmt) -> list[ast.expr]:
     """The expressions of a statement, without those of the statements inside it."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
         return []
@@ -198,7 +194,7 @@ def _comma(text: str, after: int) -> int:
     return text.index(",", after)
 
 
-def _first_evaluated(node: Statement) -> ast.expr | None:
+def _first_evaluated(node: ast.stmt) -> ast.expr | None:
     """The expression that a statement evaluates first, if it evaluates it once."""
     if isinstance(node, ast.Assign | ast.Return | ast.Expr):
         return node.value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import linecache
 from base64 import b64encode
@@ -13,10 +14,11 @@ from typing import Any
 import pydantic_core
 
 from cwm_trace.datasets.families import make_item
-from cwm_trace.datasets.item import Item, Knob
+from cwm_trace.datasets.item import SPLITS, Item, Knob
 from cwm_trace.datasets.rows import Row, make_row
 from cwm_trace.datasets.shards import compress
 from cwm_trace.datasets.similarity import Benchmark, dump_sketch, key_of, rename_words, sketch, words_of
+from cwm_trace.datasets.twins import make_twin
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import FrameFields, Limits, Outcome, Trace
 from cwm_trace.tracer.program import load_call, load_code
@@ -40,6 +42,7 @@ class Unit:
         stop: behind its last item.
         seed: of the generator.
         knobs: of the family.
+        twins: kinds of rewrites of each item.
         items: made elsewhere.
         rows: recorded elsewhere.
         sandbox: record in a child process of its own.
@@ -53,6 +56,7 @@ class Unit:
     stop: int = 0
     seed: int = 0
     knobs: tuple[tuple[str, Knob], ...] = ()
+    twins: tuple[str, ...] = ()
     items: tuple[Item, ...] = ()
     rows: tuple[Row, ...] = ()
     sandbox: bool = False
@@ -132,12 +136,18 @@ def _recorded(
 
 
 def _items(unit: Unit) -> Iterator[Item]:
-    if unit.generator:
-        for index in range(unit.start, unit.stop):
-            yield make_item(
-                unit.generator, index, seed=unit.seed, split=unit.split or "train", knobs=dict(unit.knobs)
-            )
-    yield from unit.items
+    for item in itertools.chain(_generated(unit), unit.items):
+        yield item
+        for kind in unit.twins:
+            twin = make_twin(item, kind) if item.call else None
+            if twin is not None:
+                yield twin
+
+
+def _generated(unit: Unit) -> Iterator[Item]:
+    split = unit.split or SPLITS[0]
+    for index in range(unit.start, unit.stop):
+        yield make_item(unit.generator, index, seed=unit.seed, split=split, knobs=dict(unit.knobs))
 
 
 def _record(item: Item, unit: Unit) -> tuple[Trace, list[FrameFields], str]:

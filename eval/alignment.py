@@ -146,6 +146,10 @@ def _visible_mask(mask: Mask, kept: list[int]) -> Mask:
     return Mask(names, values, end)
 
 
+def _without(changes: Keys, names: frozenset[str]) -> Keys:
+    return {name: key for name, key in changes.items() if name not in names}
+
+
 class _Aligner:
     def __init__(self, real: Trace, predicted: Trace, mode: Mode, equality: Equality, mask: Mask) -> None:
         self._real, self._predicted = real, predicted
@@ -163,58 +167,51 @@ class _Aligner:
         texts = None
         if self._equality is Equality.EXACT and self._counts_state:
             texts = _Texts(real, predicted, bool(self._block))
-        states, block = self._states, self._block
+        states, block, hidden = self._states, self._block, self._mask.names
         pairs = []
         for index, (a, b) in enumerate(zip_longest(real.frames, predicted.frames)):
-            if block and (index - given) % block == 0:
+            if block > 1 and (index - given) % block == 0:
                 states.start_block()
-            pair = self._pair(index, a, b)
-            pair.given = index < given
-            pair.scored = index >= given and (end is None or index < end)
+            wrong, real_changes, changes = states.advance(a, b) if self._counts_state else _NOTHING
+            if index in hidden:
+                wrong = wrong - hidden[index]
+                real_changes, changes = (
+                    _without(real_changes, hidden[index]),
+                    _without(changes, hidden[index]),
+                )
+            state = value = None
+            event = source = control = right = False
+            if a is not None:
+                if b is not None and a.event is b.event:
+                    event, source, control = True, a.source == b.source, a.line == b.line
+                if a.event in _STATEFUL:
+                    if self._counts_state:
+                        state = b is not None and b.event in _STATEFUL and not wrong
+                    right = state is not False
+                elif index not in self._mask.values:
+                    right = value = event and b is not None and self._values_equal(a, b)
+                else:
+                    right = True
+            pair = Pair(
+                index,
+                index < given,
+                index >= given and (end is None or index < end),
+                a,
+                b,
+                event,
+                control,
+                source,
+                state,
+                value,
+                source and right,
+                wrong,
+                real_changes,
+                changes,
+            )
             if texts is not None:
-                pair.exact = texts.equal(pair) if index not in self._mask.names else pair.exact
+                pair.exact = texts.equal(pair) if index not in hidden else pair.exact
             pairs.append(pair)
         return pairs
-
-    def _pair(self, index: int, a: Frame | None, b: Frame | None) -> Pair:
-        wrong, real_changes, changes = _NOTHING
-        if self._counts_state:
-            wrong, real_changes, changes = self._states.advance(a, b)
-        if index in self._mask.names:
-            hidden = self._mask.names[index]
-            wrong = wrong - hidden
-            real_changes = {name: key for name, key in real_changes.items() if name not in hidden}
-            changes = {name: key for name, key in changes.items() if name not in hidden}
-        state = value = None
-        event = source = control = right = False
-        if a is not None:
-            if b is not None and a.event is b.event:
-                event, source, control = True, a.source == b.source, a.line == b.line
-            if a.event in _STATEFUL:
-                if self._counts_state:
-                    state = b is not None and b.event in _STATEFUL and not wrong
-                right = state is not False
-            elif index not in self._mask.values:
-                right = value = event and b is not None and self._values_equal(a, b)
-            else:
-                right = True
-        exact = source and right
-        return Pair(
-            index,
-            False,
-            True,
-            a,
-            b,
-            event,
-            control,
-            source,
-            state,
-            value,
-            exact,
-            wrong,
-            real_changes,
-            changes,
-        )
 
     def _values_equal(self, a: Frame, b: Frame) -> bool:
         real, predicted = a.value or _NONE, b.value or _NONE

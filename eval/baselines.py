@@ -82,7 +82,10 @@ class CopyPredictor:
             return None
         lines = self._lines[last.file]
         whole_file = last.depth == 0 and history.program.entry == "<module>"
-        called = self._calls.get(last.activation, last.line)
+        called = self._calls.get(last.activation)
+        if called is None:  # the history began within it
+            calls = (f.line for f in history.frames if f.activation == last.activation)
+            called = self._calls[last.activation] = next(calls)
         end = len(lines) if whole_file else self._resolvers[last.file].span(called)[1]
         start = 0 if whole_file and last.event is Event.CALL else last.line
         for number in range(start + 1, min(end, len(lines)) + 1):

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from cwm_trace.eval.alignment import Alignment, Pair
+from cwm_trace.eval.counts import Counts
 from cwm_trace.eval.metrics import NO_ITEMS, NO_TRIALS, Rate, Retrieval
 from cwm_trace.eval.state_keys import KeyMatch, Keys, SlotKeys
 from cwm_trace.records import Event, Frame
@@ -35,13 +36,20 @@ class EditScore:
 NO_EDIT = EditScore()
 
 
-def score_by_edit(alignment: Alignment) -> EditScore:
+def score_by_edit(alignment: Alignment, counts: Counts) -> EditScore:
     """Match the frames of both sides by control and compare the states of those that are matched.
 
     Meant for predictions that go their own way, `free` and `step-over`; a mode that returns to the truth
     never shifts.
     """
     pairs = alignment.pairs
+    if counts.control == counts.real == counts.said and all(map(_same_depth, pairs)):  # nothing shifts
+        changes = counts.change_hits, counts.predicted_changes, counts.real_changes
+        return EditScore(
+            Rate(counts.real, counts.real),
+            Rate(counts.state_hits, counts.states),
+            Retrieval(changes[0], changes[1] - changes[0], changes[2] - changes[0]),
+        )
     left = [pair for pair in pairs if pair.real is not None and pair.scored]
     right = [pair for pair in pairs if pair.predicted is not None and pair.scored]
     matches = longest_common_subsequence(
@@ -143,6 +151,12 @@ class _Side:
         """Take the next frame."""
         if frame is not None and changes:
             self.of(frame.activation).apply(changes)
+
+
+def _same_depth(pair: Pair) -> bool:
+    return not pair.scored or (
+        pair.real is not None and pair.predicted is not None and pair.real.depth == pair.predicted.depth
+    )
 
 
 def _control(frame: Frame | None) -> Hashable:

@@ -66,7 +66,7 @@ def _literal_key(text: str) -> str:
             warnings.simplefilter("ignore")  # such as those about invalid escapes
             return _LITERAL + _canonical(ast.literal_eval(text))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return text
+        return text if not text.startswith(_LITERAL) else _LITERAL + text
 
 
 def _canonical(value: Any) -> str:

@@ -20,6 +20,7 @@ from cwm_trace.eval.halting import WITH_END, find_budget_loss, find_ending, is_p
 from cwm_trace.eval.metrics import NO_ITEMS, NO_TRIALS, Rate, Retrieval
 from cwm_trace.eval.values import size_bin
 from cwm_trace.modes import ModeKind
+from cwm_trace.plain import resting_collector
 from cwm_trace.records import Cost, Event, Frame, Outcome, Trace
 
 _SHIFTS = (ModeKind.FREE, ModeKind.STEP_OVER)  # one frame too many moves everything after it
@@ -137,7 +138,8 @@ def score_program(
     Raises:
         CwmTraceError: the traces are of different programs.
     """
-    return score_alignment(align(real, predicted, equality, masked), real_tokens)
+    with resting_collector():
+        return score_alignment(align(real, predicted, equality, masked), real_tokens)
 
 
 def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> ProgramScore:
@@ -146,7 +148,7 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
     counts = count_pairs(alignment)
     ending = find_ending(alignment)
     divergence = find_divergence(alignment)
-    edit = score_by_edit(alignment) if alignment.mode.kind in _SHIFTS else NO_EDIT
+    edit = score_by_edit(alignment, counts) if alignment.mode.kind in _SHIFTS else NO_EDIT
     length, said = counts.real, counts.said
     has_events = alignment.mode.kind in WITH_END or alignment.mode.kind is ModeKind.REGROUND
     events = _retrieval(counts.event + ending.right, said + ending.said, length + ending.counts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cwm_trace.eval.equality import Equality, value_key
-from cwm_trace.records import Event, Frame, Slot
+from cwm_trace.records import UNCHANGED, Event, Frame, Slot
 
 Keys = Mapping[str, str | None]
 """Changed variables with the keys (`value_key`) of their new values; None: no longer bound."""
@@ -51,38 +51,47 @@ class StateKeys:
             theirs = self._predicted.get(b.activation)
             if theirs is None:
                 theirs = self._predicted[b.activation] = SlotKeys()
-        base = self._base(a, b) if self._block and theirs is not None else None
+        base: Keys | None = None
+        if self._block and theirs is not None and b is not None:
+            base = self._base(a, b, theirs)
         real_changes: Keys = _NO_KEYS
         changes: Keys = _NO_KEYS
         if ours is not None and a is not None and a.changed:
-            if self._block > 1:
-                self._bases.setdefault(a.activation, dict(ours.keys))
+            if self._block > 1 and a.activation not in self._bases:
+                self._bases[a.activation] = dict(ours.keys)
             real_changes = ours.update(a.changed, self._level, None)
-        if theirs is not None and b is not None and b.changed:
-            changes = theirs.update(b.changed, self._level, ours)
-        if base is not None and theirs is not None:
-            changes = _difference(base, theirs.keys)
+        if theirs is not None and b is not None:
+            if b.changed:
+                changes = theirs.update(b.changed, self._level, ours)
+            if base is not None:
+                changes = _difference(base, theirs.keys)
         if ours is None or theirs is None or a is None or b is None:
             return _NO_NAMES, real_changes, changes
-        match = self._matches.get((a.activation, b.activation))
-        if match is None:
-            match = self._matches[a.activation, b.activation] = KeyMatch()
-        return match.differing(ours, theirs), real_changes, changes
+        return self._match(a.activation, b.activation).differing(ours, theirs), real_changes, changes
 
-    def _base(self, a: Frame | None, b: Frame | None) -> dict[str, str] | None:
+    def _base(self, a: Frame | None, b: Frame, theirs: SlotKeys) -> Keys | None:
         """The true last state of the predicted frame's activation, at its first frame in the block.
 
-        A prediction that differs from the truth in the event is of another activation, which it numbers as
-        the true history does.
+        Of what can differ from the predicted state alone where every frame is a block. A prediction that
+        differs from the truth in the event is of another activation, which it numbers as the truth does.
         """
-        if b is None or b.activation in self._touched:
-            return None
-        self._touched.add(b.activation)
         at = a.activation if a is not None and a.event is b.event else b.activation
-        if at in self._bases:
-            return self._bases[at]
-        slots = self._real.get(at)
-        return {} if slots is None else dict(slots.keys)
+        if self._block > 1:
+            if b.activation in self._touched:
+                return None
+            self._touched.add(b.activation)
+        truth = self._real.get(at)
+        known = {} if truth is None else truth.keys
+        if self._block > 1 or truth is None:
+            return {**dict.fromkeys([*theirs.keys, *b.changed]), **self._bases.get(at, known)}
+        names = self._match(at, b.activation).differing(truth, theirs)
+        return {name: truth.keys.get(name) for name in (names | b.changed.keys() if names else b.changed)}
+
+    def _match(self, real: int, predicted: int) -> KeyMatch:
+        match = self._matches.get((real, predicted))
+        if match is None:
+            match = self._matches[real, predicted] = KeyMatch()
+        return match
 
 
 class SlotKeys:
@@ -100,20 +109,20 @@ class SlotKeys:
         keys = self.keys
         found: dict[str, str | None] = {}
         plain = level is not Equality.TYPED
+        types = self.types if real is None else real.types
         self.log.extend(changed)
-        if real is None:
-            self.types.update((name, slot.type) for name, slot in changed.items() if slot is not None)
         for name, slot in changed.items():
             if slot is None:
                 if keys.pop(name, None) is not None:
                     found[name] = None
                 continue
             text = slot.text
-            if plain and " " not in text and text != "..":
+            if real is None:
+                types[name] = slot.type
+            if plain and " " not in text and text != UNCHANGED:  # as most texts are
                 key = text
             else:
-                kind = slot.type if real is None else real.types.get(name, slot.type)
-                key = value_key(text, kind, level)
+                key = value_key(text, types.get(name, slot.type), level)
             if keys.get(name) != key:
                 keys[name] = found[name] = key
         return found
@@ -143,7 +152,8 @@ class KeyMatch:
         if self._left == len(left.log) and self._right == len(right.log):
             return self._shown
         names = self._names
-        for name in (*left.log[self._left :], *right.log[self._right :]):
+        changed, others = left.log[self._left :], right.log[self._right :]
+        for name in changed if changed == others else changed + others:
             key = right.keys.get(name)
             if key == left.keys.get(name):
                 names.discard(name)
@@ -155,7 +165,6 @@ class KeyMatch:
         return self._shown
 
 
-def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> Keys:
-    found: dict[str, str | None] = {name: key for name, key in after.items() if before.get(name) != key}
-    found.update((name, None) for name in before if name not in after)
-    return found
+def _difference(before: Keys, after: Mapping[str, str]) -> Keys:
+    """What changed of the names in `before`; None there and here: not bound."""
+    return {name: after.get(name) for name, key in before.items() if after.get(name) != key}

@@ -28,7 +28,8 @@ class Estimate:
 
     Args:
         value: None if nothing was scored.
-        low, high: the interval; never empty, even where all programs agree.
+        low, high: the interval; never empty, even where all programs agree. None where it is not known: for
+            a number without an upper bound that is the same in all programs.
         n: programs with something to score.
         skill: what of the copy baseline's errors is gone, (value - copy) / (1 - copy); None without it.
     """
@@ -43,8 +44,9 @@ class Estimate:
 def wilson(hits: float, total: float) -> Estimate:
     """A proportion with Wilson's score interval (Wilson 1927), which lies within [0, 1] and is never empty.
 
-    >>> wilson(5, 10)
-    Estimate(value=0.5, low=0.2365930905125641, high=0.7634069094874359, n=10, skill=None)
+    >>> estimate = wilson(5, 10)
+    >>> round(estimate.low, 4), estimate.value, round(estimate.high, 4)
+    (0.2366, 0.5, 0.7634)
     """
     if not total:
         return Estimate(None)
@@ -77,13 +79,19 @@ def count_draws(draws: NDArray[np.int64]) -> Floats:
 
 
 def bootstrap_ratios(
-    numerators: Any, denominators: Any, *, folds: int = FOLDS, seed: int = 0
+    numerators: Any,
+    denominators: Any,
+    *,
+    are_shares: Sequence[bool] | None = None,
+    folds: int = FOLDS,
+    seed: int = 0,
 ) -> list[Estimate]:
     """Ratios of sums over programs, with cluster bootstrap intervals (Efron 1979; Field and Welsh 2007).
 
     Args:
         numerators: `(programs, ratios)`.
         denominators: likewise; a program with 0 has nothing to score for that ratio.
+        are_shares: which ratios lie between 0 and 1; all, if it is left out.
         folds: resamples of all programs.
         seed: of the resamples.
     """
@@ -99,23 +107,22 @@ def bootstrap_ratios(
         with np.errstate(invalid="ignore", divide="ignore"):
             found.append((weights @ top) / (weights @ bottom))
     replicates = np.concatenate(found)
-    return [
-        _estimate(top[:, i].sum(), bottom[:, i].sum(), int((bottom[:, i] > 0).sum()), replicates[:, i])
-        for i in range(ratios)
-    ]
+    estimates = []
+    for i, is_share in enumerate(are_shares or [True] * ratios):
+        total, known = float(bottom[:, i].sum()), int((bottom[:, i] > 0).sum())
+        if total:
+            value = float(top[:, i].sum()) / total
+            estimates.append(interval(value, known, replicates[:, i], 1.0 if is_share else None))
+        else:
+            estimates.append(Estimate(None))
+    return estimates
 
 
-def _estimate(top: float, bottom: float, programs: int, replicates: Floats) -> Estimate:
-    if not bottom:
-        return Estimate(None)
-    return interval(float(top / bottom), programs, replicates)
-
-
-def interval(value: float, programs: int, replicates: Floats, largest: float = 1.0) -> Estimate:
+def interval(value: float, programs: int, replicates: Floats, largest: float | None) -> Estimate:
     """The middle 95 % of the replicates.
 
     Where all programs agree the bootstrap knows no spread: then Wilson's interval of that many programs, for
-    a number between 0 and `largest`.
+    a number between 0 and `largest`, and none for others.
     """
     import numpy as np
 
@@ -123,7 +130,9 @@ def interval(value: float, programs: int, replicates: Floats, largest: float = 1
     low, high = (
         (float(q) for q in np.quantile(replicates, (0.025, 0.975))) if len(replicates) else (value, value)
     )
-    if high - low < 1e-12 and 0 <= value <= largest:
+    if high - low < 1e-12:
+        if largest is None:
+            return Estimate(value, n=programs)
         wide = wilson(value / largest * programs, programs)
         assert wide.low is not None
         assert wide.high is not None

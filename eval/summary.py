@@ -142,7 +142,9 @@ def summarise(
     tops = [[top for top, _ in row] for row in parts]
     bottoms = [[bottom for _, bottom in row] for row in parts]
     if scores:
-        found.update(zip(RATIOS, bootstrap_ratios(tops, bottoms, folds=folds, seed=seed), strict=True))
+        are_shares = [not key.endswith("_per_frame") for key in RATIOS]
+        estimates = bootstrap_ratios(tops, bottoms, are_shares=are_shares, folds=folds, seed=seed)
+        found.update(zip(RATIOS, estimates, strict=True))
     else:
         found.update(dict.fromkeys(RATIOS, Estimate(None)))
     lives = [Lifetime(score.tau, score.tau_observed) for score in scores if score.tau is not None]

@@ -6,12 +6,10 @@ right to its end is censored there, and one that a budget cut while it was right
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cwm_trace.eval.metrics import Rate
 from cwm_trace.eval.statistics import FOLDS, Difference, Estimate, difference, draw_programs, interval
 
 if TYPE_CHECKING:
@@ -129,17 +127,3 @@ def compare_restricted_means(
         difference(float(values[i]), count, replicates[:, i], largest=float(limit))
         for i, limit in enumerate(limits)
     ]
-
-
-def hazards(at_risk: Sequence[Mapping[str, int]], failed: Sequence[str | None]) -> dict[str, Rate]:
-    """How often each kind of frame is the first wrong one, of the times it could have been.
-
-    Args:
-        at_risk: of each rollout, the frames up to the first wrong one by kind.
-        failed: the kind of that one; None if there is none.
-    """
-    total: Counter[str] = Counter()
-    for kinds in at_risk:
-        total.update(kinds)
-    wrong = Counter(kind for kind in failed if kind is not None)
-    return {kind: Rate(wrong[kind], total[kind]) for kind in sorted(total)}

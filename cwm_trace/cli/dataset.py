@@ -6,8 +6,12 @@ import json
 import os
 import re
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from cwm_trace.wire.tokens import TraceTokens
 
 
 @click.group()
@@ -95,3 +99,77 @@ def _knob(text: str) -> tuple[str, int | float | str | bool]:
     if re.fullmatch(r"[+-]?\d*\.\d+(e[+-]?\d+)?", value):
         return name, float(value)
     return name, {"true": True, "false": False}.get(value, value)
+
+
+@dataset.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--split", type=click.Choice(["train", "dev", "test"]), help="Only this split.")
+@click.option("--tokenizer", metavar="FOLDER", help="Count its tokens; without it, bytes.")
+@click.option("--plots", metavar="FILE", help="Plots of it, as .png, .svg or .pdf.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def stats(folder: str, split: str | None, tokenizer: str | None, plots: str | None, as_json: bool) -> None:
+    """Say what is in a dataset: frames, tokens per field, types, lengths, failures."""
+    from cwm_trace.datasets.statistics import describe_dataset, plot_stats
+    from cwm_trace.rendering.tables import print_counts
+
+    found = describe_dataset(folder, split=split, tokens=_tokens(tokenizer) if tokenizer else None)
+    if plots is not None:
+        plot_stats(found, plots)
+    if as_json:
+        click.echo(json.dumps(found.summary()))
+    else:
+        print_counts(found.summary())
+
+
+@dataset.command()
+@click.argument("folder", metavar="DIR")
+@click.option("-o", "--output", metavar="OUT", required=True, help="The folder of the sequences.")
+@click.option("--split", type=click.Choice(["train", "dev", "test"]), default="train", show_default=True)
+@click.option(
+    "--length", type=click.IntRange(16), default=2048, show_default=True, help="Tokens of a sequence."
+)
+@click.option("--tokenizer", metavar="FOLDER", help="Of a checkpoint; without it, a token for each byte.")
+@click.option(
+    "--long", type=click.Choice(["cut", "drop"]), default="cut", show_default=True, help="Longer documents."
+)
+@click.option("--profile", default="cwm", show_default=True, help="The format profile.")
+@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
+def pack(
+    folder: str,
+    output: str,
+    split: str,
+    length: int,
+    tokenizer: str | None,
+    long: str,
+    profile: str,
+    as_json: bool,
+) -> None:
+    """Tokenize a split and pack it into sequences of one length, ready to train on."""
+    from cwm_trace.datasets.packing import pack_dataset
+    from cwm_trace.wire.tokens import TraceTokens
+
+    info = pack_dataset(
+        folder,
+        output,
+        _tokens(tokenizer) if tokenizer else TraceTokens.of_bytes(),
+        length=length,
+        split=split,
+        long="drop" if long == "drop" else "cut",
+        profile=profile,
+        tokenizer=tokenizer or "bytes",
+    )
+    if as_json:
+        click.echo(json.dumps(asdict(info)))
+        return
+    full = info.tokens / max(info.sequences * length, 1)
+    click.echo(
+        f"{output}: {info.sequences:,} sequences of {length:,} tokens, {full:.1%} full,"
+        f" {info.documents:,} documents ({info.cut:,} cut, {info.dropped:,} dropped)"
+    )
+
+
+def _tokens(folder: str) -> TraceTokens:
+    from cwm_trace.model.tokenizer import load_tokenizer
+    from cwm_trace.wire.tokens import TraceTokens
+
+    return TraceTokens.from_tokenizer(load_tokenizer(folder))

@@ -7,11 +7,12 @@ Validity has four grades, in this order: `tokens` (every frame has its special t
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from cwm_trace.records import Frame, Outcome, Problem, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Outcome, Problem, SourceFile, Trace
 from cwm_trace.wire.context import parse_context
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.reader import FrameReader
@@ -41,7 +42,10 @@ def parse_trace(
         Its outcome is `incomplete` without an end token, and `raised` if that comes before the entry's
         return; what a real `program` knows of its own run (interpreter, output, exit code) is left out.
     """
-    return _Parser(program, profile).parse(list(split(data, tokens)))
+    parser = TraceParser(program, profile)
+    for position, piece in parser.take_context(list(split(data, tokens))):
+        parser.take(position, piece)
+    return parser.finish()
 
 
 def split(data: str | Sequence[int], tokens: TraceTokens | None) -> Iterator[tuple[int, Piece]]:
@@ -70,41 +74,84 @@ def split(data: str | Sequence[int], tokens: TraceTokens | None) -> Iterator[tup
         yield start, tokens.decode(data[start:])
 
 
-class _Parser:
-    def __init__(self, program: Trace | None, profile: FormatProfile) -> None:
+class TraceParser:
+    """Reads what a model writes as it comes, after the frames that `program` already has.
+
+    Attributes:
+        frames: those of the history and those read.
+        problems: what is wrong with them.
+        outcome: `incomplete` until an end token was read.
+    """
+
+    def __init__(self, program: Trace | None, profile: FormatProfile = CWM) -> None:
         self._profile = profile
-        self._frames: list[Frame] = list(program.frames) if program else []
-        self._problems: list[Problem] = list(program.problems) if program else []
-        self._given = len(self._frames)
-        self._outcome = Outcome.INCOMPLETE
+        self.frames: list[Frame] = list(program.frames) if program else []
+        self.problems: list[Problem] = list(program.problems) if program else []
+        self.outcome = Outcome.INCOMPLETE
+        self._before = 0  # frames of the parser that this one is a fork of
+        self._given = len(self.frames)
+        self._buffer: list[tuple[int, Piece]] = []
+        self._ended = False
         self._start(program or Trace(files=(SourceFile("<context>", ""),), entry=""))
 
     def _start(self, program: Trace) -> None:
         self._program = program
         self._reader = FrameReader(program, self._profile)
 
-    def parse(self, pieces: list[tuple[int, Piece]]) -> Trace:
-        pieces = self._take_context(pieces)
-        buffer: list[tuple[int, Piece]] = []
-        for position, piece in pieces:
-            if self._outcome is not Outcome.INCOMPLETE:
-                self._problem("tokens", position, "text after the end of the trace")
-                break
-            if piece is Special.FRAME:
-                self._take_frame(buffer, position)
-                buffer = []
-            elif piece is Special.END:
-                self._end(buffer, position)
-                buffer = []
-            else:
-                buffer.append((position, piece))
-        if buffer:
-            self._problem("truncated", buffer[0][0], "the last frame was cut off")
+    @property
+    def entry_outcome(self) -> Outcome | None:
+        """How the entry's own frame was left; None while it is open."""
+        return self._reader.entry_outcome
+
+    @property
+    def texts(self) -> tuple[str, str] | None:
+        """The two texts of the last frame, as they were written; None if it was not read whole."""
+        return self._reader.texts
+
+    def fork(self) -> TraceParser:
+        """A parser that goes on from here by itself; its `frames` and `problems` are those it reads."""
+        other = copy.copy(self)
+        other.frames, other.problems = [], []
+        other._before, other._given = self._before + len(self.frames), 0
+        other._buffer = list(self._buffer)
+        other._reader = self._reader.fork()
+        return other
+
+    def push(self, frame: Frame) -> None:
+        """Take a frame that is known: one more of the history."""
+        if frame.thread == 0 and frame.event is not Event.END:
+            self._reader.push(frame)
+        self.frames.append(frame)
+
+    def feed(self, ids: Sequence[int], tokens: TraceTokens, position: int = 0) -> None:
+        """Read ids, of whole frames unless they are the last ones; the first stands at `position`."""
+        for offset, piece in split(ids, tokens):
+            self.take(position + offset, piece)
+
+    def take(self, position: int, piece: Piece) -> None:
+        """Read one piece."""
+        if self._ended:
+            return
+        if self.outcome is not Outcome.INCOMPLETE:
+            self._problem("tokens", position, "text after the end of the trace")
+            self._ended = True
+        elif piece is Special.FRAME:
+            self._take_frame(position)
+        elif piece is Special.END:
+            self._take_end(position)
+        else:
+            self._buffer.append((position, piece))
+
+    def finish(self) -> Trace:
+        """What has been read."""
+        if self._buffer:
+            self._problem("truncated", self._buffer[0][0], "the last frame was cut off")
+            self._buffer = []
         return replace(
             self._program,
-            frames=tuple(self._frames),
-            outcome=self._outcome,
-            problems=tuple(self._problems),
+            frames=tuple(self.frames),
+            outcome=self.outcome,
+            problems=tuple(self.problems),
             profile=self._profile.name,
             given=self._given,
             python="",
@@ -115,7 +162,8 @@ class _Parser:
             warnings=(),
         )
 
-    def _take_context(self, pieces: list[tuple[int, Piece]]) -> list[tuple[int, Piece]]:
+    def take_context(self, pieces: list[tuple[int, Piece]]) -> list[tuple[int, Piece]]:
+        """Read the context that the pieces may start with; returns the rest."""
         kinds = [piece for _, piece in pieces[:4]]
         skip = 1 if kinds[:1] == [Special.BEGIN] else 0
         match kinds[skip:]:
@@ -123,7 +171,7 @@ class _Parser:
                 return pieces[skip + 2 :]
             case [Special.CONTEXT, str(text), *rest]:
                 files, entry, entry_line = parse_context(text)
-                self._frames, self._problems, self._given = [], [], 0
+                self.frames, self.problems, self._given = [], [], 0
                 self._start(Trace(files=files, entry=entry, entry_line=entry_line))
                 if rest and rest[0] is not Special.FRAME:
                     self._problem(
@@ -133,20 +181,21 @@ class _Parser:
             case _:
                 return pieces[skip:]
 
-    def _take_frame(self, buffer: list[tuple[int, Piece]], end: int) -> None:
-        start = buffer[0][0] if buffer else end
+    def _take_frame(self, end: int) -> None:
+        buffer, self._buffer = self._buffer, []
         frame, faults = self._reader.read([piece for _, piece in buffer])
         for grade, message in faults:
-            self._problem(grade, start, message)
+            self._problem(grade, buffer[0][0] if buffer else end, message)
         if frame is not None:
-            self._frames.append(frame)
+            self.frames.append(frame)
 
-    def _end(self, buffer: list[tuple[int, Piece]], position: int) -> None:
-        if buffer:
-            self._problem("tokens", buffer[0][0], "the trace ends inside a frame")
-        self._outcome, faults = self._reader.end()
+    def _take_end(self, position: int) -> None:
+        if self._buffer:
+            self._problem("tokens", self._buffer[0][0], "the trace ends inside a frame")
+            self._buffer = []
+        self.outcome, faults = self._reader.end()
         for grade, message in faults:
             self._problem(grade, position, message)
 
     def _problem(self, grade: str, position: int, message: str) -> None:
-        self._problems.append(Problem(grade, len(self._frames), position, message))
+        self.problems.append(Problem(grade, self._before + len(self.frames), position, message))

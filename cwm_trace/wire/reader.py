@@ -6,6 +6,7 @@ A reader starts after the frames of a program's history, takes further known fra
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,15 +29,21 @@ class FrameReader:
     def __init__(self, program: Trace, profile: FormatProfile) -> None:
         self._stack = StackMachine(program, profile)
         self._renderer = FrameRenderer(program, profile)
+        self.texts: tuple[str, str] | None = None
+        """The two texts of the last frame that was read; None if it was not whole."""
         for frame in main_thread(program):
             self._renderer.render(frame)
 
     def fork(self) -> FrameReader:
         """A copy that goes on by itself."""
-        other = object.__new__(FrameReader)
-        other._stack = self._stack.fork()
-        other._renderer = self._renderer.fork()
+        other = copy.copy(self)
+        other._stack, other._renderer = self._stack.fork(), self._renderer.fork()
         return other
+
+    @property
+    def entry_outcome(self) -> Outcome | None:
+        """How the entry's own frame was left; None while it is open."""
+        return None if self._stack.outcome is Outcome.INCOMPLETE else self._stack.outcome
 
     @property
     def legal_events(self) -> frozenset[Event]:
@@ -59,6 +66,7 @@ class FrameReader:
             The frame, with its two texts in `raw` where rendering would write others; None if no event starts
             it. And the validity grades that it breaks, each with what is wrong.
         """
+        self.texts = None
         event = next(
             (TOKEN_EVENTS[p] for p in pieces[:1] if isinstance(p, Special) and p in TOKEN_EVENTS), None
         )
@@ -97,6 +105,7 @@ class FrameReader:
         faults: list[Fault] = [("locals", fault)] if fault else []
         faults += step.faults
         frame = step.frame
+        self.texts = first, second
         if self._renderer.texts(frame) != (first, second):
             frame = replace(frame, raw=(first, second))
         return frame, faults

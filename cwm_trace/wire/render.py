@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from typing import overload
@@ -108,11 +109,9 @@ class FrameRenderer:
 
     def fork(self) -> FrameRenderer:
         """A copy that goes on by itself."""
-        other = object.__new__(FrameRenderer)
-        other._profile, other._drops, other._indented = self._profile, self._drops, self._indented
+        other = copy.copy(self)
         other._activations = self._activations.fork()
         other._shown = dict(self._shown)  # its values are replaced, never changed
-        other._last = self._last
         return other
 
     def render(self, frame: Frame) -> list[Piece]:

@@ -6,6 +6,7 @@ line where it was suspended.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -69,8 +70,7 @@ class StackMachine:
 
     def fork(self) -> StackMachine:
         """A copy that goes on by itself."""
-        other = object.__new__(StackMachine)
-        other.__dict__.update(self.__dict__)
+        other = copy.copy(self)
         copies = {id(one): one.copy() for one in (*self._stack, *self._suspended)}
         other._stack = [copies[id(one)] for one in self._stack]
         other._suspended = [copies[id(one)] for one in self._suspended]
@@ -82,7 +82,7 @@ class StackMachine:
         """Events that keep calls and returns balanced."""
         if self._closed:
             return _AT_THE_END
-        if self._drops_returns and len(self._stack) == 1 and self._stack[0].raised is not None:
+        if self._drops_returns and self._stack and all(one.raised is not None for one in self._stack):
             return _INSIDE | _AT_THE_END  # the exception may have left the entry unseen
         if self._stack:
             return _INSIDE

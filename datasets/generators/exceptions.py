@@ -20,67 +20,76 @@ FAULTS = (  # what raises for some items, the type, the items that raise and tho
 BASES = {"ZeroDivisionError": "ArithmeticError", "IndexError": "LookupError", "KeyError": "LookupError"}
 
 
+HANDLED = (  # what a handler does; the last two need the exception's name
+    "{t} -= {n}",
+    "{t} = {t} * 2 + {n}",
+    "continue",
+    "{t} += len({e}.args) + {n}",
+    "{t} += len(type({e}).__name__)",
+)
+CLAUSES = ("", "", "        else:\n            {t} += 1\n", "        finally:\n            {t} += 2\n")
+CHAINED = """\
+def {f}({v}):
+    try:
+        return {inner}
+    except {kind} as {e}:
+        raise {own}({v}) from {e}
+
+
+"""
+GUARDED = """\
+def {f}({v}):
+    try:
+        return {inner}
+    finally:
+        LOG.append({n})
+
+
+"""
+PLAIN = """\
+def {f}({v}):
+    {r} = {inner}
+    return {r} {sign} {n}
+
+
+"""
+
+
 def draw_exceptions(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the fault, the functions on the way to it, then the items."""
-    depth, count = knobs["depth"], knobs["items"]
+    depth, count, escapes = knobs["depth"], knobs["items"], knobs["escapes"]
     fault, kind, bad, good = draw.pick(FAULTS)
-    values, item, error, total = draw.names("list", "item", "error", "total")
-    helpers = draw.names(*["function"] * depth)
-    raised = max(1, round(count * knobs["raised"])) if knobs["escapes"] else round(count * knobs["raised"])
+    roles = ("list", "item", "error", "total", *["function"] * depth)
+    values, item, error, total, *helpers = draw.names(*roles)
+    raised = max(round(count * knobs["raised"]), int(escapes))
     items = [draw.pick(bad) for _ in range(raised)] + [draw.pick(good) for _ in range(count - raised)]
     items = draw.sample(items, count)
-    guard, custom = draw.chance(0.3), draw.chance(0.35)
-    expression = fault.format(v=item, m=draw.number(6, 60), a=draw.number(1, 9))
+    guard, own = draw.chance(0.3) and depth > 1, draw.chance(0.35) and depth > 0
     caught = draw.pick((kind, kind, BASES.get(kind, kind), f"({kind}, OSError)", "Exception"))
-    lines: list[str] = []
-    if custom:
-        kind_name = draw.pick(("ParseError", "BadItem", "StepError", "InputError"))
-        lines += [f"class {kind_name}(Exception):", "    pass", "", ""]
+    call, source = fault.format(v=item, m=draw.number(6, 60), a=draw.number(1, 9)), ""
+    fill = {"v": item, "e": error, "kind": kind, "own": draw.pick(("ParseError", "BadItem", "StepError"))}
+    if own:
+        source = f"class {fill['own']}(Exception):\n    pass\n\n\n"
+        caught = draw.pick((fill["own"], "Exception"))
+    if guard:
+        source += "LOG = []\n\n\n"
     for place, helper in enumerate(helpers):
-        inner = expression if not place else f"{helpers[place - 1]}({item})"
-        lines.append(f"def {helper}({item}):")
-        if place == 0 and custom:
-            lines += ["    try:", f"        return {inner}", f"    except {kind} as {error}:",
-                      f"        raise {kind_name}({item}) from {error}"]  # fmt: skip
-            caught = draw.pick((kind_name, "Exception"))
-        elif place and guard:
-            lines += [
-                "    try:",
-                f"        return {inner}",
-                "    finally:",
-                f"        LOG.append({draw.number(0, 9)})",
-            ]
-        else:
-            lines.append(f"    {draw.pick(('value', 'res', 'out'))} = {inner}")
-            lines.append(f"    return {lines[-1].split()[0]} {draw.pick('+-*')} {draw.number(2, 9)}")
-        lines += ["", ""]
-    logs = guard and depth > 1
-    last = f"{helpers[-1]}({item})" if helpers else expression
-    handler = [f"        except {caught} as {error}:" if draw.chance(0.6) else f"        except {caught}:"]
-    handled = [
-        f"            {total} -= {draw.number(1, 9)}",
-        f"            {total} = {total} * 2 + {draw.number(1, 9)}",
-        "            continue",
-        f"            {total} += len(str({error}))",
-        f"            {total} += len(type({error}).__name__)",
-    ]
-    handler.append(draw.pick(handled if " as " in handler[0] else handled[:3]))
-    endings = [
-        [],
-        [],
-        ["        else:", f"            {total} += 1"],
-        ["        finally:", f"            {total} += 2"],
-    ]
-    ending = draw.pick(endings)
-    lines += ["LOG = []", "", ""] * logs + [f"def f({values}):", f"    {total} = {draw.below(9)}"]
-    lines.append(f"    for {item} in {values}:")
-    if knobs["escapes"]:
-        lines.append(f"        {total} += {last}")
+        form = CHAINED if own and not place else GUARDED if guard and place else PLAIN
+        part = {"r": draw.pick(("value", "res", "out")), "sign": draw.pick("+-*"), "n": draw.number(2, 9)}
+        source += form.format(f=helper, inner=call, **part, **fill)
+        call = f"{helper}({item})"
+    source += f"def f({values}):\n    {total} = {draw.below(9)}\n    for {item} in {values}:\n"
+    named = draw.chance(0.6)
+    handled = draw.pick(HANDLED if named else HANDLED[:3]).format(t=total, e=error, n=draw.number(1, 9))
+    clause = draw.pick(CLAUSES).format(t=total)
+    if escapes:
+        source += f"        {total} += {call}\n"
     else:
-        lines += ["        try:", f"            {total} += {last}", *handler, *ending]
-    lines.append(f"    return {total}, LOG" if logs else f"    return {total}")
-    bound = 8 + depth + 2 * (1 + count) + count * (8 + 5 * depth)
-    return Draft("\n".join(lines) + "\n", f"f([{', '.join(items)}])", bound)
+        source += f"        try:\n            {total} += {call}\n        except {caught}"
+        source += f" as {error}:\n" if named else ":\n"
+        source += f"            {handled}\n{clause}"
+    source += f"    return {total}, LOG\n" if guard else f"    return {total}\n"
+    return Draft(source, f"f([{', '.join(items)}])", 10 + depth + 2 * count + count * (8 + 5 * depth))
 
 
 EXCEPTIONS = Family(

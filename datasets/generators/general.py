@@ -25,20 +25,8 @@ from cwm_trace.datasets.generators.statements import (
 from cwm_trace.datasets.generators.writer import Statement, Writer
 
 ARGUMENTS = (
-    "str",
-    "str",
-    "str",
-    "list",
-    "list",
-    "list",
-    "words",
-    "dict",
-    "count",
-    "count",
-    "int",
-    "pair",
-    "float",
-)
+    "str", "str", "str", "list", "list", "list", "words", "dict", "count", "count", "int", "pair", "float",
+)  # fmt: skip
 INNER: tuple[Statement, ...] = (*SIMPLE, write_if, write_if, write_if, write_for, write_try)
 OUTER: tuple[Statement, ...] = (
     *SIMPLE, write_if, write_if, write_for, write_for, write_for, write_for, write_for, write_while,

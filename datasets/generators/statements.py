@@ -45,16 +45,13 @@ def write_assignment(w: Writer) -> None:
         w.assign(name, size)
         return
     text, size = w.expression(kind)
-    if (
-        text in w.types and kind in EMPTY and kind not in ("int", "str")
-    ):  # another name, not another container
-        if w.in_loop or w.indent > 1:
-            return
-        w.shared |= {text}
-        w.put(f"{w.declare(kind, size)} = {text}")
-        w.shared |= {next(reversed(w.types))}
+    another_name = text in w.types and kind in EMPTY and kind not in ("int", "str")
+    if another_name and (w.in_loop or w.indent > 1):
         return
-    w.put(f"{w.declare(kind, size)} = {text}")
+    name = w.declare(kind, size)
+    w.put(f"{name} = {text}")
+    if another_name:
+        w.shared |= {name, text}
 
 
 def write_augmented(w: Writer) -> None:

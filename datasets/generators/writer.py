@@ -86,9 +86,14 @@ class Writer:
         """A name that is not in use."""
         pool = NAMES[ROLES.get(kind, kind)]
         name = self.draw.pick(pool)
-        while name in self.types or name in self.taken:
+        for _ in range(12):
+            if name not in self.types and name not in self.taken:
+                return name
             name = self.draw.pick(pool if self.draw.chance(0.5) else NAMES["total"])
-        return name
+        number = 2
+        while f"{name}{number}" in self.types:
+            number += 1
+        return f"{name}{number}"
 
     def new_pair(self, one: str, two: str) -> tuple[str, str]:
         """Two names that are not in use."""

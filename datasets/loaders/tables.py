@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -21,10 +22,8 @@ def read_models(path: str, model: type[Model], what: str) -> Iterator[Model]:
         CwmTraceError: the file cannot be read, or a line is not `what`.
     """
     try:
-        opened = (
-            gzip.open(path, "rt", encoding="utf-8") if path.endswith(".gz") else open(path, encoding="utf-8")
-        )
-        with opened as lines:
+        opened: Any = gzip.open if path.endswith(".gz") else open
+        with opened(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield validate(json.loads(line), model, f"{path}, line {number}: not {what}")
@@ -43,7 +42,7 @@ def read_hub(
         CwmTraceError: the library is missing, or the hub cannot be reached and nothing is cached.
     """
     try:
-        import datasets as hub
+        hub: Any = importlib.import_module("datasets")
     except ImportError:
         raise CwmTraceError("the hub needs the datasets package: pip install 'cwm-trace[data]'") from None
     try:

@@ -72,8 +72,7 @@ def read_spans(
     at = 0
     for span in spans:
         branch = Branch(span, reader.fork())
-        right = len(span.frames) if span.wrong is None else span.wrong.frame
-        for index, true in enumerate(span.frames[:right]):
+        for index, true in enumerate(span.frames[: span.right]):
             if not true.pieces:  # a RETURN that the profile does not write
                 branch.reader.push(frames[at + index])
                 branch.frames.append(frames[at + index])
@@ -176,6 +175,6 @@ def align(branches: Sequence[Branch], frames: Sequence[Frame], before: Sequence[
 def missing_frame(rollout: Rollout | None) -> Frame:
     """Stands for a frame that was cut or is none, so that the ones after it keep their places."""
     event = None if rollout is None else rollout.frame.event
-    if rollout is None or rollout.outcome is not Outcome.TRUNCATED or event is None:
+    if rollout is None or rollout.outcome is not Outcome.TRUNCATED or event is None or rollout.frame.is_done:
         return NO_MORE.frame
     return Frame(event, 0, "")

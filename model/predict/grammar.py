@@ -21,7 +21,6 @@ from cwm_trace.wire.tokens import EVENT_TOKENS, Special, TraceTokens
 
 _LOCALS = INDEX["locals"]
 _ENDS = frozenset([INDEX["locals-end"], INDEX["value-end"]])
-_NAMED = frozenset([INDEX["name-start"], INDEX["name"]])  # a quote may close the name
 _KINDS = [
     state.partition("-")[0]
     if state.startswith(("name", "text", "string")) and not state.endswith("quote")
@@ -29,6 +28,7 @@ _KINDS = [
     for state in STATES
 ]
 """The kind of text that a state is inside of; empty outside of texts."""
+_NAMED = frozenset(index for index, kind in enumerate(_KINDS) if kind == "name")  # a token may close the name
 
 
 class _Node:
@@ -210,7 +210,7 @@ class FrameState:
             self._name += added
             if quote:
                 self._names.add(self._name)
-        elif kind == "name":
+        if kind == "name" and (kind_before != "name" or '"' in text):
             self._name = text.rpartition('"')[2]
         self._text_tokens = self._text_tokens + 1 if kind and kind == kind_before else 0
         if self._dfa in _ENDS:

@@ -3,7 +3,7 @@
 A special token in angle brackets is that token by its id, never its characters. Calls and returns balance by
 themselves, since a function's frames are a rule of their own: `rest` is what follows a CALL up to its RETURN.
 The end token of a trace is the end of a text to an engine, so no rule names it: it may come where a text may
-end. Unlike our own `FrameGrammar` this one lets a frame name a variable twice, and spell a line in any tokens.
+end. Unlike our `FrameGrammar` it lets a frame name a variable twice, and spell a line in any tokens.
 """
 
 from __future__ import annotations

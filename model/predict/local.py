@@ -108,7 +108,7 @@ class LocalPredictor:
         if not _follows(session):
             rollout = session.rollout_from_prompt()
             rollout.start()
-            for _, frame in run(engine, self._solo(session.prompt, rollout), [rollout]):
+            for frame in self._run_solo(engine, session.prompt, rollout):
                 if request.on_frame is not None:
                     request.on_frame(frame)
             return self._finish(session, rollout, engine.passes)
@@ -137,8 +137,7 @@ class LocalPredictor:
         rollout = session.rollout_from_prompt()
         rollout.start()
         engine = Engine(self._decoder, self._chooser)
-        for _, frame in run(engine, self._solo(session.prompt, rollout), [rollout]):
-            yield frame
+        yield from self._run_solo(engine, session.prompt, rollout)
 
     def step(self, history: History, known: Known = NOTHING) -> Prediction | None:
         """The next frame after any history, whose states may have been edited; None if the trace ends.
@@ -148,14 +147,13 @@ class LocalPredictor:
         """
         program = replace(history.program, frames=tuple(history.frames))
         session = self._session(Request(program, max_frames=1))
+        given = [] if known.event is None else self._given_ids(session, history, known)
+        session.room = min(session.room, self.length - len(session.prompt) - len(given))
         if session.room < 1:
             raise CwmTraceError(self._too_long(session))
         rollout = session.rollout_from_prompt()
-        if known.event is None:
-            rollout.start()
-        else:
-            rollout.start_given(self._given_ids(session, history, known), known.event)
-        for _ in run(Engine(self._decoder, self._chooser), self._solo(session.prompt, rollout), [rollout]):
+        rollout.start(given, known.event)
+        for _ in self._run_solo(Engine(self._decoder, self._chooser), session.prompt, rollout):
             pass
         if rollout.ended_cleanly:
             return None
@@ -191,15 +189,17 @@ class LocalPredictor:
             rollout.start()
             rollout.pending[:0] = session.prompt
             running.append((index, session, rollout))
-        while running:
-            engine.step(rows, [rollout for _, _, rollout in running])
+        while True:
             for index, session, rollout in running:
                 if rollout.is_done:
                     yield index, self._finish(session, rollout, engine.passes)
             going = [row for row, (_, _, rollout) in enumerate(running) if not rollout.is_done]
+            if not going:
+                return
             if len(going) < len(running):
                 cache.keep(going)
                 running = [running[row] for row in going]
+            engine.step(rows, [rollout for _, _, rollout in running])
 
     def _session(self, request: Request) -> Session:
         session = Session(
@@ -229,7 +229,9 @@ class LocalPredictor:
 
     def _too_long(self, session: Session) -> str:
         count = len(session.prompt)
-        return f"the prompt has {count} tokens, and {self.name} reads {self.length} with what it writes"
+        if count < self.length:
+            return f"a prompt of {count} tokens leaves no room to predict any: raise max_new_tokens"
+        return f"the prompt has {count} tokens and {self.name} reads {self.length} at the most"
 
     def _given_ids(self, session: Session, history: History, known: Known) -> list[int]:
         assert known.event is not None
@@ -241,12 +243,13 @@ class LocalPredictor:
         pieces = session.reader().push(Frame(known.event, 0, "", activation, changed=changed))
         return self._tokens.encode_pieces(pieces[: pieces.index(Special.ACTION) + 1])
 
-    def _solo(self, prompt: list[int], rollout: Rollout) -> Solo:
-        """A lane that has taken a beginning of the prompt; the rest becomes pending."""
+    def _run_solo(self, engine: Engine, prompt: list[int], rollout: Rollout) -> Iterator[Frame]:
+        """Continue a prompt, of which the cache may know a beginning; yields the frames."""
         cache = self._prefix(prompt)
         rollout.pending[:0] = prompt[cache.length :]
-        self._kept = prompt, cache
-        return Solo(self._decoder, cache)
+        for _, frame in run(engine, Solo(self._decoder, cache), [rollout]):
+            yield frame
+        self._kept = prompt, cache  # not before: others may predict while a stream waits
 
     def _prefix(self, prompt: Sequence[int]) -> KVCache:
         """A cache of what this prompt has in common with the last one, without its own last token."""

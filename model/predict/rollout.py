@@ -177,14 +177,20 @@ class Rollout:
             self.frame.take(number)
         self._logprobs = logprobs
 
-    def start(self) -> None:
-        """Write what is forced at the beginning."""
-        self._follow()
+    def start(self, given: Sequence[int] = (), event: Event | None = None) -> None:
+        """Write what is forced at the beginning.
 
-    def start_given(self, ids: Sequence[int], event: Event) -> None:
-        """Start a frame whose event, or all up to its source, is given."""
-        self.pending += ids
-        self.frame.give(ids, event)
+        Args:
+            given: tokens of the first frame that are known: its event, or all up to its source.
+            event: their event.
+        """
+        if event is not None:
+            self.pending += given
+            self.frame.give(given, event)
+        if self._max_frames <= 0:
+            self.outcome = self._ending
+        elif self._max_tokens <= 0:
+            self.outcome = Outcome.TRUNCATED
         self._follow()
 
     def take(self, number: int, logprob: float | None = None) -> None:
@@ -201,6 +207,8 @@ class Rollout:
         while not self.is_done:
             if not self.frame.ids and forces_return((self.frames or self.history)[-1:], self._mode):
                 self._give(self._tokens.ids[EVENT_TOKENS[Event.RETURN]])
+            if self.is_done:
+                return
             ids = self.frame.legal.ids
             if ids is None or len(ids) != 1:
                 return
@@ -211,6 +219,7 @@ class Rollout:
         self.pending.append(number)
         self._max_tokens -= 1
         self.frame.take(number)
+        self._cut_if_spent()
 
     def _take(self, number: int, logprob: float | None) -> None:
         self.pending.append(number)
@@ -221,8 +230,8 @@ class Rollout:
         self.frame.take(number)
         if self.frame.is_done:
             self._close_frame(number)
-        elif len(self.frame.ids) >= self._max_frame_tokens or self._max_tokens <= 0:
-            self._cut()
+        else:
+            self._cut_if_spent()
 
     def _close_frame(self, last: int) -> None:
         if last == self._tokens.ids[Special.END]:
@@ -237,6 +246,7 @@ class Rollout:
             self._problem(grade, message)
         if frame is not None:
             self._add(frame)
+        self._logprobs = {}
         self._closed += 1
         if self._closed >= self._max_frames:
             self.outcome = self._ending
@@ -249,12 +259,12 @@ class Rollout:
         if self.keep_logprobs:
             logprobs = {name: tuple(values) for name, values in self._logprobs.items()}
             frame = replace(frame, logprobs=logprobs)
-            self._logprobs = {}
         self.frames.append(frame)
 
-    def _cut(self) -> None:
-        self._problem("truncated", "the last frame was cut off")
-        self.outcome = Outcome.TRUNCATED
+    def _cut_if_spent(self) -> None:
+        if len(self.frame.ids) >= self._max_frame_tokens or self._max_tokens <= 0:
+            self._problem("truncated", "the last frame was cut off")
+            self.outcome = Outcome.TRUNCATED
 
     def _problem(self, grade: str, message: str) -> None:
         self.problems.append(Problem(grade, len(self.frames), 0, message))

@@ -81,6 +81,7 @@ class Session:
         """The known frames of the first thread."""
         self.prompt = render_prompt(request.history, given=len(self.frames), profile=profile, tokens=tokens)
         """Their ids, after those of the context."""
+        self.length = length
         self.room = length - len(self.prompt)
         """Tokens that may follow the prompt."""
         if options.max_new_tokens is not None:
@@ -160,7 +161,7 @@ class Session:
             room=self.room,
             max_frames=frames,
             ending=ending,
-            sampler=self.sampler(0),
+            sampler=self.sampler(len(self.frames)),  # as where the truth is at hand
         )
 
     def finish(

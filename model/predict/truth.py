@@ -34,7 +34,7 @@ class TrueFrame:
     """A true frame, or the end token, as it stands in the text.
 
     Args:
-        pieces: what is written.
+        pieces: what is written: nothing for a RETURN that the profile drops.
         ids: the same in ids.
         start: position of its first token.
         legal: events that the stack allows.
@@ -50,6 +50,8 @@ class TrueFrame:
     @property
     def event(self) -> Event:
         """Its event."""
+        if not self.pieces:
+            return Event.RETURN
         first = self.pieces[0]
         assert isinstance(first, Special)
         return TOKEN_EVENTS[first]
@@ -81,6 +83,7 @@ class Span:
     Args:
         first: index of the first one in the true trace.
         frames: the frames.
+        fit: how many of them a rollout could write before a budget of tokens cuts it.
         choices: where the model has a choice, up to a true token that it cannot choose.
         sampler: draws its tokens; None: the likeliest.
         wrong: the first choice that is not the true one; None: all are.
@@ -90,11 +93,22 @@ class Span:
 
     first: int
     frames: list[TrueFrame] = field(default_factory=list)
+    fit: int = 0
     choices: list[Choice] = field(default_factory=list)
     sampler: Sampler | None = None
     wrong: Choice | None = None
     token: int = -1
     logprobs: list[tuple[Choice, float]] = field(default_factory=list)
+
+    @property
+    def right(self) -> int:
+        """How many leading frames are predicted right."""
+        return self.fit if self.wrong is None else self.wrong.frame
+
+    def count_predicted(self, end: int) -> int:
+        """Tokens before this position that are predicted and not given."""
+        parts = (min(true.start + len(true.ids), end) - true.start - true.given for true in self.frames)
+        return sum(max(part, 0) for part in parts)
 
     def frame_logprobs(self, frame: int) -> dict[str, list[float]]:
         """Log-probabilities of the right choices in one frame, by field."""
@@ -145,13 +159,32 @@ def write_frames(
     return written, True
 
 
-def cut_spans(frames: Sequence[TrueFrame], first: int, mode: Mode, open_frame: OpenFrames) -> list[Span]:
-    """What is predicted in one go: single frames when forced, blocks of K, or everything."""
-    size = {ModeKind.REGROUND: mode.number, ModeKind.FREE: max(len(frames), 1)}.get(mode.kind, 1)
+def cut_spans(
+    frames: Sequence[TrueFrame],
+    first: int,
+    mode: Mode,
+    open_frame: OpenFrames,
+    *,
+    max_tokens: int | None,
+    max_frame_tokens: int,
+) -> list[Span]:
+    """What is predicted in one go: single frames when forced, blocks of K, or everything.
+
+    Args:
+        frames: the true frames.
+        first: index of the first one in the true trace.
+        mode: of the prediction.
+        open_frame: begins a frame under the grammar, if there is one.
+        max_tokens: tokens after which a rollout is cut.
+        max_frame_tokens: tokens of one frame after which it is cut.
+    """
+    is_free = mode.kind is ModeKind.FREE
+    size = max(len(frames), 1) if is_free else mode.number or 1
     spans = []
-    for at in range(0, len(frames), size):
+    for at in range(0, max(len(frames), is_free), size):
         span = Span(first + at, list(frames[at : at + size]))
-        span.choices = _choices(span.frames, open_frame)
+        span.fit = _fitting(span.frames, max_tokens, max_frame_tokens)
+        span.choices = _choices(span.frames[: span.fit], open_frame)
         spans.append(span)
     return spans
 
@@ -203,6 +236,15 @@ def find_differences(
     return passes
 
 
+def _fitting(frames: Sequence[TrueFrame], max_tokens: int | None, max_frame_tokens: int) -> int:
+    tokens = 0
+    for index, true in enumerate(frames):
+        tokens += len(true.ids) - true.given
+        if len(true.ids) > max_frame_tokens or (max_tokens is not None and tokens > max_tokens):
+            return index
+    return len(frames)
+
+
 def _choices(frames: Sequence[TrueFrame], open_frame: OpenFrames) -> list[Choice]:
     found: list[Choice] = []
     for index, true in enumerate(frames):
@@ -224,6 +266,8 @@ def _choices(frames: Sequence[TrueFrame], open_frame: OpenFrames) -> list[Choice
 
 def _given(mode: Mode, pieces: Sequence[Piece], tokens: TraceTokens) -> int:
     """Leading tokens that the mode gives: the event, or all before the source of a CALL or LINE."""
+    if not pieces:
+        return 0
     if mode.kind is ModeKind.FORCED_STATE and isinstance(pieces[1], str):
         return len(tokens.encode_pieces(pieces[:3]))
     return int(mode.kind in (ModeKind.FORCED_EVENT, ModeKind.FORCED_STATE))

@@ -19,36 +19,30 @@ import numpy.typing as npt
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.wire.tokens import TraceTokens
 
+
+def _escape_states(kind: str) -> tuple[str, ...]:
+    """After a backslash, after the `u`, and inside its four digits, of which the beginning may be zeros."""
+    return tuple(f"{kind}-{at}" for at in ("escape", "u", "1", "2", "3", "0", "00", "000", "007"))
+
+
 STATES = (
     "locals",  # nothing yet: {
     "brace",  # a name's quote or }
     "name-start",
     "name",
-    "name-escape",
-    "name-u1",
-    "name-u2",
-    "name-u3",
-    "name-u4",
+    *_escape_states("name"),
     "colon",
     "colon-space",
     "text-quote",
     "text",
-    "text-escape",
-    "text-u1",
-    "text-u2",
-    "text-u3",
-    "text-u4",
+    *_escape_states("text"),
     "comma",  # a comma or }
     "comma-space",
     "name-quote",
     "locals-end",
     "value",  # nothing yet: a quote
     "string",
-    "string-escape",
-    "string-u1",
-    "string-u2",
-    "string-u3",
-    "string-u4",
+    *_escape_states("string"),
     "value-end",
 )
 INDEX = {name: index for index, name in enumerate(STATES)}
@@ -74,6 +68,7 @@ class Legal(NamedTuple):
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in '"\\')
 _SPECIAL = re.compile(r"<.+>")
 """How tokenizers spell special tokens, of which a trace's are only some."""
+_HEX = "0123456789abcdef"
 _NAME = string.ascii_letters + string.digits + "_."
 
 
@@ -90,17 +85,23 @@ def _transitions() -> dict[str, dict[str, str]]:
         "name-quote": {'"': "name-start"},
         "name-start": {_NAME: "name", "\\": "name-escape"},
         "name": {_NAME: "name", "\\": "name-escape", '"': "colon"},
-        "name-escape": {"u": "name-u1"},
+        "name-escape": {"u": "name-u"},
         "text": {_PLAIN: "text", "\\": "text-escape", '"': "comma"},
         "value": {'"': "string"},
         "string": {_PLAIN: "string", "\\": "string-escape", '"': "value-end"},
     }
     for kind in ("text", "string"):
-        table[f"{kind}-escape"] = {'"\\nrtbf': kind, "u": f"{kind}-u1"}
+        table[f"{kind}-escape"] = {'"\\nrtbf': kind, "u": f"{kind}-u"}
     for kind in ("name", "text", "string"):
-        following = (f"{kind}-u2", f"{kind}-u3", f"{kind}-u4", kind)
-        for number, after in enumerate(following, start=1):
-            table[f"{kind}-u{number}"] = {"0123456789abcdef": after}
+        # what has a shorter form, as `A` and `\n` have, is never written as \u and four digits
+        table[f"{kind}-u"] = {"0": f"{kind}-0", "123456789abcdef": f"{kind}-1"}
+        table[f"{kind}-1"] = {_HEX: f"{kind}-2"}
+        table[f"{kind}-2"] = {_HEX: f"{kind}-3"}
+        table[f"{kind}-3"] = {_HEX: kind}
+        table[f"{kind}-0"] = {"0": f"{kind}-00", "123456789abcdef": f"{kind}-2"}
+        table[f"{kind}-00"] = {"0": f"{kind}-000", "7": f"{kind}-007", "189abcdef": f"{kind}-3"}
+        table[f"{kind}-000"] = {"01234567bef": kind}
+        table[f"{kind}-007"] = {"f": kind}
     return table
 
 

@@ -1,20 +1,25 @@
-"""Running generated programs: in this process under a tracer that only counts, and in children.
+"""Running generated programs under a tracer that only counts, and telling whether two sets are the same.
 
-`python -m tests.datasets.programs NAME COUNT SPLIT` prints one line for each item: its id, how it ended, a
-digest of its source and of its result. Other interpreters and hash seeds must print the same.
+`python -m tests.datasets.programs` writes `goldens.json` again: do that for a family changed on purpose,
+and say so in the changelog.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NamedTuple
 
-from cwm_trace.datasets.families import make_items
-from cwm_trace.datasets.item import Item
+from cwm_trace.datasets.families import FAMILIES, PRESETS, make_items
+from cwm_trace.datasets.item import SPLITS, Item
+from cwm_trace.datasets.twins import TWINS, make_twin
+
+GOLDENS = Path(__file__).parent / "goldens.json"
 
 
 class Run(NamedTuple):
@@ -57,13 +62,20 @@ def run(item: Item) -> Run:
 
 
 def report(name: str, count: int, split: str) -> Iterator[str]:
-    """A line for each item."""
-    for item in make_items(name, count, split=split):
+    """A line for each item: its id, how it ended, a digest of its source and result; twins of some, too."""
+    for place, item in enumerate(make_items(name, count, split=split)):
         done = run(item)
-        text = "\n".join((item.source, item.call, done.result))
-        yield f"{item.id} {done.outcome} {hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+        twins = [make_twin(item, kind) for kind in TWINS] if place % 6 == 0 else []
+        texts = (item.source, item.call, done.result, *[twin.source for twin in twins if twin])
+        yield f"{item.id} {done.outcome} {hashlib.blake2b(repr(texts).encode(), digest_size=8).hexdigest()}"
+
+
+def digest(name: str) -> str:
+    """Of the first items of every split."""
+    text = "".join(item.source + item.call for split in SPLITS for item in make_items(name, 50, split=split))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 if __name__ == "__main__":
-    for line in report(sys.argv[1], int(sys.argv[2]), sys.argv[3]):
-        print(line)
+    digests = {name: digest(name) for name in (*FAMILIES, *PRESETS)}
+    GOLDENS.write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
 import os
 import random
@@ -22,10 +21,9 @@ from cwm_trace.datasets.item import SPLITS, Item, Knob
 from cwm_trace.datasets.pools import CLASSES, class_of
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event
-from tests.datasets.programs import report, run
+from tests.datasets.programs import GOLDENS, digest, report, run
 
 ROOT = Path(__file__).parents[2]
-GOLDENS = json.loads((Path(__file__).parent / "goldens.json").read_text(encoding="utf-8"))
 NAMES = (*FAMILIES, *PRESETS)
 PYTHONS = [python for python in os.environ.get("CWM_TRACE_PYTHONS", "").split(os.pathsep) if python]
 
@@ -98,9 +96,8 @@ def test_items_depend_on_nothing_else(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_sources_never_change(name: str) -> None:
-    """A change here makes another data set: rename the family or preset, or say so in the changelog."""
-    text = "".join(item.source + item.call for split in SPLITS for item in make_items(name, 50, split=split))
-    assert hashlib.blake2b(text.encode(), digest_size=16).hexdigest() == GOLDENS.get(name)
+    """A change here makes another data set; see `tests.datasets.programs`."""
+    assert digest(name) == json.loads(GOLDENS.read_text(encoding="utf-8")).get(name)
 
 
 def test_no_constant_is_in_two_splits() -> None:
@@ -114,21 +111,26 @@ def test_no_constant_is_in_two_splits() -> None:
     assert min(len(constants) for constants in found.values()) > 200
 
 
+@pytest.fixture(scope="module")
+def reported() -> list[str]:
+    return [line for name in NAMES for line in report(name, 50, "train")]
+
+
 @pytest.mark.parametrize("seed", ["1", "2"])
-def test_results_do_not_depend_on_the_hash_seed(seed: str) -> None:
-    check_elsewhere(sys.executable, seed, 60)
+def test_results_do_not_depend_on_the_hash_seed(seed: str, reported: list[str]) -> None:
+    assert report_elsewhere(sys.executable, seed) == reported
 
 
 @pytest.mark.skipif(not PYTHONS, reason="CWM_TRACE_PYTHONS names no other interpreters")
 @pytest.mark.parametrize("python", PYTHONS)
-def test_every_python_makes_the_same_programs(python: str) -> None:
-    check_elsewhere(python, "0", 200)
+def test_every_python_makes_the_same_programs_and_twins(python: str, reported: list[str]) -> None:
+    assert report_elsewhere(python, "0") == reported
 
 
-def check_elsewhere(python: str, seed: str, count: int) -> None:
+def report_elsewhere(python: str, seed: str) -> list[str]:
     command = (
-        "import sys; from tests.datasets.programs import report\n"
-        f"for name in {NAMES!r}: print(*report(name, {count}, 'train'), sep='\\n')"
+        "from tests.datasets.programs import report\n"
+        f"for name in {NAMES!r}: print(*report(name, 50, 'train'), sep='\\n')"
     )
     done = subprocess.run(
         [python, "-c", command],
@@ -139,8 +141,7 @@ def check_elsewhere(python: str, seed: str, count: int) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    here = [line for name in NAMES for line in report(name, count, "train")]
-    assert done.stdout.splitlines() == here
+    return done.stdout.splitlines()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
+import re
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +40,8 @@ def test_a_twin_gives_an_equal_value_within_its_bound(name: str) -> None:
     assert made["rename"] > 25 or name == "stores"  # it has few variables
     assert made["split"] + made["flatten"] > 0 or name in ("grid", "automata")  # they call nothing
 
+
+SAMPLE_FOLDER = Path(__file__).parents[1] / "samples"
 
 REWRITES = [
     (
@@ -115,3 +121,33 @@ def test_an_unknown_kind_is_one_sentence() -> None:
 def test_source_that_cannot_be_parsed_is_one_sentence() -> None:
     with pytest.raises(CwmTraceError, match="item a cannot be parsed"):
         make_twin(item("def f(:\n"), "rename")
+
+
+SAMPLES = sorted(SAMPLE_FOLDER.glob("*.py"))
+
+
+@pytest.mark.parametrize("kind", TWINS)
+def test_twins_of_code_that_people_wrote_print_the_same(kind: str) -> None:
+    made = 0
+    for path in SAMPLES:
+        text = path.read_text(encoding="utf-8")
+        twin = make_twin(Item(path.name, text, "", ""), kind)
+        if twin is not None and (printed := output(text)) is not None:
+            assert output(twin.source) == printed, f"{path.name}\n{twin.source}"
+            made += 1
+    assert made > (0 if kind == "unroll" else 10)
+
+
+def output(source: str) -> str | None:
+    """What a script prints; None if it does not run here, or shows its own text, lines or addresses."""
+    if re.search(r"inspect|lineno|locals|argv|__file__|stdin|open\(|async|thread", source):
+        return None
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            exec(compile(source, "sample", "exec", dont_inherit=True), {"__name__": "sample"})
+        except SyntaxError:
+            return None
+        except BaseException as error:
+            print(type(error).__name__)
+    return re.sub(r"0x[0-9a-f]+|, line \d+", "", out.getvalue())

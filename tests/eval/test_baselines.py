@@ -5,13 +5,16 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
+from cwm_trace import trace_execution
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.baselines import BASELINES, CopyPredictor, OraclePredictor
+from cwm_trace.eval.score import score_program
 from cwm_trace.predictor import Predictor, Request
-from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.states import resolve_states
 from tests.traces import traces
 
+MODES = ["free", "forced", "forced-event", "forced-state", "reground-3", "output", "step-over-1"]
 TEXT = "def f(a):\n    # why\n\n    b = a\n    return b\nf(1)\n"
 CALL = Frame(Event.CALL, 1, "def f(a):", changed={"a": Slot("1", "int")})
 START = Trace((SourceFile("p.py", TEXT),), "f", 1, (CALL,))
@@ -40,8 +43,8 @@ def test_copy_of_an_empty_program_returns() -> None:
     assert [f.event for f in CopyPredictor().predict(Request(start)).frames] == [Event.CALL, Event.RETURN]
 
 
-@pytest.mark.parametrize("mode", ["free", "forced"])
-@settings(max_examples=50)
+@pytest.mark.parametrize("mode", MODES)
+@settings(max_examples=30)
 @given(trace=traces())
 def test_baselines_continue_any_trace(mode: str, trace: Trace) -> None:
     start = replace(trace, frames=trace.frames[:1])
@@ -51,7 +54,7 @@ def test_baselines_continue_any_trace(mode: str, trace: Trace) -> None:
         assert predictor.name == name
         assert predicted.frames[:1] == trace.frames[:1]
         assert (predicted.given, predicted.mode, predicted.python) == (1, mode, "")
-        if mode == "forced" and name == "copy":
+        if mode.startswith(("forced-", "reground")):
             assert len(predicted.frames) == len(trace.frames)
 
 
@@ -80,3 +83,80 @@ def test_the_oracle_replays_and_can_be_cut() -> None:
     assert (cut.frames, cut.outcome) == (frames[:2], Outcome.TRUNCATED)
     with pytest.raises(CwmTraceError, match="real trace"):
         OraclePredictor().predict(Request(START))
+
+
+LOOP = """\
+def f(n):
+    total = 0
+    while n:
+        total += g(n)
+        n -= 1
+    return total
+
+def g(n):
+    return n
+"""
+
+
+def lines_of(name: str, mode: str, trace: Trace) -> list[tuple[Event, int]]:
+    start = replace(trace, frames=trace.frames[:1])
+    predicted = BASELINES[name]().predict(Request(start, mode, trace))
+    return [(frame.event, frame.line) for frame in predicted.frames]
+
+
+def test_what_came_most_often_comes_again() -> None:
+    """Once around the loop is enough: the second time every line is right, but for the end of the loop."""
+    real = trace_execution(LOOP, call="f(3)")
+    said = lines_of("frequent", "forced", real)
+    true = [(frame.event, frame.line) for frame in real.frames]
+    first, second = [i for i, place in enumerate(true) if place == (Event.LINE, 3)][:2]
+    wrong = [true[i] for i in range(second + 1, len(true)) if said[i] != true[i]]
+    assert wrong == [(Event.LINE, 6)]
+    assert sum(a == b for a, b in zip(said[first:second], true[first:second], strict=True)) < second - first
+
+
+def test_a_return_that_was_seen_is_seen_again() -> None:
+    real = trace_execution(
+        "def f(n):\n    return [g() for _ in range(n)]\n\ndef g():\n    return 7\n", call="f(3)"
+    )
+    start = replace(real, frames=real.frames[:1])
+    predicted = BASELINES["frequent"]().predict(Request(start, "forced", real))
+    pairs = zip(predicted.frames, real.frames, strict=True)
+    values = [(p.value, r.value) for p, r in pairs if r.line == 5 and r.event is Event.RETURN]
+    assert values[0][0] != values[0][1]
+    assert all(said == true for said, true in values[1:])
+
+
+@settings(max_examples=30)
+@given(traces())
+def test_a_history_that_is_taken_back_counts_as_if_it_had_never_been(trace: Trace) -> None:
+    """Blocks fork the history; a new predictor for each block says the same."""
+    start = replace(trace, frames=trace.frames[:1])
+    blocks = BASELINES["frequent"]().predict(Request(start, "reground-2", trace))
+    for begin in range(1, len(trace.frames), 2):
+        history = replace(trace, frames=trace.frames[:begin])
+        alone = BASELINES["frequent"]().predict(Request(history, "free", None, max_frames=2))
+        said = [(f.event, f.line) for f in alone.frames[begin:]]
+        both = [(f.event, f.line) for f in blocks.frames[begin : begin + 2]]
+        assert both[: len(said)] == said[: len(both)]
+
+
+def test_unchanged_is_dangling_after_a_call_that_returned() -> None:
+    real = trace_execution(LOOP, call="f(1)")
+    start = replace(real, frames=real.frames[:1])
+    predicted = BASELINES["unchanged"]().predict(Request(start, "forced-event", real))
+    states = resolve_states(predicted.frames)
+    after_return = next(i for i, f in enumerate(real.frames) if (f.event, f.line) == (Event.LINE, 5))
+    before_call = next(i for i, f in enumerate(real.frames) if (f.event, f.line) == (Event.LINE, 4))
+    assert {slot.text for slot in (states[after_return] or {}).values()} == {UNCHANGED}
+    assert states[before_call] == {"n": Slot("1", "int", 1), "total": Slot("0", "int", 0)}
+
+
+def test_halting_is_right_once() -> None:
+    real = trace_execution(LOOP, call="f(1)")
+    start = replace(real, frames=real.frames[:1])
+    score = score_program(real, BASELINES["halt"]().predict(Request(start, "forced", real)))
+    assert score.events.true_positives == 1
+    assert score.events.false_negatives == score.length
+    free = BASELINES["halt"]().predict(Request(start, "free"))
+    assert (free.frames, free.outcome) == (real.frames[:1], Outcome.RETURNED)

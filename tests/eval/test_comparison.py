@@ -94,6 +94,21 @@ def test_a_parsed_truth_is_right(trace: Trace) -> None:
         assert comparison.state_exact.value in (None, 1)
 
 
+@pytest.mark.parametrize("mode", ["free", "forced", "reground-2"])
+def test_a_value_that_only_changes_its_type_changes_where_its_normal_text_does(mode: str) -> None:
+    """In a string an address is text, in other values it is left out: `s` changes, `t` does not."""
+    text = "<object object at 0x7f00>"
+    before = {"s": Slot(text, "str"), "t": Slot("1", "int")}
+    after = {"s": Slot(text, "m.C"), "t": Slot("1", "m.C")}
+    real = replace(REAL, frames=(FRAMES[0], at(Event.LINE, 2, **before), at(Event.LINE, 3, **after)))
+    said = at(Event.LINE, 3, s=Slot("<object object>"), t=Slot("1"))
+    right = predicted(*real.frames[:2], said, mode=mode)
+    assert compare(real, right).changed_slots == Retrieval(3, 0, 0)
+    assert compare(real, right).first_divergence is None
+    stale = predicted(*real.frames[:2], at(Event.LINE, 3), mode=mode)
+    assert compare(real, stale).changed_slots == Retrieval(2, 0, 1)
+
+
 def test_a_hand_worked_changed_slot_f1() -> None:
     """Really: a=1, b=1, a=2, del b. Predicted: a=1, b=2 (wrong), a stale, b deleted, c invented."""
     comparison = compare(

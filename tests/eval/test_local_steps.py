@@ -139,7 +139,6 @@ BEYOND_TEXT = [
     ("def f(a):\n    x: int = a\n    x: list\n    return x\n", "f(1)"),
     ("def f(a):\n    sum = a\n    x = sum\n    del sum\n    return x\n", "f(1)"),
     ("def f(a):\n    x = yield a\n    return a\ndef g():\n    return list(f(1))\n", "g()"),
-    ("async def f(a):\n    x = a\n    return x\n", "f(1)"),
     ("def f(a):\n    x = 2 ** 20000\n    y = 'a' * a\n    return 1\n", "f(3)"),
 ]
 

@@ -5,11 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cwm_trace.eval.metrics import Rate
 from cwm_trace.eval.survival import (
     Lifetime,
     compare_restricted_means,
-    hazards,
     kaplan_meier,
     restricted_means,
 )
@@ -96,8 +94,3 @@ def test_longer_lives_are_longer_on_the_same_programs() -> None:
     assert (same.value, same.p) == (0, 1)
     with pytest.raises(ValueError, match="same programs"):
         compare_restricted_means(first, second[1:])
-
-
-def test_hazards_are_failures_by_chances() -> None:
-    found = hazards([{"line": 3, "call": 1}, {"line": 2, "end": 1}], ["call", None])
-    assert found == {"call": Rate(1, 1), "end": Rate(0, 1), "line": Rate(0, 5)}

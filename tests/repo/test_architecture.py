@@ -81,7 +81,7 @@ def test_the_light_core_imports_nothing_heavy(arguments: list[str]) -> None:
         f"sys.argv = ['cwm-trace', *{arguments!r}]\n"
         "from cwm_trace.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code, ended.code\n"
-        "heavy = {'torch', 'transformers', 'numpy', 'tokenizers', 'hypothesis'} & set(sys.modules)\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'tokenizers', 'hypothesis', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     result = subprocess.run(

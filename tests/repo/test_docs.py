@@ -18,7 +18,22 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
 
 @pytest.mark.parametrize(
     "module",
-    ["cwm_trace.api", "cwm_trace.states", "cwm_trace.wire.texts", "cwm_trace.eval.metrics"],
+    [
+        "cwm_trace.api",
+        "cwm_trace.states",
+        "cwm_trace.wire.texts",
+        "cwm_trace.datasets.diversity",
+        "cwm_trace.datasets.families",
+        "cwm_trace.datasets.pools",
+        "cwm_trace.datasets.renaming",
+        "cwm_trace.eval.branches",
+        "cwm_trace.eval.calibration",
+        "cwm_trace.eval.edit",
+        "cwm_trace.eval.metrics",
+        "cwm_trace.eval.statistics",
+        "cwm_trace.eval.survival",
+        "cwm_trace.eval.values",
+    ],
 )
 def test_doctests(module: str) -> None:
     results = doctest.testmod(importlib.import_module(module))

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.states import resolve_states
-from cwm_trace.wire import CWM, KTH, FormatProfile, Special, TraceTokens, parse_trace, render_trace
+from cwm_trace.wire import (
+    CWM,
+    KTH,
+    FormatProfile,
+    Special,
+    TraceTokens,
+    parse_trace,
+    render_prompt,
+    render_trace,
+)
+from cwm_trace.wire.parse import TraceParser
 from cwm_trace.wire.render import text_is_ambiguous
 from tests.traces import PROFILES, TOKENS, mutated, profiles, read_back, slots, traces, visible
 
@@ -328,3 +338,29 @@ def test_an_early_end_is_kept() -> None:
 
 def test_default_profile_is_cwm() -> None:
     assert parse_trace(GOOD, tokens=TraceTokens.of_bytes()).profile == CWM.name
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), traces(), profiles())
+def test_a_parser_that_follows_the_truth_forks_into_one_that_was_told_all_of_it(
+    data: st.DataObject, trace: Trace, profile: FormatProfile
+) -> None:
+    known = data.draw(st.integers(0, len(trace.frames)))
+    rest = render_trace(trace, profile=profile, tokens=TOKENS)[
+        len(render_prompt(trace, given=known, profile=profile, tokens=TOKENS)) :
+    ]
+    ids = data.draw(mutated(rest))
+    assume(ids[:1] not in ([TOKENS.ids[Special.BEGIN]], [TOKENS.ids[Special.CONTEXT]]))  # no new program
+    told = replace(trace, frames=trace.frames[:known])
+    want = parse_trace(ids, program=told, profile=profile, tokens=TOKENS)
+    parser = TraceParser(replace(trace, frames=()), profile)
+    for frame in told.frames:
+        parser.push(frame)
+    first, second = parser.fork(), parser.fork()
+    for fork in (first, second):  # the second one sees nothing of the first
+        fork.feed(ids, TOKENS)
+        fork.finish()
+        assert tuple(fork.frames) == want.frames[known:]
+        assert (tuple(fork.problems), fork.outcome) == (want.problems, want.outcome)
+    assert parser.frames == [*told.frames]
+    assert parser.problems == []

@@ -16,7 +16,7 @@ from cwm_trace.model.tokenizer import build_tokenizer
 from cwm_trace.strategies import Program, programs
 from cwm_trace.wire.profile import CWM
 from cwm_trace.wire.reader import FrameReader
-from cwm_trace.wire.tokens import Special, TraceTokens
+from cwm_trace.wire.tokens import Piece, Special, TraceTokens
 
 SOURCE = """\
 def f(xs):
@@ -45,7 +45,7 @@ def matcher(engine: Any, grammar: str) -> Any:
 
 def accepts(engine: Any, grammar: str, ids: list[int]) -> bool:
     found = matcher(engine, grammar)
-    return (
+    return bool(
         found.validate_tokens(ids) == len(ids)
         and found.try_consume_tokens(ids) == len(ids)
         and found.is_accepting()
@@ -94,5 +94,5 @@ def test_each_frame_is_one_that_its_stack_allows(tokenizer: Any, engine: Any) ->
 def test_a_line_of_another_program_is_refused(tokenizer: Any, engine: Any) -> None:
     trace = trace_execution(SOURCE, call="f([1, 2])")
     tokens = TraceTokens.from_tokenizer(tokenizer)
-    pieces = [Special.LINE, "{}", Special.ACTION, "    return nothing\n", Special.FRAME]
+    pieces: list[Piece] = [Special.LINE, "{}", Special.ACTION, "    return nothing\n", Special.FRAME]
     assert not accepts(engine, frame_grammar(trace, frozenset([Event.LINE])), tokens.encode_pieces(pieces))

@@ -1,0 +1,1 @@
+"""Predictors over whatever continues ids (transformers, servers) or writes the text itself (chats)."""

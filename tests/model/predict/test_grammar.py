@@ -1,0 +1,140 @@
+"""True frames are legal token by token, and whatever the grammar allows parses without a problem."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+
+from cwm_trace import trace_execution
+from cwm_trace.model.predict.rollout import pieces_of
+from cwm_trace.records import Event, SourceFile, Trace
+from cwm_trace.strategies import Program, programs
+from cwm_trace.wire.parse import parse_trace
+from cwm_trace.wire.profile import CWM, FormatProfile
+from cwm_trace.wire.reader import FrameReader
+from cwm_trace.wire.render import main_thread
+from cwm_trace.wire.tokens import EVENT_TOKENS, Special
+from tests.model.predict.examples import real_traces
+from tests.model.predict.walks import PROGRAM, at_locals, grammar, legal_ids, takes, vocabulary, walk
+from tests.traces import PROFILES, profiles
+
+LONG = "def f(n):\n    s = '" + "x" * 300 + "'\n    return s\n"
+
+
+@pytest.mark.parametrize("kind", ["bytes", "built"])
+@settings(max_examples=12)
+@given(program=programs(max_statements=3), profile=profiles())
+def test_true_frames_are_legal(kind: str, program: Program, profile: FormatProfile) -> None:
+    every_frame_is_legal(trace_execution(program.source, call=program.call), profile, kind)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_frames_of_a_module_are_legal(profile: FormatProfile) -> None:
+    source = "\nk = 1\ndef g():\n    return [k for _ in 'é']\n\nx = g()\n"
+    every_frame_is_legal(trace_execution(source), profile, "built")
+
+
+def every_frame_is_legal(trace: Trace, profile: FormatProfile, kind: str) -> None:
+    tokens, _ = vocabulary(kind)
+    rules = grammar(kind, trace, profile)
+    reader = FrameReader(replace(trace, frames=()), profile)
+    for frame in main_thread(trace)[:60]:
+        state = rules.start(reader.legal_events)
+        ids = tokens.encode_pieces(reader.push(frame))
+        assert takes(state, ids), (frame, tokens.decode(state.ids))
+        assert state.is_done == bool(ids)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "built", "joined"])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_whatever_is_allowed_parses_without_a_problem(kind: str, profile: FormatProfile) -> None:
+    tokens, _ = vocabulary(kind)
+    choose = random.Random(f"{kind} {profile}")
+    for trace in real_traces(10)[:: 3 if profile != CWM else 1]:
+        given_frames = choose.randrange(len(trace.frames))
+        history = replace(trace, frames=trace.frames[:given_frames])
+        reader = FrameReader(history, profile)
+        rules = grammar(kind, trace, profile, max_text_tokens=choose.choice([None, 0, 5]))
+        ids: list[int] = []
+        for _ in range(12):
+            state = walk(rules, rules.start(reader.legal_events), choose)
+            ids += state.ids
+            if state.event is Event.END:
+                break
+            parsed = parse_trace(state.ids, program=history, profile=profile, tokens=tokens)
+            reader.read(pieces_of(state.ids, tokens)[:-1])
+            assert len(parsed.frames) == given_frames + 1
+        parsed = parse_trace(ids, program=history, profile=profile, tokens=tokens)
+        assert parsed.problems == ()
+
+
+@pytest.mark.parametrize("kind", ["bytes", "built", "joined"])
+def test_the_source_is_a_line_that_can_run(kind: str) -> None:
+    tokens, _ = vocabulary(kind)
+    rules = grammar(kind)
+    choose = random.Random(kind)
+    seen = set()
+    for _ in range(200):
+        state = at_locals(rules)
+        assert takes(state, [*tokens.encode("{}"), tokens.ids[Special.ACTION]])
+        first = len(state.ids)
+        seen.add(tokens.decode(walk(rules, state, choose).ids[first:-1]))
+    assert seen == {"def f(a):\n", "    return a\n", "    return ab\n"}
+
+
+def test_a_line_of_many_tokens_is_one_choice() -> None:
+    program = Trace((SourceFile("p.py", LONG),), "f", 1)
+    tokens, _ = vocabulary("bytes")
+    rules = grammar("bytes", program)
+    state = at_locals(rules)
+    takes(state, [*tokens.encode("{}"), tokens.ids[Special.ACTION]])
+    choices = 0
+    while state.field == "source":
+        legal = legal_ids(rules, state)
+        choices += len(legal) > 1
+        state.take(legal[-1])
+    assert choices <= 2
+
+
+def test_a_program_of_comments_only_has_lines_too() -> None:
+    program = Trace((SourceFile("p.py", "# nothing\n"),), "<module>")
+    rules = grammar("bytes", program)
+    state = walk(rules, rules.start(frozenset([Event.CALL])), random.Random(0))
+    assert state.event is Event.CALL
+
+
+def test_only_legal_events_may_begin_a_frame() -> None:
+    tokens, _ = vocabulary("bytes")
+    rules = grammar("bytes")
+    for legal in (frozenset([Event.CALL, Event.END]), frozenset(Event), frozenset([Event.END])):
+        state = rules.start(legal)
+        assert set(legal_ids(rules, state)) == {tokens.ids[EVENT_TOKENS[event]] for event in legal}
+    end = rules.start(frozenset([Event.END]))
+    end.take(tokens.ids[Special.END])
+    assert end.is_done
+    assert legal_ids(rules, end) == []
+
+
+def test_what_is_given_need_not_be_legal() -> None:
+    tokens, _ = vocabulary("bytes")
+    rules = grammar("bytes", PROGRAM)
+    state = rules.start(frozenset([Event.CALL]))
+    ids = [tokens.ids[Special.LINE], *tokens.encode('{"q x": 1}'), tokens.ids[Special.ACTION]]
+    state.give(ids, Event.LINE)
+    assert (state.field, state.event, state.ids) == ("source", Event.LINE, ids)
+    done = walk(rules, state, random.Random(0))
+    assert done.ids[-1] == tokens.ids[Special.FRAME]
+
+
+def test_a_copy_goes_on_by_itself() -> None:
+    tokens, _ = vocabulary("built")
+    rules = grammar("built")
+    state = at_locals(rules)
+    takes(state, tokens.encode('{"a": "1'))
+    before = list(state.ids)
+    walk(rules, state.copy(), random.Random(1))
+    assert state.ids == before
+    assert takes(state, tokens.encode('", "b": "2"}'))
