@@ -20,10 +20,17 @@ from tests.traces import TOKENS, mutated, profiles, traces
 DROPPED = FormatProfile(unwinding_return="dropped")
 
 
-def pieces_of(trace: Trace, frames: Sequence[Frame], profile: FormatProfile) -> list[Piece]:
-    """Frames as they are written after those of the trace."""
-    reader = FrameReader(trace, profile)
-    return [piece for frame in frames for piece in reader.push(frame)]
+@st.composite
+def continued(
+    draw: st.DrawFn, trace: Trace, profile: FormatProfile
+) -> tuple[Trace, Sequence[Frame], list[int]]:
+    """A trace up to some frame, the frames that follow, and their ids."""
+    frames = main_thread(trace)
+    known = draw(st.integers(0, len(frames)))
+    history = replace(trace, frames=tuple(frames[:known]))
+    reader = FrameReader(history, profile)
+    pieces = [piece for frame in frames[known:] for piece in reader.push(frame)]
+    return history, frames[known:], TOKENS.encode_pieces(pieces)
 
 
 def read(reader: FrameReader, ids: Sequence[int]) -> tuple[list[Frame], list[Fault], Outcome]:
@@ -48,10 +55,8 @@ def read(reader: FrameReader, ids: Sequence[int]) -> tuple[list[Frame], list[Fau
 @settings(max_examples=60)
 @given(traces(), profiles(), st.data())
 def test_a_fork_reads_as_the_parser(trace: Trace, profile: FormatProfile, data: st.DataObject) -> None:
-    frames = main_thread(trace)
-    known = data.draw(st.integers(0, len(frames)))
-    history = replace(trace, frames=tuple(frames[:known]))
-    ids = TOKENS.encode_pieces(pieces_of(history, frames[known:], profile))
+    history, _, ids = data.draw(continued(trace, profile))
+    known = len(history.frames)
     if data.draw(st.booleans()):
         ids = data.draw(mutated(ids))
         first = [piece for _, piece in split(ids, TOKENS)][:1]
@@ -80,14 +85,11 @@ def test_a_fork_reads_as_the_parser(trace: Trace, profile: FormatProfile, data: 
 def test_a_fork_changes_nothing_in_what_it_comes_from(
     trace: Trace, profile: FormatProfile, data: st.DataObject
 ) -> None:
-    frames = main_thread(trace)
-    known = data.draw(st.integers(0, len(frames)))
-    history = replace(trace, frames=tuple(frames[:known]))
-    ids = TOKENS.encode_pieces(pieces_of(history, frames[known:], profile))
+    history, following, ids = data.draw(continued(trace, profile))
     reader = FrameReader(history, profile)
     other, idle = reader.fork(), reader.fork()
     read(other, data.draw(mutated(ids)))
-    for frame in frames[known:]:
+    for frame in following:
         assert reader.preview(frame) == reader.preview(frame)
         idle.preview(frame)
     want = read(FrameReader(history, profile), ids)
@@ -100,10 +102,7 @@ def test_a_fork_changes_nothing_in_what_it_comes_from(
 def test_the_legal_events_are_those_that_break_no_stack(
     trace: Trace, profile: FormatProfile, data: st.DataObject
 ) -> None:
-    frames = main_thread(trace)
-    known = data.draw(st.integers(0, len(frames)))
-    history = replace(trace, frames=tuple(frames[:known]))
-    ids = TOKENS.encode_pieces(pieces_of(history, frames[known:], profile))
+    history, _, ids = data.draw(continued(trace, profile))
     ids = data.draw(st.sampled_from([[], ids]) | mutated(ids))
     assume(TOKENS.ids[Special.END] not in ids)
     reader = FrameReader(history, profile)
