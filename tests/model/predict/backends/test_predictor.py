@@ -71,11 +71,11 @@ def test_any_mode_says_what_generating_frame_by_frame_does(
 
 
 @settings(max_examples=60, deadline=None)
-@given(traces(), st.sampled_from(["free", *TRUE]), st.sampled_from(NOISES))
-def test_a_draft_changes_nothing(trace: Trace, mode: str, noise: float) -> None:
+@given(traces(), st.sampled_from(["free", *TRUE]), st.sampled_from(NOISES), st.sampled_from([CAP, 12]))
+def test_a_draft_changes_nothing(trace: Trace, mode: str, noise: float, cap: int) -> None:
     request = Request(start_of(trace), mode, trace)
     with_draft, without = (
-        predictor(parrot(trace, noise, can_judge=able), logprobs=True).predict(request)
+        predictor(parrot(trace, noise, can_judge=able), logprobs=True, max_new_tokens=cap).predict(request)
         for able in (True, False)
     )
     assert with_draft.frames == without.frames  # log-probabilities too
