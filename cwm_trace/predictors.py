@@ -26,7 +26,7 @@ class Decode:
     """How a model is to choose its tokens.
 
     Args:
-        constrained: keep every frame valid by the grammar; None: where the predictor can.
+        constrained: keep every frame valid by the grammar; None: with our own engine only.
         temperature: 0 is greedy.
         top_p: probability mass to draw from, in (0, 1].
         seed: of the draws.
@@ -101,16 +101,16 @@ def _local(folder: str, decode: Decode) -> Predictor:
 def _transformers(name: str, decode: Decode) -> Predictor:
     from cwm_trace.model.predict.backends.transformers import TransformersPredictor
 
-    _refuse_constraints(f"hf:{name}", decode)
+    if decode.constrained:
+        raise CwmTraceError(f"hf:{name} cannot be constrained by the frame grammar: leave the option out")
     return TransformersPredictor(name, **_shared(decode), dtype=decode.dtype)
 
 
 def _server(name: str, decode: Decode) -> Predictor:
     from cwm_trace.model.predict.backends.server import ServerPredictor
 
-    _refuse_constraints(name, decode)
     url, _, served = name.partition("#")
-    return ServerPredictor(url, served or None, **_shared(decode))
+    return ServerPredictor(url, served or None, constrained=bool(decode.constrained), **_shared(decode))
 
 
 def _shared(decode: Decode) -> dict[str, Any]:
@@ -121,11 +121,6 @@ def _shared(decode: Decode) -> dict[str, Any]:
         "logprobs": decode.logprobs,
         "max_new_tokens": decode.max_new_tokens,
     }
-
-
-def _refuse_constraints(name: str, decode: Decode) -> None:
-    if decode.constrained:
-        raise CwmTraceError(f"{name} cannot be constrained by the frame grammar: leave the option out")
 
 
 def _require_model_packages() -> None:

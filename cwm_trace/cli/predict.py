@@ -21,7 +21,7 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--constrained/--unconstrained",
             default=None,
-            help="Keep every frame valid by the frame grammar.  [default: where the model can]",
+            help="Keep every frame valid by the frame grammar.  [default: with our own engine]",
         ),
         click.option("--temperature", type=click.FloatRange(0), default=0.0, help="0, the default: greedy."),
         click.option(

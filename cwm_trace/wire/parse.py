@@ -104,6 +104,11 @@ class TraceParser:
         return self._reader.entry_outcome
 
     @property
+    def legal_events(self) -> frozenset[Event]:
+        """What may come next; see `FrameReader`."""
+        return self._reader.legal_events
+
+    @property
     def texts(self) -> tuple[str, str] | None:
         """The two texts of the last frame, as they were written; None if it was not read whole."""
         return self._reader.texts

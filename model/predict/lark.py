@@ -9,6 +9,7 @@ end. Unlike our `FrameGrammar` it lets a frame name a variable twice, and spell 
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 from cwm_trace.model.predict.grammar import running_lines
 from cwm_trace.records import Event, Trace
@@ -16,7 +17,11 @@ from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.render import STATEFUL
 from cwm_trace.wire.tokens import EVENT_TOKENS, Special
 
+Given = Literal["nothing", "event", "state"]
+
 _TOKENS = {event: token for event, token in EVENT_TOKENS.items() if event is not Event.END}
+_ACTION, _ARG, _FRAME = Special.ACTION.value, Special.ARG.value, Special.FRAME.value
+_NOTHING = '""'
 _TEXTS = r"""
 locals: "{}" | "{" pair (", " pair)* "}"
 pair: NAME ": " TEXT
@@ -25,11 +30,25 @@ TEXT: /"([ !#-\[\]-~]|\\["\\bfnrt]|\\u[0-9a-f]{4})*"/
 """
 
 
-def frame_grammar(program: Trace, events: frozenset[Event], profile: FormatProfile = CWM) -> str:
-    """One frame whose event is one of `events`; with `Event.END` none at all may come."""
-    names = " | ".join(event.value for event in _TOKENS if event in events)
-    some = f"({names})" + "?" * (Event.END in events) if names else '""'
-    return f"start: {some}\n{_rules(program, profile)}"
+def frame_grammar(
+    program: Trace, events: frozenset[Event], profile: FormatProfile = CWM, *, given: Given = "nothing"
+) -> str:
+    """One frame, or what is missing of one.
+
+    Args:
+        program: whose lines the source may be.
+        events: its event is one of these; with `Event.END` none at all may come.
+        profile: how lines are shown.
+        given: what stands there already: `nothing`; the `event`, the only one of `events`; or everything
+            before the source, the `state`.
+    """
+    names = [event for event in _TOKENS if event in events]
+    if given == "nothing":
+        some = f"({' | '.join(event.value for event in names)})" + "?" * (Event.END in events)
+        return f"start: {some if names else _NOTHING}\n{_rules(program, profile)}"
+    (event,) = names
+    inside = _inside(event) if given == "event" else _inside(event).partition(f"{_ACTION} ")[2]
+    return f"start: {inside} {_FRAME}\n{_rules(program, profile)}"
 
 
 def trace_grammar(program: Trace, open_calls: int, profile: FormatProfile = CWM) -> str:
@@ -38,11 +57,12 @@ def trace_grammar(program: Trace, open_calls: int, profile: FormatProfile = CWM)
     return f"start: {rest}\nrest: (line | exception | call rest)* return\n{_rules(program, profile)}"
 
 
+def _inside(event: Event) -> str:
+    """A frame between its event and its separator."""
+    return f"locals {_ACTION} source" if event in STATEFUL else f"{_ACTION} source {_ARG} TEXT"
+
+
 def _rules(program: Trace, profile: FormatProfile) -> str:
-    action, arg, frame = (token.value for token in (Special.ACTION, Special.ARG, Special.FRAME))
-    rules = []
-    for event, token in _TOKENS.items():
-        inside = f"locals {action} source" if event in STATEFUL else f"{action} source {arg} TEXT"
-        rules.append(f"{event.value}: {token.value} {inside} {frame}")
+    rules = [f"{event.value}: {token.value} {_inside(event)} {_FRAME}" for event, token in _TOKENS.items()]
     lines = " | ".join(json.dumps(line, ensure_ascii=False) for line in running_lines(program, profile))
     return "\n".join(rules) + f"\nsource: {lines}\n{_TEXTS}"

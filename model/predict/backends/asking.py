@@ -51,6 +51,7 @@ class Text:
         logprobs: of each id; None for those that were given.
         given: how many were.
         exhausted: the model says no more.
+        grammar: what the next continuation is to follow.
     """
 
     prompt: Sequence[int]
@@ -58,6 +59,7 @@ class Text:
     logprobs: list[float | None] = field(default_factory=list)
     given: int = 0
     exhausted: bool = False
+    grammar: str | None = None
 
     def give(self, ids: Sequence[int]) -> None:
         """Force ids."""
@@ -79,6 +81,11 @@ class Asker:
     def length(self) -> int:
         """Tokens that fit the model."""
         return sys.maxsize if self._backend.length is None else self._backend.length
+
+    @property
+    def constrains(self) -> bool:
+        """Whether every continuation follows the frame grammar."""
+        return self.settings.decoding.constrained
 
     @property
     def judges(self) -> bool:
@@ -116,7 +123,7 @@ class Asker:
         for text in texts:
             ids = [*text.prompt, *text.ids]
             seed = self.settings.sampling.seed_for(self._sample, ids)
-            asks.append(Ask(ids, min(self.left(text), limit), stop_ids, seed))
+            asks.append(Ask(ids, min(self.left(text), limit), stop_ids, seed, text.grammar))
         answers = self._backend.continue_all(asks, logprobs=self.settings.logprobs)
         for text, ask, answer in zip(texts, asks, answers, strict=True):
             if not answer.ids and not answer.exhausted:

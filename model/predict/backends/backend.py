@@ -20,12 +20,14 @@ class Ask:
         max_new_tokens: at the most; text and continuation fit the model.
         stop_ids: tokens that end the continuation, and belong to it.
         seed: of the draws; None: greedy.
+        grammar: Lark text that the continuation is to follow; None: anything goes.
     """
 
     ids: list[int]
     max_new_tokens: int
     stop_ids: frozenset[int]
     seed: int | None = None
+    grammar: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

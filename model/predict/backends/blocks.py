@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.backends.asking import Asker, Text
 from cwm_trace.model.predict.backends.rollout import find_end
 from cwm_trace.model.predict.backends.truth import TrueFrame, TrueText, given_ids, write_truth
+from cwm_trace.model.predict.lark import Given, frame_grammar
 from cwm_trace.modes import Mode, ModeKind
 from cwm_trace.predictor import NO_MORE, Request, as_prediction, require_truth
 from cwm_trace.records import Frame, Outcome, Problem, Trace
@@ -56,8 +58,11 @@ def predict_blocks(asker: Asker, request: Request, mode: Mode) -> Trace:
     The prediction is `truncated` before the first true frame that does not fit the model.
 
     Raises:
-        CwmTraceError: there is no truth, or the model does not answer.
+        CwmTraceError: there is no truth, or the model does not answer; or the frame grammar is on in a mode
+            whose blocks have several frames.
     """
+    if asker.constrains and not mode.is_forced:
+        raise CwmTraceError(f"a server cannot be constrained in mode {mode}: leave the constraint out")
     truth = require_truth(request, f"mode '{mode}'")
     text = write_truth(truth, asker.tokens, asker.settings.profile)
     given = len(request.history.frames)
@@ -65,7 +70,7 @@ def predict_blocks(asker: Asker, request: Request, mode: Mode) -> Trace:
     if todo:
         asker.check_prompt(todo[0].start)
     blocks, whole = _plan(text, todo, mode, asker.length)
-    _answer(asker, text, blocks, mode)
+    _answer(asker, truth, text, blocks, mode)
     reading = _Reading(asker, text, truth, given)
     for block in blocks:
         reading.read(block)
@@ -99,14 +104,18 @@ def _plan(text: TrueText, todo: Sequence[TrueFrame], mode: Mode, length: int) ->
     return blocks, whole
 
 
-def _answer(asker: Asker, text: TrueText, blocks: Sequence[Block], mode: Mode) -> None:
+def _answer(asker: Asker, program: Trace, text: TrueText, blocks: Sequence[Block], mode: Mode) -> None:
     """Take what is right in the draft, and ask for the rest, frame by frame."""
     stops = frozenset({asker.tokens.ids[Special.FRAME], asker.tokens.ids[Special.END]})
     first = blocks[0].start if blocks else 0
     verdicts = asker.judge(text.ids, first) if blocks and asker.judges else []
     for block in blocks:
+        if asker.constrains and not block.frames:
+            block.text.give([asker.tokens.ids[Special.END]])  # nothing else is legal
         if block.frames:
             block.text.give(given_ids(block.frames[0], mode, asker.tokens))
+            if asker.constrains:
+                block.text.grammar = _grammar(program, block.frames[0], mode, asker)
         if verdicts:
             start = block.start + block.text.given
             asker.accept(block.text, text.ids[start : block.end], verdicts[start - first : block.end - first])
@@ -117,6 +126,15 @@ def _answer(asker: Asker, text: TrueText, blocks: Sequence[Block], mode: Mode) -
             asker.ask([block.text for block in waiting], stops)
             for block in waiting:
                 _settle(asker, block)
+
+
+def _grammar(program: Trace, frame: TrueFrame, mode: Mode, asker: Asker) -> str:
+    """Of what is to be predicted of a frame."""
+    given: Given = "nothing"
+    if mode.kind is not ModeKind.FORCED:
+        given = "event" if mode.kind is ModeKind.FORCED_EVENT else "state"
+    events = frame.legal if given == "nothing" else frozenset([frame.frame.event])
+    return frame_grammar(program, events, asker.settings.profile, given=given)
 
 
 def _settle(asker: Asker, block: Block) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from cwm_trace.model.predict.backends.asking import Asker, Text
 from cwm_trace.model.predict.backends.truth import write_truth
+from cwm_trace.model.predict.lark import frame_grammar
 from cwm_trace.modes import Mode, ModeKind
 from cwm_trace.predictor import Request, as_prediction, forces_return
-from cwm_trace.records import Frame, Outcome, Trace
+from cwm_trace.records import Event, Frame, Outcome, Trace
 from cwm_trace.wire.parse import TraceParser
 from cwm_trace.wire.render import render_prompt
 from cwm_trace.wire.tokens import Special
@@ -57,8 +59,15 @@ class FreeRollout:
                 yield from self._read(text, read, len(text.ids))
                 self._outcome = parser.outcome if ended else Outcome.TRUNCATED
                 return
-            if read == len(text.ids) and forces_return(parser.frames, self._mode):
+            forced = read == len(text.ids) and forces_return(parser.frames, self._mode)
+            if forced:
                 text.give([self._ids[Special.RETURN]])
+            if asker.constrains and parser.legal_events == {Event.END}:
+                text.give([end])
+                continue
+            if asker.constrains:
+                text.grammar = self._grammar(forced)
+                chunk = sys.maxsize  # a grammar begins where a frame does
             if asker.left(text):
                 asker.ask([text], self._stops(text.ids[read:]), chunk)
                 chunk *= 2
@@ -70,9 +79,18 @@ class FreeRollout:
             return True
         return not left
 
+    def _grammar(self, forced: bool) -> str:
+        """Of the next frame."""
+        events = frozenset([Event.RETURN]) if forced else self._parser.legal_events
+        return frame_grammar(
+            self._request.history, events, self._profile, given="event" if forced else "nothing"
+        )
+
     def _stops(self, begun: Sequence[int]) -> frozenset[int]:
         """What ends a continuation: the end token, and where the mode may have to force something."""
         end = self._ids[Special.END]
+        if self._asker.constrains:
+            return frozenset({end, self._ids[Special.FRAME]})
         match self._mode.kind:
             case ModeKind.FREE:
                 return frozenset({end})

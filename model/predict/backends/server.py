@@ -46,9 +46,9 @@ class ServerPredictor(IdPredictor):
         drafts: judge the truth as a draft through `prompt_logprobs`, in one request.
         concurrency: requests to the server at a time.
         answers: a file that keeps every answer, so that a run that was cut short goes on where it ended.
-        extra: further fields of every completion request; a frame grammar as `structured_outputs` makes
-            `constrained` true and leaves drafts out, whose probabilities know of no grammar.
-        constrained: whether `extra` keeps every frame valid.
+        extra: further fields of every completion request.
+        constrained: keep every frame valid by the frame grammar, which goes along as `structured_outputs` for
+            vLLM's guidance backend. Drafts are left out then: their probabilities know of no grammar.
         key: API key.
         patience: time-outs and retries.
 
@@ -252,6 +252,8 @@ class ServerBackend:
             fields["seed"] = ask.seed
         if logprobs:
             fields |= {"logprobs": 1, "return_tokens_as_token_ids": True}
+        if ask.grammar is not None:
+            fields["structured_outputs"] = {"grammar": ask.grammar}
         return fields | self._extra
 
     def _question(self, ask: Ask, logprobs: bool) -> Any:
@@ -300,9 +302,9 @@ class ServerBackend:
 def _batches(indices: Sequence[int], asks: Sequence[Ask]) -> Iterator[list[int]]:
     """Greedy texts with the same limits together; those of one request would share their seed."""
 
-    def kind(index: int) -> tuple[bool, int, list[int]]:
+    def kind(index: int) -> tuple[bool, int, list[int], str]:
         ask = asks[index]
-        return ask.seed is not None, ask.max_new_tokens, sorted(ask.stop_ids)
+        return ask.seed is not None, ask.max_new_tokens, sorted(ask.stop_ids), ask.grammar or ""
 
     for (sampled, *_), group in groupby(sorted(indices, key=kind), kind):
         members = list(group)

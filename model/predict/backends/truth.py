@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cwm_trace.modes import Mode, ModeKind
 from cwm_trace.predictor import ENDED
-from cwm_trace.records import Frame, Trace
+from cwm_trace.records import Event, Frame, Trace
 from cwm_trace.wire.profile import FormatProfile
-from cwm_trace.wire.render import FrameRenderer, main_thread, render_prompt
+from cwm_trace.wire.reader import FrameReader
+from cwm_trace.wire.render import main_thread, render_prompt
 from cwm_trace.wire.tokens import Piece, Special, TraceTokens
 
 
@@ -22,6 +23,7 @@ class TrueFrame:
         start: position of its first id.
         end: position after its last one, the separator.
         pieces: what the ids say.
+        legal: events that calls and returns allow here.
     """
 
     index: int
@@ -29,6 +31,7 @@ class TrueFrame:
     start: int
     end: int
     pieces: tuple[Piece, ...]
+    legal: frozenset[Event]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +52,15 @@ class TrueText:
 def write_truth(truth: Trace, tokens: TraceTokens, profile: FormatProfile) -> TrueText:
     """Write a real trace as ids."""
     ids = render_prompt(truth, given=0, profile=profile, tokens=tokens)
-    renderer = FrameRenderer(truth, profile)
+    reader = FrameReader(replace(truth, frames=()), profile)
     frames: list[TrueFrame] = []
     shown = [(index, frame) for index, frame in enumerate(truth.frames) if frame.thread == 0]
     for index, frame in shown[: len(main_thread(truth))]:
-        pieces = renderer.render(frame)
+        legal = reader.legal_events
+        pieces = reader.push(frame)
         start = len(ids)
         ids += tokens.encode_pieces(pieces)
-        frames.append(TrueFrame(index, frame, start, len(ids), tuple(pieces)))
+        frames.append(TrueFrame(index, frame, start, len(ids), tuple(pieces), legal))
     ended = truth.outcome in ENDED
     if ended:
         ids.append(tokens.ids[Special.END])
