@@ -24,9 +24,10 @@ def along(engine: LocalPredictor, mode: str, traces: list[Trace]) -> list[Trace]
     return [engine.predict(Request(start_of(real), mode, real)) for real in traces]
 
 
+@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("constrained", [True, False])
-def test_forced_is_naive_prediction_frame_by_frame(constrained: bool) -> None:
-    traces = real_traces()
+def test_forced_is_naive_prediction_frame_by_frame(constrained: bool, count: int) -> None:
+    traces = real_traces()[:count]
     follow = predictor(constrained=constrained, max_frame_tokens=30)
     naive = predictor(constrained=constrained, max_frame_tokens=30, drafts=False)
     counted = count_passes(naive)
