@@ -82,6 +82,9 @@ class Kernels:
         """Make the device the current one."""
         return torch.cuda.device(self.device) if self.device.type == "cuda" else contextlib.nullcontext()
 
+    def watch(self, reads: dict[str, Tensor | None], writes: dict[str, Tensor]) -> None:
+        """Take note of what the next launches read and write: emulators in tests check every access."""
+
     def launch(
         self,
         kernel: str,

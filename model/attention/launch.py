@@ -113,6 +113,10 @@ def launch_attention(
     part_out = q.new_empty(kv_heads, work.part_rows, head_dim, dtype=torch.float32)
     part_lse = q.new_empty(kv_heads, work.part_rows, dtype=torch.float32)
     plan = planned.data_ptr()
+    reads: dict[str, Tensor | None] = {"q": q, "plan": planned}
+    for segment, each in enumerate(stores):
+        reads |= {f"{name} {segment}": x for name, x in each._asdict().items()}
+    kernels.watch(reads, {"out": out, "lse": lse, "part_out": part_out, "part_lse": part_lse})
     described = [_describe(each) for each in stores]
     argument = AttendArgs(
         q.data_ptr(),
