@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -25,11 +25,13 @@ class Case:
     stores: list[Stores]
     schedule: Schedule
     scale: float
-    shape: dict[str, object] = field(default_factory=dict)
 
     def to(self, device: torch.device | str) -> tuple[Tensor, list[Stores], Schedule, float]:
         """Return the arguments with tensors on a device, strides kept."""
-        stores = [Stores(*(None if x is None else _move(x, device) for x in each)) for each in self.stores]
+        stores = [
+            Stores(_move(k, device), _move(v, device), None if pages is None else _move(pages, device))
+            for k, v, pages in self.stores
+        ]
         return _move(self.q, device), stores, self.schedule, self.scale
 
 
@@ -63,7 +65,9 @@ def expect(case: Case) -> tuple[Tensor, Tensor]:
     return out, lse
 
 
-def find_faults(case: Case, out: Tensor, lse: Tensor, expected: tuple[Tensor, Tensor] | None = None) -> list[str]:
+def find_faults(
+    case: Case, out: Tensor, lse: Tensor, expected: tuple[Tensor, Tensor] | None = None
+) -> list[str]:
     """Compare with the definition; return what is out of bounds."""
     want, want_lse = expected or expect(case)
     out, lse = out.cpu().double(), lse.cpu().double()

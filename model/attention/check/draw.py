@@ -1,7 +1,7 @@
 """Random cases: prefill, rings, branches and pages, with odd windows, empty intervals, large scores, and NaN.
 
-NaN lies in every slot that no interval covers; between the first and the last key that the tokens of a text see,
-keys and values must be finite (caches start zeroed), since a masked weight of 0 times NaN is NaN.
+NaN lies in every slot that no interval covers. Between the first and the last key that the tokens of a text
+see, keys and values must be finite (caches start zeroed), since a masked weight of 0 times NaN is NaN.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ class _Draw:
         return (torch.randn(shape, generator=self.generator) * self.spread).to(self.dtype)
 
     def queries(self, tokens: int, heads: int) -> Tensor:
-        """Cut the queries out of wider rows, as the model does."""
+        """Cut the queries out of wider rows, as the decoder does, or lay them out as transformers does."""
+        if self.random.rand() < 0.3:
+            return self.numbers(heads, tokens, self.head_dim).transpose(0, 1)
         return self.numbers(tokens, heads + 2, self.head_dim)[:, 1:-1]
 
     def stores(self, count: int, capacity: int) -> Stores:
@@ -96,7 +98,8 @@ class _Draw:
         return stores
 
     def plan(self, text: Ints, lo: Ints, hi: Ints, capacity: int) -> Plan:
-        return plan_intervals(*(torch.from_numpy(x.astype(np.int64)) for x in (text, lo, hi)), capacity)
+        store, low, high = (torch.from_numpy(x.astype(np.int64)) for x in (text, lo, hi))
+        return plan_intervals(store, low, high, capacity)
 
 
 def _prefill(draw: _Draw, window: int, most: int) -> Drawn:
@@ -115,7 +118,7 @@ def _prefill(draw: _Draw, window: int, most: int) -> Drawn:
 
 def _ring(draw: _Draw, window: int, most: int) -> Drawn:
     """Rings of a batch that have gone around; drafts of some tokens each; rings smaller than a tile, too."""
-    batch, drafts = int(draw.random.randint(1, 5)), int(draw.random.randint(1, 9))
+    batch, drafts = int(draw.random.randint(1, 5)), int(draw.random.randint(1, min(9, most)))
     window = min(window, 96)
     capacity = window + drafts - 1
     seen = draw.random.randint(0, 3 * capacity, batch).repeat(drafts) + np.tile(np.arange(drafts), batch)

@@ -1,12 +1,12 @@
 """Runs the PTX that NVRTC emitted, with numpy: every lane of every array is a thread of the grid.
 
 It checks what the simulator cannot see: the inline assembly of prims.cuh (order of operands, modifiers, byte
-counts) and what the compiler made of the source. Accesses outside of buffers are errors, as are instructions that
-nobody taught it, collectives that a part of a warp meets, and barriers that a part of a block does. Copies by
-cp.async land when they are waited for, and poison their place until then. Races are the simulator's business.
+counts) and what the compiler made of the source. Accesses outside of buffers are errors, as are instructions
+that nobody taught it, collectives that a part of a warp meets, and barriers that a part of a block does. Copies
+by cp.async land when they are waited for, and poison their place until then. Races are for the simulator.
 
-Threads run together as long as they are at the same instruction; the lowest one goes first, so those that left a
-loop early wait for the others behind it.
+Threads run together as long as they are at the same instruction; the lowest one goes first, so those that left
+a loop early wait for the others behind it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from cwm_trace.model.attention.cubins import compile_kernels
-from tests.model.attention.instructions import Step, decode
+from tests.model.attention.instructions import Step
+from tests.model.attention.moves import decode_any
 from tests.model.attention.ptx import Entry, read_ptx
 
 BATCH = 64
@@ -40,8 +41,6 @@ class Memory:
         self._starts = np.array([address for address, *_ in self.buffers], np.uint64)
         self._bytes = [
             np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
-            if size
-            else np.empty(0, np.uint8)
             for address, size, *_ in self.buffers
         ]
 
@@ -53,9 +52,8 @@ class Memory:
         found = []
         for index in np.unique(at):
             which = np.flatnonzero(at == index)
-            address, length, name, writable = (
-                self.buffers[index] if index >= 0 else (0, 0, "every buffer", False)
-            )
+            nowhere = 0, 0, "every buffer", False
+            address, length, name, writable = self.buffers[index] if index >= 0 else nowhere
             offsets = (addresses[which] - np.uint64(address)).astype(np.int64)
             if index < 0 or int(offsets.max()) + size > length:
                 raise EmulatorError(f"outside of {name}: {text}")
@@ -174,9 +172,7 @@ class Emulator:
     def launch(self, kernel: str, grid: tuple[int, int], threads: int, shared: int, argument: int) -> None:
         entry = self._entries[kernel]
         whole = np.ctypeslib.as_array((ctypes.c_uint8 * entry.argument_bytes).from_address(argument)).copy()
-        blocks = np.stack(np.meshgrid(np.arange(grid[0]), np.arange(grid[1]), indexing="ij"), -1).reshape(
-            -1, 2
-        )
+        blocks = np.stack(np.divmod(np.arange(grid[0] * grid[1]), grid[1]), axis=-1)  # (blocks, 2)
         with np.errstate(all="ignore"):  # threads that are not meant compute nonsense
             for first in range(0, len(blocks), BATCH):
                 some = blocks[first : first + BATCH]
@@ -190,7 +186,7 @@ class Emulator:
 
 def _decode(ptx: str) -> tuple[dict[str, Entry], dict[str, list[Step]]]:
     entries = read_ptx(ptx)
-    return entries, {name: [decode(i) for i in entry.instructions] for name, entry in entries.items()}
+    return entries, {name: [decode_any(i) for i in entry.instructions] for name, entry in entries.items()}
 
 
 @cache

@@ -1,7 +1,7 @@
 """A GPU made of a CPU: CPU tensors for device memory, and a driver that hands launches to an engine.
 
-`Driver` calls it through C function pointers, as it calls the real one, so that arguments take the same way. The
-engines are the simulator and the emulator.
+`Driver` calls it through C function pointers, as it calls the real one, so that arguments take the same way.
+The engines are the simulator and the emulator.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class FakeDriver:
         for name, function in functions.items():
             # bytes stay pointers on this side: a cubin is no text that ends at a zero
             types = [c_void_p if kind is c_char_p else kind for kind in PROTOTYPES[name]]
-            setattr(self.library, name, CFUNCTYPE(c_int, *types)(function))
+            prototype: Any = CFUNCTYPE(c_int, *types)
+            setattr(self.library, name, prototype(function))
 
     def _load(self, module: Any, image: int) -> int:
         header = ctypes.string_at(image, 64)
@@ -117,6 +118,8 @@ class EmulatedKernels(Kernels):
         self.engine = engine
         self.nvrtc = nvrtc
         self.errors: list[str] = []
+        self.steps = 0
+        """How often attention came here."""
         driver = Driver(self.fake.library)
         super().__init__(torch.device("cpu"), driver, capability, multiprocessors, lambda: STREAM)
 
@@ -132,6 +135,7 @@ class EmulatedKernels(Kernels):
         q = reads["q"]
         assert q is not None
         self.engine.load(q.shape[2], q.dtype)
+        self.steps += 1
         for name, x in writes.items():
             if name.startswith("part"):
                 x.fill_(torch.nan)  # whatever is left over from earlier
@@ -159,7 +163,8 @@ def joined(spans: list[Span]) -> list[Span]:
     for address, size, name, output in sorted(spans):
         if result and address < result[-1][0] + result[-1][1]:
             begin, length, names, other = result.pop()
-            assert not (output or other), f"{names} and {name} overlap"
+            assert not output, f"{names} and {name} overlap"
+            assert not other, f"{names} and {name} overlap"
             end = max(begin + length, address + size)
             result.append((begin, end - begin, f"{names} and {name}", False))
         else:

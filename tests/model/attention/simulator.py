@@ -1,4 +1,4 @@
-"""The kernels compiled by g++ and run by `simt/simt.cpp`, which checks every access. See there for what it finds."""
+"""The kernels compiled by g++ and run by `simt/simt.cpp`, which says what it checks."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ def build(
 ) -> Any:
     """Compile one variant of the kernels and load it."""
     variant = (f"-I{sources}", f"-DCWM_HEAD_DIM={head_dim}", f"-DCWM_FP16={int(dtype == torch.float16)}")
-    objects = [_compile(SIMT / "simt.cpp"), _compile(SIMT / "kernels.cpp", *variant, optimise=optimise)]
+    objects = [
+        _compile(SIMT / "simt.cpp", optimise="-O3"),
+        _compile(SIMT / "kernels.cpp", *variant, optimise=optimise),
+    ]
     key = hashlib.sha256(" ".join(map(str, objects)).encode()).hexdigest()[:16]
     path = _build(folder / f"simt-{key}.so", ["g++", "-shared", *map(str, objects)])
     library = ctypes.CDLL(str(path))

@@ -17,7 +17,6 @@
 #include "engine.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdarg>
 #include <cstdint>
@@ -27,7 +26,6 @@
 #include <map>
 #include <set>
 #include <string>
-#include <tuple>
 #include <vector>
 
 extern "C" bool simt_kernel(const char* name, const void* args);
@@ -211,30 +209,45 @@ void land(Fiber* me, int groups, Site site) {  // the copies of all groups befor
 
 // A warp's accesses go through in phases of 128 bytes; each extra word in a bank costs one more.
 void count_phase(const u32* addresses, int lanes, int bytes) {
-  std::set<u32> in_bank[BANKS];
+  u32 in_bank[BANKS][32];
+  int count[BANKS] = {}, most = 1;
   for (int lane = 0; lane < lanes; ++lane)
-    for (u32 word = addresses[lane] / 4; word < (addresses[lane] + bytes) / 4; ++word) in_bank[word % BANKS].insert(word);
-  size_t most = 1;
-  for (auto& bank : in_bank) most = std::max(most, bank.size());
+    for (u32 word = addresses[lane] / 4; word < (addresses[lane] + bytes) / 4; ++word) {
+      u32* bank = in_bank[word % BANKS];
+      int& n = count[word % BANKS];
+      if (std::find(bank, bank + n, word) != bank + n) continue;  // one word for several lanes is no conflict
+      bank[n++] = word;
+      most = std::max(most, n);
+    }
   ++statistics.shared_phases;
   statistics.bank_conflicts += most - 1;
 }
 
 void count_conflicts(Fiber* warp) {
-  using Key = std::tuple<const char*, int, int>;  // place, and how often the lane has been there
-  std::map<Key, std::array<std::vector<u32>, 16>> phases;
-  std::map<Key, int> bytes;
-  for (int lane = 0; lane < 32; ++lane) {
-    std::map<std::pair<const char*, int>, int> visits;
+  struct Visits {  // of one place by all lanes: the addresses of each lane, in their order
+    int bytes;
+    std::vector<u32> of[32];
+  };
+  std::map<std::pair<const char*, int>, Visits> places;
+  for (int lane = 0; lane < 32; ++lane)
     for (Access& access : warp[lane].accesses) {
-      const Key key = {access.site.file, access.site.line, visits[{access.site.file, access.site.line}]++};
-      bytes[key] = access.bytes;
-      phases[key][lane * access.bytes / LINE].push_back(access.address);
+      Visits& visits = places[{access.site.file, access.site.line}];
+      visits.bytes = access.bytes;
+      visits.of[lane].push_back(access.address);
     }
+  for (auto& [place, visits] : places) {
+    size_t most = 0;
+    for (auto& addresses : visits.of) most = std::max(most, addresses.size());
+    const int lanes = LINE / visits.bytes;  // of a phase
+    for (size_t visit = 0; visit < most; ++visit)
+      for (int first = 0; first < 32; first += lanes) {
+        u32 addresses[32];
+        int n = 0;
+        for (int lane = first; lane < first + lanes; ++lane)
+          if (visit < visits.of[lane].size()) addresses[n++] = visits.of[lane][visit];
+        if (n) count_phase(addresses, n, visits.bytes);
+      }
   }
-  for (auto& [key, parts] : phases)
-    for (auto& part : parts)
-      if (!part.empty()) count_phase(part.data(), part.size(), bytes[key]);
 }
 
 // ---- global memory
