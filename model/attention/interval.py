@@ -109,8 +109,8 @@ def attend_segments(
 ) -> tuple[Tensor, Tensor]:
     """Attend all segments of a step: a shared prefix and private suffixes, or paged stores.
 
-    The CUDA kernels take one or two segments at once. Otherwise each is attended by itself, its pages laid side
-    by side in a copy, and the parts are merged.
+    The CUDA kernels take one or two segments at once. Otherwise each is attended by itself, with its
+    pages side by side in a copy, and the parts are merged.
 
     Args:
         q: `(tokens, heads, head_dim)`.

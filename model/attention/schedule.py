@@ -54,10 +54,10 @@ class Schedule:
         split: int | None = None,
     ) -> None:
         self.plans = tuple(plans)
-        self._pages = tuple(pages) or (0,) * len(self.plans)
+        self.page_slots = tuple(pages) or (0,) * len(self.plans)
         self._tiles, self._split = tiles, split
         self._work: dict[tuple[torch.device, int, int], tuple[Work, Tensor]] = {}
-        for slots in self._pages:
+        for slots in self.page_slots:
             if slots % WHOLE_TILES:
                 raise CwmTraceError(f"a page of {slots} slots is no multiple of {WHOLE_TILES}")
 
@@ -67,7 +67,7 @@ class Schedule:
         if key not in self._work:
             segments = [
                 Segment(plan.store.numpy(), plan.lo.numpy(), plan.hi.numpy(), page or plan.capacity, page > 0)
-                for plan, page in zip(self.plans, self._pages, strict=True)
+                for plan, page in zip(self.plans, self.page_slots, strict=True)
             ]
             work = plan_work(segments, heads // kv_heads, kv_heads, blocks, self._tiles, self._split)
             self._work[key] = work, torch.from_numpy(work.buffer).to(device)

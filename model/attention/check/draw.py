@@ -36,7 +36,7 @@ def draw_case(
         kv_heads=int(random.choice([1, 2])),
         head_dim=head_dim or int(random.choice([32, 64, 128])),
         dtype=dtype or (torch.bfloat16, torch.float16)[random.randint(2)],
-        spread=math.sqrt(random.choice([1, 1, 4, 20])),
+        spread=math.sqrt(random.choice([1, 4, 20, 40])),
     )
     kind = kind or str(random.choice(KINDS))
     group, window = int(random.choice([1, 2, 6, 6, 8])), int(random.choice(WINDOWS))
@@ -121,7 +121,10 @@ def _ring(draw: _Draw, window: int, most: int) -> Drawn:
     batch, drafts = int(draw.random.randint(1, 5)), int(draw.random.randint(1, min(9, most)))
     window = min(window, 96)
     capacity = window + drafts - 1
-    seen = draw.random.randint(0, 3 * capacity, batch).repeat(drafts) + np.tile(np.arange(drafts), batch)
+    # neighbours in the text; or far apart, each with a window of its own in the same few slots
+    apart = int(draw.random.choice([1, 1, 40]))
+    steps = np.tile(np.arange(drafts), batch) * apart
+    seen = draw.random.randint(0, 3 * capacity, batch).repeat(drafts) + steps
     text = np.arange(batch).repeat(drafts)
     lo, hi = np.maximum(0, seen + 1 - window), seen + 1
     stores = draw.fill(draw.stores(batch, capacity), text, lo, hi)

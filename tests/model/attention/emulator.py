@@ -1,12 +1,13 @@
 """Runs the PTX that NVRTC emitted, with numpy: every lane of every array is a thread of the grid.
 
-It checks what the simulator cannot see: the inline assembly of prims.cuh (order of operands, modifiers, byte
-counts) and what the compiler made of the source. Accesses outside of buffers are errors, as are instructions
-that nobody taught it, collectives that a part of a warp meets, and barriers that a part of a block does. Copies
-by cp.async land when they are waited for, and poison their place until then. Races are for the simulator.
+It checks what the simulator cannot see: the inline assembly of prims.cuh (order of operands, modifiers,
+byte counts) and what the compiler made of the source. Accesses outside of buffers are errors, as are
+instructions that nobody taught it, collectives that a part of a warp meets, and barriers that a part of a
+block does. Copies by cp.async land when they are waited for, and poison their place until then. Races are for the
+simulator.
 
-Threads run together as long as they are at the same instruction; the lowest one goes first, so those that left
-a loop early wait for the others behind it.
+Threads run together as long as they are at the same instruction; the lowest one goes first, so those that
+left a loop early wait for the others behind it.
 """
 
 from __future__ import annotations
@@ -154,14 +155,14 @@ class Emulator:
         self.cubin = b""
         self._entries: dict[str, Entry] = {}
         self._steps: dict[str, list[Step]] = {}
+        self._built: dict[tuple[int, torch.dtype], Built] = {}
         self._memory = Memory([])
 
     def load(self, head_dim: int, dtype: torch.dtype) -> None:
-        if self.sources is None:
-            self.cubin, self._entries, self._steps = _compile(head_dim, dtype, self.arch)
-        else:
-            program = compile_kernels(head_dim, dtype, self.arch, sources=self.sources)
-            self.cubin, self._entries, self._steps = program.cubin, *_decode(program.ptx)
+        kind = head_dim, dtype
+        if kind not in self._built:
+            self._built[kind] = _compile(head_dim, dtype, self.arch, self.sources)
+        self.cubin, self._entries, self._steps = self._built[kind]
 
     def begin(self, buffers: list[tuple[int, int, str, bool]]) -> None:
         self._memory = Memory(buffers)
@@ -184,14 +185,21 @@ class Emulator:
         return []  # they are raised
 
 
-def _decode(ptx: str) -> tuple[dict[str, Entry], dict[str, list[Step]]]:
-    entries = read_ptx(ptx)
-    return entries, {name: [decode_any(i) for i in entry.instructions] for name, entry in entries.items()}
+Built = tuple[bytes, dict[str, Entry], dict[str, list[Step]]]
+"""The cubin, and what its PTX says, kernel by kernel."""
+
+
+def _build(head_dim: int, dtype: torch.dtype, arch: int, sources: dict[str, str] | None) -> Built:
+    program = compile_kernels(head_dim, dtype, arch, sources=sources)
+    entries = read_ptx(program.ptx)
+    steps = {name: [decode_any(i) for i in entry.instructions] for name, entry in entries.items()}
+    return program.cubin, entries, steps
 
 
 @cache
-def _compile(
-    head_dim: int, dtype: torch.dtype, arch: int
-) -> tuple[bytes, dict[str, Entry], dict[str, list[Step]]]:
-    program = compile_kernels(head_dim, dtype, arch)
-    return program.cubin, *_decode(program.ptx)
+def _build_own(head_dim: int, dtype: torch.dtype, arch: int) -> Built:
+    return _build(head_dim, dtype, arch, None)
+
+
+def _compile(head_dim: int, dtype: torch.dtype, arch: int, sources: dict[str, str] | None) -> Built:
+    return _build_own(head_dim, dtype, arch) if sources is None else _build(head_dim, dtype, arch, sources)

@@ -90,7 +90,8 @@ def divide(a: Array, b: Array) -> Array:
 
 def shift_left(a: Array, b: Array) -> Array:
     width = 8 * a.itemsize
-    return np.where(b < width, a << np.minimum(b, width - 1).astype(a.dtype), a.dtype.type(0))
+    result: Array = np.where(b < width, a << np.minimum(b, width - 1).astype(a.dtype), a.dtype.type(0))
+    return result
 
 
 def shift_right(a: Array, b: Array) -> Array:
@@ -104,10 +105,10 @@ def fused(a: Array, b: Array, c: Array) -> Array:
 
 
 SIMPLE: dict[str, Callable[..., Array]] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": divide, "min": np.minimum, "max": np.maximum,
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": divide, "rcp": lambda a: np.float32(1) / a,
+    "min": np.minimum, "max": np.maximum, "neg": np.negative, "mov": np.copy, "ex2": np.exp2, "lg2": np.log2,
     "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.bitwise_not,
-    "neg": np.negative, "shl": shift_left, "shr": shift_right, "fma": fused, "mad": lambda a, b, c: a * b + c,
-    "rcp": lambda a: np.float32(1) / a, "ex2": np.exp2, "lg2": np.log2, "mov": np.copy,
+    "shl": shift_left, "shr": shift_right, "fma": fused, "mad": lambda a, b, c: a * b + c,
 }  # fmt: skip
 MODIFIERS = {"lo", "wide", "rn", "approx", "ftz"}
 
