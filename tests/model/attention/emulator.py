@@ -2,8 +2,8 @@
 
 It checks what the simulator cannot see: the inline assembly of prims.cuh (order of operands, modifiers,
 byte counts) and what the compiler made of the source. Accesses outside of buffers are errors, as are
-instructions that nobody taught it, collectives that a part of a warp meets, and barriers that a part of a
-block does. Copies by cp.async land when they are waited for, and poison their place until then. Races are for the
+instructions nobody taught it, collectives that a part of a warp meets, and barriers that a part of a block
+does. Copies by cp.async land when they are waited for, and poison their place until then. Races are for the
 simulator.
 
 Threads run together as long as they are at the same instruction; the lowest one goes first, so those that
