@@ -1,7 +1,7 @@
 """Registers, spills and shared memory of the kernels, as NVRTC's assembler reports them.
 
-`python -m cwm_trace.model.attention.resources` prints the table of docs/attention.md; `--check FILE` compares it with
-the one in a file. It needs NVRTC and no GPU.
+`python -m cwm_trace.model.attention.resources` prints the table of docs/attention.md; `--check FILE` compares it
+with the one in a file. It needs NVRTC and no GPU.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ import torch
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.cubins import DTYPES, HEAD_DIMS, compile_kernels
-from cwm_trace.model.attention.nvrtc import find_nvrtc
+from cwm_trace.model.attention.nvrtc import Program, find_nvrtc
 from cwm_trace.model.attention.work import TILES
 
 ARCHITECTURES = (80, 90, 100, 120)
@@ -39,21 +40,29 @@ class Resources(NamedTuple):
     spills: int  # bytes per thread: stack frame, stores and loads
 
 
-def measure(head_dim: int, dtype: torch.dtype, arch: int) -> dict[str, Resources]:
-    """Compile one variant and return what each kernel takes.
-
-    Raises:
-        CwmTraceError: NVRTC is missing or fails.
-    """
-    log = compile_kernels(head_dim, dtype, arch, extra=("--ptxas-options=-v",)).log
+def read_log(log: str) -> dict[str, Resources]:
+    """Return what each kernel takes, from the compiler's log."""
     return {
         name: Resources(int(registers), int(stack) + int(stores) + int(loads))
         for name, stack, stores, loads, registers in _ENTRY.findall(log)
     }
 
 
-def make_table() -> tuple[str, list[str]]:
-    """Return the table as Markdown, and what is wrong with the kernels: spills, too many registers."""
+def _compile(head_dim: int, dtype: torch.dtype, arch: int) -> Program:
+    return compile_kernels(head_dim, dtype, arch, extra=("--ptxas-options=-v",))
+
+
+def make_table(
+    compile_variant: Callable[[int, torch.dtype, int], Program] = _compile,
+) -> tuple[str, list[str]]:
+    """Compile all variants for all architectures.
+
+    Returns:
+        The table as Markdown, and what is wrong with the kernels: spills, too many registers.
+
+    Raises:
+        CwmTraceError: NVRTC is missing or fails.
+    """
     faults = []
     lines = [
         f"| NVRTC {find_nvrtc().version} | head_dim | shared memory, bytes | "
@@ -63,7 +72,9 @@ def make_table() -> tuple[str, list[str]]:
     ]
     for head_dim in HEAD_DIMS:
         found = {
-            (arch, dtype): measure(head_dim, dtype, arch) for arch in ARCHITECTURES for dtype in DTYPES
+            (arch, dtype): read_log(compile_variant(head_dim, dtype, arch).log)
+            for arch in ARCHITECTURES
+            for dtype in DTYPES
         }
         for kernel, ceiling in CEILINGS.items():
             cells = []

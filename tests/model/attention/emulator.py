@@ -3,8 +3,7 @@
 It checks what the simulator cannot see: the inline assembly of prims.cuh (order of operands, modifiers,
 byte counts) and what the compiler made of the source. Accesses outside of buffers are errors, as are
 instructions nobody taught it, collectives that a part of a warp meets, and barriers that a part of a block
-does. Copies by cp.async land when they are waited for, and poison their place until then. Races are for the
-simulator.
+does. Copies by cp.async land when they are waited for, and poison their place until then. Races are not seen.
 
 Threads run together as long as they are at the same instruction; the lowest one goes first, so those that
 left a loop early wait for the others behind it.
@@ -21,8 +20,10 @@ import torch
 from numpy.typing import NDArray
 
 from cwm_trace.model.attention.cubins import compile_kernels
+from cwm_trace.model.attention.nvrtc import Program
 from tests.model.attention.instructions import Step
 from tests.model.attention.moves import decode_any
+from tests.model.attention.programs import compile_own
 from tests.model.attention.ptx import Entry, read_ptx
 
 BATCH = 64
@@ -189,8 +190,7 @@ Built = tuple[bytes, dict[str, Entry], dict[str, list[Step]]]
 """The cubin, and what its PTX says, kernel by kernel."""
 
 
-def _build(head_dim: int, dtype: torch.dtype, arch: int, sources: dict[str, str] | None) -> Built:
-    program = compile_kernels(head_dim, dtype, arch, sources=sources)
+def _decode(program: Program) -> Built:
     entries = read_ptx(program.ptx)
     steps = {name: [decode_any(i) for i in entry.instructions] for name, entry in entries.items()}
     return program.cubin, entries, steps
@@ -198,8 +198,10 @@ def _build(head_dim: int, dtype: torch.dtype, arch: int, sources: dict[str, str]
 
 @cache
 def _build_own(head_dim: int, dtype: torch.dtype, arch: int) -> Built:
-    return _build(head_dim, dtype, arch, None)
+    return _decode(compile_own(head_dim, dtype, arch))
 
 
 def _compile(head_dim: int, dtype: torch.dtype, arch: int, sources: dict[str, str] | None) -> Built:
-    return _build_own(head_dim, dtype, arch) if sources is None else _build(head_dim, dtype, arch, sources)
+    if sources is None:
+        return _build_own(head_dim, dtype, arch)
+    return _decode(compile_kernels(head_dim, dtype, arch, sources=sources))

@@ -1,7 +1,7 @@
 """Faults put into the kernels on purpose: a test that cannot find them is worth nothing.
 
-A mutant replaces one piece of source, the `which`-th place where it stands (all places if None). Faults of the
-source are run in the simulator, those of the inline assembly, which it cannot see, by the emulator. A mutant
+A mutant replaces one piece of source, the `which`-th place where it stands (all places if None). Faults of
+the source are run in the simulator, those of the inline assembly, which it cannot see, by the emulator. A mutant
 that changes nothing about the results says why in `equivalent`.
 """
 
@@ -140,7 +140,8 @@ SOURCE = [
         equivalent="Q stays where it is, so the fragments are the same every time: only slower",
     ),
     Mutant(
-        "mask every tile", ATTEND, "if (key < item.all_from || key + T::KEYS > min_of(item.all_to, item.key_end))", "",
+        "mask every tile", ATTEND,
+        "if (key < item.all_from || key + T::KEYS > min_of(item.all_to, item.key_end))", "",
         equivalent="the mask of a tile that every row sees whole changes no score: only slower",
     ),
 ]  # fmt: skip
