@@ -1,7 +1,7 @@
 """Registers, spills and shared memory of the kernels, as NVRTC's assembler reports them.
 
-`python -m cwm_trace.model.attention.resources` prints the table of docs/attention.md; `--check FILE` compares it
-with the one in a file. It needs NVRTC and no GPU.
+`python -m cwm_trace.model.attention.resources` prints the table of docs/attention.md, and `--check FILE`
+compares it with the one in a file. It needs NVRTC and no GPU.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Check the attention kernels where they run, and print a report to paste into an issue.
 
-With a GPU: random cases against float64, 200 repeats with the same bits, compute-sanitizer if it is installed,
+With a GPU: random cases against float64, 200 repeats with the same bits, compute-sanitizer if installed, and
 times against PyTorch's own attention. Without one: the CPU engines of the repository's tests.
 """
 

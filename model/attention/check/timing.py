@@ -49,12 +49,16 @@ def time_all(device: torch.device) -> Iterator[str]:
     ]
     for name, ours, others in rows:
         cells = [f"{milliseconds(ours):.3f}"]
-        for other in others:
-            try:
-                cells.append(f"{milliseconds(other):.3f}")
-            except (RuntimeError, NotImplementedError) as error:  # not offered here, or out of memory
-                cells.append(str(error).splitlines()[0][:40])
+        cells += [_try(other) for other in others]
         yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _try(work: Callable[[], object]) -> str:
+    """Return the time, or why there is none: not offered here, or out of memory."""
+    try:
+        return f"{milliseconds(work):.3f}"
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        return str(error).splitlines()[0][:60]
 
 
 Sides = tuple[Callable[[], object], list[Callable[[], object]]]
@@ -76,13 +80,14 @@ def _prefill(device: torch.device, tokens: int, window: int) -> Sides:
         return (column <= row) & (column > row - window)
 
     block_mask = create_block_mask(inside, None, None, tokens, tokens, device=str(device))
+    sdpa: Any = F.scaled_dot_product_attention
     flex: Any = torch.compile(flex_attention)
     begins = torch.tensor([0, tokens], device=device, dtype=torch.int32)
     varlen: Any = varlen_attn
     return (
         lambda: attend(q, k[None], v[None], plan, HEAD_DIM**-0.5),
         [
-            lambda: F.scaled_dot_product_attention(*heads_first, attn_mask=seen, enable_gqa=True),
+            lambda: sdpa(*heads_first, attn_mask=seen, enable_gqa=True),
             lambda: flex(*heads_first, block_mask=block_mask, enable_gqa=True),
             lambda: varlen(
                 q, k, v, begins, begins, tokens, tokens, window_size=(window - 1, 0), enable_gqa=True
@@ -105,6 +110,7 @@ def _branches(device: torch.device, branches: int, prefix: int, own: int = 64) -
     schedule = Schedule(plans)
     rows = q[:, :, None]  # (N, H, 1, D)
     many = [x.expand(branches, -1, -1, -1) for x in shared]
+    sdpa: Any = F.scaled_dot_product_attention
     flex: Any = torch.compile(flex_attention)
     varlen: Any = varlen_attn
     packed = [x.transpose(1, 2).expand(branches, -1, -1, -1).flatten(0, 1) for x in shared]
@@ -112,7 +118,7 @@ def _branches(device: torch.device, branches: int, prefix: int, own: int = 64) -
     return (
         lambda: attend_segments(q, stores, schedule, HEAD_DIM**-0.5),
         [
-            lambda: F.scaled_dot_product_attention(rows, *many, enable_gqa=True),
+            lambda: sdpa(rows, *many, enable_gqa=True),
             lambda: flex(rows, *many, enable_gqa=True),
             lambda: varlen(q, *packed, one, one * prefix, 1, prefix, enable_gqa=True),
         ],

@@ -1,8 +1,8 @@
 """Faults put into the kernels on purpose: a test that cannot find them is worth nothing.
 
 A mutant replaces one piece of source, the `which`-th place where it stands (all places if None). Faults of
-the source are run in the simulator, those of the inline assembly, which it cannot see, by the emulator. A mutant
-that changes nothing about the results says why in `equivalent`.
+the source are run in the simulator, those of the inline assembly, which it cannot see, by the emulator. A
+mutant that changes nothing about the results says why in `equivalent`.
 """
 
 from __future__ import annotations

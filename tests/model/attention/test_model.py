@@ -28,7 +28,7 @@ ENGINES = [
 
 def models() -> tuple[Any, Any]:
     """Return the model in bf16, and eager on the same weights in float32."""
-    config = small_config(hidden_size=64, head_dim=32, sliding_window=6, num_attention_heads=12)
+    config = small_config(hidden_size=96, head_dim=32, sliding_window=6, num_attention_heads=12)
     ours, oracle = pair(config)
     ours.to(torch.bfloat16)
     oracle.load_state_dict({name: x.float() for name, x in ours.state_dict().items()})

@@ -1,4 +1,4 @@
-"""No kernel spills, none takes more registers than its launch bound allows, and the documented table is true."""
+"""No kernel spills, none takes more registers than its launch bound allows, and the docs' table is true."""
 
 from __future__ import annotations
 
