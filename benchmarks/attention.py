@@ -4,10 +4,10 @@
 
 Window prefill: n tokens with a window of 256. Branch decode: N branches of one token each, over a prefix of
 2,048 tokens and 16 own ones. The other sides get what they ask for before the clock starts: a mask of n x n
-tokens (SDPA, eager), a block mask (flex), one sequence of the prefix and all suffixes (flex, branches), a copy of
-the prefix for every branch (SDPA, eager). Our plan is made inside the time of prefill, at each call; a decode
-step plans once for all layers of a kind, so there it is left out, as are the others' masks. Sides take turns; a
-number is the best time of the other side over our best.
+tokens (SDPA, eager), a block mask (flex), one sequence of prefix and all suffixes (flex, branches), a copy of
+the prefix for every branch (SDPA, eager). Our plan is made inside the time of prefill, at each call. A
+decode step plans once for all layers of a kind, so there it is left out, as are the others' masks. Sides take
+turns; a number is the best time of the other side over our best.
 """
 
 from __future__ import annotations
@@ -132,9 +132,9 @@ def main() -> None:
     flex: Any = torch.compile(flex_attention, dynamic=False) if arguments.compile else flex_attention
     kind = "compiled" if arguments.compile else "not compiled"
     print(
-        f"{HEADS}/{KV_HEADS} heads of {DIM}, float32, {arguments.threads} thread(s), torch {torch.__version__}, "
-        f"{platform.machine()}; times of the others "
-        f"divided by ours; flex_attention {kind}\n"
+        f"{HEADS}/{KV_HEADS} heads of {DIM}, float32, {arguments.threads} thread(s), "
+        f"torch {torch.__version__}, {platform.machine()}; "
+        f"times of the others divided by ours; flex_attention {kind}\n"
     )
     print("| | ours, ms | eager | SDPA | flex |\n|---|---|---|---|---|")
     rows = {}

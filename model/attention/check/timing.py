@@ -24,9 +24,10 @@ def milliseconds(work: Callable[[], object], repeats: int = 20) -> float:
     """Return the median time of a call on the current stream, after three that do not count."""
     for _ in range(3):
         work()
-    times = []
+    times: list[float] = []
+    event: Any = torch.cuda.Event
     for _ in range(repeats):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = event(enable_timing=True), event(enable_timing=True)
         begin.record()
         work()
         end.record()

@@ -50,7 +50,7 @@ class FakeDriver:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.images: list[bytes] = []
+        self.images: list[dict[str, bytes]] = []
         self.launches: list[tuple[str, tuple[int, int], int]] = []
         functions = {
             "cuModuleLoadData": self._load,
@@ -66,13 +66,11 @@ class FakeDriver:
             setattr(self.library, name, prototype(function))
 
     def _load(self, module: Any, image: int) -> int:
-        header = ctypes.string_at(image, 64)
-        if header[:4] != b"\x7fELF" or struct.unpack_from("<H", header, 18)[0] != CUDA_ELF:
-            return INVALID_IMAGE
+        code = read_code(image)
         expected: bytes = getattr(self.engine, "cubin", b"")
-        if ctypes.string_at(image, len(expected)) != expected:  # compiled from the same sources twice
-            return INVALID_IMAGE
-        self.images.append(expected)
+        if code is None or code != read_code(ctypes.cast(expected, c_void_p).value or 0):
+            return INVALID_IMAGE  # not what the same sources give when they are compiled once more
+        self.images.append(code)
         module[0] = len(self.images)
         return 0
 
@@ -146,6 +144,28 @@ class EmulatedKernels(Kernels):
     def launch(self, *arguments: Any, **options: Any) -> None:
         super().launch(*arguments, **options)
         self.errors += self.engine.errors()
+
+
+def read_code(image: int) -> dict[str, bytes] | None:
+    """Return the machine code of each kernel in the cubin at an address; None if there is no cubin.
+
+    A cubin is an ELF file; its other sections tell when and how it was made, and may differ.
+    """
+    header = ctypes.string_at(image, 64)
+    if header[:4] != b"\x7fELF" or struct.unpack_from("<H", header, 18)[0] != CUDA_ELF:
+        return None
+    (table,) = struct.unpack_from("<Q", header, 40)
+    size, count, names_at = struct.unpack_from("<HHH", header, 58)
+    sections = [
+        struct.unpack_from("<IIQQQQ", ctypes.string_at(image + table + i * size, size)) for i in range(count)
+    ]
+    names = sections[names_at][4]
+    found = {ctypes.string_at(image + names + name).decode(): (at, n) for name, _, _, _, at, n in sections}
+    return {
+        name.removeprefix(".text."): ctypes.string_at(image + at, n)
+        for name, (at, n) in found.items()
+        if name.startswith(".text.")
+    }
 
 
 Span = tuple[int, int, str, bool]
