@@ -56,7 +56,7 @@ def test_an_installed_package_has_no_engines(monkeypatch: pytest.MonkeyPatch, tm
 
 def test_the_command_says_so_in_one_line(tmp_path: Path) -> None:
     package = tmp_path / "cwm_trace"
-    shutil.copytree(Path(kit.__file__).parents[3] / "cwm_trace", package, symlinks=False)
+    shutil.copytree(kit.ROOT / "cwm_trace", package, symlinks=False)
     command = [sys.executable, "-m", "cwm_trace.model.attention.check"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2

@@ -20,8 +20,7 @@ SAME_BITS = 0.999
 def test_same_bits_as_the_source(arch: int, head_dim: int, dtype: torch.dtype) -> None:
     same = total = 0
     for kind in KINDS:
-        # every kernel comes up in these: one case with each tile, and what else the seeds bring
-        for seed in range(3):
+        for seed in (arch, arch + 1):  # other cases for each architecture
             case = draw_case(seed, kind, head_dim, dtype, most_tokens=50)
             emulated, simulated = emulate(case, arch), simulate(case)
             assert faults_of(case, emulated) == [], case.name
