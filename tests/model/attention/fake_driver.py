@@ -68,7 +68,7 @@ class FakeDriver:
     def _load(self, module: Any, image: int) -> int:
         code = read_code(image)
         expected: bytes = getattr(self.engine, "cubin", b"")
-        if code is None or code != read_code(ctypes.cast(expected, c_void_p).value or 0):
+        if code is None or code != read_code(ctypes.cast(c_char_p(expected), c_void_p).value or 0):
             return INVALID_IMAGE  # not what the same sources give when they are compiled once more
         self.images.append(code)
         module[0] = len(self.images)
