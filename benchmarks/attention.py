@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument(
         "--compile", action="store_true", help="compile flex_attention (needs a C++ compiler)"
     )
-    parser.add_argument("--lengths", type=int, nargs="+", default=[512, 1024, 2048, 4096])
+    parser.add_argument("--lengths", type=int, nargs="+", default=[512, 1024, 2048])
     parser.add_argument("--branches", type=int, nargs="+", default=[1, 4, 16, 64, 256])
     parser.add_argument("--json", help="write the times to this file")
     arguments = parser.parse_args()
