@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.attention.interval import attend, merge
-from cwm_trace.model.attention.plan import Plan, plan_intervals, plan_step
+from cwm_trace.model.attention.interval import attend, attend_segments
+from cwm_trace.model.attention.plan import Plan, StepPlan, plan_intervals
+from cwm_trace.model.attention.schedule import Schedule, Stores
 from cwm_trace.model.modeling import CwmConfig
 
 FIRST_SLOTS = 256
@@ -125,7 +126,8 @@ class KVCache:
         """Tokens per row so far, padding included: the number of the next key."""
         self.written = 0
         """Highest length so far; what was taken back has overwritten the oldest slots of the rings."""
-        self.starts = torch.tensor(starts, device=device) if starts is not None and any(starts) else None
+        self.starts = torch.tensor(starts) if starts is not None and any(starts) else None
+        """Where each text begins; on the host, like all that plans are made of."""
         self.last_start = max(starts) if starts is not None else 0
         self.layers: list[LayerCache] = []
         self.steps: dict[int | None, Step] = {}
@@ -142,8 +144,8 @@ class KVCache:
         return sum(layer.kv.nbytes for layer in self.layers)
 
     def positions(self, count: int) -> Tensor:
-        """Return the positions of the next `count` tokens, `(batch or 1, count)`; padding is at 0."""
-        positions = torch.arange(self.length, self.length + count, device=self.device)[None]
+        """Return where the next `count` tokens are, `(batch or 1, count)` on the host; padding is at 0."""
+        positions = torch.arange(self.length, self.length + count)[None]
         return positions if self.starts is None else (positions - self.starts[:, None]).clamp(min=0)
 
     def begin(self, count: int) -> None:
@@ -163,17 +165,17 @@ class KVCache:
         if count == 1 and fits:
             first = max(0, end - window) if window is not None else 0
             starts = self.starts if first < self.last_start else None
-            return Step(plan_step(self.batch, first, end, layer.capacity, starts, self.device))
+            return Step(StepPlan(self.batch, first, end, layer.capacity, starts))
         carried = None
         if not fits and window is not None:
             carried = min(self.length, window - 1)
         first = self.length - carried if carried is not None else 0  # number of the first key at hand
         capacity = layer.capacity if carried is None else carried + count
-        hi = torch.arange(self.length + 1, end + 1, device=self.device).repeat(self.batch)  # (B * count)
+        hi = torch.arange(self.length + 1, end + 1).repeat(self.batch)  # (B * count)
         lo = torch.zeros_like(hi) if window is None else (hi - window).clamp(min=0)
         if self.starts is not None:
             lo = torch.maximum(lo, self.starts.repeat_interleave(count))
-        store = torch.arange(self.batch, device=self.device).repeat_interleave(count)
+        store = torch.arange(self.batch).repeat_interleave(count)
         return Step(plan_intervals(store, lo - first, hi - first, capacity), carried)
 
     def attend(self, index: int, q: Tensor, kv: Tensor, scale: float) -> Tensor:
@@ -188,21 +190,15 @@ class KVCache:
         Returns:
             `(batch * count, heads, head_dim)`.
         """
-        out, _ = self._attend(index, q, kv, scale, need_lse=False)
-        return out
-
-    def _attend(
-        self, index: int, q: Tensor, kv: Tensor, scale: float, need_lse: bool
-    ) -> tuple[Tensor, Tensor | None]:
         layer = self.layers[index]
         step = self.steps[layer.window]
         if step.carried is None:
             layer.write(kv, self.length)
-            return attend(q, layer.keys, layer.values, step.plan, scale, need_lse)
+            return attend(q, layer.keys, layer.values, step.plan, scale, need_lse=False)[0]
         side_by_side = torch.cat((layer.latest(step.carried, self.length), kv), dim=1)
         layer.write(kv, self.length)
         keys, values = side_by_side.unbind(2)  # (B, carried + count, K, D)
-        return attend(q, keys, values, step.plan, scale, need_lse)
+        return attend(q, keys, values, step.plan, scale, need_lse=False)[0]
 
     def advance(self, count: int) -> None:
         """Count the tokens that all layers have appended."""
@@ -229,9 +225,9 @@ class KVCache:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep only these rows of the batch, in this order; a row may come twice."""
-        index = torch.tensor(rows, device=self.device)
+        index = torch.tensor(rows)
         for layer in self.layers:
-            layer.place(layer.kv[index])
+            layer.place(layer.kv[index.to(self.device)])
         if self.starts is not None:
             self.starts = self.starts[index]
         self.batch = len(rows)
@@ -278,11 +274,11 @@ class BranchCache:
                 )
         kv = prefix.layers[0].kv
         self.prefix = prefix
-        self.forks = torch.tensor(forks, device=kv.device)  # (N)
+        self.forks = torch.tensor(forks)  # (N), on the host
         self.suffix = KVCache(
             config, len(forks), tokens=tokens, rings=False, starts=starts, dtype=kv.dtype, device=kv.device
         )
-        self.plans: dict[int | None, Plan] = {}
+        self.schedules: dict[int | None, Schedule] = {}
 
     @property
     def batch(self) -> int:
@@ -300,7 +296,7 @@ class BranchCache:
         return self.suffix.nbytes
 
     def positions(self, count: int) -> Tensor:
-        """Return the positions of the next `count` tokens in their texts, `(branches, count)`."""
+        """Return where the next `count` tokens are in their texts, `(branches, count)` on the host."""
         return self.suffix.positions(count) + self.forks[:, None]
 
     def begin(self, count: int) -> None:
@@ -309,24 +305,23 @@ class BranchCache:
         positions = self.positions(count).flatten()  # (N * count)
         hi = self.forks.repeat_interleave(count)
         store = torch.zeros_like(hi)
-        self.plans = {}
+        self.schedules = {}
         for layer in self.prefix.layers:
-            if layer.window not in self.plans:
+            if layer.window not in self.schedules:
                 lo = (
                     torch.zeros_like(hi)
                     if layer.window is None
                     else (positions - layer.window + 1).clamp(min=0)
                 )
-                self.plans[layer.window] = plan_intervals(store, lo, hi, layer.capacity)
+                shared = plan_intervals(store, lo, hi, layer.capacity)
+                self.schedules[layer.window] = Schedule((shared, self.suffix.steps[layer.window].plan))
 
     def attend(self, index: int, q: Tensor, kv: Tensor, scale: float) -> Tensor:
         """Append to the suffixes and attend prefix and suffix; as `KVCache.attend`, a row per branch."""
-        own, own_lse = self.suffix._attend(index, q, kv, scale, need_lse=True)
-        layer = self.prefix.layers[index]
-        shared, shared_lse = attend(q, layer.keys, layer.values, self.plans[layer.window], scale)
-        assert own_lse is not None
-        assert shared_lse is not None
-        return merge(shared, shared_lse, own, own_lse)[0]
+        suffix, prefix = self.suffix.layers[index], self.prefix.layers[index]
+        suffix.write(kv, self.suffix.length)
+        stores = Stores(prefix.keys, prefix.values), Stores(suffix.keys, suffix.values)
+        return attend_segments(q, stores, self.schedules[prefix.window], scale)[0]
 
     def advance(self, count: int) -> None:
         """Count the tokens that all layers have appended."""

@@ -135,7 +135,7 @@ class Decoder:
             turns = self.turns[cache.length : end].unsqueeze(1)  # (T, 1, D / 2)
             return turns if cache.batch == 1 else turns.repeat(cache.batch, 1, 1)  # (B * T, 1, D / 2)
         positions = cache.positions(count)
-        positions = positions.expand(cache.batch, -1).reshape(-1)  # (B * T)
+        positions = positions.expand(cache.batch, -1).reshape(-1).to(self.device)  # (B * T)
         if self.fused:
             self._extend_turns(int(positions.max()) + 1)
             return self.turns[positions].unsqueeze(1)  # (B * T, 1, D / 2)

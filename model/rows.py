@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from cwm_trace.model.attention.interval import attend, merge
+from cwm_trace.model.attention.interval import attend, attend_segments
 from cwm_trace.model.attention.plan import Plan, plan_intervals
+from cwm_trace.model.attention.schedule import Schedule, Stores
 from cwm_trace.model.cache import FIRST_SLOTS, KVCache, LayerCache
 from cwm_trace.model.modeling import CwmConfig
 
@@ -48,7 +49,7 @@ class RowsCache:
             window = config.sliding_window if kind == "sliding_attention" else None
             shape = (rows, 2, config.num_key_value_heads, FIRST_SLOTS, config.head_dim)
             self.layers.append(LayerCache(shape, window, False, dtype, self.device))
-        self._plans: dict[int | None, tuple[Plan, Plan | None]] = {}
+        self._plans: dict[int | None, tuple[Plan, Schedule | None]] = {}
         self._slots = torch.empty(0)
         self._rows = torch.arange(rows, device=self.device)[:, None]
 
@@ -76,9 +77,9 @@ class RowsCache:
         self._rows = self._rows[: len(rows)]
 
     def positions(self, count: int) -> Tensor:
-        """Return the positions of the next `count` tokens of each row in its text, `(rows, count)`."""
+        """Return where the next `count` tokens of each row are in its text, `(rows, count)` on the host."""
         starts = [fork + length for fork, length in zip(self.forks, self.lengths, strict=True)]
-        return torch.tensor(starts, device=self.device)[:, None] + torch.arange(count, device=self.device)
+        return torch.tensor(starts)[:, None] + torch.arange(count)
 
     def begin(self, count: int) -> None:
         """Make room for `count` tokens per row and plan how they attend."""
@@ -86,11 +87,12 @@ class RowsCache:
         for layer in self.layers:
             if layer.capacity < end:
                 layer.grow(max(end, 2 * layer.capacity), max(self.lengths))
-        forks = torch.tensor(self.forks, device=self.device)[:, None]  # (R, 1)
+        forks = torch.tensor(self.forks)[:, None]  # (R, 1)
         positions = self.positions(count)  # (R, count)
-        self._slots = positions - forks
-        store = self._rows.expand(-1, count).flatten()
-        hi = (self._slots + 1).flatten()
+        slots = positions - forks
+        self._slots = slots.to(self.device)
+        store = torch.arange(self.batch).repeat_interleave(count)
+        hi = (slots + 1).flatten()
         self._plans = {}
         for layer in self.layers:
             if layer.window in self._plans:
@@ -99,27 +101,25 @@ class RowsCache:
             if layer.window is not None:
                 first = (positions - layer.window + 1).clamp(min=0)
             own = plan_intervals(store, (first - forks).clamp(min=0).flatten(), hi, layer.capacity)
-            shared = None
+            schedule = None
             if self.prefix is not None:
                 ends = forks.expand(-1, count)
                 starts = torch.minimum(first, ends)
                 capacity = self.prefix.layers[0].capacity  # without rings all layers have the same
                 shared = plan_intervals(torch.zeros_like(store), starts.flatten(), ends.flatten(), capacity)
-            self._plans[layer.window] = own, shared
+                schedule = Schedule((shared, own))
+            self._plans[layer.window] = own, schedule
 
     def attend(self, index: int, q: Tensor, kv: Tensor, scale: float) -> Tensor:
         """Append what layer `index` computed for the tokens of `begin`, and attend; as `KVCache.attend`."""
         layer = self.layers[index]
-        own, shared = self._plans[layer.window]
+        own, schedule = self._plans[layer.window]
         layer.kv[self._rows, :, :, self._slots] = kv  # (R, count, 2, K, D)
-        if shared is None or self.prefix is None:
+        if schedule is None or self.prefix is None:
             return attend(q, layer.keys, layer.values, own, scale, need_lse=False)[0]
-        out, lse = attend(q, layer.keys, layer.values, own, scale)
         before = self.prefix.layers[index]
-        out_before, lse_before = attend(q, before.keys, before.values, shared, scale)
-        assert lse is not None
-        assert lse_before is not None
-        return merge(out_before, lse_before, out, lse)[0]
+        stores = Stores(before.keys, before.values), Stores(layer.keys, layer.values)
+        return attend_segments(q, stores, schedule, scale)[0]
 
     def advance(self, count: int) -> None:
         """How many of the `count` tokens count is said by `accept`."""

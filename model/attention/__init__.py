@@ -5,13 +5,24 @@ Importing this package registers `attn_implementation="interval"` with transform
 
 from cwm_trace.model.attention.backward import interval_attention_backward
 from cwm_trace.model.attention.implementation import attend_intervals, interval_mask
-from cwm_trace.model.attention.interval import attend, count_traffic, interval_attention, merge
-from cwm_trace.model.attention.plan import Plan, plan_intervals
+from cwm_trace.model.attention.interval import (
+    attend,
+    attend_segments,
+    count_traffic,
+    interval_attention,
+    merge,
+)
+from cwm_trace.model.attention.plan import Plan, StepPlan, plan_intervals
+from cwm_trace.model.attention.schedule import Schedule, Stores
 
 __all__ = [
     "Plan",
+    "Schedule",
+    "StepPlan",
+    "Stores",
     "attend",
     "attend_intervals",
+    "attend_segments",
     "count_traffic",
     "interval_attention",
     "interval_attention_backward",

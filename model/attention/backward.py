@@ -52,7 +52,7 @@ def interval_attention_backward(
         k, v = keys[read].transpose(1, 2).float(), values[read].transpose(1, 2).float()  # (R, K, S, D)
         rows, up, total = (_fold(x, tile, kv_heads) for x in (q, grad_out, torch.stack((lse, shift), -1)))
         scores = rows @ k.transpose(-1, -2) * scale  # (R, K, T * G, S)
-        mask = tile.mask(torch.float32)
+        mask = tile.mask(torch.float32, q.device)
         if mask is not None:
             scores += mask.repeat_interleave(q.shape[1] // kv_heads, dim=1).unsqueeze(1)
         elif tile.causal:

@@ -86,7 +86,8 @@ def attend_intervals(
     scale = dim**-0.5 if scaling is None else scaling
     q = query.transpose(1, 2).reshape(batch * tokens, heads, dim)
     keys, values = key.transpose(1, 2), value.transpose(1, 2)  # (B, S, K, D)
-    if query.device.type == "cpu":  # the plan is at hand, and PyTorch's own gradients are faster than ours
+    if query.device.type == "cpu" or not torch.is_grad_enabled():
+        # the plan is at hand; and on a CPU PyTorch's own gradients are faster than ours
         out, _ = attend(q, keys, values, attention_mask.plan, scale, need_lse=False)
     else:
         mask = attention_mask

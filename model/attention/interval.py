@@ -15,15 +15,16 @@ which attend a prefix they share and a suffix of their own.
 
 How it runs on a CPU. Intervals are planned once per step and kind of layer (`plan.py`) and cut into tiles.
 Tokens of one store are folded into the query dimension, so a prefix is read once for all its branches and
-never copied; a window costs its band, and no mask is larger than one tile. Kernels for other devices take
-their place behind the operator `torch.ops.cwm_trace.interval_attention`: register them by
-`interval_attention.register_kernel("cuda")`. Gradients are in `backward.py`.
+never copied; a window costs its band, and no mask is larger than one tile. Gradients are in `backward.py`.
+
+How it runs on a GPU. By the CUDA kernels in `csrc/`, if `kernels.py` finds all they need and no gradient is
+wanted; else by the same operations as on a CPU.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,7 +32,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cwm_trace.model.attention.kernels import find_kernels
+from cwm_trace.model.attention.launch import MOST_SEGMENTS, launch_attention
 from cwm_trace.model.attention.plan import Plan, Tile, plan_intervals
+from cwm_trace.model.attention.schedule import Schedule, Stores
 
 FEW_ROWS = 64
 """Up to so many rows per key head the mask is repeated for every head; above, the keys are."""
@@ -49,7 +53,7 @@ _counters: list[Traffic] = []
 
 @contextmanager
 def count_traffic() -> Iterator[Traffic]:
-    """Count the bytes of keys and values that interval attention reads from stores, in this process.
+    """Count the bytes of keys and values that PyTorch's operations read from stores, in this process.
 
     A tile counts once for all its tokens and heads: that is what the shared prefix is about.
     """
@@ -64,7 +68,7 @@ def count_traffic() -> Iterator[Traffic]:
 def attend(
     q: Tensor, keys: Tensor, values: Tensor, plan: Plan, scale: float, need_lse: bool = True
 ) -> tuple[Tensor, Tensor | None]:
-    """Attend planned intervals, by PyTorch operations; differentiable in the output.
+    """Attend planned intervals; differentiable in the output.
 
     Args:
         q: `(tokens, heads, head_dim)`.
@@ -77,6 +81,9 @@ def attend(
     Returns:
         Output `(tokens, heads, head_dim)` and, if asked for, log-sum-exp in nats, float32 `(tokens, heads)`.
     """
+    kernels = find_kernels(q, keys, values)
+    if kernels is not None:
+        return launch_attention(kernels, q, (Stores(keys, values),), plan.schedule, scale)
     tokens, heads, dim = q.shape
     if len(plan.tiles) == 1 and plan.empty is None:
         return _attend_tile(q, keys, values, plan.tiles[0], scale, need_lse)
@@ -91,9 +98,40 @@ def attend(
         if lse is not None and part_lse is not None:
             lse[rows].view(shape[:3])[:, columns] = part_lse.view(tile.runs, -1, heads)  # (R, T, H)
     if plan.empty is not None:  # a masked-out row is 0 or NaN by now, as the kernel pleases
-        out = out.masked_fill(plan.empty[:, None, None], 0.0)
-        lse = lse.masked_fill(plan.empty[:, None], -math.inf) if lse is not None else None
+        empty = plan.empty.to(out.device)
+        out = out.masked_fill(empty[:, None, None], 0.0)
+        lse = lse.masked_fill(empty[:, None], -math.inf) if lse is not None else None
     return out, lse
+
+
+def attend_segments(
+    q: Tensor, stores: Sequence[Stores], schedule: Schedule, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Attend all segments of a step: a shared prefix and private suffixes, or paged stores.
+
+    The CUDA kernels take one or two segments at once. Otherwise each is attended by itself, with its
+    pages side by side in a copy, and the parts are merged.
+
+    Args:
+        q: `(tokens, heads, head_dim)`.
+        stores: Of each segment, which are disjoint sets of keys.
+        schedule: Of the step.
+        scale: Factor on the scores, usually head_dim ** -0.5.
+
+    Returns:
+        Output `(tokens, heads, head_dim)` and log-sum-exp in nats, float32 `(tokens, heads)`.
+    """
+    kernels = find_kernels(q, *(x for each in stores for x in (each.keys, each.values)))
+    if kernels is not None and len(stores) <= MOST_SEGMENTS:
+        return launch_attention(kernels, q, stores, schedule, scale)
+    merged: tuple[Tensor, Tensor] | None = None
+    for each, plan in zip(stores, schedule.plans, strict=True):
+        keys, values, _ = each.gather()
+        out, lse = attend(q, keys, values, plan, scale)
+        assert lse is not None
+        merged = (out, lse) if merged is None else merge(*merged, out, lse)
+    assert merged is not None
+    return merged
 
 
 def _attend_tile(
@@ -108,7 +146,7 @@ def _attend_tile(
     for counter in _counters:
         counter.bytes += 2 * k.numel() * k.element_size()
     rows = q if runs * tile.stride == tokens else q[tile.first : tile.first + runs * tile.stride]
-    mask = tile.mask(q.dtype)
+    mask = tile.mask(q.dtype, q.device)
     if tile.stride == 1:  # a decode step, where views must not cost more than the attention
         folded = rows.view(runs, kv_heads, group, dim)  # (R, K, G, D)
         if mask is not None:
@@ -206,7 +244,10 @@ def merge(out_a: Tensor, lse_a: Tensor, out_b: Tensor, lse_b: Tensor) -> tuple[T
 def interval_attention(
     q: Tensor, keys: Tensor, values: Tensor, store: Tensor, lo: Tensor, hi: Tensor, scale: float
 ) -> tuple[Tensor, Tensor]:
-    """Attend intervals: the operator that other kernels stand behind; differentiable in both results.
+    """Attend intervals: the operator, for every device; differentiable in both results.
+
+    It plans each time, which on a GPU waits for the three tensors of intervals; layers and caches plan once
+    per step and call `attend`.
 
     Args:
         q: `(tokens, heads, head_dim)`.

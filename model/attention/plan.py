@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.model.attention.schedule import Schedule
 
 TILE_TOKENS = 128
 """Query tokens of one tile: large enough for matrix products, small enough that a band wastes little."""
@@ -38,36 +40,56 @@ class Tile:
     numbers: Tensor | None = None  # key number in each slot, (slots)
     kept: Tensor | None = None
 
-    def mask(self, dtype: torch.dtype) -> Tensor | None:
+    def mask(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> Tensor | None:
         """Return what to add to the scores, `(runs or 1, tokens, slots)`; None if every key is attended."""
         if self.lo is None or self.hi is None or self.numbers is None:
             return None
         if self.kept is not None and self.kept.dtype == dtype:
             return self.kept
         shut = (self.numbers < self.lo[..., None]) | (self.numbers >= self.hi[..., None])  # (R, T, S)
-        added = torch.zeros(shut.shape, dtype=dtype, device=shut.device).masked_fill_(shut, -math.inf)
+        added = torch.zeros(shut.shape, dtype=dtype, device=device).masked_fill_(shut.to(device), -math.inf)
         if added.numel() <= KEPT_MASK:
             self.kept = added
         return added
 
 
-@dataclass(slots=True)
 class Plan:
-    """The tiles of one step, for all layers with the same intervals; each token is in exactly one tile."""
+    """The intervals of one step, for all layers that share them, on the host.
 
-    tokens: int
-    tiles: list[Tile] = field(default_factory=list)
-    empty: Tensor | None = None  # tokens whose interval is empty, bool (tokens)
-
-
-def plan_intervals(store: Tensor, lo: Tensor, hi: Tensor, capacity: int) -> Plan:
-    """Cut intervals into tiles.
+    PyTorch's operations attend `tiles`, CUDA kernels the items of `work.py`; either is made when first asked
+    for.
 
     Args:
         store: Store of each token, int64 `(tokens,)`. Tokens of one store should be neighbours.
         lo: First key number, int64 `(tokens,)`.
         hi: Key number after the last, int64 `(tokens,)`.
         capacity: Slots of a store, in tokens.
+    """
+
+    def __init__(self, store: Tensor, lo: Tensor, hi: Tensor, capacity: int) -> None:
+        self.store, self.lo, self.hi = store, lo, hi
+        self.capacity = capacity
+        self.tokens = store.numel()
+
+    @cached_property
+    def tiles(self) -> list[Tile]:
+        """Tiles; each token whose interval is not empty is in exactly one."""
+        return _cut_tiles(self.store, self.lo, self.hi, self.capacity)
+
+    @cached_property
+    def empty(self) -> Tensor | None:
+        """Tokens whose interval is empty, bool `(tokens,)`; None if there are none."""
+        live = self.hi > self.lo
+        return None if bool(live.all()) else ~live
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The plan as the one segment of a step."""
+        return Schedule((self,))
+
+
+def plan_intervals(store: Tensor, lo: Tensor, hi: Tensor, capacity: int) -> Plan:
+    """Plan any intervals; see `Plan` for the arguments. Tensors of a GPU are copied, which waits for it.
 
     Returns:
         The plan, good for every layer whose caches have this capacity.
@@ -75,30 +97,32 @@ def plan_intervals(store: Tensor, lo: Tensor, hi: Tensor, capacity: int) -> Plan
     Raises:
         CwmTraceError: An interval holds more keys than a store has slots.
     """
-    plan = Plan(store.numel())
-    if not plan.tokens:
-        return plan
-    longest = int((hi - lo).max())
+    store, lo, hi = store.cpu(), lo.cpu(), hi.cpu()
+    longest = int((hi - lo).max()) if store.numel() else 0
     if longest > capacity:
         raise CwmTraceError(f"an interval of {longest} keys does not fit {capacity} slots: enlarge the store")
-    live = hi > lo
-    if not bool(live.all()):
-        plan.empty = ~live
+    return Plan(store, lo, hi, capacity)
+
+
+def _cut_tiles(store: Tensor, lo: Tensor, hi: Tensor, capacity: int) -> list[Tile]:
+    tiles: list[Tile] = []
+    if not store.numel():
+        return tiles
     stores, counts = torch.unique_consecutive(store, return_counts=True)
     length = int(counts[0])
     if bool((counts == length).all()) and bool((stores.diff() == 1).all()):
         bounds = lo.view(-1, length), hi.view(-1, length)
-        _add_runs(plan, 0, int(stores[0]), *bounds, capacity)
-        return plan
+        _add_runs(tiles, 0, int(stores[0]), *bounds, capacity)
+        return tiles
     first = 0
     for at, length in zip(stores.tolist(), counts.tolist(), strict=True):
         part = slice(first, first + length)
-        _add_runs(plan, first, at, lo[part][None], hi[part][None], capacity)
+        _add_runs(tiles, first, at, lo[part][None], hi[part][None], capacity)
         first += length
-    return plan
+    return tiles
 
 
-def _add_runs(plan: Plan, first: int, store: int, lo: Tensor, hi: Tensor, capacity: int) -> None:
+def _add_runs(tiles: list[Tile], first: int, store: int, lo: Tensor, hi: Tensor, capacity: int) -> None:
     """Add the tiles of tokens with bounds `(runs, tokens)`, run r on store `store + r`."""
     runs, length = lo.shape
     if runs > 1 and bool((lo == lo[:1]).all() & (hi == hi[:1]).all()):
@@ -107,7 +131,7 @@ def _add_runs(plan: Plan, first: int, store: int, lo: Tensor, hi: Tensor, capaci
     if length > 1 and lo.shape[0] == 1 and at + length <= capacity and bool((lo == at).all()):
         rising = torch.arange(at + 1, at + 1 + length, device=hi.device)
         if bool((hi[0] == rising).all()):
-            plan.tiles.append(Tile(first, runs, length, 0, length, store, at, at + length, causal=True))
+            tiles.append(Tile(first, runs, length, 0, length, store, at, at + length, causal=True))
             return
     begin = 0
     while begin < length:
@@ -125,10 +149,10 @@ def _add_runs(plan: Plan, first: int, store: int, lo: Tensor, hi: Tensor, capaci
         if high_key - low_key > capacity:  # one token per run, each within its own ring
             for run in range(runs):
                 bounds = low[run : run + 1], high[run : run + 1]
-                _add_runs(plan, first + run * length + begin, store + run, *bounds, capacity)
+                _add_runs(tiles, first + run * length + begin, store + run, *bounds, capacity)
         elif high_key > low_key:
             tile = Tile(first, runs, length, begin, end, store, low_key, high_key)
-            plan.tiles.append(_find_slots(tile, low, high, capacity))
+            tiles.append(_find_slots(tile, low, high, capacity))
         begin = end
 
 
@@ -147,15 +171,8 @@ def _find_slots(tile: Tile, lo: Tensor, hi: Tensor, capacity: int) -> Tile:
     return tile
 
 
-def plan_step(
-    batch: int,
-    lo: int,
-    hi: int,
-    capacity: int,
-    starts: Tensor | None = None,
-    device: str | torch.device = "cpu",
-) -> Plan:
-    """Plan one token per store over the same interval of each: `plan_intervals` for a decode step.
+class StepPlan(Plan):
+    """One token per store over the same interval of each: what a decode step attends, planned in no time.
 
     Args:
         batch: Stores, and tokens.
@@ -163,16 +180,36 @@ def plan_step(
         hi: Key number after the last.
         capacity: Slots of a store, in tokens.
         starts: First key number of each store, if that may be later than `lo` (left padding), `(batch,)`.
-        device: Where the caches are.
     """
-    start, stop = lo % capacity, (hi - 1) % capacity + 1
-    wraps = stop - start != hi - lo
-    if wraps:
-        start, stop = 0, capacity
-    tile = Tile(0, batch, 1, 0, 1, 0, start, stop)
-    if starts is not None or (wraps and hi - lo != capacity):
-        slots = torch.arange(start, stop, device=device)
-        tile.numbers = hi - 1 - (hi - 1 - slots) % capacity  # the latest key before hi that falls on the slot
-        tile.lo = torch.full((1, 1), lo, device=device) if starts is None else starts.clamp(min=lo)[:, None]
-        tile.hi = torch.full((1, 1), hi, device=device)
-    return Plan(batch, [tile])
+
+    def __init__(self, batch: int, lo: int, hi: int, capacity: int, starts: Tensor | None = None) -> None:
+        self.tokens, self.capacity = batch, capacity
+        self._interval, self._starts = (lo, hi), starts
+        start, stop = lo % capacity, (hi - 1) % capacity + 1
+        wraps = stop - start != hi - lo
+        if wraps:
+            start, stop = 0, capacity
+        tile = Tile(0, batch, 1, 0, 1, 0, start, stop)
+        if starts is not None or (wraps and hi - lo != capacity):
+            slots = torch.arange(start, stop)
+            tile.numbers = hi - 1 - (hi - 1 - slots) % capacity  # the latest that falls on the slot
+            tile.lo = torch.full((1, 1), lo) if starts is None else starts.clamp(min=lo)[:, None]
+            tile.hi = torch.full((1, 1), hi)
+        self.tiles = [tile]
+        self.empty = None
+
+    @cached_property
+    def store(self) -> Tensor:  # type: ignore[override]
+        """Store of each token."""
+        return torch.arange(self.tokens)
+
+    @cached_property
+    def lo(self) -> Tensor:  # type: ignore[override]
+        """First key number of each token."""
+        lo = torch.full((self.tokens,), self._interval[0])
+        return lo if self._starts is None else torch.maximum(lo, self._starts)
+
+    @cached_property
+    def hi(self) -> Tensor:  # type: ignore[override]
+        """Key number after the last of each token."""
+        return torch.full((self.tokens,), self._interval[1])

@@ -97,5 +97,7 @@ def test_wheel_contents(tmp_path: Path) -> None:
         "cwm_trace/eval/comparison.py",
         "cwm_trace/datasets/cruxeval.py",
         "cwm_trace/demo_program.py",
+        "cwm_trace/model/attention/csrc/kernels.cu",
+        *(f"cwm_trace/{path.relative_to(ROOT)}" for path in ROOT.glob("model/attention/csrc/*.cuh")),
     } <= names
     assert not any(part in ("tests", "shared", "benchmarks") for name in names for part in name.split("/"))

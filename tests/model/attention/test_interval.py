@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.interval import attend, count_traffic, interval_attention, merge
-from cwm_trace.model.attention.plan import plan_intervals, plan_step
+from cwm_trace.model.attention.plan import StepPlan, plan_intervals
 
 CLOSE = 2e-5
 
@@ -149,7 +149,7 @@ def test_rings_at_every_turn(capacity: int) -> None:
         lo = torch.full((2,), max(0, seen - capacity))
         case = draw_case(lo, torch.full((2,), seen), torch.arange(2), capacity)
         check(case)
-        plan = plan_step(2, int(lo[0]), seen, capacity)
+        plan = StepPlan(2, int(lo[0]), seen, capacity)
         assert plan.tiles[0].mask(torch.float32) is None  # a full ring or the start of one
         out, _ = attend(case.q, case.keys, case.values, plan, case.scale)
         assert float((out - by_definition(case)[0]).abs().max()) <= CLOSE
@@ -161,7 +161,7 @@ def test_plan_of_a_step_equals_the_general_plan(lo: int, hi: int, starts: list[i
     begins = None if starts is None else torch.tensor(starts).clamp(max=hi - 1)
     lows = torch.full((3,), lo) if begins is None else begins.clamp(min=lo)
     case = draw_case(lows, torch.full((3,), hi), torch.arange(3), capacity=8)
-    out, _ = attend(case.q, case.keys, case.values, plan_step(3, lo, hi, 8, begins), case.scale)
+    out, _ = attend(case.q, case.keys, case.values, StepPlan(3, lo, hi, 8, begins), case.scale)
     assert float((out - by_definition(case)[0]).abs().max()) <= CLOSE
 
 
