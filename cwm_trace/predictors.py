@@ -4,6 +4,7 @@
 name                    predictor
 ======================  ===============================================================================
 ``copy``, ``oracle``…   a baseline (`cwm_trace.eval.baselines`)
+``mini``                our engine on `cwm-mini`, the bundled small model, in installations that have it
 ``FOLDER``              our engine on the CWM checkpoint in that folder
 ``hf:FOLDER_OR_ID``     transformers on any causal language model whose tokenizer has the trace tokens
 ``http://HOST:PORT``    an OpenAI-compatible server; ``http://HOST:PORT#NAME`` if it serves several models
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
@@ -48,15 +50,18 @@ def check_name(name: str) -> None:
     """Make sure that `name` has the form of a predictor's name, without loading anything.
 
     Raises:
-        CwmTraceError: it has not.
+        CwmTraceError: it has not, or it means the bundled model and that is not there.
     """
     from cwm_trace.eval.baselines import BASELINES
 
+    if name == "mini":
+        find_mini()
+        return
     if name in BASELINES or name.startswith(("http://", "https://", "hf:")) or os.path.isdir(name):
         return
     raise CwmTraceError(
-        f"there is no model {name!r}: give a checkpoint folder, hf:FOLDER_OR_ID, http://HOST:PORT, or one of"
-        f" {', '.join(BASELINES)}"
+        f"there is no model {name!r}: give mini, a checkpoint folder, hf:FOLDER_OR_ID, http://HOST:PORT, or"
+        f" one of {', '.join(BASELINES)}"
     )
 
 
@@ -73,6 +78,11 @@ def find_predictor(name: str, decode: Decode = Decode()) -> Predictor:
         if decode.constrained or decode.temperature or decode.logprobs:
             raise CwmTraceError(f"{name} is a baseline: it has no tokens to constrain, draw or score")
         return BASELINES[name]()
+    if name == "mini":
+        _require_model_packages()
+        # stored in bfloat16, which CPUs without AVX-512 compute many times slower
+        dtype = "float32" if decode.dtype == "auto" else decode.dtype
+        return _local(str(find_mini()), replace(decode, dtype=dtype))
     if name.startswith(("http://", "https://")):
         _require_model_packages()
         return _server(name, decode)
@@ -81,6 +91,21 @@ def find_predictor(name: str, decode: Decode = Decode()) -> Predictor:
         return _transformers(name.removeprefix("hf:"), decode)
     _require_model_packages()
     return _local(name, decode)
+
+
+def find_mini() -> Path:
+    """The folder of the bundled model.
+
+    Raises:
+        CwmTraceError: this installation does not have it.
+    """
+    folder = Path(__file__).parent / "model" / "pretrained" / "cwm-mini"
+    if not (folder / "model.safetensors").is_file():
+        raise CwmTraceError(
+            f"this installation has no bundled model ({folder} has no model.safetensors): give a checkpoint"
+            " folder, or train one with cwm-trace train"
+        )
+    return folder
 
 
 def _local(folder: str, decode: Decode) -> Predictor:

@@ -28,7 +28,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pydantic
 
@@ -37,6 +37,8 @@ from cwm_trace.datasets.item import SPLITS
 from cwm_trace.datasets.loaders import LOADERS
 from cwm_trace.datasets.twins import TWINS
 from cwm_trace.errors import CwmTraceError
+
+Form = TypeVar("Form", bound=pydantic.BaseModel)
 
 
 class _Part(pydantic.BaseModel):
@@ -153,15 +155,24 @@ def read_recipe(path: str) -> Recipe:
     Raises:
         CwmTraceError: the file cannot be read, or is no recipe; one sentence says where.
     """
+    return make_recipe(read_table(path), path)
+
+
+def read_table(path: str) -> dict[str, Any]:
+    """What a TOML file says.
+
+    Raises:
+        CwmTraceError: the file cannot be read, or is not TOML.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise CwmTraceError(f"cannot read {path}: {error.strerror}") from error
     try:
-        table = _toml().loads(data.decode())
+        table: dict[str, Any] = _toml().loads(data.decode())
     except ValueError as error:
         raise CwmTraceError(f"{path} is not TOML: {error}") from error
-    return make_recipe(table, path)
+    return table
 
 
 def make_recipe(table: Mapping[str, Any], where: str = "the recipe") -> Recipe:
@@ -170,12 +181,7 @@ def make_recipe(table: Mapping[str, Any], where: str = "the recipe") -> Recipe:
     Raises:
         CwmTraceError: it is none; one sentence says where.
     """
-    try:
-        recipe = Recipe.model_validate(table)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "its form"
-        raise CwmTraceError(f"{where} is no recipe: {place}: {first['msg']}") from error
+    recipe = validate_table(Recipe, table, f"{where} is no recipe")
     for number, source in enumerate(recipe.sources):
         _check(source, f"{where}, source {number + 1}", recipe.seed)
     if any(share < 0 for share in recipe.splits.values()) or sum(recipe.splits.values()) <= 0:
@@ -183,6 +189,20 @@ def make_recipe(table: Mapping[str, Any], where: str = "the recipe") -> Recipe:
     for spec in recipe.decontaminate.against:
         _check_loader(spec, where)
     return recipe
+
+
+def validate_table(kind: type[Form], table: Mapping[str, Any], complaint: str) -> Form:
+    """Plain data as a pydantic model.
+
+    Raises:
+        CwmTraceError: it does not have that form; the complaint, and what is wrong first.
+    """
+    try:
+        return kind.model_validate(table)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "its form"
+        raise CwmTraceError(f"{complaint}: {place}: {first['msg']}") from error
 
 
 def _check(source: Source, where: str, seed: int) -> None:

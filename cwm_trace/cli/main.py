@@ -17,6 +17,7 @@ from cwm_trace.cli.model import model
 from cwm_trace.cli.predict import predict
 from cwm_trace.cli.run import run
 from cwm_trace.cli.show import show
+from cwm_trace.cli.train import train
 from cwm_trace.errors import CwmTraceError
 
 
@@ -29,7 +30,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, run, show, convert, predict, compare, bench, dataset, model):
+for command in (demo, run, show, convert, predict, compare, bench, dataset, model, train):
     cli.add_command(command)
 
 

@@ -45,6 +45,7 @@ class Chooser:
         """Logits `(positions, vocabulary)` with -inf for what is not legal at each position."""
         if self._bias is None:
             return logits
+        logits = logits.float()  # the bias is; of a model in bfloat16 they are not
         rows = [legal.row if legal.ids is None else -1 for legal in legals]
         result: Tensor = logits + self._bias[torch.tensor(rows, device=logits.device)]
         few = [(at, number) for at, legal in enumerate(legals) for number in legal.ids or ()]

@@ -1,0 +1,72 @@
+"""The bundled model by its name; and the real one, in checkouts that have it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import cwm_trace.predictors
+from cwm_trace.api import predict_execution
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.model.loading import load_model
+from cwm_trace.predictors import Decode, check_name, find_mini, find_predictor
+from tests.model.pairs import save_checkpoint
+
+PROGRAM = "def f(n):\n    return n + 1\n"
+HOME = Path(cwm_trace.predictors.__file__).parent / "model" / "pretrained" / "cwm-mini"
+needs_weights = pytest.mark.skipif(not HOME.exists(), reason="this checkout has no bundled model")
+
+
+@pytest.fixture
+def installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the bundled model of an installation would be."""
+    monkeypatch.setattr(cwm_trace.predictors, "__file__", str(tmp_path / "predictors.py"))
+    return tmp_path / "model" / "pretrained" / "cwm-mini"
+
+
+@pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
+def test_mini_is_the_model_of_the_installation(installation: Path, dtype: str) -> None:
+    installation.parent.mkdir(parents=True)
+    save_checkpoint(installation, torch.bfloat16)
+    check_name("mini")
+    mini = find_predictor("mini", Decode(dtype=dtype, max_new_tokens=60))
+    trace = predict_execution(PROGRAM, call="f(2)", model=mini, max_frames=3)
+    assert trace.decoding is not None
+    assert trace.decoding.model == "cwm-mini"
+    assert trace.decoding.dtype == ("float32" if dtype == "auto" else dtype)
+    assert {problem.grade for problem in trace.problems} <= {"truncated"}, "the grammar was on"
+
+
+@pytest.mark.parametrize("find", [find_predictor, check_name])
+def test_without_it_there_is_a_clear_sentence(installation: Path, find: Any) -> None:
+    with pytest.raises(
+        CwmTraceError, match=r"no bundled model \(.*cwm-mini has no model.safetensors\): give"
+    ):
+        find("mini")
+    assert not installation.exists()
+
+
+@needs_weights
+def test_the_real_one_is_small_and_whole() -> None:
+    folder = find_mini()
+    assert (folder / "model.safetensors").stat().st_size <= 16_000_000
+    parameters = [*load_model(folder).parameters()]
+    assert sum(parameter.numel() for parameter in parameters) <= 6_000_000
+    assert {parameter.dtype for parameter in parameters} == {torch.bfloat16}
+    names = {path.name for path in folder.iterdir()}
+    assert {"README.md", "chat_template.jinja", "generation_config.json", "tokenizer_config.json"} <= names
+
+
+@needs_weights
+def test_the_real_one_loads_in_transformers() -> None:
+    folder = find_mini()
+    ours = load_model(folder, dtype=torch.float32)
+    theirs: Any = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32)
+    theirs.eval()
+    ids = torch.tensor([AutoTokenizer.from_pretrained(str(folder)).encode(PROGRAM)])
+    with torch.no_grad():
+        assert float((ours(ids).logits - theirs(ids).logits).abs().max()) < 1e-3
