@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from torch import Tensor
 
+from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.predict.local import LocalPredictor
 from cwm_trace.predictor import Request, roll_out
@@ -212,9 +213,12 @@ def test_a_model_that_is_too_short_keeps_what_it_has() -> None:
         if mode != "free":
             assert len(trace.frames) >= 4
         engine.length = len(prompt(start_of(REAL)))
-        trace = engine.predict(Request(start_of(REAL), mode, REAL))
+        request = Request(start_of(REAL), mode, REAL)
+        ((_, trace),) = engine.predict_all([request])
         assert (len(trace.frames), trace.outcome) == (1, Outcome.TRUNCATED)
         assert "reads" in trace.warnings[0]
+        with pytest.raises(CwmTraceError, match="reads"):
+            engine.predict(request)
     engine = predictor(max_text_tokens=3)
     for room in range(1, 30, 5):
         engine.length = len(prompt(start_of(REAL, 4))) + room

@@ -142,7 +142,7 @@ def test_budgets_end_a_prediction() -> None:
     assert (none.frames, none.outcome, none.problems) == (start.frames, Outcome.TRUNCATED, ())
     two = predictor(guessing(), max_frame_tokens=300).predict(Request(start, max_frames=2))
     assert (len(two.frames), two.outcome) == (3, Outcome.TRUNCATED)
-    nothing = predictor(guessing(), max_new_tokens=0).predict(Request(start))
+    ((_, nothing),) = predictor(guessing(), max_new_tokens=0).predict_all([Request(start)])
     assert (nothing.frames, nothing.outcome) == (start.frames, Outcome.TRUNCATED)
     assert "leaves no room" in nothing.warnings[0]
 
@@ -165,11 +165,14 @@ def test_a_prompt_that_is_too_long() -> None:
     real = real_traces()[0]
     engine = predictor(guessing())
     engine.length = 20
-    trace = engine.predict(Request(start_of(real)))
+    request = Request(start_of(real))
+    ((_, trace),) = engine.predict_all([request])
     assert (trace.frames, trace.outcome) == (real.frames[:1], Outcome.TRUNCATED)
     assert trace.warnings[0].endswith("and local reads 20 at the most")
-    assert list(engine.stream(Request(start_of(real)))) == []
-    assert dict(engine.predict_all([Request(start_of(real))]))[0].outcome is Outcome.TRUNCATED
+    with pytest.raises(CwmTraceError, match="reads 20 at the most"):
+        engine.predict(request)
+    with pytest.raises(CwmTraceError, match="reads 20 at the most"):
+        list(engine.stream(request))
     history = History(real)
     history.push(real.frames[0])
     with pytest.raises(CwmTraceError, match="reads 20 at the most"):
