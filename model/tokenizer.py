@@ -194,7 +194,7 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0].rstrip(": ")
         raise CwmTraceError(f"no tokenizer can be loaded from {folder}: {reason}") from error
     except Exception as error:  # the Rust library raises bare Exception on a corrupt tokenizer.json
         raise CwmTraceError(

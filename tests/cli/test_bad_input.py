@@ -74,7 +74,7 @@ def folder(tmp_path: Path) -> Path:
         (["predict", "good.py", "--temperature", "1"], "copy is a baseline"),
         (["predict", "good.py", "--top-p", "0"], "top-p"),
         (["predict", "good.py", "--model", "a_folder"], "no config.json in a_folder"),
-        (["predict", "good.py", "--model", "hf:a_folder"], "cannot be loaded from a_folder"),
+        (["predict", "good.py", "--model", "hf:a_folder"], "no tokenizer can be loaded from a_folder"),
         (["predict", "good.py", "--model", "http://127.0.0.1:9"], "127.0.0.1:9"),
         (["run", "--predict", "nobody", "good.py"], "no model 'nobody'"),
         (["run", "--predict", "copy", "--mode", "nothing", "good.py"], "no mode 'nothing'"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ class ServerPredictor(IdPredictor):
         patience: Patience = PATIENT,
     ) -> None:
         client = Client(url, key, patience)
-        card = find_model(client, model)
+        hasty = replace(patience, tries=min(patience.tries, 2))  # a wrong address is said soon
+        card = find_model(Client(url, key, hasty), model)
         name = str(card["id"])
         if tokenizer is None or isinstance(tokenizer, str | Path):
             from cwm_trace.model.tokenizer import load_tokenizer
