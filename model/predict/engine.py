@@ -202,6 +202,9 @@ def check_draft(rollout: Rollout) -> Draft:
     draft = Draft()
     if rollout.drafter is None or rollout.is_done:
         return draft
+    if rollout.steps_to_rest:  # one token alone is the fastest pass
+        rollout.steps_to_rest -= 1
+        return draft
     frame = rollout.frame.copy()
     for number in rollout.drafter(rollout)[: rollout.draft_limit]:
         if frame.is_done or not frame.allows(number):
@@ -227,6 +230,8 @@ def _verify(rollout: Rollout, draft: Sequence[int], choices: Choices) -> int:
         rollout.draft_limit = min(2 * rollout.draft_limit, LONGEST_DRAFT)
     else:
         rollout.draft_limit = max(right + 1, rollout.draft_limit // 2)
+    rollout.drafts_missed = 0 if right else rollout.drafts_missed + 1
+    rollout.steps_to_rest = rollout.drafts_missed // 4  # longer, the longer nothing is right
     return right
 
 

@@ -149,6 +149,8 @@ class Rollout:
         """Tokens that are decided and not yet in the cache; the model is asked what follows them."""
         self.draft_limit = FIRST_DRAFT
         """Tokens of a draft that are worth trying: more while drafts are right, fewer when they are not."""
+        self.drafts_missed = self.steps_to_rest = 0
+        """Drafts of which not one token was right, in a row; and steps without a draft because of them."""
         self.sampler, self.drafter = sampler, drafter
         self.keep_logprobs = keep_logprobs
         self.history = history
