@@ -14,7 +14,6 @@ name                    predictor
 from __future__ import annotations
 
 import importlib.util
-import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -152,5 +151,3 @@ def _shared(decode: Decode) -> dict[str, Any]:
 def _require_model_packages() -> None:
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
         raise CwmTraceError("a model needs torch and transformers: pip install 'cwm-trace[model]'")
-    for chatty in ("torchao", "torch.utils._pytree"):  # what transformers imports speaks of what it lacks
-        logging.getLogger(chatty).setLevel(logging.ERROR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -36,6 +37,8 @@ for command in (demo, run, show, convert, predict, compare, bench, dataset, mode
 
 def main() -> None:
     """Run the command line; errors of ours are one sentence on standard error and exit code 2."""
+    for chatty in ("torchao", "torch.utils._pytree"):  # what transformers imports speaks of what it lacks
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     try:
         sys.exit(cli.main(prog_name="cwm-trace", standalone_mode=False))
     except CwmTraceError as error:
