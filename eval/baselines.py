@@ -184,7 +184,8 @@ class OraclePredictor:
         """The true trace, up to the request's number of frames."""
         truth = require_truth(request, "the oracle")
         given = len(request.history.frames)
-        frames = truth.frames[: given + request.max_frames]
+        has_own_history = not parse_mode(request.mode).needs_truth
+        frames = truth.frames[: given + request.max_frames] if has_own_history else truth.frames
         cut = len(frames) < len(truth.frames)
         outcome = Outcome.TRUNCATED if cut else truth.outcome
         replay = as_prediction(

@@ -337,7 +337,7 @@ def test_another_question_has_another_answer(server: FakeServer, tokenizer: Any,
 
 
 def test_bad_servers_and_models_are_one_sentence(server: FakeServer, tokenizer: Any, folder: Path) -> None:
-    with pytest.raises(ServerError, match="does not answer, tried 3 times: ConnectionRefusedError"):
+    with pytest.raises(ServerError, match="does not answer, tried 2 times: ConnectionRefusedError"):
         ServerPredictor("http://127.0.0.1:1", tokenizer=tokenizer, patience=QUICK)
     with pytest.raises(CwmTraceError, match=r"serves no model .other., only: taught$"):
         ServerPredictor(server.url, "other", tokenizer)
