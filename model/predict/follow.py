@@ -98,7 +98,8 @@ def follow_truth(session: Session, engine: Engine, cache: KVCache) -> Followed:
         outcome = Outcome.TRUNCATED if not is_whole else Outcome.INCOMPLETE if surplus else truth.outcome
     problems = [problem for branch in branches for problem in branch.all_problems()]
     counts = [_count(branch) for branch in branches]
-    return Followed(predicted, outcome, problems, *(sum(column) for column in zip(*counts, strict=True)))
+    new_tokens, free_tokens = sum(new for new, _ in counts), sum(free for _, free in counts)
+    return Followed(predicted, outcome, problems, new_tokens, free_tokens)
 
 
 def _count(branch: Branch) -> tuple[int, int]:

@@ -225,6 +225,16 @@ def test_a_model_that_is_too_short_keeps_what_it_has() -> None:
         same(engine, REAL, start_of(REAL))
 
 
+@pytest.mark.parametrize("mode", ["forced", "forced-event", "forced-state", "reground-3"])
+def test_a_first_frame_that_does_not_fit_is_truncated(mode: str) -> None:
+    engine = predictor(max_text_tokens=3)
+    engine.length = len(prompt(start_of(REAL))) + 2
+    trace = engine.predict(Request(start_of(REAL), mode, REAL))
+    assert (trace.frames, trace.outcome) == (REAL.frames[:1], Outcome.TRUNCATED)
+    assert trace.cost is not None
+    assert trace.cost.new_tokens == 0
+
+
 def test_returns_that_are_not_written_stay_the_true_ones() -> None:
     profile = FormatProfile(unwinding_return="dropped")
     for real in (real_traces(10)[5], real_traces(10)[7]):
