@@ -66,15 +66,26 @@ META_PATTERN = (
 )
 """Where Meta's tokenizer cuts text into words (facebookresearch/cwm, cwm/text/tokenizers.py)."""
 
+_KEYWORDS = (
+    "and|as|assert|async|await|break|case|class|continue|def|del|elif|else|except|finally|for|from|global|if"
+    "|import|in|is|lambda|match|nonlocal|not|or|pass|raise|return|try|while|with|yield"
+)
+_JOINTS = (
+    r'": "\.\.(?:", "|"\})',  # after the name of a variable: unchanged, and on; the commonest word of all
+    r'": "',  # a name and its value
+    r'", "',  # the next name
+    r'\{"',
+    r'"\}',
+    r"\.\.",
+)
 TRACE_PATTERN = "|".join(
     (
-        r'": "',  # a name and its value in a frame's locals
-        r'", "',  # the next name
-        r"\.\.",  # unchanged
+        *_JOINTS,
         r"\p{N}",  # digits one by one
-        r" ?[\p{L}\p{M}_]+",
-        r' ?(?:(?!": "|", "|\.\.)[^\s\p{L}\p{M}\p{N}_])+',  # punctuation, up to one of the first three
-        r"\n+",
+        rf" ?\b(?:{_KEYWORDS})\b ?",
+        r"[\p{L}\p{M}_]+",  # a name is the same word in source and in locals: spaces go to what is beside it
+        rf" ?(?:(?!{'|'.join(_JOINTS)})[^\s\p{{L}}\p{{M}}\p{{N}}_])+(?: (?! )|\n)?",  # punctuation
+        r"\n",
         r" +",  # indentation
         r"[^\S \n]+",
     )
@@ -88,7 +99,7 @@ def build_tokenizer(
     """Train a byte-level BPE tokenizer with CWM's special tokens; the same texts give the same files.
 
     Args:
-        texts: What to learn merges from. Special tokens spelt out in it are only characters.
+        texts: What to learn merges from, all kept in memory; special tokens spelt out are only characters.
         vocab_size: Ids in all: 256 bytes, merges, then `SPECIAL_TOKENS`; fewer if the texts hold too few.
         max_length: Tokens that the model can take.
         chat_template: Jinja source of the chat format.
@@ -109,7 +120,7 @@ def build_tokenizer(
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(list(texts), trainer)  # it would draw texts in another thread
     return _with_specials(tokenizer, SPECIAL_TOKENS, max_length, chat_template)
 
 

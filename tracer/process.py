@@ -119,15 +119,22 @@ def _in_callback(frame: FrameType | None) -> bool:
     return False
 
 
+def check_deadline_possible() -> None:
+    """Refuse a time limit in a thread that gets no signals, before anything is recorded.
+
+    Raises:
+        CwmTraceError: this is not the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise CwmTraceError("a timeout needs the main thread, whose signals it uses")
+
+
 @contextmanager
 def deadline(seconds: float | None) -> Iterator[None]:
     """Interrupt the program after `seconds`, and again every second in case it catches that."""
     if seconds is None:
         yield
         return
-    if threading.current_thread() is not threading.main_thread():
-        raise CwmTraceError("a timeout needs the main thread, whose signals it uses")
-
     patience = 100
 
     def interrupt(_number: int, frame: FrameType | None) -> None:

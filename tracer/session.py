@@ -17,7 +17,15 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frames_from_fields
 from cwm_trace.records import FrameFields, Limits, Outcome, SourceFile, Trace
 from cwm_trace.tracer.generated import GeneratedCode
-from cwm_trace.tracer.process import Buffer, deadline, exit_code, finish, guard_process, report_error
+from cwm_trace.tracer.process import (
+    Buffer,
+    check_deadline_possible,
+    deadline,
+    exit_code,
+    finish,
+    guard_process,
+    report_error,
+)
 from cwm_trace.tracer.program import MODULE, Program, find_function, surroundings
 from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.scope import Scope
@@ -272,6 +280,8 @@ def _record(
     scope: Scope,
     is_entry: Callable[[CodeType], bool] | None,
 ) -> Ending:
+    if options.limits.timeout is not None:
+        check_deadline_possible()
     recorder = _recorder(sink, options, scope, is_entry)
     try:
         sink.header(header)

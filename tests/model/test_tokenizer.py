@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -282,3 +283,27 @@ def test_a_file_that_is_no_ranks_is_one_sentence(tmp_path: Path, content: bytes 
         path.write_bytes(content)
     with pytest.raises(CwmTraceError, match=message):
         convert_ranks(path)
+
+
+def test_texts_are_made_in_the_thread_that_asks_for_them() -> None:
+    """A generator that records programs with a time limit needs the main thread."""
+    threads: list[threading.Thread] = []
+
+    def texts() -> Iterator[str]:
+        for text in ("x = 1\n", '{"x": ".."}'):
+            threads.append(threading.current_thread())
+            yield text
+
+    build_tokenizer(texts(), 300)
+    assert threads == [threading.current_thread()] * 2
+
+
+def test_a_name_is_one_word_in_source_and_in_locals() -> None:
+    texts = ["    if count < 10:\n", "count = count + 1\n", '{"count": "..", "other": "12", "xs": ".."}'] * 20
+    tokenizer = build_tokenizer(texts, 400).backend_tokenizer
+    (name,) = tokenizer.encode("count").ids
+    for text in texts[:3]:
+        assert name in tokenizer.encode(text).ids
+    assert tokenizer.encode(texts[2]).tokens == [
+        '{"', "count", '":Ġ"..",Ġ"', "other", '":Ġ"', "1", "2", '",Ġ"', "xs", '":Ġ".."}',
+    ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -153,6 +154,22 @@ def test_deeper_calls_are_stepped_over_and_counted() -> None:
     trace, _ = record(code, Options(limits=Limits(max_depth=2)))
     assert max(frame.depth for frame in trace.frames) == 2
     assert trace.skipped == 4
+
+
+def test_a_time_limit_in_another_thread_is_refused_before_anything_runs() -> None:
+    """It was once taken for an exception of the program: a trace without frames, and no word about it."""
+    refused: list[Exception] = []
+
+    def attempt() -> None:
+        try:
+            record("print('ran')\n", Options(limits=Limits(timeout=5.0)))
+        except CwmTraceError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    assert "main thread" in str(refused[0])
 
 
 def test_the_timeout_interrupts_the_program() -> None:
