@@ -63,16 +63,22 @@ def evaluate(
     model.eval()
     tally = Tally()
     for document in documents:
-        ids = torch.tensor([document.ids])
-        given = document.given
         with precision:
-            logits = model(ids, use_cache=False).logits[0, given - 1 : -1].float()
-        true = ids[0, given:]
-        nats = functional.cross_entropy(logits, true, reduction="none").tolist()
-        right = (logits.argmax(-1) == true).tolist()
-        _count(tally, document, right, nats, frame_end)
+            read_document(model, document, frame_end, tally)
     model.train(was_training)
     return tally.figures()
+
+
+@torch.no_grad()
+def read_document(model: Any, document: Document, frame_end: int, tally: Tally) -> None:
+    """Read one document and count what the model has right of it."""
+    ids = torch.tensor([document.ids])
+    given = document.given
+    logits = model(ids, use_cache=False).logits[0, given - 1 : -1].float()
+    true = ids[0, given:]
+    nats = functional.cross_entropy(logits, true, reduction="none").tolist()
+    right = (logits.argmax(-1) == true).tolist()
+    _count(tally, document, right, nats, frame_end)
 
 
 def _count(
