@@ -102,14 +102,14 @@ def open_packed(recipe: Recipe, folder: str) -> PackedDataset:
     return dataset
 
 
-def load_packed_tokenizer(folder: str) -> PreTrainedTokenizerBase:
-    """The tokenizer that a folder of sequences was packed with.
+def load_packed_tokenizer(dataset: PackedDataset) -> PreTrainedTokenizerBase:
+    """The tokenizer that sequences were packed with.
 
     Raises:
-        CwmTraceError: the folder does not keep it, or has that of other sequences.
+        CwmTraceError: their folder does not keep it, or has that of other sequences.
     """
-    info = PackedDataset(folder).info
-    home = Path(folder) / TOKENIZER
+    folder, info = dataset.folder, dataset.info
+    home = folder / TOKENIZER
     if not home.is_dir():
         raise CwmTraceError(
             f"{folder} keeps no tokenizer (it was packed with {info.tokenizer or 'one without a name'}):"

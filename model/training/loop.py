@@ -29,7 +29,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.loading import load_model
 from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.tokenizer import build_tokenizer, load_tokenizer, save_tokenizer
-from cwm_trace.model.training.batches import load_packed_tokenizer, open_batches
+from cwm_trace.model.training.batches import load_packed_tokenizer, open_batches, open_packed
 from cwm_trace.model.training.curve import plot_log
 from cwm_trace.model.training.evaluation import evaluate
 from cwm_trace.model.training.optimizers import make_optimizers
@@ -80,11 +80,11 @@ def train(
         CwmTraceError: the folder holds a run of another recipe, or a model that does not fit; packed
             sequences do not fit the recipe or the model.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     _check_same_run(recipe, folder)
     torch.manual_seed(recipe.seed)
     tokenizer = _find_tokenizer(recipe, folder, start_from)
     model = _begin_model(recipe, tokenizer, start_from)
+    _begin_folder(recipe, tokenizer, folder)
     optimizers = make_optimizers(model, recipe.optimizer)
     precision = autocast(recipe.precision)
     state = load_state(folder)
@@ -174,8 +174,9 @@ def autocast(precision: str) -> AbstractContextManager[Any]:
 
 def field_weights(loss: Loss) -> Tensor:
     """What a token weighs, by its mark in `Batch.fields`."""
-    weights = {field: getattr(loss, field.name.lower()) for field in LEARNT}
-    return torch.tensor([weights.get(field, 0.0) for field in TokenField])
+    return torch.tensor(
+        [getattr(loss, field.name.lower()) if field in LEARNT else 0.0 for field in TokenField]
+    )
 
 
 def weighted_loss(logits: Tensor, batch: Batch, weights: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -228,24 +229,21 @@ def _find_tokenizer(recipe: Recipe, folder: Path, start_from: Path | None) -> Pr
     home = folder / "tokenizer"
     begun = (home / "tokenizer.json").exists()
     if recipe.data.packed is not None:
-        tokenizer = load_packed_tokenizer(recipe.data.packed)
-        for other in [home] * begun + [start_from] * (start_from is not None):
-            if load_tokenizer(other).get_vocab() != tokenizer.get_vocab():
+        tokenizer = load_packed_tokenizer(open_packed(recipe, recipe.data.packed))
+        for other in (home if begun else None, start_from):
+            if other is not None and load_tokenizer(other).get_vocab() != tokenizer.get_vocab():
                 raise CwmTraceError(
                     f"{recipe.data.packed} was packed with another tokenizer than {other}'s: pack again with"
                     f" --tokenizer {other}"
                 )
-    elif begun:
+        return tokenizer
+    if begun:
         return load_tokenizer(home)
-    elif start_from is not None:
-        tokenizer = load_tokenizer(start_from)
-    else:
-        mix = Mix(recipe.data.mix, recipe.seed, "train")
-        texts = texts_of(map(mix.item, range(recipe.data.tokenizer_programs)))
-        shape = recipe.model
-        tokenizer = build_tokenizer(texts, shape.vocabulary, max_length=shape.max_length)
-    save_tokenizer(tokenizer, home)
-    return tokenizer
+    if start_from is not None:
+        return load_tokenizer(start_from)
+    mix = Mix(recipe.data.mix, recipe.seed, "train")
+    texts = texts_of(map(mix.item, range(recipe.data.tokenizer_programs)))
+    return build_tokenizer(texts, recipe.model.vocabulary, max_length=recipe.model.max_length)
 
 
 def _begin_model(
@@ -277,7 +275,15 @@ def _check_same_run(recipe: Recipe, folder: Path) -> None:
             raise CwmTraceError(
                 f"{folder} holds a run whose {' and '.join(changed)} differ: give another folder"
             )
-    path.write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n", "utf-8")
+
+
+def _begin_folder(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write what says which run this is, once nothing speaks against it any more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n"
+    (folder / "recipe.json").write_text(text, "utf-8")
+    if not (folder / "tokenizer" / "tokenizer.json").exists():
+        save_tokenizer(tokenizer, folder / "tokenizer")
 
 
 def _open_log(path: Path, step: int) -> Any:
