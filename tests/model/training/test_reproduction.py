@@ -23,7 +23,7 @@ def bands() -> dict[str, tuple[float, float]]:
         [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line
     ]
     return {
-        name.partition("`")[2].partition("`")[0]: (float(low), float(high)) for name, low, high in rows[2:]
+        name.partition("`")[2].partition("`")[0]: (float(low), float(high)) for name, low, high, _ in rows[2:]
     }
 
 
