@@ -12,10 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from cwm_trace.predictor import ENDED
 from cwm_trace.records import UNCHANGED, Trace
 from cwm_trace.wire.profile import CWM, FormatProfile
-from cwm_trace.wire.render import FrameRenderer, main_thread, render_prompt
+from cwm_trace.wire.render import ENDED, FrameRenderer, main_thread, render_prompt
 from cwm_trace.wire.tokens import Piece, Special, TraceTokens
 
 
