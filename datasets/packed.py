@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cwm_trace.datasets.packing import PackedInfo
+from cwm_trace.datasets.packing import FIELDS, PackedInfo
 from cwm_trace.datasets.tokenizing import TokenField
 from cwm_trace.errors import CwmTraceError
 
@@ -45,7 +45,8 @@ class PackedDataset(Sequence[Arrays]):
     Each is a dictionary of arrays of shape `(length,)`:
 
     - `input_ids` (int64): the tokens;
-    - `loss_mask` (bool): whether this token is to be predicted from those before it in its document;
+    - `loss_mask` (bool): whether this token is to be predicted from those before it in its document, which
+      is so for all that is neither given nor padding;
     - `starts` (bool): a document begins here, or the padding; so the running sum of it numbers the documents;
     - `documents` (int32): number of the document in the folder; -1 in the padding;
     - `fields` (uint8): a `TokenField`;
@@ -66,6 +67,8 @@ class PackedDataset(Sequence[Arrays]):
             raise CwmTraceError(
                 f"{folder} holds no packed sequences: name a folder that `dataset pack` made"
             ) from error
+        if tuple(self.info.fields) != FIELDS:
+            raise CwmTraceError(f"{folder} was packed by another version, with other fields: pack again")
         self._columns: list[Arrays] = []
         self._ends: list[int] = []
         self._documents: list[dict[str, Any]] | None = None

@@ -9,18 +9,20 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from cwm_trace.datasets.files import write_whole
 from cwm_trace.datasets.rows import trace_of
 from cwm_trace.datasets.shards import read_rows
-from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace, tokenize_trace
+from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace, targets_of, tokenize_trace
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.wire.profile import get_profile
 from cwm_trace.wire.tokens import TraceTokens
 
+FIELDS = tuple(field.name.lower() for field in TokenField)
+"""What the numbers in the column `fields` mean."""
 _OPEN = 64
 """Sequences that are filled at a time; a document goes where it leaves the least room."""
 _BATCH = 64
@@ -46,6 +48,8 @@ class PackedInfo:
         profile: name of the format profile.
         tokenizer: what the user called it.
         files: of the sequences.
+        specials: ids of the special tokens.
+        fields: names of the fields, by number.
     """
 
     length: int
@@ -60,6 +64,8 @@ class PackedInfo:
     cut: int = 0
     dropped: int = 0
     files: tuple[str, ...] = ()
+    specials: dict[str, int] = field(default_factory=dict)
+    fields: tuple[str, ...] = ()
 
 
 def pack_dataset(
@@ -96,7 +102,8 @@ def pack_dataset(
         raise CwmTraceError(f"length is {length}: a sequence needs at least 16 tokens")
     if folder.exists() and any(folder.iterdir()):
         raise CwmTraceError(f"{folder} is not empty: name another folder")
-    info = PackedInfo(length, split, tokenizer, pad, profile)
+    specials = {token.value: number for token, number in tokens.ids.items()}
+    info = PackedInfo(length, split, tokenizer, pad, profile, specials=specials, fields=FIELDS)
     writer = _Writer(folder, info)
     documents: list[dict[str, Any]] = []
     reading = get_profile(profile)
@@ -125,14 +132,12 @@ class _Bin:
         self.ids: list[int] = []
         self.fields = bytearray()
         self.frames: list[int] = []
-        self.targets = bytearray()
         self.documents: list[int] = []
 
     def add(self, number: int, document: TokenizedTrace, length: int) -> None:
         self.ids += document.ids[:length]
         self.fields += document.fields[:length]
         self.frames += document.frames[:length]
-        self.targets += document.targets[:length]
         self.documents += [number] * min(len(document), length)
 
     def fill(self, length: int, pad: int) -> None:
@@ -140,7 +145,6 @@ class _Bin:
         self.ids += [pad] * room
         self.fields += bytes([TokenField.PADDING]) * room
         self.frames += [-1] * room
-        self.targets += bytes(room)
         self.documents += [-1] * room
 
 
@@ -210,7 +214,7 @@ def _to_arrow(sequences: list[_Bin], length: int) -> bytes:
         for batch in _batches(sequences):
             data: dict[str, list[Any]] = {
                 "input_ids": [each.ids for each in batch],
-                "loss_mask": [np.frombuffer(each.targets, np.uint8) for each in batch],
+                "loss_mask": [np.frombuffer(targets_of(bytes(each.fields)), np.uint8) for each in batch],
                 "documents": [each.documents for each in batch],
                 "fields": [np.frombuffer(each.fields, np.uint8) for each in batch],
                 "frames": [each.frames for each in batch],

@@ -1,33 +1,51 @@
-"""A trace as token ids, each with the field that it belongs to and whether a model is to learn it."""
+"""A trace as token ids, each with the field that it belongs to; from that follows whether a model learns it.
+
+Datasets that are packed and training that makes its programs on the way both come through here.
+"""
 
 from __future__ import annotations
 
 import enum
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from cwm_trace.records import Outcome, Trace
+from cwm_trace.records import UNCHANGED, Trace
 from cwm_trace.wire.profile import CWM, FormatProfile
-from cwm_trace.wire.render import STATEFUL, FrameRenderer, main_thread, render_prompt
-from cwm_trace.wire.tokens import Special, TraceTokens
+from cwm_trace.wire.render import ENDED, FrameRenderer, main_thread, render_prompt
+from cwm_trace.wire.tokens import Piece, Special, TraceTokens
 
 
 class TokenField(enum.IntEnum):
     """What a token is part of."""
 
-    PROMPT = 0
-    """The program."""
+    GIVEN = 0
+    """what a predictor is handed: the program, and the first frames"""
     EVENT = 1
-    """The special token that says which event comes next; the end of the trace is one."""
+    """the special token that says which event comes next; the end of the trace is one"""
     LOCALS = 2
-    """The variables of a CALL or LINE."""
-    SOURCE = 3
-    """The line."""
-    VALUE = 4
-    """What is returned or raised."""
-    SPECIAL = 5
-    """Another special token of a frame."""
+    """braces, names, and values that are `..`"""
+    CHANGED = 3
+    """a value in full, up to the quote that ends it"""
+    SOURCE = 4
+    """a source line, with the separator before it and, in a CALL or LINE, the one behind it"""
+    VALUE = 5
+    """what is returned or raised, with the separators before it and behind it"""
     PADDING = 6
-    """What fills a packed sequence."""
+    """what fills a packed sequence"""
+
+
+LEARNT = tuple(field for field in TokenField if field not in (TokenField.GIVEN, TokenField.PADDING))
+"""The fields that a model is to predict."""
+
+_TARGET = bytes(number in LEARNT for number in range(256))
+
+
+def targets_of(fields: bytes) -> bytes:
+    """A 1 for each token that is to be predicted, from the tokens before it."""
+    return fields.translate(_TARGET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +54,33 @@ class TokenizedTrace:
 
     Args:
         ids: token ids.
-        fields: a `TokenField`.
+        fields: a `TokenField` each.
         frames: index of the frame among those that the wire shows (`main_thread`); -1 in the program; the
             number of frames at the end token.
-        targets: 1 if it is to be predicted: everything but the program and the `given` first frames.
     """
 
-    ids: list[int]
+    ids: tuple[int, ...]
     fields: bytes
-    frames: list[int]
-    targets: bytes
+    frames: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def given(self) -> int:
+        """How many tokens, at its beginning, are given."""
+        return self.fields.count(TokenField.GIVEN)
+
+    @property
+    def targets(self) -> bytes:
+        """1 if it is to be predicted: everything that is not given."""
+        return targets_of(self.fields)
+
+    def cut(self, length: int) -> TokenizedTrace:
+        """Its first `length` tokens."""
+        if length >= len(self.ids):
+            return self
+        return TokenizedTrace(self.ids[:length], self.fields[:length], self.frames[:length])
 
 
 def tokenize_trace(
@@ -57,38 +89,71 @@ def tokenize_trace(
     """Tokenize a trace.
 
     Args:
-        trace: a real one.
+        trace: a real one, which has frames.
         tokens: the tokenizer's mapping.
         profile: which reading of the format to write.
         given: leading frames that a model is handed, as in CWM's prompt: the CALL of the entry.
     """
     ids = render_prompt(trace, given=0, profile=profile, tokens=tokens)
-    fields = bytearray([TokenField.PROMPT]) * len(ids)
+    fields = bytearray([TokenField.GIVEN]) * len(ids)
     frames = [-1] * len(ids)
-    start = len(ids)
     renderer = FrameRenderer(trace, profile)
     shown = main_thread(trace)
     for number, frame in enumerate(shown):
-        pieces = renderer.render(frame)
-        texts = iter(
-            (TokenField.LOCALS, TokenField.SOURCE)
-            if frame.event in STATEFUL
-            else (TokenField.SOURCE, TokenField.VALUE)
-        )
-        for place, piece in enumerate(pieces):
+        for piece, field in _with_fields(renderer.render(frame)):
             if isinstance(piece, Special):
                 ids.append(tokens.ids[piece])
-                fields.append(TokenField.SPECIAL if place else TokenField.EVENT)
-            else:
+                fields.append(field)
+            elif field is TokenField.LOCALS:
                 part = tokens.encode(piece)
                 ids += part
-                fields += bytes([next(texts)]) * len(part)
+                fields += _locals_fields(piece, part, tokens)
+            else:
+                again = tokens.encode_again(piece)
+                ids += again
+                fields += bytes([field]) * len(again)
         frames += [number] * (len(ids) - len(frames))
         if number < given:
-            start = len(ids)
-    if trace.outcome in (Outcome.RETURNED, Outcome.RAISED, Outcome.EXITED):
+            fields = bytearray([TokenField.GIVEN]) * len(ids)
+    if trace.outcome in ENDED:
         ids.append(tokens.ids[Special.END])
         fields.append(TokenField.EVENT)
         frames.append(len(shown))
-    targets = bytes(start) + b"\1" * (len(ids) - start)
-    return TokenizedTrace(ids, bytes(fields), frames, targets)
+    return TokenizedTrace(tuple(ids), bytes(fields), tuple(frames))
+
+
+_VALUE = re.compile(r'": "((?:[^"\\]|\\.)*)')
+
+
+def changed_spans(locals_text: str) -> Iterator[tuple[int, int]]:
+    """Where the values that are written in full begin, and where the quotes stand that end them.
+
+    >>> list(changed_spans('{"a": "..", "b": "12"}'))
+    [(18, 20)]
+    """
+    for found in _VALUE.finditer(locals_text):
+        if found.group(1) != UNCHANGED:
+            yield found.span(1)
+
+
+def _locals_fields(text: str, ids: Sequence[int], tokens: TraceTokens) -> bytearray:
+    """The fields of the tokens of locals; the text is ASCII, as `json.dumps` writes it."""
+    fields = bytearray([TokenField.LOCALS]) * len(ids)
+    starts = list(accumulate(map(tokens.characters.__getitem__, ids), initial=0))[:-1]
+    for start, stop in changed_spans(text):
+        first, last = bisect_left(starts, start), bisect_right(starts, stop)
+        fields[first:last] = bytes([TokenField.CHANGED]) * (last - first)
+    return fields
+
+
+def _with_fields(pieces: Sequence[Piece]) -> Iterator[tuple[Piece, TokenField]]:
+    """The pieces of a frame, each with its field."""
+    field = TokenField.EVENT
+    for place, piece in enumerate(pieces):
+        if place == 1:
+            field = TokenField.SOURCE if piece is Special.ACTION else TokenField.LOCALS
+        elif piece is Special.ACTION:
+            field = TokenField.SOURCE
+        elif piece is Special.ARG:
+            field = TokenField.VALUE
+        yield piece, field

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -144,20 +145,32 @@ def pack(
     profile: str,
     as_json: bool,
 ) -> None:
-    """Tokenize a split and pack it into sequences of one length, ready to train on."""
+    """Tokenize a split and pack it into sequences of one length, ready to train on.
+
+    The tokenizer goes along, into OUT/tokenizer, so that OUT is all that `cwm-trace train` needs.
+    """
     from cwm_trace.datasets.packing import pack_dataset
     from cwm_trace.wire.tokens import TraceTokens
 
+    tokens, pad, loaded = TraceTokens.of_bytes(), 0, None
+    if tokenizer:
+        from cwm_trace.model.tokenizer import load_tokenizer, save_tokenizer
+
+        loaded = load_tokenizer(tokenizer)
+        tokens, pad = TraceTokens.from_tokenizer(loaded), loaded.pad_token_id or 0
     info = pack_dataset(
         folder,
         output,
-        _tokens(tokenizer) if tokenizer else TraceTokens.of_bytes(),
+        tokens,
+        pad=pad,
         length=length,
         split=split,
         long="drop" if long == "drop" else "cut",
         profile=profile,
         tokenizer=tokenizer or "bytes",
     )
+    if loaded is not None:
+        save_tokenizer(loaded, Path(output) / "tokenizer")
     if as_json:
         click.echo(json.dumps(asdict(info)))
         return

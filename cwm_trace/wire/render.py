@@ -14,7 +14,8 @@ from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import EVENT_TOKENS, Piece, Special, TraceTokens
 
 STATEFUL = (Event.CALL, Event.LINE)
-_ENDED = (Outcome.RETURNED, Outcome.RAISED, Outcome.EXITED)
+ENDED = (Outcome.RETURNED, Outcome.RAISED, Outcome.EXITED)
+"""Outcomes after which a trace has its end token."""
 
 
 @overload
@@ -39,7 +40,7 @@ def render_trace(
     renderer = FrameRenderer(trace, profile)
     for frame in main_thread(trace):
         pieces += renderer.render(frame)
-    if trace.outcome in _ENDED:
+    if trace.outcome in ENDED:
         pieces.append(Special.END)
     return _join(pieces, tokens)
 

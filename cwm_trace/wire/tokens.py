@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
@@ -56,6 +56,16 @@ class TraceTokens:
         """The special token of each of `ids`."""
         return {number: token for token, number in self.ids.items()}
 
+    @cached_property
+    def encode_again(self) -> Callable[[str], tuple[int, ...]]:
+        """`encode` for text that comes again and again, as source lines do."""
+        return lru_cache(maxsize=4096)(lambda text: tuple(self.encode(text)))
+
+    @cached_property
+    def characters(self) -> Mapping[int, int]:
+        """How many characters an id stands for, in text that is ASCII."""
+        return _Characters(self.decode)
+
     @classmethod
     def of_bytes(cls) -> TraceTokens:
         """The smallest vocabulary: ids 0 to 255 are the bytes of UTF-8, 256 to 265 the special tokens."""
@@ -101,3 +111,15 @@ class TraceTokens:
             else:
                 ids.extend(self.encode(piece))
         return ids
+
+
+class _Characters(dict[int, int]):
+    """Decodes an id when it is asked for, once."""
+
+    def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
+        super().__init__()
+        self._decode = decode
+
+    def __missing__(self, number: int) -> int:
+        self[number] = size = len(self._decode([number]))
+        return size

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from cwm_trace.model.training.documents import Document, Field
+from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Tally:
 
 @torch.no_grad()
 def evaluate(
-    model: Any, documents: Sequence[Document], frame_end: int, precision: AbstractContextManager[Any]
+    model: Any, documents: Sequence[TokenizedTrace], frame_end: int, precision: AbstractContextManager[Any]
 ) -> dict[str, float]:
     """Read documents and count.
 
@@ -82,17 +82,17 @@ def read_document(model: Any, document: Document, frame_end: int, tally: Tally) 
 
 
 def _count(
-    tally: Tally, document: Document, right: Sequence[bool], nats: Sequence[float], frame_end: int
+    tally: Tally, document: TokenizedTrace, right: Sequence[bool], nats: Sequence[float], frame_end: int
 ) -> None:
     given = document.given
     for mark, is_right, loss in zip(document.fields[given:], right, nats, strict=True):
-        name = Field(mark).name.lower()
+        name = TokenField(mark).name.lower()
         tally.add(name, is_right)
         tally.nats[name] += loss
     frames = [all(right[a:b]) for a, b in _frames(document.ids[given:], frame_end)]
     tally.add("frames", sum(frames), len(frames))
     tally.add("traces", all(right))
-    for a, b in _runs(document.fields[given:], Field.CHANGED):
+    for a, b in _runs(document.fields[given:], TokenField.CHANGED):
         tally.add("changed_values", all(right[a:b]))
 
 
@@ -104,7 +104,7 @@ def _frames(ids: Sequence[int], frame_end: int) -> Iterator[tuple[int, int]]:
             start = place
 
 
-def _runs(fields: bytes, wanted: Field) -> Iterator[tuple[int, int]]:
+def _runs(fields: bytes, wanted: TokenField) -> Iterator[tuple[int, int]]:
     start = -1
     for place, mark in enumerate([*fields, -1]):
         if mark == wanted and start < 0:

@@ -1,7 +1,8 @@
 """The loop: batch, loss, gradient, step, log; now and then held-out figures and a saved state.
 
 A run's folder holds `recipe.json`, `tokenizer/`, `log.jsonl` (a line for each step and each evaluation),
-`state.pt` (all that is needed to go on) and, at the end, `model/`, which transformers and `load_model` take.
+`state.pt` (all that is needed to go on) and, at the end, `model/`, which transformers and `load_model` take,
+and `curve.svg`, where matplotlib is installed.
 A run that was killed goes on from its state as if nothing had happened: in fp32 with one thread the losses
 are equal bit by bit.
 """
@@ -19,22 +20,23 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
+from cwm_trace.datasets.tokenizing import LEARNT, TokenField, TokenizedTrace, tokenize_trace
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.loading import load_model
 from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.tokenizer import build_tokenizer, load_tokenizer, save_tokenizer
-from cwm_trace.model.training.documents import Document, DocumentWriter, Field
+from cwm_trace.model.training.batches import load_packed_tokenizer, open_batches, open_packed
+from cwm_trace.model.training.curve import plot_log
 from cwm_trace.model.training.evaluation import evaluate
 from cwm_trace.model.training.optimizers import make_optimizers
-from cwm_trace.model.training.packing import Batch, Packer, waiting_documents
+from cwm_trace.model.training.packing import Batch
 from cwm_trace.model.training.recipe import Loss, Recipe
 from cwm_trace.model.training.state import load_state, save_model, save_state
-from cwm_trace.model.training.stream import Mix, Stream, record, texts_of
+from cwm_trace.model.training.stream import Mix, read_tokens, record, texts_of
 from cwm_trace.wire.tokens import Special
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -75,31 +77,32 @@ def train(
         report: gets every line of the log.
 
     Raises:
-        CwmTraceError: the folder holds a run of another recipe, or a model that does not fit.
+        CwmTraceError: the folder holds a run of another recipe, or a model that does not fit; packed
+            sequences do not fit the recipe or the model.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     _check_same_run(recipe, folder)
     torch.manual_seed(recipe.seed)
     tokenizer = _find_tokenizer(recipe, folder, start_from)
     model = _begin_model(recipe, tokenizer, start_from)
+    _begin_folder(recipe, tokenizer, folder)
     optimizers = make_optimizers(model, recipe.optimizer)
     precision = autocast(recipe.precision)
     state = load_state(folder)
     step, tokens, seconds = 0, 0, 0.0
-    packed: dict[str, Any] = {"chunk": 0, "waiting": []}
+    place: dict[str, Any] | None = None
     if state is not None:
         model.load_state_dict(state["model"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         torch.set_rng_state(state["random"])
-        step, tokens, seconds, packed = (state[name] for name in ("step", "tokens", "seconds", "packer"))
+        step, tokens, seconds, place = (state[name] for name in ("step", "tokens", "seconds", "packer"))
     log = _open_log(folder / "log.jsonl", step)
     words = folder / "tokenizer" / "tokenizer.json"
     held = held_documents(recipe, words) if recipe.evaluation.every else []
     frame_end = tokenizer.get_vocab()[Special.FRAME.value]
     weights = field_weights(recipe.loss)
-    stream = Stream(Mix(recipe.data.mix, recipe.seed, "train"), words, chunk=packed["chunk"], workers=workers)
-    packer = Packer(stream, cast(int, tokenizer.pad_token_id), waiting_documents(packed))
+    pad = cast(int, tokenizer.pad_token_id)
+    batches = open_batches(recipe, words, pad, state=place, workers=workers)
     began = time.perf_counter() - seconds
 
     def keep() -> None:
@@ -109,7 +112,7 @@ def train(
                 "model": model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in optimizers],
                 "random": torch.get_rng_state(),
-                "packer": packer.state(),
+                "packer": batches.state(),
                 "step": step,
                 "tokens": tokens,
                 "seconds": time.perf_counter() - began,
@@ -127,7 +130,7 @@ def train(
         try:
             while step < recipe.steps and not stopped:
                 phase, rate = recipe.at(step)
-                batch = packer.batch(phase.rows, phase.length)
+                batch = batches.batch(phase.rows, phase.length)
                 with precision:
                     logits = model(batch.ids, position_ids=batch.positions, use_cache=False).logits
                 loss, by_field = weighted_loss(logits, batch, weights)
@@ -158,8 +161,9 @@ def train(
                     keep()
             keep()
         finally:
-            stream.close()
+            batches.close()
     save_model(model, tokenizer, folder / "model")
+    plot_log(folder)
     return Ended(step, tokens, time.perf_counter() - began, step >= recipe.steps)
 
 
@@ -170,8 +174,9 @@ def autocast(precision: str) -> AbstractContextManager[Any]:
 
 def field_weights(loss: Loss) -> Tensor:
     """What a token weighs, by its mark in `Batch.fields`."""
-    names = [field.name.lower() for field in Field if field is not Field.GIVEN]
-    return torch.tensor([0.0, *(getattr(loss, name) for name in names), 0.0])
+    return torch.tensor(
+        [getattr(loss, field.name.lower()) if field in LEARNT else 0.0 for field in TokenField]
+    )
 
 
 def weighted_loss(logits: Tensor, batch: Batch, weights: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -195,25 +200,21 @@ def weighted_loss(logits: Tensor, batch: Batch, weights: Tensor) -> tuple[Tensor
     counts = torch.bincount(marks, minlength=len(weights))
     sums = torch.bincount(marks, weights=nats.detach(), minlength=len(weights))
     means = (sums / counts).tolist()
-    return loss, {
-        field.name.lower(): round(means[field], 5)
-        for field in Field
-        if field is not Field.GIVEN and counts[field]
-    }
+    return loss, {field.name.lower(): round(means[field], 5) for field in LEARNT if counts[field]}
 
 
-def held_documents(recipe: Recipe, words: Path) -> list[Document]:
+def held_documents(recipe: Recipe, words: Path) -> list[TokenizedTrace]:
     """The held-out documents: another seed, and constants that no training program has.
 
     Raises:
         CwmTraceError: hardly a program fits the model.
     """
-    writer = DocumentWriter(Tokenizer.from_file(str(words)))
+    mapping = read_tokens(words)
     mix = Mix(recipe.evaluation.mix, recipe.seed + 1, "dev")
-    found: list[Document] = []
+    found: list[TokenizedTrace] = []
     for number in range(20 * recipe.evaluation.programs):
         trace = record(mix.item(number))
-        document = None if trace is None else writer.write(trace).cut(recipe.model.max_length)
+        document = None if trace is None else tokenize_trace(trace, mapping).cut(recipe.model.max_length)
         if document is not None and document.given < len(document.ids):
             found.append(document)
         if len(found) == recipe.evaluation.programs:
@@ -226,17 +227,23 @@ def held_documents(recipe: Recipe, words: Path) -> list[Document]:
 
 def _find_tokenizer(recipe: Recipe, folder: Path, start_from: Path | None) -> PreTrainedTokenizerBase:
     home = folder / "tokenizer"
-    if (home / "tokenizer.json").exists():
+    begun = (home / "tokenizer.json").exists()
+    if recipe.data.packed is not None:
+        tokenizer = load_packed_tokenizer(open_packed(recipe, recipe.data.packed))
+        for other in (home if begun else None, start_from):
+            if other is not None and load_tokenizer(other).get_vocab() != tokenizer.get_vocab():
+                raise CwmTraceError(
+                    f"{recipe.data.packed} was packed with another tokenizer than {other}'s: pack again with"
+                    f" --tokenizer {other}"
+                )
+        return tokenizer
+    if begun:
         return load_tokenizer(home)
     if start_from is not None:
-        tokenizer = load_tokenizer(start_from)
-    else:
-        mix = Mix(recipe.data.mix, recipe.seed, "train")
-        texts = texts_of(map(mix.item, range(recipe.data.tokenizer_programs)))
-        shape = recipe.model
-        tokenizer = build_tokenizer(texts, shape.vocabulary, max_length=shape.max_length)
-    save_tokenizer(tokenizer, home)
-    return tokenizer
+        return load_tokenizer(start_from)
+    mix = Mix(recipe.data.mix, recipe.seed, "train")
+    texts = texts_of(map(mix.item, range(recipe.data.tokenizer_programs)))
+    return build_tokenizer(texts, recipe.model.vocabulary, max_length=recipe.model.max_length)
 
 
 def _begin_model(
@@ -268,7 +275,15 @@ def _check_same_run(recipe: Recipe, folder: Path) -> None:
             raise CwmTraceError(
                 f"{folder} holds a run whose {' and '.join(changed)} differ: give another folder"
             )
-    path.write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n", "utf-8")
+
+
+def _begin_folder(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write what says which run this is, once nothing speaks against it any more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n"
+    (folder / "recipe.json").write_text(text, "utf-8")
+    if not (folder / "tokenizer" / "tokenizer.json").exists():
+        save_tokenizer(tokenizer, folder / "tokenizer")
 
 
 def _open_log(path: Path, step: int) -> Any:

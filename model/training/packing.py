@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.training.documents import Document, Field
 from cwm_trace.model.training.stream import Stream
 
 READY = 96
@@ -34,7 +34,7 @@ class Batch:
     Args:
         ids: `(B, T)`.
         positions: `(B, T)`, from 0 in every document; padding at the end of a row is one more document.
-        fields: `(B, T)` uint8, the `Field` of each id, or `PADDING`.
+        fields: `(B, T)` uint8, the `TokenField` of each id.
     """
 
     ids: Tensor
@@ -44,11 +44,23 @@ class Batch:
     @property
     def tokens(self) -> int:
         """Tokens that are not padding, prompts included."""
-        return int((self.fields != PADDING).sum())
+        return int((self.fields != TokenField.PADDING).sum())
 
 
-PADDING = len(Field)
-"""Mark of padding in `Batch.fields`."""
+class Batches(Protocol):
+    """Where the loop has its batches from."""
+
+    def batch(self, rows: int, length: int) -> Batch:
+        """The next `rows` rows of `length` tokens."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """What another one needs to go on after the batches so far: plain data."""
+        ...
+
+    def close(self) -> None:
+        """End what works ahead."""
+        ...
 
 
 class Packer:
@@ -60,9 +72,9 @@ class Packer:
         waiting: documents that an earlier run took out of the stream and did not use.
     """
 
-    def __init__(self, stream: Stream, pad: int, waiting: list[Document] | None = None) -> None:
+    def __init__(self, stream: Stream, pad: int, waiting: list[TokenizedTrace] | None = None) -> None:
         self._stream, self._pad = stream, pad
-        self._chunks: Iterator[list[Document]] = iter(stream)
+        self._chunks: Iterator[list[TokenizedTrace]] = iter(stream)
         self._waiting = list(waiting or ())
 
     def batch(self, rows: int, length: int) -> Batch:
@@ -73,7 +85,7 @@ class Packer:
         """
         ids = torch.full((rows, length), self._pad)
         positions = torch.zeros((rows, length), dtype=torch.int64)
-        fields = torch.full((rows, length), PADDING, dtype=torch.uint8)
+        fields = torch.full((rows, length), TokenField.PADDING, dtype=torch.uint8)
         for row in range(rows):
             at = 0
             while (document := self._take(length - at, length)) is not None:
@@ -93,7 +105,11 @@ class Packer:
             "waiting": [(list(document.ids), document.fields) for document in self._waiting],
         }
 
-    def _take(self, room: int, length: int) -> Document | None:
+    def close(self) -> None:
+        """End the processes of the stream."""
+        self._stream.close()
+
+    def _take(self, room: int, length: int) -> TokenizedTrace | None:
         """The document that waits longest for a new row, else the longest that fits; None if none does."""
         useless = 0
         while len(self._waiting) < READY:
@@ -115,6 +131,6 @@ class Packer:
         return self._waiting.pop(best) if best_size else None
 
 
-def waiting_documents(state: Mapping[str, Any]) -> list[Document]:
+def waiting_documents(state: Mapping[str, Any]) -> list[TokenizedTrace]:
     """The documents in a packer's state."""
-    return [Document(tuple(ids), bytes(fields)) for ids, fields in state["waiting"]]
+    return [TokenizedTrace(tuple(ids), bytes(fields), ()) for ids, fields in state["waiting"]]

@@ -8,6 +8,7 @@ layers = 6
 
 [data]
 mix = { "general-v1" = 80, counters = 1 }     # families and presets of programs, with their weights
+# packed = "FOLDER"                           # or what `cwm-trace dataset pack` made
 
 [[phases]]                       # the learning rate goes from the first number to the second, in a line
 steps = 100
@@ -91,10 +92,12 @@ class Data(_Part):
 
     Attributes:
         mix: weights of families and presets of generated programs.
+        packed: instead of a mix, a folder that `cwm-trace dataset pack` made, which has its tokenizer.
         tokenizer_programs: programs of the mix that the tokenizer is built from.
     """
 
     mix: dict[str, float] = {"general-v1": 1.0}
+    packed: str | None = None
     tokenizer_programs: int = pydantic.Field(default=2000, ge=1)
 
 
@@ -228,6 +231,9 @@ def make_recipe(table: Mapping[str, Any], where: str = "the recipe") -> Recipe:
             )
         if min(phase.rate) < 0:
             raise CwmTraceError(f"{where}: phase {number} has a negative rate, {min(phase.rate)}")
+    if recipe.data.packed is not None and len(recipe.data.model_fields_set) > 1:
+        more = " and ".join(sorted(recipe.data.model_fields_set - {"packed"}))
+        raise CwmTraceError(f"{where}: data has packed sequences, so leave its {more} out")
     for mix in (recipe.data.mix, recipe.evaluation.mix):
         _check_mix(mix, where)
     return recipe

@@ -17,14 +17,14 @@ from tokenizers import Tokenizer
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.families import make_item
 from cwm_trace.datasets.item import Item
+from cwm_trace.datasets.tokenizing import TokenizedTrace, tokenize_trace
 from cwm_trace.datasets.units import KEPT, record_item
-from cwm_trace.model.training.documents import Document, DocumentWriter
 from cwm_trace.plain import SourceLines, frames_from_fields
 from cwm_trace.records import Limits, Trace
 from cwm_trace.wire.context import render_context
 from cwm_trace.wire.profile import CWM
 from cwm_trace.wire.render import FrameRenderer
-from cwm_trace.wire.tokens import Special
+from cwm_trace.wire.tokens import Special, TraceTokens
 
 CHUNK = 32
 """Numbers that are made in one go."""
@@ -75,6 +75,15 @@ def texts_of(items: Iterable[Item]) -> Iterator[str]:
                 yield from (piece for piece in renderer.render(frame) if not isinstance(piece, Special))
 
 
+def read_tokens(path: Path) -> TraceTokens:
+    """The mapping of a `tokenizer.json`, without transformers: that is slow to import and to call."""
+    backend = Tokenizer.from_file(str(path))
+    backend.encode_special_tokens = True  # text that spells a special token is text
+    vocabulary = backend.get_vocab()
+    ids = {special: vocabulary[special.value] for special in Special}
+    return TraceTokens(ids, lambda text: backend.encode(text, add_special_tokens=False).ids, backend.decode)
+
+
 class Source:
     """Makes documents in this process.
 
@@ -85,12 +94,12 @@ class Source:
 
     def __init__(self, mix: Mix, tokenizer: Path) -> None:
         self.mix = mix
-        self._writer = DocumentWriter(Tokenizer.from_file(str(tokenizer)))
+        self._tokens = read_tokens(tokenizer)
 
-    def chunk(self, number: int) -> list[Document]:
+    def chunk(self, number: int) -> list[TokenizedTrace]:
         """The documents of chunk `number`."""
         items = map(self.mix.item, range(number * CHUNK, (number + 1) * CHUNK))
-        return [self._writer.write(trace) for trace in map(record, items) if trace is not None]
+        return [tokenize_trace(trace, self._tokens) for trace in map(record, items) if trace is not None]
 
 
 class Stream:
@@ -107,7 +116,7 @@ class Stream:
         self.chunk = chunk
         """The next one."""
         self._source = None if workers else Source(mix, tokenizer)
-        self._ahead: deque[Future[list[Document]]] = deque()
+        self._ahead: deque[Future[list[TokenizedTrace]]] = deque()
         self._pool = None
         if workers:
             self._pool = ProcessPoolExecutor(
@@ -116,7 +125,7 @@ class Stream:
             for number in range(chunk, chunk + 2 * workers):
                 self._ahead.append(self._pool.submit(_make, number))
 
-    def __iter__(self) -> Iterator[list[Document]]:
+    def __iter__(self) -> Iterator[list[TokenizedTrace]]:
         """Chunk after chunk, for ever."""
         while True:
             if self._pool is None:
@@ -142,5 +151,5 @@ def _prepare(mix: Mix, tokenizer: Path) -> None:
     _sources[:] = [Source(mix, tokenizer)]
 
 
-def _make(number: int) -> list[Document]:
+def _make(number: int) -> list[TokenizedTrace]:
     return _sources[0].chunk(number)

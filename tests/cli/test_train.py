@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Cli
 
 RECIPE = """
@@ -39,3 +41,23 @@ def test_a_wrong_recipe_is_one_sentence(cli: Cli, tmp_path: Path) -> None:
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith("cwm-trace: recipe.toml is no training recipe: seed: ")
     assert not (tmp_path / "run").exists()
+
+
+def test_packed_sequences_are_trained_on(cli: Cli, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    command = ["train", "recipe.toml", "-o", "run", "--threads", "1", "--workers", "0"]
+    assert cli(*command).returncode == 0
+    built = cli(
+        "dataset", "build", "--family", "composition", "--count", "20", "-o", "data", "--workers", "1"
+    )
+    assert built.returncode == 0, built.stderr
+    packed = cli("dataset", "pack", "data", "-o", "packed", "--length", "512", "--tokenizer", "run/model")
+    assert packed.returncode == 0, packed.stderr
+    assert (tmp_path / "packed" / "tokenizer" / "tokenizer.json").exists()
+    data = "data = { mix = { composition = 1 }, tokenizer_programs = 2 }"
+    assert data in RECIPE
+    (tmp_path / "packed.toml").write_text(RECIPE.replace(data, 'data = { packed = "packed" }'))
+    result = cli("train", "packed.toml", "-o", "more", "--from", "run/model", "--threads", "1")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1].startswith("more: 2 of 2 steps, ")

@@ -12,7 +12,7 @@ import pytest
 np = pytest.importorskip("numpy")
 pytest.importorskip("pyarrow")
 
-from cwm_trace import TraceTokens, parse_trace, render_prompt, render_trace  # noqa: E402
+from cwm_trace import TraceTokens, parse_trace, render_trace  # noqa: E402
 from cwm_trace.datasets.builder import build_dataset  # noqa: E402
 from cwm_trace.datasets.packed import PackedDataset, PackedLoader  # noqa: E402
 from cwm_trace.datasets.packing import pack_dataset  # noqa: E402
@@ -21,7 +21,7 @@ from cwm_trace.datasets.rows import trace_of  # noqa: E402
 from cwm_trace.datasets.shards import read_rows  # noqa: E402
 from cwm_trace.datasets.tokenizing import TokenField, tokenize_trace  # noqa: E402
 from cwm_trace.errors import CwmTraceError  # noqa: E402
-from cwm_trace.records import Event  # noqa: E402
+from cwm_trace.records import UNCHANGED, Event  # noqa: E402
 from cwm_trace.wire.tokens import EVENT_TOKENS, Special  # noqa: E402
 
 TOKENS = TraceTokens.of_bytes()
@@ -54,32 +54,21 @@ def rows(dataset: Path) -> list[dict[str, Any]]:
 def test_tokens_and_their_fields(dataset: Path) -> None:
     for row in rows(dataset):
         trace = trace_of(row)
-        document = tokenize_trace(trace, TOKENS)
-        assert document.ids == render_trace(trace, tokens=TOKENS)
-        prompt = len(render_prompt(trace, tokens=TOKENS))
-        assert document.targets == bytes(prompt) + b"\1" * (len(document) - prompt)
-        events = {TOKENS.ids[token] for token in EVENT_TOKENS.values()}
-        for number, field in zip(document.ids, document.fields, strict=True):
-            is_event = number in events
-            assert (field == TokenField.EVENT) == is_event
-            if field in (TokenField.LOCALS, TokenField.SOURCE, TokenField.VALUE):
-                assert number < 256
+        document = tokenize_trace(trace, TOKENS, given=0)
+        assert list(document.ids) == render_trace(trace, tokens=TOKENS)
         for index, frame in enumerate(trace.frames):
-            ids = [n for n, at in zip(document.ids, document.frames, strict=True) if at == index]
-            assert ids[0] == TOKENS.ids[EVENT_TOKENS[frame.event]]
-            texts = {
-                field: TOKENS.decode(
-                    [
-                        n
-                        for n, at, kind in zip(document.ids, document.frames, document.fields, strict=True)
-                        if at == index and kind == field
-                    ]
-                )
-                for field in TokenField
-            }
+            texts = dict.fromkeys(TokenField, "")
+            state = ""
+            for number, at, field in zip(document.ids, document.frames, document.fields, strict=True):
+                if at == index and number < 256:
+                    texts[TokenField(field)] += chr(number)
+                    state += chr(number) if field in (TokenField.LOCALS, TokenField.CHANGED) else ""
+                elif at == index:
+                    assert (field == TokenField.EVENT) == (number == TOKENS.ids[EVENT_TOKENS[frame.event]])
             assert texts[TokenField.SOURCE] == frame.source + "\n"
             if frame.event in (Event.CALL, Event.LINE):
-                assert isinstance(json.loads(texts[TokenField.LOCALS]), dict)
+                values = [value for value in json.loads(state).values() if value != UNCHANGED]
+                assert texts[TokenField.CHANGED] == "".join(json.dumps(value)[1:] for value in values)
             elif frame.value is not None and frame.event is Event.RETURN:
                 assert json.loads(texts[TokenField.VALUE]) == frame.value.text
 
@@ -102,7 +91,7 @@ def test_every_document_is_in_the_sequences_once(dataset: Path, packed: PackedDa
     assert len(documents) == len(wanted)
     for number, document in enumerate(wanted):
         ids, mask = documents[number]
-        assert ids == document.ids[:LENGTH]
+        assert tuple(ids) == document.ids[:LENGTH]
         assert mask.tolist() == [bool(each) for each in document.targets[:LENGTH]]
 
 
@@ -118,7 +107,7 @@ def test_every_position_maps_back(dataset: Path, packed: PackedDataset) -> None:
                 continue
             row = by_id[place.id]
             assert place.program == row["program"]
-            assert (place.frame == -1) == (place.field is TokenField.PROMPT)
+            assert (place.frame <= 0) == (place.field is TokenField.GIVEN)
             if place.field is TokenField.EVENT:
                 frames = row["frames"]
                 end = place.frame == len(frames)
@@ -215,6 +204,13 @@ def test_a_copy_for_another_process(packed: PackedDataset) -> None:
 def test_bad_folders(dataset: Path, packed: PackedDataset, tmp_path: Path) -> None:
     with pytest.raises(CwmTraceError, match="no packed sequences"):
         PackedDataset(dataset)
+    older = tmp_path / "older"
+    older.mkdir()
+    info = json.loads((packed.folder / "info.json").read_bytes())
+    del info["fields"]
+    (older / "info.json").write_text(json.dumps(info))
+    with pytest.raises(CwmTraceError, match="packed by another version"):
+        PackedDataset(older)
     with pytest.raises(CwmTraceError, match="not empty"):
         pack_dataset(dataset, packed.folder, TOKENS)
     with pytest.raises(CwmTraceError, match="no split 'dev'"):

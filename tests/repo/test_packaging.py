@@ -100,5 +100,6 @@ def test_wheel_contents(tmp_path: Path) -> None:
         "cwm_trace/model/attention/csrc/kernels.cu",
         *(f"cwm_trace/{path.relative_to(ROOT)}" for path in ROOT.glob("model/attention/csrc/*.cuh")),
         "cwm_trace/model/training/cwm-mini.toml",
+        "cwm_trace/model/training/reproduction.toml",
     } <= names
     assert not any(part in ("tests", "shared", "benchmarks") for name in names for part in name.split("/"))

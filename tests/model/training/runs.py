@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from cwm_trace.model.tokenizer import build_tokenizer, save_tokenizer
-from cwm_trace.model.training.documents import DocumentWriter
 from cwm_trace.model.training.recipe import Recipe, make_recipe
 from cwm_trace.model.training.stream import Mix, texts_of
 
@@ -44,6 +42,7 @@ def save_words(folder: Path) -> Path:
     return folder / "tokenizer.json"
 
 
-def make_writer(words: Path) -> DocumentWriter:
-    """A writer with that tokenizer."""
-    return DocumentWriter(Tokenizer.from_file(str(words)))
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    """The log's lines, without what the clock says."""
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from cwm_trace.api import trace_execution
-from cwm_trace.model.training.documents import Document, Field
+from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace, tokenize_trace
 from cwm_trace.model.training.evaluation import evaluate
+from cwm_trace.model.training.stream import read_tokens
 from cwm_trace.wire.tokens import Special
-from tests.model.training.runs import make_writer
 
 
 class Answers:
@@ -40,17 +40,19 @@ class Answers:
 
 
 @pytest.fixture
-def document(words: Path) -> Document:
+def document(words: Path) -> TokenizedTrace:
     trace = trace_execution("def f(a):\n    b = a + 1\n    return b\n", call="f(41)")
-    return make_writer(words).write(trace)  # CALL main | LINE, CALL f, LINE, LINE, RETURN, RETURN, end
+    return tokenize_trace(
+        trace, read_tokens(words)
+    )  # CALL main | LINE, CALL f, LINE, LINE, RETURN, RETURN, end
 
 
-def figures(words: Path, document: Document, wrong: set[int]) -> dict[str, float]:
-    frame_end = make_writer(words).tokens.ids[Special.FRAME]
+def figures(words: Path, document: TokenizedTrace, wrong: set[int]) -> dict[str, float]:
+    frame_end = read_tokens(words).ids[Special.FRAME]
     return evaluate(Answers(wrong), [document], frame_end, nullcontext())
 
 
-def test_all_right(words: Path, document: Document) -> None:
+def test_all_right(words: Path, document: TokenizedTrace) -> None:
     found = figures(words, document, set())
     assert {name: found[name] for name in ("frames", "traces", "changed_values", "event", "source")} == {
         "frames": 1.0,
@@ -61,8 +63,8 @@ def test_all_right(words: Path, document: Document) -> None:
     }
 
 
-def test_one_wrong_digit_is_one_frame_and_one_value(words: Path, document: Document) -> None:
-    changed = [place for place, mark in enumerate(document.fields) if mark == Field.CHANGED]
+def test_one_wrong_digit_is_one_frame_and_one_value(words: Path, document: TokenizedTrace) -> None:
+    changed = [place for place, mark in enumerate(document.fields) if mark == TokenField.CHANGED]
     found = figures(words, document, {changed[0], changed[1]})
     assert found["frames"] == pytest.approx(6 / 7, abs=1e-4)  # six frames and the end
     assert found["changed_values"] == pytest.approx(1 / 2)  # a, then b
@@ -70,7 +72,7 @@ def test_one_wrong_digit_is_one_frame_and_one_value(words: Path, document: Docum
     assert found["source"] == found["event"] == 1.0
 
 
-def test_a_wrong_end_is_a_wrong_frame(words: Path, document: Document) -> None:
+def test_a_wrong_end_is_a_wrong_frame(words: Path, document: TokenizedTrace) -> None:
     found = figures(words, document, {len(document.ids) - 1})
     assert found["frames"] == pytest.approx(6 / 7, abs=1e-4)
     assert found["event"] < 1.0

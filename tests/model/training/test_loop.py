@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -16,13 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.loading import load_model
 from cwm_trace.model.training.loop import train
-from tests.model.training.runs import tiny_recipe
-
-
-def log_of(folder: Path) -> list[dict[str, Any]]:
-    """The log's lines, without what the clock says."""
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
-    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+from tests.model.training.runs import log_of, tiny_recipe
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +34,7 @@ def test_the_loss_falls(whole: Path) -> None:
     held = [line["held_out"] for line in log_of(whole) if "held_out" in line]
     assert [sorted(figures) for figures in held] == [sorted(held[0])] * 5
     assert held[-1]["loss_event"] < held[0]["loss_event"]
+    assert b"Held out" in (whole / "curve.svg").read_bytes()
 
 
 class _KillError(Exception):

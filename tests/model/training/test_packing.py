@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from cwm_trace.datasets.tokenizing import TokenField
 from cwm_trace.model.modeling import CwmForCausalLM
-from cwm_trace.model.training.documents import Field
 from cwm_trace.model.training.loop import field_weights, weighted_loss
-from cwm_trace.model.training.packing import PADDING, Batch, Packer, waiting_documents
+from cwm_trace.model.training.packing import Batch, Packer, waiting_documents
 from cwm_trace.model.training.recipe import Loss
 from cwm_trace.model.training.stream import Mix, Stream
 from tests.model.training.runs import tiny_recipe
@@ -33,7 +33,7 @@ def test_rows_hold_documents_from_their_begin(batch: Batch, words: Path) -> None
         starts = [place for place, position in enumerate(positions) if position == 0]
         for start, stop in zip(starts, [*starts[1:], len(ids)], strict=True):
             assert positions[start:stop] == list(range(stop - start))
-            if fields[start] == PADDING:
+            if fields[start] == TokenField.PADDING:
                 assert set(ids[start:stop]) == {PAD}
             else:
                 found += tuple(ids[start:stop]) in made
@@ -67,12 +67,12 @@ def test_only_predicted_tokens_count(batch: Batch) -> None:
     (gradient,) = torch.autograd.grad(loss, logits)
     touched = gradient.abs().sum(-1)[:, :-1] > 0
     marks = batch.fields[:, 1:]
-    counted = (marks != Field.GIVEN) & (marks != PADDING) & (marks != Field.SOURCE)
+    counted = (marks != TokenField.GIVEN) & (marks != TokenField.PADDING) & (marks != TokenField.SOURCE)
     assert torch.equal(touched, counted)
     nats = torch.nn.functional.cross_entropy(
         logits[:, :-1].flatten(0, 1), batch.ids[:, 1:].flatten(), reduction="none"
     )
-    weight = counted.flatten() * (1.0 + (marks == Field.CHANGED).flatten())
+    weight = counted.flatten() * (1.0 + (marks == TokenField.CHANGED).flatten())
     assert loss.item() == pytest.approx(((nats * weight).sum() / weight.sum()).item(), rel=1e-5)
 
 

@@ -46,6 +46,10 @@ def test_digests_tell_recipes_apart() -> None:
         ({"phases": [{"steps": 1, "rate": [0, 1], "length": 9999}]}, "phase 1 has rows of 9999 tokens"),
         ({"phases": PHASES, "data": {"mix": {"nothing": 1}}}, "no family or preset 'nothing'"),
         ({"phases": PHASES, "data": {"mix": {"counters": -1}}}, "weight of counters is -1.0"),
+        (
+            {"phases": PHASES, "data": {"packed": "p", "mix": {"counters": 1}}},
+            "data has packed sequences, so leave its mix out",
+        ),
         ({"phases": PHASES, "evaluation": {"mix": {}}}, "a mix needs a family or preset"),
         ({"phases": PHASES, "model": {"heads": 3, "kv_heads": 2}}, "3 heads cannot share 2 kv_heads"),
     ],
