@@ -45,7 +45,11 @@ class Tally:
 
 @torch.no_grad()
 def evaluate(
-    model: Any, documents: Sequence[Document], frame_end: int, precision: AbstractContextManager[Any]
+    model: Any,
+    documents: Sequence[Document],
+    frame_end: int,
+    precision: AbstractContextManager[Any],
+    device: torch.device | str = "cpu",
 ) -> dict[str, float]:
     """Read documents and count.
 
@@ -54,6 +58,7 @@ def evaluate(
         documents: held-out ones.
         frame_end: id of `<|frame_sep|>`.
         precision: an autocast that can be entered again and again.
+        device: where the model is.
 
     Returns:
         Shares of right `frames`, `traces`, `changed_values` (values written in full, each as a whole), and
@@ -63,7 +68,7 @@ def evaluate(
     model.eval()
     tally = Tally()
     for document in documents:
-        ids = torch.tensor([document.ids])
+        ids = torch.tensor([document.ids], device=device)
         given = document.given
         with precision:
             logits = model(ids, use_cache=False).logits[0, given - 1 : -1].float()

@@ -13,7 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,22 +22,31 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedTokenizerBase
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.loading import load_model
 from cwm_trace.model.modeling import CwmForCausalLM
-from cwm_trace.model.tokenizer import build_tokenizer, load_tokenizer, save_tokenizer
 from cwm_trace.model.training.documents import Document, DocumentWriter, Field
 from cwm_trace.model.training.evaluation import evaluate
+from cwm_trace.model.training.lora import merge_adapter
 from cwm_trace.model.training.optimizers import make_optimizers
 from cwm_trace.model.training.packing import Batch, Packer, waiting_documents
+from cwm_trace.model.training.processes import Processes
 from cwm_trace.model.training.recipe import Loss, Recipe
-from cwm_trace.model.training.state import load_state, save_model, save_state
-from cwm_trace.model.training.stream import Mix, Stream, record, texts_of
+from cwm_trace.model.training.starting import begin
+from cwm_trace.model.training.state import (
+    load_state,
+    save_model,
+    save_state,
+    set_trained_weights,
+    trained_weights,
+)
+from cwm_trace.model.training.stream import Mix, Stream, record
 from cwm_trace.wire.tokens import Special
 
 Report = Callable[[Mapping[str, Any]], None]
+
+ALONE = Processes()
+"""This process, on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -61,77 +70,92 @@ def train(
     recipe: Recipe,
     folder: Path,
     *,
-    start_from: Path | None = None,
+    start_from: str | Path | None = None,
     workers: int = 1,
     report: Report = lambda _: None,
+    processes: Processes = ALONE,
 ) -> Ended:
     """Train, or go on where the run in this folder was stopped; SIGINT and SIGTERM stop it after a step.
 
     Args:
         recipe: what to do.
-        folder: of the run.
-        start_from: folder of a model whose weights and tokenizer a new run begins with.
-        workers: processes that make documents; 0: none but this one.
-        report: gets every line of the log.
+        folder: of the run, which all processes see.
+        start_from: folder or hub id of a model whose weights and tokenizer a new run begins with.
+        workers: processes that make documents for each process; 0: none but that one.
+        report: gets every line of the log, in the first process.
+        processes: that train together, each of which calls this.
 
     Raises:
         CwmTraceError: the folder holds a run of another recipe, or a model that does not fit.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _check_same_run(recipe, folder)
-    torch.manual_seed(recipe.seed)
-    tokenizer = _find_tokenizer(recipe, folder, start_from)
-    model = _begin_model(recipe, tokenizer, start_from)
+    rank, count, device = processes.rank, processes.count, processes.device
+    for phase in recipe.phases:
+        processes.share(phase.rows)
+    with processes.one_first():
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_same_run(recipe, folder)
+        torch.manual_seed(recipe.seed)
+        start = begin(recipe, folder, start_from, device)
+    model, tokenizer = start.model, start.tokenizer
     optimizers = make_optimizers(model, recipe.optimizer)
-    precision = autocast(recipe.precision)
-    state = load_state(folder)
+    precision = processes.autocast(recipe.precision)
+    state = load_state(folder, count)
     step, tokens, seconds = 0, 0, 0.0
-    packed: dict[str, Any] = {"chunk": 0, "waiting": []}
+    packed: dict[str, Any] = {"chunk": rank, "waiting": []}
     if state is not None:
-        model.load_state_dict(state["model"])
+        set_trained_weights(model, state["model"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        torch.set_rng_state(state["random"])
-        step, tokens, seconds, packed = (state[name] for name in ("step", "tokens", "seconds", "packer"))
-    log = _open_log(folder / "log.jsonl", step)
+        processes.set_random_state(state["random"][rank])
+        step, tokens, seconds, packed = state["step"], state["tokens"], state["seconds"], state["packer"][rank]
+    elif rank:
+        torch.manual_seed(recipe.seed + rank)  # dropout differs from process to process
     words = folder / "tokenizer" / "tokenizer.json"
-    held = held_documents(recipe, words) if recipe.evaluation.every else []
+    held = held_documents(recipe, words, start.length) if recipe.evaluation.every and not rank else []
     frame_end = tokenizer.get_vocab()[Special.FRAME.value]
-    weights = field_weights(recipe.loss)
-    stream = Stream(Mix(recipe.data.mix, recipe.seed, "train"), words, chunk=packed["chunk"], workers=workers)
-    packer = Packer(stream, cast(int, tokenizer.pad_token_id), waiting_documents(packed))
+    weights = field_weights(recipe.loss).to(device)
+    mix = Mix(recipe.data.mix, recipe.seed, "train")
+    stream = Stream(mix, words, chunk=packed["chunk"], stride=count, workers=workers)
+    packer = Packer(
+        stream, cast(int, tokenizer.pad_token_id), waiting_documents(packed), alone=not start.packs
+    )
+    log = _open_log(folder / "log.jsonl", step) if processes.is_first else nullcontext()
     began = time.perf_counter() - seconds
 
     def keep() -> None:
-        save_state(
-            folder,
-            {
-                "model": model.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-                "random": torch.get_rng_state(),
-                "packer": packer.state(),
-                "step": step,
-                "tokens": tokens,
-                "seconds": time.perf_counter() - began,
-            },
-        )
+        packers, randoms = processes.gather(packer.state()), processes.gather(processes.random_state())
+        if processes.is_first:
+            save_state(
+                folder,
+                {
+                    "model": trained_weights(model),
+                    "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+                    "random": randoms,
+                    "packer": packers,
+                    "step": step,
+                    "tokens": tokens,
+                    "seconds": time.perf_counter() - began,
+                },
+            )
 
     def write(line: Mapping[str, Any]) -> None:
+        if not processes.is_first:
+            return
         log.write(json.dumps(line) + "\n")
         log.flush()
         report(line)
 
-    model.set_attn_implementation("interval")  # skips what no token of a row may see
-    model.train()
+    together = processes.wrap(model)
+    together.train()
     with stop_signals() as stopped, log:
         try:
-            while step < recipe.steps and not stopped:
+            while step < recipe.steps and not processes.any(bool(stopped)):
                 phase, rate = recipe.at(step)
-                batch = packer.batch(phase.rows, phase.length)
+                batch = packer.batch(processes.share(phase.rows), phase.length).to(device)
                 with precision:
-                    logits = model(batch.ids, position_ids=batch.positions, use_cache=False).logits
-                loss, by_field = weighted_loss(logits, batch, weights)
-                loss.backward()  # type: ignore[no-untyped-call]
+                    logits = together(batch.ids, position_ids=batch.positions, use_cache=False).logits
+                loss, by_field = weighted_loss(logits, batch, weights, processes)
+                (loss * count).backward()  # the gradients of all are averaged, the losses have to be added
                 norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.optimizer.clip)
                 for optimizer in optimizers:
                     for group in optimizer.param_groups:
@@ -139,33 +163,30 @@ def train(
                     optimizer.step()
                     optimizer.zero_grad(set_to_none=True)
                 step += 1
-                tokens += batch.tokens
+                tokens += processes.total(batch.tokens)
                 write(
                     {
                         "step": step,
                         "tokens": tokens,
                         "seconds": round(time.perf_counter() - began, 2),
-                        "loss": loss.item(),
+                        "loss": processes.sum(loss.detach()).item(),
                         "rate": rate,
                         "norm": float(norm),
                         **by_field,
                     }
                 )
                 if held and (step % recipe.evaluation.every == 0 or step == recipe.steps):
-                    figures = evaluate(model, held, frame_end, precision)
+                    figures = evaluate(model, held, frame_end, precision, device)
                     write({"step": step, "tokens": tokens, "held_out": figures})
                 if step % recipe.save_every == 0:
                     keep()
             keep()
         finally:
             stream.close()
-    save_model(model, tokenizer, folder / "model")
+    if processes.is_first:
+        whole = merge_adapter(model, folder / "adapter") if recipe.lora else model
+        save_model(whole, tokenizer, folder / "model")
     return Ended(step, tokens, time.perf_counter() - began, step >= recipe.steps)
-
-
-def autocast(precision: str) -> AbstractContextManager[Any]:
-    """The context that a forward pass runs in."""
-    return torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def field_weights(loss: Loss) -> Tensor:
@@ -174,7 +195,9 @@ def field_weights(loss: Loss) -> Tensor:
     return torch.tensor([0.0, *(getattr(loss, name) for name in names), 0.0])
 
 
-def weighted_loss(logits: Tensor, batch: Batch, weights: Tensor) -> tuple[Tensor, dict[str, float]]:
+def weighted_loss(
+    logits: Tensor, batch: Batch, weights: Tensor, processes: Processes = ALONE
+) -> tuple[Tensor, dict[str, float]]:
     """The mean cross entropy (nats) over a batch, each token weighed by its field.
 
     A row's tokens are predicted from those before; the first of a document is part of a prompt, so nothing
@@ -184,16 +207,18 @@ def weighted_loss(logits: Tensor, batch: Batch, weights: Tensor) -> tuple[Tensor
         logits: `(B, T, V)`.
         batch: what was read.
         weights: by mark.
+        processes: whose rows are one batch.
 
     Returns:
-        The loss, and the unweighted mean by field.
+        This process's part of the loss: the parts of all add up to the mean. And the unweighted mean by
+        field, of all.
     """
     true, marks = batch.ids[:, 1:].flatten(), batch.fields[:, 1:].flatten().long()
     nats = functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), true, reduction="none")
     weight = weights[marks]
-    loss = (nats * weight).sum() / weight.sum().clamp(min=1e-9)
-    counts = torch.bincount(marks, minlength=len(weights))
-    sums = torch.bincount(marks, weights=nats.detach(), minlength=len(weights))
+    loss = (nats * weight).sum() / processes.sum(weight.sum()).clamp(min=1e-9)
+    counts = processes.sum(torch.bincount(marks, minlength=len(weights)))
+    sums = processes.sum(torch.bincount(marks, weights=nats.detach(), minlength=len(weights)))
     means = (sums / counts).tolist()
     return loss, {
         field.name.lower(): round(means[field], 5)
@@ -202,8 +227,9 @@ def weighted_loss(logits: Tensor, batch: Batch, weights: Tensor) -> tuple[Tensor
     }
 
 
-def held_documents(recipe: Recipe, words: Path) -> list[Document]:
-    """The held-out documents: another seed, and constants that no training program has.
+def held_documents(recipe: Recipe, words: Path, length: int) -> list[Document]:
+    """The held-out documents of `length` tokens at the most: another seed, and constants that no training
+    program has.
 
     Raises:
         CwmTraceError: hardly a program fits the model.
@@ -213,49 +239,15 @@ def held_documents(recipe: Recipe, words: Path) -> list[Document]:
     found: list[Document] = []
     for number in range(20 * recipe.evaluation.programs):
         trace = record(mix.item(number))
-        document = None if trace is None else writer.write(trace).cut(recipe.model.max_length)
+        document = None if trace is None else writer.write(trace).cut(length)
         if document is not None and document.given < len(document.ids):
             found.append(document)
         if len(found) == recipe.evaluation.programs:
             return found
     raise CwmTraceError(
         f"of {20 * recipe.evaluation.programs} held-out programs only {len(found)} leave room for a trace in"
-        f" {recipe.model.max_length} tokens: make max_length greater"
+        f" {length} tokens: make max_length, or the rows, longer"
     )
-
-
-def _find_tokenizer(recipe: Recipe, folder: Path, start_from: Path | None) -> PreTrainedTokenizerBase:
-    home = folder / "tokenizer"
-    if (home / "tokenizer.json").exists():
-        return load_tokenizer(home)
-    if start_from is not None:
-        tokenizer = load_tokenizer(start_from)
-    else:
-        mix = Mix(recipe.data.mix, recipe.seed, "train")
-        texts = texts_of(map(mix.item, range(recipe.data.tokenizer_programs)))
-        shape = recipe.model
-        tokenizer = build_tokenizer(texts, shape.vocabulary, max_length=shape.max_length)
-    save_tokenizer(tokenizer, home)
-    return tokenizer
-
-
-def _begin_model(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, start_from: Path | None
-) -> CwmForCausalLM:
-    config = recipe.model.config(
-        vocab_size=len(tokenizer),
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=[tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|eot_id|>")],
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    if start_from is None:
-        return CwmForCausalLM(config)
-    model = load_model(start_from, dtype=torch.float32)
-    for name in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "head_dim"):
-        is_now, asked = getattr(model.config, name), getattr(config, name)
-        if is_now != asked:
-            raise CwmTraceError(f"{start_from} has {name} {is_now}, and the recipe says {asked}")
-    return model
 
 
 def _check_same_run(recipe: Recipe, folder: Path) -> None:
@@ -268,7 +260,9 @@ def _check_same_run(recipe: Recipe, folder: Path) -> None:
             raise CwmTraceError(
                 f"{folder} holds a run whose {' and '.join(changed)} differ: give another folder"
             )
-    path.write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n", "utf-8")
+    text = json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n"
+    if not path.exists() or path.read_text("utf-8") != text:  # else other processes may be reading it
+        path.write_text(text, "utf-8")
 
 
 def _open_log(path: Path, step: int) -> Any:
@@ -303,5 +297,6 @@ def stop_signals() -> Iterator[list[int]]:
 
 
 def set_threads(count: int | None) -> None:
-    """Threads of the arithmetic; None: one for each core."""
-    torch.set_num_threads(count or os.cpu_count() or 1)
+    """Threads of the arithmetic; None: one for each core, shared with processes that `torchrun` began here."""
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(count or max(1, (os.cpu_count() or 1) // beside))

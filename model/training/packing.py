@@ -46,6 +46,10 @@ class Batch:
         """Tokens that are not padding, prompts included."""
         return int((self.fields != PADDING).sum())
 
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
+        return Batch(self.ids.to(device), self.positions.to(device), self.fields.to(device))
+
 
 PADDING = len(Field)
 """Mark of padding in `Batch.fields`."""
@@ -58,10 +62,13 @@ class Packer:
         stream: where documents come from.
         pad: id of padding.
         waiting: documents that an earlier run took out of the stream and did not use.
+        alone: one document in a row, for a model that would not keep several apart.
     """
 
-    def __init__(self, stream: Stream, pad: int, waiting: list[Document] | None = None) -> None:
-        self._stream, self._pad = stream, pad
+    def __init__(
+        self, stream: Stream, pad: int, waiting: list[Document] | None = None, *, alone: bool = False
+    ) -> None:
+        self._stream, self._pad, self._alone = stream, pad, alone
         self._chunks: Iterator[list[Document]] = iter(stream)
         self._waiting = list(waiting or ())
 
@@ -83,6 +90,8 @@ class Packer:
                 fields[row, at : at + size] = torch.tensor(list(document.fields), dtype=torch.uint8)
                 positions[row, at : at + size] = torch.arange(size)
                 at += size
+                if self._alone:
+                    break
             positions[row, at:] = torch.arange(length - at)
         return Batch(ids, positions, fields)
 
