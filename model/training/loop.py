@@ -24,7 +24,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.training.documents import Document, DocumentWriter, Field
 from cwm_trace.model.training.evaluation import evaluate
 from cwm_trace.model.training.lora import merge_adapter
@@ -107,7 +106,12 @@ def train(
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         processes.set_random_state(state["random"][rank])
-        step, tokens, seconds, packed = state["step"], state["tokens"], state["seconds"], state["packer"][rank]
+        step, tokens, seconds, packed = (
+            state["step"],
+            state["tokens"],
+            state["seconds"],
+            state["packer"][rank],
+        )
     elif rank:
         torch.manual_seed(recipe.seed + rank)  # dropout differs from process to process
     words = folder / "tokenizer" / "tokenizer.json"
@@ -228,8 +232,12 @@ def weighted_loss(
 
 
 def held_documents(recipe: Recipe, words: Path, length: int) -> list[Document]:
-    """The held-out documents of `length` tokens at the most: another seed, and constants that no training
-    program has.
+    """The held-out documents: another seed, and constants that no training program has.
+
+    Args:
+        recipe: says which.
+        words: path of a `tokenizer.json`.
+        length: tokens of one at the most.
 
     Raises:
         CwmTraceError: hardly a program fits the model.
@@ -297,6 +305,6 @@ def stop_signals() -> Iterator[list[int]]:
 
 
 def set_threads(count: int | None) -> None:
-    """Threads of the arithmetic; None: one for each core, shared with processes that `torchrun` began here."""
+    """Threads of the arithmetic; None: one for each core, shared by the processes that `torchrun` began."""
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(count or max(1, (os.cpu_count() or 1) // beside))

@@ -120,7 +120,9 @@ def keeps_documents_apart(model: Any) -> bool:
     try:
         logits = model(rows, position_ids=positions, use_cache=False).logits[:, 8:].float()
     except TypeError as error:
-        raise CwmTraceError(f"a {type(model).__name__} takes no positions: it cannot be trained here") from error
+        raise CwmTraceError(
+            f"a {type(model).__name__} takes no positions: it cannot be trained here"
+        ) from error
     model.train(was_training)
     return bool((logits[0] - logits[1]).abs().max() <= 1e-5 * logits.abs().max())
 

@@ -128,7 +128,9 @@ class Stream:
                 made = self._source.chunk(self.chunk)
             else:
                 made = self._ahead.popleft().result()
-                self._ahead.append(self._pool.submit(_make, self.chunk + (len(self._ahead) + 1) * self._stride))
+                self._ahead.append(
+                    self._pool.submit(_make, self.chunk + (len(self._ahead) + 1) * self._stride)
+                )
             self.chunk += self._stride
             yield made
 
