@@ -82,7 +82,7 @@ def train(
         start_from: folder or hub id of a model whose weights and tokenizer a new run begins with.
         workers: processes that make documents for each process; 0: none but that one.
         report: gets every line of the log, in the first process.
-        processes: that train together, each of which calls this.
+        processes: that train together, each of which calls this; by default this one, on the CPU.
 
     Raises:
         CwmTraceError: the folder holds a run of another recipe, or a model that does not fit.
@@ -123,7 +123,7 @@ def train(
     packer = Packer(
         stream, cast(int, tokenizer.pad_token_id), waiting_documents(packed), alone=not start.packs
     )
-    log = _open_log(folder / "log.jsonl", step) if processes.is_first else nullcontext()
+    log: Any = _open_log(folder / "log.jsonl", step) if processes.is_first else nullcontext()
     began = time.perf_counter() - seconds
 
     def keep() -> None:
@@ -159,7 +159,8 @@ def train(
                 with precision:
                     logits = together(batch.ids, position_ids=batch.positions, use_cache=False).logits
                 loss, by_field = weighted_loss(logits, batch, weights, processes)
-                (loss * count).backward()  # the gradients of all are averaged, the losses have to be added
+                share = loss * count  # the gradients of all are averaged, and the losses have to be added
+                share.backward()  # type: ignore[no-untyped-call]
                 norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.optimizer.clip)
                 for optimizer in optimizers:
                     for group in optimizer.param_groups:

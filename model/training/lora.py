@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,9 @@ def add_adapter(model: Any, lora: Lora, new_ids: Sequence[int]) -> Any:
         trainable_token_indices={name: list(new_ids) for name in names} if new_ids else None,
     )
     try:
-        return get_peft_model(model, config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft uses what transformers is about to rename
+            return get_peft_model(model, config)
     except ValueError as error:  # no such target
         raise CwmTraceError(f"LoRA cannot be added: {str(error).partition(chr(10))[0]}") from error
 

@@ -85,7 +85,9 @@ class Processes:
         return torch.get_rng_state()
 
     def set_random_state(self, state: Tensor) -> None:
-        """Set it."""
+        """Set it; the state of another kind of device is left out."""
+        if state.shape != self.random_state().shape:
+            return
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state, self.device)
         else:

@@ -153,7 +153,7 @@ class Lora(_Part):
     """
 
     rank: int = pydantic.Field(default=16, ge=1)
-    alpha: float = pydantic.Field(default=32.0, gt=0)
+    alpha: int = pydantic.Field(default=32, ge=1)
     dropout: float = pydantic.Field(default=0.0, ge=0, lt=1)
     targets: Literal["all-linear"] | list[str] = "all-linear"
 

@@ -67,7 +67,7 @@ def begin(recipe: Recipe, folder: Path, start_from: str | Path | None, device: t
     """
     name = _find_start(folder, start_from)
     if name is not None:
-        start = _begin_with(recipe, folder, name)
+        start = _begin_with(recipe, folder, name, device)
         if not (folder / START).exists():
             (folder / START).write_text(json.dumps({"from": name}) + "\n", "utf-8")
     elif recipe.lora is not None:
@@ -76,11 +76,9 @@ def begin(recipe: Recipe, folder: Path, start_from: str | Path | None, device: t
         check_lengths(recipe, recipe.model.max_length)
         tokenizer = _find_tokenizer(recipe, folder)
         model = CwmForCausalLM(recipe.model.config(**_special_ids(tokenizer)))
+        _set_attention(model, device)
         start = Start(model, tokenizer, recipe.model.max_length)
     start.model.to(device)
-    if isinstance(start.model, CwmForCausalLM):
-        # interval attention skips what no token of a row may see; on GPUs it has not been trained with
-        start.model.set_attn_implementation("interval" if device.type == "cpu" else "sdpa")
     return start
 
 
@@ -127,7 +125,7 @@ def keeps_documents_apart(model: Any) -> bool:
     return bool((logits[0] - logits[1]).abs().max() <= 1e-5 * logits.abs().max())
 
 
-def _begin_with(recipe: Recipe, folder: Path, name: str) -> Start:
+def _begin_with(recipe: Recipe, folder: Path, name: str, device: torch.device) -> Start:
     tokenizer = read_tokenizer(name)
     known = len(tokenizer)
     new_ids = extend_tokenizer(tokenizer, name)
@@ -144,6 +142,7 @@ def _begin_with(recipe: Recipe, folder: Path, name: str) -> Start:
         check_lengths(recipe, reads)
     packs = True
     if isinstance(model, CwmForCausalLM):
+        _set_attention(model, device)
         if recipe.has_shape:
             _check_shape(recipe, model, tokenizer, name)
     else:
@@ -153,6 +152,11 @@ def _begin_with(recipe: Recipe, folder: Path, name: str) -> Start:
         model = add_adapter(model, recipe.lora, new_ids)
     longest = recipe.model.max_length if recipe.has_shape else max(phase.length for phase in recipe.phases)
     return Start(model, tokenizer, longest, packs)
+
+
+def _set_attention(model: CwmForCausalLM, device: torch.device) -> None:
+    """Interval attention, which skips what no token of a row may see; on GPUs nobody has trained with it."""
+    model.set_attn_implementation("interval" if device.type == "cpu" else "sdpa")
 
 
 def _load(recipe: Recipe, name: str) -> Any:

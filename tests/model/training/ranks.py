@@ -49,8 +49,9 @@ class Meddling(Packer):
 
 def train_all(folder: Path, processes: Processes) -> dict[str, Any]:
     """The three runs; what the parent cannot see in the folders."""
+    patched: Any = loop
+    begin = patched.begin
     models: list[Any] = []
-    begin = loop.begin
 
     def begin_and_keep(*arguments: Any) -> Any:
         start = begin(*arguments)
@@ -65,7 +66,6 @@ def train_all(folder: Path, processes: Processes) -> dict[str, Any]:
         if made == 1 and processes.rank == 1:
             signal.raise_signal(signal.SIGTERM)
 
-    patched: Any = loop
     patched.begin = begin_and_keep
     recipe = shared_recipe()
     loop.train(recipe, folder / "whole", workers=0, processes=processes)

@@ -55,7 +55,7 @@ def tuned(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_new_tokens_begin_at_the_mean(name: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(name)
     tokenizer: Any = read_tokenizer(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     before = [layer.weight.clone() for layer in (model.get_input_embeddings(), model.get_output_embeddings())]
     new = extend_tokenizer(tokenizer, "it")
     padding = int(name == "llama")  # Qwen2's tokenizer has a token for it
@@ -75,7 +75,7 @@ def test_new_tokens_begin_at_the_mean(name: str, request: pytest.FixtureRequest)
 def test_packed_documents_do_not_see_each_other(
     name: str, request: pytest.FixtureRequest, words: Path
 ) -> None:
-    model = AutoModelForCausalLM.from_pretrained(request.getfixturevalue(name), dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(request.getfixturevalue(name), dtype=torch.float32)
     model.eval()
     assert keeps_documents_apart(model)
     batch = Packer(Stream(Mix({"composition": 1.0}, 2, "train"), words, workers=0), 1).batch(1, 1000)
@@ -117,7 +117,7 @@ def test_a_foreign_model_learns(tuned: Path, llama: Path) -> None:
 
 
 def test_the_saved_model_loads_in_transformers_and_predicts(tuned: Path) -> None:
-    model = AutoModelForCausalLM.from_pretrained(tuned / "model")
+    model: Any = AutoModelForCausalLM.from_pretrained(tuned / "model")
     tokenizer = load_tokenizer(tuned / "model")
     end = tokenizer.get_vocab()["<|end_of_text|>"]
     assert model.dtype is torch.bfloat16
@@ -188,7 +188,7 @@ def test_lora_trains_the_adapter_and_new_tokens_only(
 @pytest.mark.parametrize("name", ["llama", "qwen"])
 def test_merging_changes_no_logit(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     pytest.importorskip("peft")
-    model = AutoModelForCausalLM.from_pretrained(request.getfixturevalue(name), dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(request.getfixturevalue(name), dtype=torch.float32)
     new = list(range(WORDS, WORDS + 8))
     add_tokens(model, WORDS, new)
     adapted = add_adapter(model, Lora(rank=2), new)
