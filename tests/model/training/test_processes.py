@@ -18,6 +18,7 @@ from cwm_trace.model.training import loop
 from cwm_trace.model.training.loop import train
 from cwm_trace.model.training.packing import Batch, Packer
 from cwm_trace.model.training.processes import Processes, join_processes
+from cwm_trace.model.training.state import load_state, save_state
 from cwm_trace.model.training.stream import Mix, Stream
 from tests.model.training.ranks import shared_recipe
 from tests.model.training.runs import tiny_recipe
@@ -103,6 +104,15 @@ def test_all_have_the_same_weights_and_stop_at_the_same_step(together: Path) -> 
 def test_the_number_of_processes_may_not_change(together: Path) -> None:
     with pytest.raises(CwmTraceError, match="has 2 processes, and now there are 1: go on with as many"):
         train(shared_recipe(), together / "whole", workers=0)
+
+
+def test_states_that_do_not_know_of_processes_are_those_of_one(tmp_path: Path) -> None:
+    old = {"packer": {"chunk": 3, "waiting": []}, "random": torch.get_rng_state(), "step": 7}
+    save_state(tmp_path, old)
+    state = load_state(tmp_path)
+    assert state is not None
+    assert (state["packer"], state["step"]) == ([old["packer"]], 7)
+    assert torch.equal(state["random"][0], torch.get_rng_state())
 
 
 def test_rows_that_cannot_be_shared(tmp_path: Path) -> None:
