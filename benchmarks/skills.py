@@ -19,17 +19,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
 
 from cwm_trace.api import compare_execution, predict_execution
 from cwm_trace.datasets.families import FAMILIES, PRESETS, make_item
 from cwm_trace.datasets.family import Axis
 from cwm_trace.datasets.item import Item, Knob
+from cwm_trace.datasets.tokenizing import tokenize_trace
 from cwm_trace.eval.statistics import Estimate, bootstrap_ratios, wilson
 from cwm_trace.model.loading import load_model
-from cwm_trace.model.training.documents import DocumentWriter
 from cwm_trace.model.training.evaluation import Tally, read_document
-from cwm_trace.model.training.stream import record
+from cwm_trace.model.training.stream import read_tokens, record
 from cwm_trace.records import Trace
 from cwm_trace.wire.tokens import Special
 
@@ -92,8 +91,8 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.model = load_model(folder, dtype=torch.float32)
         self.model.set_attn_implementation("interval")
-        self.writer = DocumentWriter(Tokenizer.from_file(str(folder / "tokenizer.json")))
-        self.frame_end = self.writer.tokens.ids[Special.FRAME]
+        self.tokens = read_tokens(folder / "tokenizer.json")
+        self.frame_end = self.tokens.ids[Special.FRAME]
 
     def row(self, family: str, knob: str, value: Knob, trained: bool, programs: int) -> Row:
         """Ask for some programs of a setting."""
@@ -105,7 +104,7 @@ class Bench:
             trace = record(item)
             if trace is None:
                 continue
-            document = self.writer.write(trace)
+            document = tokenize_trace(trace, self.tokens)
             lengths.append(len(document.ids))
             tally = Tally()
             read_document(self.model, document.cut(MOST_TOKENS), self.frame_end, tally)

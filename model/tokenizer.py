@@ -202,6 +202,37 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     Raises:
         CwmTraceError: There is no tokenizer, a trace token is missing, or text could become a special token.
     """
+    tokenizer = read_tokenizer(folder)
+    check_trace_tokens(tokenizer, str(folder))
+    return tokenizer
+
+
+def extend_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str) -> list[int]:
+    """Add the trace tokens that a tokenizer lacks, and `PAD` if it has no padding.
+
+    Returns:
+        The new ids.
+
+    Raises:
+        CwmTraceError: Traces cannot be written with it, with or without them.
+    """
+    known = tokenizer.get_vocab()
+    names = TRACE_TOKENS if tokenizer.pad_token is not None else (*TRACE_TOKENS, PAD)
+    new = [token for token in names if token not in known]
+    tokenizer.add_tokens([AddedToken(token, normalized=False, special=True) for token in new])
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = PAD
+    check_trace_tokens(tokenizer, name)
+    vocabulary = tokenizer.get_vocab()
+    return [vocabulary[token] for token in new]
+
+
+def read_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """Load a folder (or hub id) with `AutoTokenizer`, whatever it is for.
+
+    Raises:
+        CwmTraceError: There is no tokenizer.
+    """
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -211,7 +242,6 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         raise CwmTraceError(
             f"the tokenizer in {folder} is damaged ({error}): copy or build it again"
         ) from error
-    check_trace_tokens(tokenizer, str(folder))
     return tokenizer
 
 

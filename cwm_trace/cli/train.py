@@ -19,9 +19,8 @@ from cwm_trace.errors import CwmTraceError
 @click.option(
     "--from",
     "start_from",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    help="Begin with the weights and the tokenizer of this model.",
+    metavar="FOLDER_OR_ID",
+    help="Begin with the weights and the tokenizer of this model: any causal one of transformers.",
 )
 @click.option("--threads", type=click.IntRange(1), help="Of the arithmetic.  [default: one for each core]")
 @click.option(
@@ -29,20 +28,25 @@ from cwm_trace.errors import CwmTraceError
     type=click.IntRange(0),
     default=1,
     show_default=True,
-    help="Processes that make programs; 0: none but this one.",
+    help="Processes that make programs, for each that trains; 0: none but that one.",
 )
 @click.option("--every", type=click.IntRange(1), default=20, show_default=True, help="Steps between lines.")
 def train(
-    recipe: str, output: Path, start_from: Path | None, threads: int | None, workers: int, every: int
+    recipe: str, output: Path, start_from: str | None, threads: int | None, workers: int, every: int
 ) -> None:
     """Train a model by a recipe.
 
     Ctrl-C stops a run after its step. The same command goes on where a run was stopped or killed. The model
     is in DIR/model, the log in DIR/log.jsonl.
+
+    A GPU is used if there is one; several, or several processes on CPUs, by
+    torchrun --nproc_per_node N -m cwm_trace train ..., which share the rows of every batch.
+
+    --from with a recipe without [model] fine-tunes a checkpoint; a [lora] table in it trains an adapter only.
     """
     try:
-        from cwm_trace.model.training.loop import set_threads
         from cwm_trace.model.training.loop import train as train_model
+        from cwm_trace.model.training.processes import join_processes, set_threads
         from cwm_trace.model.training.recipe import read_recipe
     except ModuleNotFoundError as error:
         raise CwmTraceError(
@@ -64,6 +68,11 @@ def train(
 
     plan = read_recipe(recipe)
     set_threads(threads)
-    ended = train_model(plan, output, start_from=start_from, workers=workers, report=report)
+    with join_processes() as processes:
+        ended = train_model(
+            plan, output, start_from=start_from, workers=workers, report=report, processes=processes
+        )
+        if not processes.is_first:
+            return
     what = "finished" if ended.finished else "stopped; the same command goes on"
     click.echo(f"{output}: {ended.steps:,} of {plan.steps:,} steps, {ended.tokens:,} tokens: {what}")

@@ -23,7 +23,15 @@ TOKENIZER = "tokenizer"
 
 
 def open_batches(
-    recipe: Recipe, words: Path, pad: int, *, state: Mapping[str, Any] | None = None, workers: int = 1
+    recipe: Recipe,
+    words: Path,
+    pad: int,
+    *,
+    alone: bool = False,
+    rank: int = 0,
+    count: int = 1,
+    state: Mapping[str, Any] | None = None,
+    workers: int = 1,
 ) -> Batches:
     """What a recipe trains on.
 
@@ -31,19 +39,27 @@ def open_batches(
         recipe: of the run.
         words: path of a `tokenizer.json`.
         pad: id of padding.
+        alone: one document in a row, for a model that would not keep several apart.
+        rank: number of this process.
+        count: processes that share the rows of every batch.
         state: of an earlier one, to go on from.
         workers: processes that make documents; 0: none but this one.
 
     Raises:
-        CwmTraceError: packed sequences are missing, have another length than a phase, or are not those that
-            the state is about.
+        CwmTraceError: packed sequences are missing, have another length than a phase, are not those that the
+            state is about, or hold several documents where the model needs them alone.
     """
     if recipe.data.packed is not None:
-        return PackedBatches(open_packed(recipe, recipe.data.packed), recipe.seed, state)
+        if alone:
+            raise CwmTraceError(
+                "this model does not keep documents in one row apart, and packed sequences hold several: give"
+                " a mix"
+            )
+        return PackedBatches(open_packed(recipe, recipe.data.packed), recipe.seed, state, rank, count)
     mix = Mix(recipe.data.mix, recipe.seed, "train")
-    if state is None:
-        return Packer(Stream(mix, words, workers=workers), pad)
-    return Packer(Stream(mix, words, chunk=state["chunk"], workers=workers), pad, waiting_documents(state))
+    chunk = rank if state is None else state["chunk"]
+    stream = Stream(mix, words, chunk=chunk, stride=count, workers=workers)
+    return Packer(stream, pad, waiting_documents(state or {"waiting": []}), alone=alone)
 
 
 class PackedBatches:
@@ -53,10 +69,20 @@ class PackedBatches:
         dataset: the sequences.
         seed: of the order.
         state: of an earlier one, to go on from.
+        rank: number of this process.
+        world: how many processes share the sequences.
     """
 
-    def __init__(self, dataset: PackedDataset, seed: int, state: Mapping[str, Any] | None = None) -> None:
-        self._loader = PackedLoader(dataset, 1, seed=seed)  # one by one: phases differ in their rows
+    def __init__(
+        self,
+        dataset: PackedDataset,
+        seed: int,
+        state: Mapping[str, Any] | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        # one by one: phases differ in their rows
+        self._loader = PackedLoader(dataset, 1, seed=seed, rank=rank, world=world)
         if state is not None:
             self._loader.restore(dict(state))
         self._sequences = iter(self._loader)

@@ -11,12 +11,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional
 
-from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace
+from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace, tokenize_trace
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.model.training.recipe import Recipe
+from cwm_trace.model.training.stream import Mix, read_tokens, record
 
 
 @dataclass
@@ -45,7 +49,11 @@ class Tally:
 
 @torch.no_grad()
 def evaluate(
-    model: Any, documents: Sequence[TokenizedTrace], frame_end: int, precision: AbstractContextManager[Any]
+    model: Any,
+    documents: Sequence[TokenizedTrace],
+    frame_end: int,
+    precision: AbstractContextManager[Any],
+    device: torch.device | str = "cpu",
 ) -> dict[str, float]:
     """Read documents and count.
 
@@ -54,6 +62,7 @@ def evaluate(
         documents: held-out ones.
         frame_end: id of `<|frame_sep|>`.
         precision: an autocast that can be entered again and again.
+        device: where the model is.
 
     Returns:
         Shares of right `frames`, `traces`, `changed_values` (values written in full, each as a whole), and
@@ -64,15 +73,21 @@ def evaluate(
     tally = Tally()
     for document in documents:
         with precision:
-            read_document(model, document, frame_end, tally)
+            read_document(model, document, frame_end, tally, device)
     model.train(was_training)
     return tally.figures()
 
 
 @torch.no_grad()
-def read_document(model: Any, document: Document, frame_end: int, tally: Tally) -> None:
+def read_document(
+    model: Any,
+    document: TokenizedTrace,
+    frame_end: int,
+    tally: Tally,
+    device: torch.device | str = "cpu",
+) -> None:
     """Read one document and count what the model has right of it."""
-    ids = torch.tensor([document.ids])
+    ids = torch.tensor([document.ids], device=device)
     given = document.given
     logits = model(ids, use_cache=False).logits[0, given - 1 : -1].float()
     true = ids[0, given:]
@@ -112,3 +127,30 @@ def _runs(fields: bytes, wanted: TokenField) -> Iterator[tuple[int, int]]:
         elif mark != wanted and start >= 0:
             yield start, place
             start = -1
+
+
+def held_documents(recipe: Recipe, words: Path, length: int) -> list[TokenizedTrace]:
+    """The held-out documents: another seed, and constants that no training program has.
+
+    Args:
+        recipe: says which.
+        words: path of a `tokenizer.json`.
+        length: tokens of one at the most.
+
+    Raises:
+        CwmTraceError: hardly a program fits the model.
+    """
+    mapping = read_tokens(words)
+    mix = Mix(recipe.evaluation.mix, recipe.seed + 1, "dev")
+    found: list[TokenizedTrace] = []
+    for number in range(20 * recipe.evaluation.programs):
+        trace = record(mix.item(number))
+        document = None if trace is None else tokenize_trace(trace, mapping).cut(length)
+        if document is not None and document.given < len(document.ids):
+            found.append(document)
+        if len(found) == recipe.evaluation.programs:
+            return found
+    raise CwmTraceError(
+        f"of {20 * recipe.evaluation.programs} held-out programs only {len(found)} leave room for a trace in"
+        f" {length} tokens: make max_length, or the rows, longer"
+    )

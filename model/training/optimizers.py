@@ -15,9 +15,11 @@ QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 def make_optimizers(model: nn.Module, settings: Optimizer) -> list[torch.optim.Optimizer]:
-    """Optimisers of all weights; their learning rate is set before every step."""
+    """Optimisers of all weights that are trained; their learning rate is set before every step."""
     inner, matrices, vectors = [], [], []
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if parameter.ndim < 2:
             vectors.append(parameter)
         elif settings.kind == "muon" and ".layers." in name:

@@ -46,6 +46,10 @@ class Batch:
         """Tokens that are not padding, prompts included."""
         return int((self.fields != TokenField.PADDING).sum())
 
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
+        return Batch(self.ids.to(device), self.positions.to(device), self.fields.to(device))
+
 
 class Batches(Protocol):
     """Where the loop has its batches from."""
@@ -70,10 +74,13 @@ class Packer:
         stream: where documents come from.
         pad: id of padding.
         waiting: documents that an earlier run took out of the stream and did not use.
+        alone: one document in a row, for a model that would not keep several apart.
     """
 
-    def __init__(self, stream: Stream, pad: int, waiting: list[TokenizedTrace] | None = None) -> None:
-        self._stream, self._pad = stream, pad
+    def __init__(
+        self, stream: Stream, pad: int, waiting: list[TokenizedTrace] | None = None, *, alone: bool = False
+    ) -> None:
+        self._stream, self._pad, self._alone = stream, pad, alone
         self._chunks: Iterator[list[TokenizedTrace]] = iter(stream)
         self._waiting = list(waiting or ())
 
@@ -95,6 +102,8 @@ class Packer:
                 fields[row, at : at + size] = torch.tensor(list(document.fields), dtype=torch.uint8)
                 positions[row, at : at + size] = torch.arange(size)
                 at += size
+                if self._alone:
+                    break
             positions[row, at:] = torch.arange(length - at)
         return Batch(ids, positions, fields)
 

@@ -145,6 +145,22 @@ class Phase(_Part):
     rows: int = pydantic.Field(default=16, ge=1)
 
 
+class Lora(_Part):
+    """Low-rank adapters on frozen weights (Hu et al. 2021, arXiv:2106.09685), for a run that has `--from`.
+
+    Attributes:
+        rank: of the matrices that are trained.
+        alpha: `alpha / rank` scales them.
+        dropout: on what goes into them.
+        targets: names of the linear layers that get one, or `all-linear`.
+    """
+
+    rank: int = pydantic.Field(default=16, ge=1)
+    alpha: int = pydantic.Field(default=32, ge=1)
+    dropout: float = pydantic.Field(default=0.0, ge=0, lt=1)
+    targets: Literal["all-linear"] | list[str] = "all-linear"
+
+
 class Held(_Part):
     """Held-out evaluation on the way: other seeds, and the constants of split `dev`.
 
@@ -167,6 +183,8 @@ class Recipe(_Part):
         seed: of weights and programs.
         precision: `bf16`: autocast; `fp32`.
         save_every: steps between two saved states.
+        model: left out, the model is `--from`'s, or the default one.
+        lora: left out, all weights are trained.
     """
 
     name: str = "cwm-mini"
@@ -177,8 +195,14 @@ class Recipe(_Part):
     data: Data = Data()
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
+    lora: Lora | None = None
     evaluation: Held = Held()
     phases: list[Phase] = pydantic.Field(min_length=1)
+
+    @property
+    def has_shape(self) -> bool:
+        """Whether it describes the model."""
+        return "model" in self.model_fields_set
 
     @property
     def steps(self) -> int:
@@ -223,12 +247,9 @@ def make_recipe(table: Mapping[str, Any], where: str = "the recipe") -> Recipe:
     shape = recipe.model
     if shape.heads % shape.kv_heads:
         raise CwmTraceError(f"{where}: {shape.heads} heads cannot share {shape.kv_heads} kv_heads evenly")
+    if recipe.has_shape:
+        check_lengths(recipe, shape.max_length, where)
     for number, phase in enumerate(recipe.phases, start=1):
-        if phase.length > shape.max_length:
-            raise CwmTraceError(
-                f"{where}: phase {number} has rows of {phase.length} tokens, and the model reads"
-                f" {shape.max_length}"
-            )
         if min(phase.rate) < 0:
             raise CwmTraceError(f"{where}: phase {number} has a negative rate, {min(phase.rate)}")
     if recipe.data.packed is not None and len(recipe.data.model_fields_set) > 1:
@@ -237,6 +258,19 @@ def make_recipe(table: Mapping[str, Any], where: str = "the recipe") -> Recipe:
     for mix in (recipe.data.mix, recipe.evaluation.mix):
         _check_mix(mix, where)
     return recipe
+
+
+def check_lengths(recipe: Recipe, longest: int, where: str = "the recipe") -> None:
+    """Check that a model which reads `longest` tokens can be trained on all rows.
+
+    Raises:
+        CwmTraceError: it cannot.
+    """
+    for number, phase in enumerate(recipe.phases, start=1):
+        if phase.length > longest:
+            raise CwmTraceError(
+                f"{where}: phase {number} has rows of {phase.length} tokens, and the model reads {longest}"
+            )
 
 
 def _check_mix(mix: Mapping[str, float], where: str) -> None:

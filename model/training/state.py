@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor, nn
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from cwm_trace.errors import CwmTraceError
@@ -28,11 +29,11 @@ def save_state(folder: Path, state: Mapping[str, Any]) -> None:
     new.replace(folder / STATE)
 
 
-def load_state(folder: Path) -> dict[str, Any] | None:
+def load_state(folder: Path, processes: int = 1) -> dict[str, Any] | None:
     """The state in a run's folder; None if there is none yet.
 
     Raises:
-        CwmTraceError: it cannot be read.
+        CwmTraceError: it cannot be read, or is one of another number of processes.
     """
     path = folder / STATE
     if not path.exists():
@@ -43,12 +44,40 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         raise CwmTraceError(
             f"cannot go on from {path} ({type(error).__name__}): move it away to begin again"
         ) from error
+    for name in ("packer", "random"):  # of every process; older states hold that of one, not in a list
+        if not isinstance(state[name], list):
+            state[name] = [state[name]]
+    before = len(state["packer"])
+    if before != processes:
+        raise CwmTraceError(
+            f"the run in {folder} has {before} processes, and now there are {processes}: go on with as many"
+        )
     return state
 
 
-def save_model(model: CwmForCausalLM, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a folder that transformers, vLLM and `load_model` take: weights in bfloat16."""
+def trained_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The weights without those that are frozen, which are where the run began."""
+    frozen = _frozen(model)
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
+
+
+def set_trained_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Set what `trained_weights` gave."""
+    model.load_state_dict(weights, strict=not _frozen(model))
+
+
+def _frozen(model: nn.Module) -> set[str]:
+    parameters = model.named_parameters(remove_duplicate=False)
+    return {name for name, parameter in parameters if not parameter.requires_grad}
+
+
+def save_model(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a folder that transformers, vLLM and, if it is a CWM, `load_model` take: weights in bfloat16."""
     folder.mkdir(parents=True, exist_ok=True)
+    if not isinstance(model, CwmForCausalLM):
+        model.to(torch.bfloat16).save_pretrained(str(folder))  # cast where it is: training is over
+        save_tokenizer(tokenizer, folder)
+        return
     weights = {
         name: tensor.detach().to(torch.bfloat16).contiguous() for name, tensor in model.state_dict().items()
     }

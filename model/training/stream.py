@@ -109,12 +109,16 @@ class Stream:
         mix: which programs.
         tokenizer: path of a `tokenizer.json`.
         chunk: the first one.
+        stride: from one to the next: as many as there are processes that share the chunks.
         workers: processes that work ahead; 0: chunks are made when they are asked for.
     """
 
-    def __init__(self, mix: Mix, tokenizer: Path, *, chunk: int = 0, workers: int = 1) -> None:
+    def __init__(
+        self, mix: Mix, tokenizer: Path, *, chunk: int = 0, stride: int = 1, workers: int = 1
+    ) -> None:
         self.chunk = chunk
         """The next one."""
+        self._stride = stride
         self._source = None if workers else Source(mix, tokenizer)
         self._ahead: deque[Future[list[TokenizedTrace]]] = deque()
         self._pool = None
@@ -122,8 +126,8 @@ class Stream:
             self._pool = ProcessPoolExecutor(
                 workers, get_context("spawn"), initializer=_prepare, initargs=(mix, tokenizer)
             )
-            for number in range(chunk, chunk + 2 * workers):
-                self._ahead.append(self._pool.submit(_make, number))
+            for place in range(2 * workers):
+                self._ahead.append(self._pool.submit(_make, chunk + place * stride))
 
     def __iter__(self) -> Iterator[list[TokenizedTrace]]:
         """Chunk after chunk, for ever."""
@@ -133,8 +137,10 @@ class Stream:
                 made = self._source.chunk(self.chunk)
             else:
                 made = self._ahead.popleft().result()
-                self._ahead.append(self._pool.submit(_make, self.chunk + len(self._ahead) + 1))
-            self.chunk += 1
+                self._ahead.append(
+                    self._pool.submit(_make, self.chunk + (len(self._ahead) + 1) * self._stride)
+                )
+            self.chunk += self._stride
             yield made
 
     def close(self) -> None:

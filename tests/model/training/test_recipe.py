@@ -43,7 +43,10 @@ def test_digests_tell_recipes_apart() -> None:
         ({"phases": PHASES, "stepz": 1}, "stepz: Extra inputs are not permitted"),
         ({"phases": [{"steps": 0, "rate": [0, 1]}]}, "phases.0.steps: Input should be greater than"),
         ({"phases": [{"steps": 1, "rate": [0, -1]}]}, "phase 1 has a negative rate"),
-        ({"phases": [{"steps": 1, "rate": [0, 1], "length": 9999}]}, "phase 1 has rows of 9999 tokens"),
+        (
+            {"model": {}, "phases": [{"steps": 1, "rate": [0, 1], "length": 9999}]},
+            "phase 1 has rows of 9999 tokens",
+        ),
         ({"phases": PHASES, "data": {"mix": {"nothing": 1}}}, "no family or preset 'nothing'"),
         ({"phases": PHASES, "data": {"mix": {"counters": -1}}}, "weight of counters is -1.0"),
         (

@@ -1,0 +1,113 @@
+"""One of two processes that train together: `python -m tests.model.training.ranks FOLDER`.
+
+Three runs, since a process takes long to begin: one that nobody interrupts, one that is killed and goes on,
+and one that a signal to the second process alone stops.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cwm_trace.model.training import batches, loop
+from cwm_trace.model.training.packing import Batch, Packer
+from cwm_trace.model.training.processes import Processes, join_processes
+from cwm_trace.model.training.recipe import Recipe
+from tests.model.training.runs import tiny_recipe
+
+
+def shared_recipe() -> Recipe:
+    """Two rows, of which each of two processes takes one; what they weigh differs."""
+    return tiny_recipe(8, loss={"locals": 0.25, "source": 0.5})
+
+
+class KilledError(Exception):
+    """Instead of SIGKILL: it ends a run after a step, between two saved states."""
+
+
+class Meddling(Packer):
+    """A packer that does something before a batch."""
+
+    meddle: Callable[[int], None]
+    made = 0
+
+    def batch(self, rows: int, length: int) -> Batch:
+        """The next rows."""
+        Meddling.meddle(self.made)
+        self.made += 1
+        return super().batch(rows, length)
+
+
+def train_all(folder: Path, processes: Processes) -> dict[str, Any]:
+    """The three runs; what the parent cannot see in the folders."""
+    patched: Any = batches
+    begin = loop.begin
+    models: list[Any] = []
+
+    def begin_and_keep(*arguments: Any) -> Any:
+        start = begin(*arguments)
+        models.append(start.model)
+        return start
+
+    def kill(made: int) -> None:
+        if made == 5:
+            raise KilledError
+
+    def stop(made: int) -> None:
+        if made == 1 and processes.rank == 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    setattr(loop, "begin", begin_and_keep)  # noqa: B010 (mypy)
+    recipe = shared_recipe()
+    loop.train(recipe, folder / "whole", workers=0, processes=processes)
+    for name in ("killed", "stopped"):
+        (folder / name).mkdir(exist_ok=True)
+        if not (folder / name / "tokenizer").exists() and processes.is_first:
+            (folder / name / "tokenizer").symlink_to(folder / "whole" / "tokenizer")
+    patched.Packer = Meddling
+    Meddling.meddle = staticmethod(kill)
+    try:
+        loop.train(recipe, folder / "killed", workers=0, processes=processes)
+    except KilledError:
+        patched.Packer = Packer
+        loop.train(recipe, folder / "killed", workers=0, processes=processes)
+    patched.Packer = Meddling
+    Meddling.meddle = staticmethod(stop)
+    ended = loop.train(recipe, folder / "stopped", workers=0, processes=processes)
+    return {
+        "rank": processes.rank,
+        "stopped": [ended.steps, ended.finished],
+        "weights": [digest(models[0]), digest(models[2])],
+    }
+
+
+def digest(model: Any) -> str:
+    """Of all weights."""
+    parts = [parameter.detach().numpy().tobytes() for parameter in model.parameters()]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def main() -> None:
+    """Train, say what came of it, and leave."""
+    torch.set_num_threads(1)
+    folder = Path(sys.argv[1])
+    with join_processes() as processes:
+        found = train_all(folder, processes)
+        (folder / f"rank-{processes.rank}.json").write_text(json.dumps(found))
+        for _ in range(600):
+            if all((folder / f"rank-{rank}.json").exists() for rank in range(processes.count)):
+                os._exit(0)  # gloo's threads sometimes abort while the interpreter ends
+            time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main()
