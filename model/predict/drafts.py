@@ -47,6 +47,7 @@ class FrameDrafter:
         self._indented = is_indented(program, profile)
         self._program = program
         self._encode = lru_cache(maxsize=4096)(lambda text: tuple(tokens.encode(text)))
+        self._text = lru_cache(maxsize=None)(lambda number: tokens.decode([number]))
 
     def remember(self, frames: Sequence[Frame] = ()) -> Memory:
         """What is known after these frames; a rollout that comes without a memory gets its own."""
@@ -128,7 +129,8 @@ class FrameDrafter:
 
     def _rest_of_locals(self, memory: Memory, last: Frame, written: Sequence[int], source: str) -> list[int]:
         """Inside of a value that is not the guessed one: let it end, and the rest be unchanged."""
-        head, inside, value = self._tokens.decode(written[1:]).rpartition('": "')
+        text = "".join(map(self._text, written[1:]))  # ASCII, so that each token is text by itself
+        head, inside, value = text.rpartition('": "')
         if not inside or '"' in value:
             return []
         texts = self._texts(memory, last)
@@ -178,5 +180,5 @@ class Memory:
         return other
 
 
-_CUT = re.compile(r'\{?": "|", "|"\}|\{"|\.\.|[^".{}]+|.', re.DOTALL)
+_CUT = re.compile(r'": "\.\.(?:", "|"\})|\{?": "|", "|"\}|\{"|\.\.|[^".{}]+|.', re.DOTALL)
 """Parts that recur, cut where tokenizers of traces cut: each is encoded once."""

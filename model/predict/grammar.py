@@ -10,15 +10,20 @@ validity grades by construction. Where a single token is legal nothing needs to 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
-from cwm_trace.model.predict.vocabulary import INDEX, STATES, Legal, Vocabulary
+from cwm_trace.model.predict.vocabulary import INDEX, NO_MORE, SHORTEST, STATES, Legal, Vocabulary
 from cwm_trace.records import Event, Trace
 from cwm_trace.wire.context import MODULE, context_lines
 from cwm_trace.wire.profile import FormatProfile
 from cwm_trace.wire.render import STATEFUL
 from cwm_trace.wire.tokens import EVENT_TOKENS, Special, TraceTokens
 
+MORE_NAMES = 16
+"""Names that a frame may have beyond the words of the program: those that Python or `exec` gives."""
+
+_WORD = re.compile(r"\w+")
 _LOCALS = INDEX["locals"]
 _ENDS = frozenset([INDEX["locals-end"], INDEX["value-end"]])
 _KINDS = [
@@ -51,6 +56,9 @@ class FrameGrammar:
         vocabulary: of the same tokenizer.
         max_text_tokens: tokens of one name or one value's text before it must end; None: no bound. A longer
             true text is out of reach then.
+
+    A frame names at most as many variables as the program's text holds different words, and `MORE_NAMES`:
+    else a model that misses the end of LOCALS would go on inventing names.
     """
 
     def __init__(
@@ -65,6 +73,9 @@ class FrameGrammar:
         self.events = {tokens.ids[EVENT_TOKENS[event]]: event for event in Event}
         self.vocabulary = vocabulary
         self.max_text_tokens = max_text_tokens
+        self.max_names = MORE_NAMES + len(
+            {word for file in program.files for word in _WORD.findall(file.text)}
+        )
         self._single = {token: Legal((number,)) for token, number in tokens.ids.items()}
         self._events: dict[frozenset[Event], Legal] = {}
         self._root = self._tree(running_lines(program, profile), tokens)
@@ -221,7 +232,10 @@ class FrameState:
     def _json_legal(self) -> Legal:
         grammar = self._grammar
         row = self._dfa
-        if row in _NAMED and self._names:
+        in_name = row in _NAMED
+        if self._phase == "locals" and len(self._names) + in_name >= grammar.max_names:
+            row += NO_MORE
+        if in_name and self._names:
             closing, start = grammar.vocabulary.closing, len(self._name)
             repeated = [name[start:] for name in self._names if name.startswith(self._name)]
             but = tuple(number for rest in repeated for number in closing.get(rest, ()))
@@ -229,7 +243,7 @@ class FrameState:
                 return Legal(None, row, but)
         bound = grammar.max_text_tokens
         if bound is not None and self._text_tokens >= bound:
-            row += len(STATES)
+            row += SHORTEST
         return grammar.vocabulary.rows[row]
 
 

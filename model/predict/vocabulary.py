@@ -46,6 +46,10 @@ STATES = (
     "value-end",
 )
 INDEX = {name: index for index, name in enumerate(STATES)}
+SHORTEST = len(STATES)
+"""What is added to a row of `Vocabulary.allowed` for a text that must end now."""
+NO_MORE = 2 * len(STATES)
+"""What is added to it, or to that of the shortest, where no further name may begin."""
 DEAD = -1
 FEW = 8
 """Up to so many legal ids are listed; more are a row of the table."""
@@ -137,8 +141,10 @@ class Vocabulary:
 
     @cached_property
     def allowed(self) -> npt.NDArray[np.bool_]:
-        """Legal ids by row, `(2 * states, size)`; the second half is for texts that must end now."""
-        return np.concatenate((self.after != DEAD, self.shortest))
+        """Legal ids by row, `(4 * states, size)`: all, `SHORTEST`, and both again with `NO_MORE`."""
+        legal = np.concatenate((self.after != DEAD, self.shortest))
+        fewer = legal & ~np.tile(self._tables[2], (2, 1))
+        return np.concatenate((legal, fewer))
 
     @cached_property
     def rows(self) -> list[Legal]:
@@ -152,7 +158,7 @@ class Vocabulary:
     @cached_property
     def shortest(self) -> npt.NDArray[np.bool_]:
         """Legal tokens that come closer to the end of the JSON text, from each state, `(states, size)`."""
-        after, closes = self._tables
+        after, closes, _ = self._tables
         distance = _distances()
         nearer = distance[after] < distance[np.arange(len(STATES))][:, None]
         nearer &= after != DEAD
@@ -162,8 +168,8 @@ class Vocabulary:
         return result
 
     @cached_property
-    def _tables(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
-        """`after`, and whether the token leaves the string that the state is inside of."""
+    def _tables(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """`after`; whether the token leaves the string that the state is inside of; or asks for a name."""
         usable = [text if text.isascii() else "" for text in self.texts]
         lengths = np.array([len(text) for text in usable])
         width = max(int(lengths.max(initial=0)), 1)
@@ -174,6 +180,7 @@ class Vocabulary:
         state = np.repeat(np.arange(len(STATES), dtype=np.int8)[:, None], self.size, axis=1)
         closes = np.zeros_like(state, dtype=np.bool_)
         opened = np.zeros_like(closes)  # a name begins inside the token
+        asks = np.zeros_like(closes)
         for place in range(width):
             live = np.flatnonzero(place < lengths)
             if not live.size:
@@ -183,9 +190,10 @@ class Vocabulary:
             closes[:, live] |= _IN_STRING[before] & ~_IN_STRING[now]
             whole_name = opened[:, live] & (now == INDEX["colon"])
             opened[:, live] |= now == INDEX["name-start"]
+            asks[:, live] |= now == INDEX["comma-space"]
             state[:, live] = np.where(whole_name, DEAD, now)
         state[:, lengths == 0] = DEAD
-        return state, closes & (state != DEAD)
+        return state, closes & (state != DEAD), asks
 
     @cached_property
     def closing(self) -> Mapping[str, tuple[int, ...]]:

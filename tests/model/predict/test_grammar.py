@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 
 from cwm_trace import trace_execution
 from cwm_trace.model.predict.rollout import pieces_of
+from cwm_trace.model.predict.vocabulary import INDEX
 from cwm_trace.records import Event, SourceFile, Trace
 from cwm_trace.strategies import Program, programs
 from cwm_trace.wire.parse import parse_trace
@@ -138,3 +140,22 @@ def test_a_copy_goes_on_by_itself() -> None:
     walk(rules, state.copy(), random.Random(1))
     assert state.ids == before
     assert takes(state, tokens.encode('", "b": "2"}'))
+
+
+@pytest.mark.parametrize("kind", ["bytes", "built", "joined"])
+def test_a_frame_has_an_end_for_whoever_goes_on_naming(kind: str) -> None:
+    """Where another name may begin, this reader of the grammar always asks for one."""
+    tokens, words = vocabulary(kind)
+    rules = grammar(kind)
+    state = rules.start(frozenset([Event.LINE]))
+    choose = random.Random(kind)
+    further = {INDEX[name] for name in ("comma-space", "name-quote", "name-start")}
+    for _ in range(4000):
+        if state.field not in ("event", "locals"):
+            break
+        legal = legal_ids(rules, state)
+        asks = [number for number in legal if words.after[state._dfa, number] in further]
+        closes = [number for number in legal if '"' in words.texts[number]]
+        state.take(choose.choice(asks or (closes if choose.random() < 0.3 else []) or legal))
+    names = len(json.loads(tokens.decode(state.ids[1:])))
+    assert 12 < names <= rules.max_names

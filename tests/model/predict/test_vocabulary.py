@@ -134,11 +134,12 @@ def test_no_special_token_is_ever_inside_a_text(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_bound_leaves_only_what_comes_nearer_to_the_end(kind: str) -> None:
     _, words = vocabulary(kind)
-    half = len(words.allowed) // 2
-    free, bounded = words.allowed[:half], words.allowed[half:]
-    assert not (bounded & ~free).any()
-    assert (bounded.any(axis=1) == free.any(axis=1)).all()
+    free, bounded, closed, both = np.split(words.allowed, 4)
     assert np.array_equal(free, words.after != DEAD)
+    for fewer in (bounded, closed, both):
+        assert not (fewer & ~free).any()
+        assert (fewer.any(axis=1) == free.any(axis=1)).all(), "something may always follow"
+    assert np.array_equal(both, bounded & closed)
 
 
 def test_texts_end_soon_after_their_bound() -> None:
