@@ -10,7 +10,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: $(VENV)/.core ## Install the light core, record a program, predict it, compare
+demo: $(VENV)/.model ## Install, record a program, let the bundled model predict it, compare
 	@$(BIN)/cwm-trace demo
 
 test: $(VENV)/.dev ## Install everything and run the tests
@@ -38,10 +38,10 @@ clean: ## Remove the virtual environment and caches
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(INSTALL) --editable .
+$(VENV)/.model: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) --editable '.[model]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) --editable '.[dev]'
-	@touch $@ $(VENV)/.core
+	@touch $@ $(VENV)/.model

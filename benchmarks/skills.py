@@ -58,6 +58,9 @@ class Row:
 
 def settings_of(family: str) -> Iterator[tuple[str, Knob, bool]]:
     """Knob, setting, whether training has it: the ends of the trained range, twice and four times that."""
+    if family in PRESETS:
+        yield "", "", True
+        return
     trained: dict[str, set[Knob]] = {name: {axis.default} for name, axis in FAMILIES[family].knobs.items()}
     for preset in PRESETS.values():
         for part in preset.parts:
@@ -100,7 +103,8 @@ class Bench:
         lengths: list[int] = []
         copied: list[tuple[int, int]] = []
         for number in range(2 * programs):  # a few end in a limit
-            item = make_item(family, number, seed=SEED, split="test", knobs={knob: value})
+            knobs = {knob: value} if knob else {}
+            item = make_item(family, number, seed=SEED, split="test", knobs=knobs)
             trace = record(item)
             if trace is None:
                 continue
@@ -154,7 +158,7 @@ def main() -> None:
     )
     parser.add_argument("model", type=Path, metavar="FOLDER")
     parser.add_argument("--programs", type=int, default=24, help="of a setting")
-    parser.add_argument("--families", default=",".join(FAMILIES))
+    parser.add_argument("--families", default=",".join(FAMILIES), help="or presets, as they are")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--json", type=Path, help="also write the rows there")
     options = parser.parse_args()

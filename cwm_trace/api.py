@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.modes import ALL_MODES, parse_mode
 from cwm_trace.predictor import ENDED, History, Known, Predictor, Request, StepPredictor
-from cwm_trace.predictors import Decode, check_name, find_predictor
+from cwm_trace.predictors import DEFAULT, Decode, check_name, find_predictor
 from cwm_trace.records import Event, Frame, Limits, Slot, SourceFile, Trace
 from cwm_trace.states import diff_states
 from cwm_trace.wire.context import function_name
@@ -161,7 +161,7 @@ def predict_execution(
     *,
     entry: str | None = None,
     call: str | None = None,
-    model: str | Predictor = "copy",
+    model: str | Predictor = DEFAULT,
     mode: str = "free",
     history: Trace | None = None,
     max_frames: int = 10_000,
@@ -213,7 +213,7 @@ def predict_execution(
 def predict_step(
     history: Trace,
     *,
-    model: str | Predictor,
+    model: str | Predictor = DEFAULT,
     event: Event | str | None = None,
     state: Mapping[str, str] | None = None,
 ) -> Frame | None:

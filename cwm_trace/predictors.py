@@ -4,7 +4,7 @@
 name                    predictor
 ======================  ===============================================================================
 ``copy``, ``oracle``…   a baseline (`cwm_trace.eval.baselines`)
-``mini``                our engine on `cwm-mini`, the bundled small model, in installations that have it
+``mini``                our engine on `cwm-mini`, the small model that comes along
 ``FOLDER``              our engine on the CWM checkpoint in that folder
 ``hf:FOLDER_OR_ID``     transformers on any causal language model whose tokenizer has the trace tokens
 ``http://HOST:PORT``    an OpenAI-compatible server; ``http://HOST:PORT#NAME`` if it serves several models
@@ -15,12 +15,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predictor import Predictor
+
+DEFAULT = "mini"
+"""Who predicts where nothing is said."""
+
+MINI_BOUNDS = {"max_text_tokens": 128, "max_frame_tokens": 384}
+"""Where cwm-mini is cut: hardly a frame that it was trained on is longer, and lost, it does not stop."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,9 @@ def find_predictor(name: str, decode: Decode = Decode()) -> Predictor:
         _require_model_packages()
         # stored in bfloat16, which CPUs without AVX-512 compute many times slower
         dtype = "float32" if decode.dtype == "auto" else decode.dtype
-        return _local(str(find_mini()), replace(decode, dtype=dtype))
+        folder = str(find_mini())
+        with _no_progress():  # it loads in an instant
+            return _local(folder, replace(decode, dtype=dtype), **MINI_BOUNDS)
     if name.startswith(("http://", "https://")):
         _require_model_packages()
         return _server(name, decode)
@@ -108,7 +118,21 @@ def find_mini() -> Path:
     return folder
 
 
-def _local(folder: str, decode: Decode) -> Predictor:
+@contextmanager
+def _no_progress() -> Iterator[None]:
+    """Without the bars that transformers draws."""
+    from transformers.utils import logging
+
+    was_on = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            logging.enable_progress_bar()
+
+
+def _local(folder: str, decode: Decode, **bounds: int) -> Predictor:
     from cwm_trace.model.predict.local import LocalPredictor
     from cwm_trace.model.predict.session import Options
 
@@ -119,6 +143,7 @@ def _local(folder: str, decode: Decode) -> Predictor:
         seed=decode.seed,
         logprobs=decode.logprobs,
         max_new_tokens=decode.max_new_tokens,
+        **bounds,
     )
     return LocalPredictor.load(folder, options=options, dtype=decode.dtype)
 
@@ -148,6 +173,14 @@ def _shared(decode: Decode) -> dict[str, Any]:
     }
 
 
+def has_model_packages() -> bool:
+    """Whether torch and transformers are installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "transformers"))
+
+
 def _require_model_packages() -> None:
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
-        raise CwmTraceError("a model needs torch and transformers: pip install 'cwm-trace[model]'")
+    if not has_model_packages():
+        raise CwmTraceError(
+            "a model needs torch and transformers: pip install 'cwm-trace[model]'; a baseline, such as copy,"
+            " does without"
+        )

@@ -86,7 +86,7 @@ def test_record_as_context_manager() -> None:
 
 
 def test_predict_copies_the_state_and_goes_down_the_text() -> None:
-    trace = predict_execution(SOURCE, call="f(3)")
+    trace = predict_execution(SOURCE, call="f(3)", model="copy")
     assert trace.mode == "free"
     assert trace.given == 1
     assert [frame.event.value for frame in trace.frames] == ["call", "line", "return"]
@@ -94,13 +94,13 @@ def test_predict_copies_the_state_and_goes_down_the_text() -> None:
 
 def test_predict_never_runs_the_program(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    predict_execution(f"open({str(mark)!r}, 'w')\nx = 1\n")
+    predict_execution(f"open({str(mark)!r}, 'w')\nx = 1\n", model="copy")
     assert not mark.exists()
 
 
 def test_forced_prediction_has_the_real_frames_places() -> None:
     real = trace_execution(SOURCE, call="f(3)")
-    predicted = predict_execution(SOURCE, call="f(3)", mode="forced", history=real)
+    predicted = predict_execution(SOURCE, call="f(3)", mode="forced", history=real, model="copy")
     assert len(predicted.frames) == len(real.frames)
     comparison = compare_execution(real, predicted)
     assert comparison.frame_exact.value is not None
@@ -122,17 +122,20 @@ def test_the_oracle_is_always_right(mode: str) -> None:
 def test_a_history_is_continued() -> None:
     real = trace_execution(SOURCE, call="f(3)")
     history = dataclasses.replace(real, frames=real.frames[:5], outcome=Outcome.INCOMPLETE)
-    predicted = predict_execution(SOURCE, call="f(3)", history=history)
+    predicted = predict_execution(SOURCE, call="f(3)", history=history, model="copy")
     assert predicted.given == 5
     assert predicted.frames[:5] == real.frames[:5]
-    assert predict_execution(history).frames == predicted.frames
+    assert predict_execution(history, model="copy").frames == predicted.frames
 
 
 def test_a_whole_trace_is_the_truth_in_every_mode() -> None:
     real = trace_execution(SOURCE, call="f(3)")
-    free = predict_execution(SOURCE, call="f(3)", history=real)
-    assert (free.given, free.frames) == (1, predict_execution(SOURCE, call="f(3)").frames)
-    assert predict_execution(SOURCE, call="f(3)", mode="output", history=real).frames[1].event is Event.RETURN
+    free = predict_execution(SOURCE, call="f(3)", history=real, model="copy")
+    assert (free.given, free.frames) == (1, predict_execution(SOURCE, call="f(3)", model="copy").frames)
+    assert (
+        predict_execution(SOURCE, call="f(3)", mode="output", history=real, model="copy").frames[1].event
+        is Event.RETURN
+    )
 
 
 def no_arguments() -> int:
@@ -145,7 +148,7 @@ def one_argument(n: int) -> int:
 
 
 def test_a_function_is_predicted_in_its_file() -> None:
-    predicted = predict_execution(no_arguments)
+    predicted = predict_execution(no_arguments, model="copy")
     assert predicted.files[0].name == __file__
     assert [frame.source.strip() for frame in predicted.frames[1:]] == [
         "total = 1",
@@ -153,9 +156,9 @@ def test_a_function_is_predicted_in_its_file() -> None:
         "return total + 1",
     ]
     with pytest.raises(CwmTraceError, match="one_argument takes arguments"):
-        predict_execution(one_argument)
+        predict_execution(one_argument, model="copy")
     with pytest.raises(CwmTraceError, match="no Python file"):
-        predict_execution(len)
+        predict_execution(len, model="copy")
 
 
 def test_one_step_after_an_edited_history() -> None:
@@ -187,13 +190,13 @@ def test_one_step_after_an_edited_history() -> None:
 )
 def test_what_cannot_be_predicted(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(CwmTraceError, match=sentence):
-        predict_execution(SOURCE, **arguments)
+        predict_execution(SOURCE, **{"model": "copy", **arguments})
 
 
 def test_a_history_of_another_program() -> None:
     other = trace_execution("def f(n):\n    return n\n", call="f(3)")
     with pytest.raises(CwmTraceError, match="another program"):
-        predict_execution(SOURCE, call="f(3)", history=other)
+        predict_execution(SOURCE, call="f(3)", history=other, model="copy")
 
 
 def test_an_unknown_equality() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cwm_trace.cli.predict import decode_options
+from cwm_trace.predictors import DEFAULT
 
 FORMATS = click.Choice(["table", "markdown", "json", "html"])
 
@@ -33,7 +34,14 @@ _output = click.option(
 
 @click.group("bench", invoke_without_command=True)
 @click.option("--tasks", multiple=True, callback=_split, metavar="TASK,…", help="What to run; see bench ls.")
-@click.option("--model", "models", multiple=True, callback=_split, metavar="MODEL,…", help="Who predicts.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    callback=_split,
+    metavar="MODEL,…",
+    help=f"Who predicts.  [{DEFAULT}]",
+)
 @click.option(
     "--mode", "modes", multiple=True, callback=_split, metavar="MODE,…", help="How; all: every mode.  [free]"
 )
@@ -87,7 +95,7 @@ def bench(
 
     with ExitStack() as stack:
         results = evaluate(
-            models,
+            models or DEFAULT,
             tasks,
             modes=modes or ["free"],
             limit=limit,

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cwm_trace.predictors import DEFAULT
+
 if TYPE_CHECKING:
     from cwm_trace.records import Frame
 
-MODEL_HELP = "A baseline (copy, oracle, …), a checkpoint folder, hf:FOLDER_OR_ID, or http://HOST:PORT."
+MODEL_HELP = "mini, which is bundled; a folder, hf:FOLDER_OR_ID, http://HOST:PORT; a baseline (copy, …)."
 MODE_HELP = "free, forced, forced-event, forced-state, reground-K, output or step-over-D."
 
 
@@ -43,7 +45,7 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("program", metavar="FILE")
 @click.option("--call", metavar="CALL", help="Predict one call, such as 'f(3)', of a function in FILE.")
 @click.option("--entry", metavar="NAME", help="Predict this function, which takes no arguments.")
-@click.option("--model", metavar="MODEL", default="copy", show_default=True, help=MODEL_HELP)
+@click.option("--model", metavar="MODEL", default=DEFAULT, show_default=True, help=MODEL_HELP)
 @click.option("--mode", metavar="MODE", default="free", show_default=True, help=MODE_HELP)
 @click.option(
     "--history", metavar="TRACE", help="A real trace: the truth where a mode needs one, else continued."

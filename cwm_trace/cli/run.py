@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.globals import pop_context, push_context
 
+from cwm_trace.predictors import DEFAULT
+
 if TYPE_CHECKING:
     from cwm_trace.tracer.program import Program
     from cwm_trace.tracer.session import Ending
@@ -58,8 +60,9 @@ class ProgramCommand(click.Command):
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Interrupt after so many seconds.")
 @click.option("--sandbox", is_flag=True, help="Run it in a child process that cannot harm the rest.")
 @click.option("--per-test", is_flag=True, help="With -m pytest: one trace for each test, in -o FOLDER.")
-@click.option("--predict", "model", metavar="MODEL", help="Show what a model predicts beside what happened.")
-@click.option("--mode", metavar="MODE", default="forced", show_default=True, help="Of --predict.")
+@click.option("--predict", "beside", is_flag=True, help="Show what a model predicts beside what happened.")
+@click.option("--model", metavar="MODEL", help=f"Of --predict: who.  [default: {DEFAULT}]")
+@click.option("--mode", metavar="MODE", help="Of --predict: how.  [default: forced]")
 @click.option("-q", "--quiet", is_flag=True, help="Do not say where the trace went.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as the last line of standard output.")
 def run(
@@ -78,8 +81,9 @@ def run(
     timeout: float | None,
     sandbox: bool,
     per_test: bool,
+    beside: bool,
     model: str | None,
-    mode: str,
+    mode: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -94,8 +98,10 @@ def run(
     from cwm_trace.storage import TraceWriter
     from cwm_trace.tracer.session import Options, record_program
 
+    if not beside and (model or mode):
+        raise CwmTraceError("--model and --mode say how to predict: they need --predict")
     if per_test:
-        if entry is not None or timeout is not None or model is not None or quiet or as_json:
+        if entry is not None or timeout is not None or beside or quiet or as_json:
             raise CwmTraceError(
                 "--per-test does not go with --entry, --timeout, --predict, --quiet or --json"
             )
@@ -112,7 +118,7 @@ def run(
     program, default = _load(arguments, module, code, call, output)
     limits = Limits(max_frames, max_bytes, max_value_chars, max_depth, timeout)
     path = output or default
-    beside = _check_prediction(path, model, mode)
+    show_beside = _prepare_prediction(path, model or DEFAULT, mode or "forced") if beside else lambda: None
     if sandbox:
         from cwm_trace.cli.sandbox import run_sandboxed
 
@@ -120,7 +126,7 @@ def run(
         with TraceWriter(path) as writer:
             ended = run_sandboxed(program, job, writer, limits)
         _report(ended, path, quiet=quiet, as_json=as_json)
-        beside()
+        show_beside()
         sys.exit(ended.exit_code)
     options = Options(limits=limits, include=include, exclude=exclude, whole_process=True)
     with TraceWriter(path) as writer, _no_context():
@@ -128,14 +134,12 @@ def run(
     if ending.forked:
         sys.exit(ending.exit_code)
     _report(ending, path, quiet=quiet, as_json=as_json)
-    beside()
+    show_beside()
     _leave(ending)
 
 
-def _check_prediction(path: str, model: str | None, mode: str) -> Callable[[], None]:
+def _prepare_prediction(path: str, model: str, mode: str) -> Callable[[], None]:
     """What shows the prediction afterwards; a wrong name is said before the program runs."""
-    if model is None:
-        return lambda: None
     from cwm_trace.cli.beside import show_prediction
     from cwm_trace.modes import parse_mode
     from cwm_trace.predictors import check_name

@@ -54,7 +54,7 @@ def test_convert_says_when_the_text_is_ambiguous(cli: Cli, tmp_path: Path) -> No
 
 def test_predict_and_compare(cli: Cli, recorded: Path, tmp_path: Path) -> None:
     history = ["--call", "f(2)", "--mode", "forced", "--history", recorded.name]
-    assert cli("predict", "program.py", *history, "-o", "copy.jsonl").returncode == 0
+    assert cli("predict", "program.py", *history, "--model", "copy", "-o", "copy.jsonl").returncode == 0
     assert cli("predict", "program.py", *history, "--model", "oracle", "-o", "oracle.jsonl").returncode == 0
     assert read_trace(tmp_path / "copy.jsonl").mode == "forced"
     numbers = json.loads(cli("compare", recorded.name, "oracle.jsonl", "--json").stdout)
@@ -67,13 +67,13 @@ def test_predict_and_compare(cli: Cli, recorded: Path, tmp_path: Path) -> None:
 
 def test_predict_as_json(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
-    predicted = json.loads(cli("predict", "program.py", "--call", "f(2)", "--json").stdout)
+    predicted = json.loads(cli("predict", "program.py", "--call", "f(2)", "--model", "copy", "--json").stdout)
     assert predicted["mode"] == "free"
     assert predicted["given"] == 1
 
 
 def test_demo(cli: Cli) -> None:
-    result = cli("demo")
+    result = cli("demo", "--model", "copy")
     assert result.returncode == 0
     assert "really" in result.stdout
     assert "✗◀" in result.stdout

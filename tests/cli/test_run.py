@@ -211,7 +211,7 @@ def test_a_pipe_whose_reader_goes_away_leaves_the_program_alone(tmp_path: Path) 
 
 def test_a_prediction_beside_what_happened(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text("import os, sys\nos.chdir('/')\nprint('mine')\nsys.exit(3)\n")
-    ended = cli("run", "-q", "--predict", "copy", "p.py")
+    ended = cli("run", "-q", "--predict", "--model", "copy", "p.py")
     assert (ended.returncode, ended.stdout) == (3, "mine\n")
     assert "first wrong    frame 5" in ended.stderr
     assert "✗◀" in ended.stderr

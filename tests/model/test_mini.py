@@ -10,7 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import cwm_trace.predictors
-from cwm_trace.api import predict_execution
+from cwm_trace.api import compare_execution, predict_execution, trace_execution
+from cwm_trace.datasets.families import make_item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.loading import load_model
 from cwm_trace.predictors import Decode, check_name, find_mini, find_predictor
@@ -70,3 +71,23 @@ def test_the_real_one_loads_in_transformers() -> None:
     ids = torch.tensor([AutoTokenizer.from_pretrained(str(folder)).encode(PROGRAM)])
     with torch.no_grad():
         assert float((ours(ids).logits - theirs(ids).logits).abs().max()) < 1e-3
+
+
+@needs_weights
+def test_the_real_one_knows_more_than_to_copy() -> None:
+    """On programs whose constants it has never seen; who predicts is not said."""
+    hits = {"mini": 0, "copy": 0}
+    changes = 0.0
+    for number in range(4):
+        item = make_item("general-v1", number, seed=77, split="test")
+        real = trace_execution(item.source, call=item.call)
+        for name, model in (("mini", {}), ("copy", {"model": "copy"})):
+            guess = predict_execution(item.source, call=item.call, mode="forced", history=real, **model)
+            comparison = compare_execution(real, guess)
+            hits[name] += comparison.frame_exact.hits
+            if name == "mini":
+                assert guess.decoding is not None
+                assert guess.decoding.model == "cwm-mini"
+                changes += comparison.changed_slots.recall or 0.0
+    assert hits["mini"] > hits["copy"]
+    assert changes / 4 > 0.2, "copying finds none"

@@ -85,7 +85,9 @@ def test_no_file_needs_a_map() -> None:
     assert long == {}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"], ["demo", "--json"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["--version"], ["demo", "--model", "copy", "--json"]]
+)
 def test_the_light_core_imports_nothing_heavy(arguments: list[str]) -> None:
     check = (
         "import sys\n"
