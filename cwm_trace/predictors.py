@@ -124,15 +124,15 @@ def _no_progress() -> Iterator[None]:
     from transformers.utils import logging
 
     was_on = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         if was_on:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _local(folder: str, decode: Decode, **bounds: int) -> Predictor:
+def _local(folder: str, decode: Decode, **bounds: Any) -> Predictor:
     from cwm_trace.model.predict.local import LocalPredictor
     from cwm_trace.model.predict.session import Options
 

@@ -81,8 +81,11 @@ def test_the_real_one_knows_more_than_to_copy() -> None:
     for number in range(4):
         item = make_item("general-v1", number, seed=77, split="test")
         real = trace_execution(item.source, call=item.call)
-        for name, model in (("mini", {}), ("copy", {"model": "copy"})):
-            guess = predict_execution(item.source, call=item.call, mode="forced", history=real, **model)
+        guesses = {
+            "mini": predict_execution(item.source, call=item.call, mode="forced", history=real),
+            "copy": predict_execution(item.source, call=item.call, model="copy", mode="forced", history=real),
+        }
+        for name, guess in guesses.items():
             comparison = compare_execution(real, guess)
             hits[name] += comparison.frame_exact.hits
             if name == "mini":

@@ -50,7 +50,7 @@ class Meddling(Packer):
 def train_all(folder: Path, processes: Processes) -> dict[str, Any]:
     """The three runs; what the parent cannot see in the folders."""
     patched: Any = batches
-    begin = loop.begin
+    begin: Any = vars(loop)["begin"]
     models: list[Any] = []
 
     def begin_and_keep(*arguments: Any) -> Any:

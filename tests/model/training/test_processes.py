@@ -22,8 +22,7 @@ from cwm_trace.model.training.processes import Processes, join_processes
 from cwm_trace.model.training.state import load_state, save_state
 from cwm_trace.model.training.stream import Mix, Stream
 from tests.model.training.ranks import shared_recipe
-from tests.model.training.runs import tiny_recipe
-from tests.model.training.test_loop import log_of
+from tests.model.training.runs import log_of, tiny_recipe
 
 ROOT = Path(__file__).parents[3]
 

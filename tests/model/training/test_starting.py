@@ -25,8 +25,7 @@ from cwm_trace.model.training.starting import add_tokens, keeps_documents_apart
 from cwm_trace.model.training.stream import Mix, Stream
 from cwm_trace.predictors import Decode, find_predictor
 from tests.model.training.foreign import WORDS, finetuning_recipe, save_llama, save_qwen
-from tests.model.training.runs import tiny_recipe
-from tests.model.training.test_loop import log_of
+from tests.model.training.runs import log_of, tiny_recipe
 
 
 def losses_of(folder: Path) -> list[float]:
