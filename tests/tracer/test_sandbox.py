@@ -115,7 +115,7 @@ def test_the_same_hash_seed_gives_the_same_trace(isolation: Isolation) -> None:
 )
 def test_every_end_has_its_reason(source: str, reason: str, outcome: Outcome) -> None:
     seconds = 2 if reason == "timed-out" else 20
-    cpu = 1 if reason == "cpu-limit" else 10  # filling the memory may take more than a second of a busy machine
+    cpu = 1 if reason == "cpu-limit" else 10  # filling memory takes a while
     result = run(source, "process", Bounds(seconds, cpu, 512 * 2**20, 2**20, 8, 10_000))
     assert (result.reason, result.trace.outcome) == (reason, outcome)
     assert len(result.trace.frames) >= 2  # what came before the end is kept
