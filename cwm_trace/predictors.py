@@ -86,20 +86,17 @@ def find_predictor(name: str, decode: Decode = Decode()) -> Predictor:
         if decode.constrained or decode.temperature or decode.logprobs:
             raise CwmTraceError(f"{name} is a baseline: it has no tokens to constrain, draw or score")
         return BASELINES[name]()
+    _require_model_packages()
     if name == "mini":
-        _require_model_packages()
         # stored in bfloat16, which CPUs without AVX-512 compute many times slower
         dtype = "float32" if decode.dtype == "auto" else decode.dtype
         folder = str(find_mini())
         with _no_progress():  # it loads in an instant
             return _local(folder, replace(decode, dtype=dtype), **MINI_BOUNDS)
     if name.startswith(("http://", "https://")):
-        _require_model_packages()
         return _server(name, decode)
     if name.startswith("hf:"):
-        _require_model_packages()
         return _transformers(name.removeprefix("hf:"), decode)
-    _require_model_packages()
     return _local(name, decode)
 
 
