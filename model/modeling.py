@@ -34,6 +34,8 @@ from transformers.utils.generic import can_return_tuple
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.eager import attend_eagerly
+from cwm_trace.model.attention.implementation import NAME as INTERVAL
+from cwm_trace.model.attention.implementation import packed_intervals
 
 __all__ = ["CwmConfig", "CwmForCausalLM", "CwmModel", "CwmPreTrainedModel"]
 
@@ -339,7 +341,13 @@ class CwmModel(CwmPreTrainedModel):  # type: ignore[no-untyped-call]
             position_ids = (torch.arange(x.shape[1], device=x.device) + seen).unsqueeze(0)  # (1, T)
         kinds = cast("list[str]", config.layer_types)
         masks = attention_mask
-        if not isinstance(masks, dict):
+        if masks is None and past_key_values is None and config._attn_implementation == INTERVAL:
+            positions = position_ids.expand(x.shape[0], -1)
+            masks = {
+                kind: packed_intervals(positions, None if kind == "full_attention" else config.sliding_window)
+                for kind in set(kinds)
+            }
+        elif not isinstance(masks, dict):
             masks = {
                 kind: MASKS[kind](
                     config=config,

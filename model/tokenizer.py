@@ -31,6 +31,9 @@ BEGIN_OF_TEXT = "<|begin_of_text|>"
 END_OF_TEXT = "<|end_of_text|>"
 PAD = "<|pad|>"
 
+TOKENIZER_FOLDER = "tokenizer"
+"""Where a folder that is not itself a model's keeps its tokenizer: that of a run, of packed sequences."""
+
 # Offsets from the end of the ordinary ids in Meta's tokenizer (facebookresearch/cwm, cwm/text/tokenizers.py).
 # Its prompting guide gives 8 to eot_id; the code has eom_id there and eot_id at 9.
 META_OFFSETS = {

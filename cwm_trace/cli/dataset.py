@@ -154,7 +154,7 @@ def pack(
 
     tokens, pad, loaded = TraceTokens.of_bytes(), 0, None
     if tokenizer:
-        from cwm_trace.model.tokenizer import load_tokenizer, save_tokenizer
+        from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, load_tokenizer, save_tokenizer
 
         loaded = load_tokenizer(tokenizer)
         tokens, pad = TraceTokens.from_tokenizer(loaded), loaded.pad_token_id or 0
@@ -170,7 +170,7 @@ def pack(
         tokenizer=tokenizer or "bytes",
     )
     if loaded is not None:
-        save_tokenizer(loaded, Path(output) / "tokenizer")
+        save_tokenizer(loaded, Path(output) / TOKENIZER_FOLDER)
     if as_json:
         click.echo(json.dumps(asdict(info)))
         return

@@ -175,6 +175,24 @@ def interval_mask(
     return dense
 
 
+def packed_intervals(positions: Tensor, window: int | None) -> IntervalMask:
+    """The intervals of rows that hold one document after the other.
+
+    The same as `interval_mask` reads off the mask function that transformers makes for such rows, without
+    looking at every pair of tokens.
+
+    Args:
+        positions: `(batch, tokens)`; one that does not follow the one before it begins a document.
+        window: Latest keys that a token sees, itself included; None: its whole document.
+    """
+    places = torch.arange(positions.shape[1], device=positions.device)
+    begins = positions.diff(prepend=positions[:, :1]) != 1  # (B, T); the first is one in any case
+    lo = torch.where(begins, places, 0).cummax(1).values
+    if window is not None:
+        lo = torch.maximum(lo, places + 1 - window)
+    return IntervalMask(lo, (places + 1).expand_as(lo), positions.shape[1])
+
+
 def _interval(seen: Tensor) -> tuple[Tensor, Tensor, bool]:
     """Return first and last + 1 of the True entries of the last dimension, and whether they are one run."""
     count = seen.sum(-1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from cwm_trace.model.attention.schedule import Schedule
 
 TILE_TOKENS = 128
 """Query tokens of one tile: large enough for matrix products, small enough that a band wastes little."""
+DOCUMENT_TOKENS = 32
+"""Documents of a packed row are cut apart if they are at least this long on average."""
 KEPT_MASK = 1 << 20
 """A mask up to this many elements is kept for the next layer; a larger one is built again."""
 
@@ -133,6 +136,14 @@ def _add_runs(tiles: list[Tile], first: int, store: int, lo: Tensor, hi: Tensor,
         if bool((hi[0] == rising).all()):
             tiles.append(Tile(first, runs, length, 0, length, store, at, at + length, causal=True))
             return
+    documents = [_documents(*bounds) for bounds in zip(lo, hi, strict=True)]
+    if max(map(len, documents)) > 1:
+        for run in range(runs):
+            row = min(run, len(documents) - 1)
+            for part in documents[row]:
+                bounds = lo[row : row + 1, part], hi[row : row + 1, part]
+                _add_runs(tiles, first + run * length + part.start, store + run, *bounds, capacity)
+        return
     begin = 0
     while begin < length:
         end = min(begin + TILE_TOKENS, length)
@@ -154,6 +165,15 @@ def _add_runs(tiles: list[Tile], first: int, store: int, lo: Tensor, hi: Tensor,
             tile = Tile(first, runs, length, begin, end, store, low_key, high_key)
             tiles.append(_find_slots(tile, low, high, capacity))
         begin = end
+
+
+def _documents(lo: Tensor, hi: Tensor) -> list[slice]:
+    """Cut a row where tokens that see only themselves begin a document, unless that makes crumbs."""
+    begins = (hi - lo == 1) & (lo.diff(prepend=lo[:1] - 1) != 0)
+    starts = [0, *(at for at in begins.nonzero().flatten().tolist() if at)]
+    if len(lo) < DOCUMENT_TOKENS * len(starts):
+        starts = [0]
+    return [slice(*bounds) for bounds in pairwise([*starts, len(lo)])]
 
 
 def _find_slots(tile: Tile, lo: Tensor, hi: Tensor, capacity: int) -> Tile:

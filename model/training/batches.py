@@ -12,14 +12,11 @@ from transformers import PreTrainedTokenizerBase
 
 from cwm_trace.datasets.packed import PackedDataset, PackedLoader
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.tokenizer import load_tokenizer
+from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, load_tokenizer
 from cwm_trace.model.training.packing import Batch, Batches, Packer, waiting_documents
 from cwm_trace.model.training.recipe import Recipe
 from cwm_trace.model.training.stream import Mix, Stream
 from cwm_trace.wire.profile import CWM
-
-TOKENIZER = "tokenizer"
-"""Folder inside a packed one, of the tokenizer that it was packed with."""
 
 
 def open_batches(
@@ -135,11 +132,11 @@ def load_packed_tokenizer(dataset: PackedDataset) -> PreTrainedTokenizerBase:
         CwmTraceError: their folder does not keep it, or has that of other sequences.
     """
     folder, info = dataset.folder, dataset.info
-    home = folder / TOKENIZER
+    home = folder / TOKENIZER_FOLDER
     if not home.is_dir():
         raise CwmTraceError(
             f"{folder} keeps no tokenizer (it was packed with {info.tokenizer or 'one without a name'}):"
-            " pack again with --tokenizer FOLDER"
+            " pack again with --tokenizer TOKENIZER_FOLDER"
         )
     tokenizer = load_tokenizer(home)
     vocabulary = tokenizer.get_vocab()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.tokenizer import save_tokenizer
+from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, save_tokenizer
 from cwm_trace.model.training.recipe import Recipe
 from cwm_trace.model.training.starting import START, Start
 
@@ -38,8 +38,8 @@ def begin_folder(recipe: Recipe, start: Start, folder: Path) -> None:
     _write_new(folder / "recipe.json", recipe.model_dump(mode="json"))
     if start.begun_with is not None:
         _write_new(folder / START, {"from": start.begun_with})
-    if not (folder / "tokenizer" / "tokenizer.json").exists():
-        save_tokenizer(start.tokenizer, folder / "tokenizer")
+    if not (folder / TOKENIZER_FOLDER / "tokenizer.json").exists():
+        save_tokenizer(start.tokenizer, folder / TOKENIZER_FOLDER)
 
 
 def _write_new(path: Path, content: Any) -> None:

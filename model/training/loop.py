@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from cwm_trace.model.tokenizer import TOKENIZER_FOLDER
 from cwm_trace.model.training.batches import open_batches
 from cwm_trace.model.training.curve import plot_log
 from cwm_trace.model.training.evaluation import evaluate, held_documents
@@ -87,7 +88,7 @@ def train(
         start = begin(recipe, folder, start_from, device)
         begin_folder(recipe, start, folder)
     model, tokenizer = start.model, start.tokenizer
-    optimizers = make_optimizers(model, recipe.optimizer)
+    optimizers = make_optimizers(model, recipe.optimizer, processes)
     precision = processes.autocast(recipe.precision)
     state = load_state(folder, count)
     step, tokens, seconds = 0, 0, 0.0
@@ -101,7 +102,7 @@ def train(
         place = state["packer"][rank]
     elif rank:
         torch.manual_seed(recipe.seed + rank)  # dropout differs from process to process
-    words = folder / "tokenizer" / "tokenizer.json"
+    words = folder / TOKENIZER_FOLDER / "tokenizer.json"
     held = held_documents(recipe, words, start.length) if recipe.evaluation.every and not rank else []
     frame_end = tokenizer.get_vocab()[Special.FRAME.value]
     weights = field_weights(recipe.loss).to(device)

@@ -22,6 +22,7 @@ from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.predict.backends.transformers import load_causal_model
 from cwm_trace.model.tokenizer import (
     END_OF_TEXT,
+    TOKENIZER_FOLDER,
     build_tokenizer,
     extend_tokenizer,
     load_tokenizer,
@@ -209,7 +210,7 @@ def _check_packed(
 
 
 def _find_tokenizer(recipe: Recipe, folder: Path) -> PreTrainedTokenizerBase:
-    home = folder / "tokenizer"
+    home = folder / TOKENIZER_FOLDER
     begun = load_tokenizer(home) if (home / "tokenizer.json").exists() else None
     if recipe.data.packed is not None:
         packed = load_packed_tokenizer(open_packed(recipe, recipe.data.packed))

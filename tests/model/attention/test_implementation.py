@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from transformers import CwmForCausalLM as Oracle
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.masking_utils import find_packed_sequence_indices
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention import count_traffic
-from cwm_trace.model.attention.implementation import IntervalMask, interval_mask
+from cwm_trace.model.attention.implementation import IntervalMask, interval_mask, packed_intervals
 from cwm_trace.model.modeling import CwmConfig
 from tests.model.pairs import VOCABULARY, distance, pair, small_config, tokens
 
@@ -109,6 +112,36 @@ def test_mask_is_an_interval_per_token() -> None:
     assert isinstance(packed, IntervalMask)
     assert packed.lo.tolist() == [0, 0, 2, 2, 2]
     assert packed.hi.tolist() == [1, 2, 3, 4, 5]
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_size=1, max_size=3),
+    st.sampled_from([None, 1, 3, 100]),
+    st.integers(0, 5),
+)
+def test_intervals_of_packed_rows_are_those_of_transformers_mask(
+    sizes: list[list[int]], window: int | None, first: int
+) -> None:
+    length = max(map(sum, sizes))
+    rows = [
+        [first, *[p for size in row for p in range(size)], *range(length)][1 : length + 1] for row in sizes
+    ]
+    positions = torch.tensor(rows)
+    documents = find_packed_sequence_indices(positions)
+    if documents is None:
+        documents = torch.zeros_like(positions)
+    want = interval_mask(
+        len(rows),
+        length,
+        length,
+        mask_function=lambda b, h, q, k: (
+            (documents[b, q] == documents[b, k]) & (k <= q) & (k > q - (window or length))
+        ),
+        allow_is_causal_skip=False,
+    )
+    got = packed_intervals(positions, window)
+    assert isinstance(want, IntervalMask)
+    assert (got.lo.tolist(), got.hi.tolist()) == (want.lo.tolist(), want.hi.tolist())
 
 
 def test_window_layers_read_their_band_only() -> None:

@@ -127,6 +127,23 @@ def test_prefill_of_packed_documents_with_a_window(window: int, tokens: int) -> 
     check(draw_case(torch.maximum(begins, positions - window + 1), positions + 1, group=3))
 
 
+def test_rows_of_packed_documents_are_cut_where_documents_begin() -> None:
+    sizes = [[40, 90, 170], [300], [33, 267]]
+    begins = torch.tensor(
+        [[sum(row[:n]) for n, size in enumerate(row) for _ in range(size)] for row in sizes]
+    ).flatten()
+    places, rows = torch.arange(300).repeat(3), torch.arange(3).repeat_interleave(300)
+    case = draw_case(begins, places + 1, rows, group=3)
+    check(case)
+    tiles = plan_intervals(case.store, case.lo, case.hi, 300).tiles
+    assert [(tile.first, tile.stop - tile.start) for tile in tiles] == [
+        (0, 40), (40, 90), (130, 170), (300, 300), (600, 33), (633, 267)
+    ]  # fmt: skip
+    assert all(tile.mask(torch.float32) is None for tile in tiles)
+    crumbs = plan_intervals(torch.zeros(256, dtype=torch.int64), places[:256], places[:256] + 1, 256)
+    assert len(crumbs.tiles) == 2  # documents of one token are read together
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("seen", [0, 5])
 def test_causal_prefill_of_a_batch(batch: int, seen: int) -> None:

@@ -27,7 +27,7 @@ from tests.model.training.runs import tiny_recipe
 
 def shared_recipe() -> Recipe:
     """Two rows, of which each of two processes takes one; what they weigh differs."""
-    return tiny_recipe(8, loss={"locals": 0.25, "source": 0.5})
+    return tiny_recipe(8, loss={"locals": 0.25, "source": 0.5}, optimizer={"kind": "muon"})
 
 
 class KilledError(Exception):

@@ -18,8 +18,8 @@ from cwm_trace.datasets.packing import pack_dataset
 from cwm_trace.datasets.recipe import make_recipe as make_dataset_recipe
 from cwm_trace.datasets.tokenizing import TokenField
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.tokenizer import build_tokenizer, load_tokenizer, save_tokenizer
-from cwm_trace.model.training.batches import TOKENIZER, PackedBatches
+from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, build_tokenizer, load_tokenizer, save_tokenizer
+from cwm_trace.model.training.batches import PackedBatches
 from cwm_trace.model.training.loop import train
 from cwm_trace.model.training.recipe import Recipe
 from cwm_trace.model.training.stream import read_tokens
@@ -34,7 +34,7 @@ def packed(words: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = {"sources": [{"family": "composition", "count": 30, "split": "train"}], "parquet": False}
     build_dataset(make_dataset_recipe(table), folder / "data")
     pack_dataset(folder / "data", folder / "packed", read_tokens(words), length=LENGTH)
-    save_tokenizer(load_tokenizer(words.parent), folder / "packed" / TOKENIZER)
+    save_tokenizer(load_tokenizer(words.parent), folder / "packed" / TOKENIZER_FOLDER)
     return folder / "packed"
 
 
@@ -87,7 +87,7 @@ def test_a_killed_run_goes_on_bit_by_bit(packed: Path, tmp_path: Path) -> None:
     losses = [line["loss"] for line in log if "loss" in line]
     assert losses[-1] < losses[0] - 1
     vocabulary = load_tokenizer(tmp_path / "whole" / "model").get_vocab()
-    assert vocabulary == load_tokenizer(packed / TOKENIZER).get_vocab()
+    assert vocabulary == load_tokenizer(packed / TOKENIZER_FOLDER).get_vocab()
 
 
 def test_what_does_not_fit_is_one_sentence(packed: Path, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_what_does_not_fit_is_one_sentence(packed: Path, tmp_path: Path) -> None
     (tmp_path / "copy" / "info.json").write_text(json.dumps({**info, "profile": "kth"}))
     refuse(copy, "was packed in the profile kth")
     shutil.copy(packed / "info.json", tmp_path / "copy")
-    save_tokenizer(other, tmp_path / "copy" / TOKENIZER)
+    save_tokenizer(other, tmp_path / "copy" / TOKENIZER_FOLDER)
     refuse(copy, "is not the tokenizer that .*copy was packed with")
-    shutil.rmtree(tmp_path / "copy" / TOKENIZER)
+    shutil.rmtree(tmp_path / "copy" / TOKENIZER_FOLDER)
     refuse(copy, "copy keeps no tokenizer .* pack again with --tokenizer")

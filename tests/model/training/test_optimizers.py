@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
 from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.training.optimizers import Muon, make_optimizers, orthogonalise
+from cwm_trace.model.training.processes import Processes
 from cwm_trace.model.training.recipe import Optimizer
 from tests.model.training.runs import tiny_recipe
 
@@ -35,6 +37,43 @@ def test_steps_equal_pytorchs() -> None:
     moved = float((theirs.detach() - 1).abs().max())
     assert moved > 0.02
     assert float((ours - theirs).detach().abs().max()) < 0.05 * moved  # theirs is bfloat16 inside
+
+
+class OneOf(Processes):
+    """A process whose others have nothing to add, which shows what it gave them."""
+
+    def __init__(self, rank: int, count: int) -> None:
+        super().__init__()
+        self.rank, self.count = rank, count
+        self.given: list[torch.Tensor] = []
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        self.given.append(tensor)
+        return tensor
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_share_the_updates(count: int) -> None:
+    shapes = [(8, 12), (12, 8), (8, 8), (4, 8), (8, 4)]
+    generator = torch.Generator().manual_seed(0)
+    gradients = [torch.randn(shape, generator=generator) for shape in shapes]
+
+    def moved(processes: Processes) -> list[torch.Tensor]:
+        weights = [nn.Parameter(torch.zeros(shape)) for shape in shapes]
+        optimizer = Muon(weights, momentum=0.9, weight_decay=0.0, processes=processes)
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient
+        optimizer.param_groups[0]["lr"] = 1.0
+        optimizer.step()
+        return [weight.detach() for weight in weights]
+
+    parts = [OneOf(rank, count) for rank in range(count)]
+    every = [moved(part) for part in parts]
+    for number, whole in enumerate(moved(Processes())):
+        by_rank = [mine[number] for mine in every]
+        assert [bool(part.any()) for part in by_rank] == [number % count == rank for rank in range(count)]
+        assert torch.equal(sum(by_rank), whole)
+    assert all(len(part.given) == 1 for part in parts)
 
 
 def test_every_weight_has_one_optimizer() -> None:
