@@ -72,7 +72,7 @@ def test_processes_share_the_updates(count: int) -> None:
     for number, whole in enumerate(moved(Processes())):
         by_rank = [mine[number] for mine in every]
         assert [bool(part.any()) for part in by_rank] == [number % count == rank for rank in range(count)]
-        assert torch.equal(sum(by_rank), whole)
+        assert torch.equal(torch.stack(by_rank).sum(0), whole)
     assert all(len(part.given) == 1 for part in parts)
 
 
