@@ -163,7 +163,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         save_tokenizer(tokenizer, Path(folder))
-        for length in (512, 1024):
+        for length in (512, 1024, 2048):
             stream = Stream(MIX, Path(folder) / "tokenizer.json", workers=0)
             packer = Packer(stream, ids["pad_token_id"])
             batches = [packer.batch(TOKENS // length, length) for _ in range(arguments.repeats + 1)]

@@ -1,7 +1,7 @@
 """`cwm-trace run --predict`: what a model would have said, beside what has just happened.
 
 The prediction runs in a process of its own: after a program has run, this one is the program's (its working
-folder, its modules, its signal handlers).
+folder, its modules, its signal handlers). Ctrl-C ends that one without a word.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ import sys
 
 import click
 
+_CODE = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    " from cwm_trace.cli.beside import main; main()"
+)
+
 
 def show_prediction(path: str, model: str, mode: str) -> None:
     """Predict the trace at an absolute path and print both on standard error; a failure is one sentence."""
-    code = "from cwm_trace.cli.beside import main; main()"
-    command = [sys.executable, "-c", code, path, model, mode]
+    command = [sys.executable, "-c", _CODE, path, model, mode]
     subprocess.run(command, cwd=os.sep, stdout=sys.__stderr__, stderr=sys.__stderr__, check=False)
 
 

@@ -97,9 +97,10 @@ def train(
         set_trained_weights(model, state["model"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        processes.set_random_state(state["random"][rank])
         step, tokens, seconds = state["step"], state["tokens"], state["seconds"]
         place = state["packer"][rank]
+    if state is not None and state["random"][rank] is not None:
+        processes.set_random_state(state["random"][rank])
     elif rank:
         torch.manual_seed(recipe.seed + rank)  # dropout differs from process to process
     words = folder / TOKENIZER_FOLDER / "tokenizer.json"

@@ -32,8 +32,15 @@ def save_state(folder: Path, state: Mapping[str, Any]) -> None:
 def load_state(folder: Path, processes: int = 1) -> dict[str, Any] | None:
     """The state in a run's folder; None if there is none yet.
 
+    It goes on exactly where it was saved if there were as many processes. If there were not, the documents
+    that wait are shared out, and the next programs are those that none of them had asked for yet.
+
+    Args:
+        folder: of the run.
+        processes: that go on.
+
     Raises:
-        CwmTraceError: it cannot be read, or is one of another number of processes.
+        CwmTraceError: it cannot be read, or packed sequences were shared by another number of processes.
     """
     path = folder / STATE
     if not path.exists():
@@ -47,12 +54,21 @@ def load_state(folder: Path, processes: int = 1) -> dict[str, Any] | None:
     for name in ("packer", "random"):  # of every process; older states hold that of one, not in a list
         if not isinstance(state[name], list):
             state[name] = [state[name]]
-    before = len(state["packer"])
-    if before != processes:
-        raise CwmTraceError(
-            f"the run in {folder} has {before} processes, and now there are {processes}: go on with as many"
-        )
+    if len(state["packer"]) != processes:
+        state["packer"] = _share_out(state["packer"], processes, folder)
+        state["random"] = [*state["random"], *[None] * processes][:processes]
     return state
+
+
+def _share_out(packers: list[dict[str, Any]], processes: int, folder: Path) -> list[dict[str, Any]]:
+    if "chunk" not in packers[0]:
+        raise CwmTraceError(
+            f"the run in {folder} shares packed sequences between {len(packers)} processes, and now there are"
+            f" {processes}: go on with as many"
+        )
+    following = max(packer["chunk"] for packer in packers)
+    waiting = [document for packer in packers for document in packer["waiting"]]
+    return [{"chunk": following + rank, "waiting": waiting[rank::processes]} for rank in range(processes)]
 
 
 def trained_weights(model: nn.Module) -> dict[str, Tensor]:

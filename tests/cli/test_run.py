@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -160,6 +161,27 @@ def test_ctrl_c_leaves_a_whole_file_and_dies_by_the_signal(tmp_path: Path) -> No
     assert process.returncode == -signal.SIGINT
     trace = read_trace(tmp_path / "loop.trace.jsonl")
     assert (trace.outcome, trace.exit_code) == (Outcome.KILLED, 130)
+
+
+def test_ctrl_c_while_a_model_predicts_ends_both_processes_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text("x = 1\n")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(120)
+        model = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cwm_trace", "run", "-q", "--predict", "--model", model, "p.py"],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        connection, _ = silent.accept()  # the other process asks, and gets no answer
+        with connection:
+            os.killpg(process.pid, signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors.strip()) == (130, "")
+    assert read_trace(tmp_path / "p.trace.jsonl").outcome is Outcome.RETURNED
 
 
 def test_timeout(cli: Cli, tmp_path: Path) -> None:

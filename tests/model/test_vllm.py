@@ -5,16 +5,24 @@ Skipped unless CWM_VLLM_PYTHON or CWM_VLLM_URL is set; docs/model.md says how to
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from transformers import AutoTokenizer
 
+from cwm_trace.api import predict_execution, trace_execution
+from cwm_trace.datasets.families import make_item
 from cwm_trace.model.chat import SYSTEM_PROMPT, encode_chat
 from cwm_trace.model.decoding import generate
+from cwm_trace.model.loading import load_model
 from cwm_trace.model.modeling import CwmForCausalLM
-from tests.model.vllm_server import VllmServer
+from cwm_trace.model.training.stream import read_tokens
+from cwm_trace.predictors import find_mini
+from cwm_trace.wire import render_prompt
+from tests.model.vllm_server import VllmServer, serve
 
 pytestmark = pytest.mark.vllm
 WINDOW = 6  # tokens, of the checkpoint's window layers
@@ -65,3 +73,20 @@ def test_a_chat_prompt_and_a_stop_token(vllm_server: VllmServer, model: Any) -> 
     want = free[: free.index(stop) + 1]
     assert generate(model, [prompt], 24, stop_ids=[stop]) == [want]
     assert vllm_server.complete([prompt], 24, stop_token_ids=[stop], ignore_eos=True) == [want]
+
+
+def test_the_bundled_model_is_served_as_it_stands(tmp_path: Path) -> None:
+    python = os.environ.get("CWM_VLLM_PYTHON")
+    if not python:
+        pytest.skip("set CWM_VLLM_PYTHON")
+    folder = find_mini()
+    model, tokens = load_model(folder, dtype=torch.float32), read_tokens(folder / "tokenizer.json")
+    programs = [make_item("general-v1", number, seed=78, split="test") for number in range(3)]
+    traces = [trace_execution(item.source, call=item.call) for item in programs]
+    prompts = [render_prompt(trace, given=given, tokens=tokens) for trace in traces for given in (1, 4)]
+    with serve(python, folder, tmp_path / "server.log") as server:
+        got = server.complete(prompts, 60, ignore_eos=True)
+        guess = predict_execution(programs[0].source, call=programs[0].call, model=server.url, max_frames=4)
+    assert got == generate(model, prompts, 60, stop_ids=())
+    assert guess.frames[0] == traces[0].frames[0]
+    assert len(guess.frames) > 1

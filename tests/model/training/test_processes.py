@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -103,9 +104,36 @@ def test_all_have_the_same_weights_and_stop_at_the_same_step(together: Path) -> 
     assert first["stopped"] == second["stopped"] == [2, False]
 
 
-def test_the_number_of_processes_may_not_change(together: Path) -> None:
-    with pytest.raises(CwmTraceError, match="has 2 processes, and now there are 1: go on with as many"):
-        train(shared_recipe(), together / "whole", workers=0)
+def test_the_number_of_processes_may_change(together: Path, tmp_path: Path) -> None:
+    recipe = shared_recipe()
+    longer = recipe.model_copy(update={"phases": [recipe.phases[0].model_copy(update={"steps": 10})]})
+    folder = tmp_path / "run"
+    shutil.copytree(together / "whole", folder)
+    two = load_state(folder, 2)
+    assert two is not None
+    first, second = two["packer"]
+    one = load_state(folder)
+    assert one is not None
+    assert one["packer"] == [
+        {"chunk": max(first["chunk"], second["chunk"]), "waiting": [*first["waiting"], *second["waiting"]]}
+    ]
+    assert train(longer, folder, workers=0).steps == 10
+    assert [line["step"] for line in log_of(folder) if "loss" in line] == list(range(1, 11))
+    alone = load_state(folder)
+    assert alone is not None
+    three = load_state(folder, 3)
+    assert three is not None
+    chunk = alone["packer"][0]["chunk"]
+    assert [packer["chunk"] for packer in three["packer"]] == [chunk, chunk + 1, chunk + 2]
+    documents = [document for packer in three["packer"] for document in packer["waiting"]]
+    assert sorted(documents) == sorted(alone["packer"][0]["waiting"])
+    assert three["random"][1:] == [None, None]
+
+
+def test_packed_sequences_stay_with_as_many_processes(tmp_path: Path) -> None:
+    save_state(tmp_path, {"packer": [{"epoch": 0}, {"epoch": 0}], "random": [None, None]})
+    with pytest.raises(CwmTraceError, match="between 2 processes, and now there are 3: go on with as many"):
+        load_state(tmp_path, 3)
 
 
 def test_states_that_do_not_know_of_processes_are_those_of_one(tmp_path: Path) -> None:
