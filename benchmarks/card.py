@@ -59,29 +59,27 @@ KNOBS = {
 """The knobs that say how much there is to do; for families that are not here it is `steps`."""
 
 
+def find(runs: list[dict[str, Any]], task: str, mode: str, model: str, metric: str) -> dict[str, Any] | None:
+    """An estimate; of the task and the model the beginnings of their names."""
+    for run in runs:
+        if run["mode"] == mode and run["task"].startswith(task) and run["model"].startswith(model):
+            estimate: dict[str, Any] | None = run["metrics"].get(metric)
+            return estimate
+    return None
+
+
 def modes_table(runs: list[dict[str, Any]], model: str) -> list[str]:
     """A row for each mode and metric: the model, the copy baseline and the skill on each task."""
-    found = {(run["task"], run["mode"], run["model"]): run for run in runs}
     rows = ["| mode | metric |" + "".join(f" {shown} | copy | skill |" for shown in TASKS.values())]
     rows.append("|---|---|" + "--:|" * 3 * len(TASKS))
     for mode, metrics in METRICS.items():
         for place, metric in enumerate(metrics):
             cells = [f"`{mode}`" if place == 0 else "", f"`{metric}`"]
-            for prefix in TASKS:
-                values = {
-                    name: next(
-                        (run["metrics"].get(metric) for key, run in found.items()
-                         if key[0].startswith(prefix) and key[1] == mode and key[2].startswith(name)),
-                        None,
-                    )
-                    for name in (model, "copy")
-                }  # fmt: skip
-                skill = (values[model] or {}).get("skill")
-                cells += [
-                    shown_estimate(values[model]),
-                    shown_value(values["copy"]),
-                    "-" if skill is None else f"{skill:.2f}",
-                ]
+            for task in TASKS:
+                ours = find(runs, task, mode, model, metric)
+                skill = None if ours is None else ours["skill"]
+                cells += [shown_estimate(ours), shown_value(find(runs, task, mode, "copy", metric))]
+                cells.append("-" if skill is None else f"{skill:.2f}")
             rows.append(f"| {' | '.join(cells)} |")
     return rows
 
