@@ -40,7 +40,7 @@ METRICS = {
 }
 """What is shown of every mode."""
 
-TASKS = {"core": "core", "cruxeval": "CRUXEval"}
+TASKS = {"general-v1-core": "core", "cruxeval": "CRUXEval"}
 """What is shown of the tasks, by the beginning of their names."""
 
 KNOBS = {
