@@ -169,8 +169,10 @@ def _add_runs(tiles: list[Tile], first: int, store: int, lo: Tensor, hi: Tensor,
 
 def _documents(lo: Tensor, hi: Tensor) -> list[slice]:
     """Cut a row where tokens that see only themselves begin a document, unless that makes crumbs."""
-    begins = (hi - lo == 1) & (lo.diff(prepend=lo[:1] - 1) != 0)
-    starts = [0, *(at for at in begins.nonzero().flatten().tolist() if at)]
+    starts = [0]
+    if len(lo) >= 2 * DOCUMENT_TOKENS:
+        begins = (hi - lo == 1)[1:] & (lo.diff() != 0)
+        starts += (begins.nonzero().flatten() + 1).tolist()
     if len(lo) < DOCUMENT_TOKENS * len(starts):
         starts = [0]
     return [slice(*bounds) for bounds in pairwise([*starts, len(lo)])]
