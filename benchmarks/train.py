@@ -101,11 +101,11 @@ def their_step(model: Any, optimizers: list[torch.optim.Optimizer], clip: float)
 def compare(batches: list[Batch], ids: dict[str, Any], clock: Callable[[], float]) -> Row:
     """Train both models on batches of one shape; the first batch warms up and does not count."""
     torch.manual_seed(0)
-    config = SHAPE.config(**ids)
-    ours: Any = CwmForCausalLM(config)
-    theirs: Any = Theirs(config)
+    ours: Any = CwmForCausalLM(SHAPE.config(**ids))
+    theirs: Any = Theirs(SHAPE.config(**ids))  # its own: a config says how to attend
     theirs.load_state_dict(ours.state_dict())
     ours.set_attn_implementation("interval"), theirs.set_attn_implementation("sdpa")
+    assert (ours.config._attn_implementation, theirs.config._attn_implementation) == ("interval", "sdpa")
     ours.train(), theirs.train()
     settings = Optimizer()
     steps = []
