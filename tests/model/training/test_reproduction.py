@@ -18,7 +18,12 @@ LAST = 40
 
 def bands() -> dict[str, tuple[float, float]]:
     """The table of the docs: least and greatest value by name."""
-    text = (ROOT / "docs" / "training.md").read_text("utf-8").partition("## Doing it again")[2]
+    text = (
+        (ROOT / "docs" / "training.md")
+        .read_text("utf-8")
+        .partition("## Doing it again")[2]
+        .partition("\n## ")[0]
+    )
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line
     ]
