@@ -136,7 +136,7 @@ def load_packed_tokenizer(dataset: PackedDataset) -> PreTrainedTokenizerBase:
     if not home.is_dir():
         raise CwmTraceError(
             f"{folder} keeps no tokenizer (it was packed with {info.tokenizer or 'one without a name'}):"
-            " pack again with --tokenizer TOKENIZER_FOLDER"
+            " pack again with --tokenizer FOLDER"
         )
     tokenizer = load_tokenizer(home)
     vocabulary = tokenizer.get_vocab()

@@ -113,4 +113,4 @@ def test_what_does_not_fit_is_one_sentence(packed: Path, tmp_path: Path) -> None
     save_tokenizer(other, tmp_path / "copy" / TOKENIZER_FOLDER)
     refuse(copy, "is not the tokenizer that .*copy was packed with")
     shutil.rmtree(tmp_path / "copy" / TOKENIZER_FOLDER)
-    refuse(copy, "copy keeps no tokenizer .* pack again with --tokenizer")
+    refuse(copy, "copy keeps no tokenizer .* pack again with --tokenizer FOLDER")
