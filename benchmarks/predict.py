@@ -36,7 +36,7 @@ from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM
 from cwm_trace.model.predict.local import LocalPredictor
 from cwm_trace.model.predict.session import Options
 from cwm_trace.model.tokenizer import build_tokenizer, load_tokenizer, save_tokenizer
-from cwm_trace.predictor import Request
+from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Trace
 from cwm_trace.wire.tokens import Special, TraceTokens
 

@@ -15,10 +15,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.modes import ALL_MODES, parse_mode
-from cwm_trace.predictor import ENDED, History, Known, Predictor, Request, StepPredictor
-from cwm_trace.predictors import DEFAULT, Decode, check_name, find_predictor
-from cwm_trace.records import Event, Frame, Limits, Slot, SourceFile, Trace
+from cwm_trace.predict.history import History, Known
+from cwm_trace.predict.modes import ALL_MODES, parse_mode
+from cwm_trace.predict.protocol import ENDED, Predictor, Request, StepPredictor
+from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor
+from cwm_trace.records import Decoding, Event, Frame, Limits, Slot, SourceFile, Trace
 from cwm_trace.states import diff_states
 from cwm_trace.wire.context import function_name
 from cwm_trace.wire.profile import CWM, FormatProfile
@@ -176,8 +177,8 @@ def predict_execution(
         entry: the argument-less function whose execution is predicted; without it and without `call`, the
             whole script.
         call: an expression such as `"f(3)"`: an argument-less `main` that returns it is predicted.
-        model: name of a predictor (see `cwm_trace.predictors`), or a predictor.
-        mode: name of a mode (see `cwm_trace.modes`).
+        model: name of a predictor (see `cwm_trace.predict.registry`), or a predictor.
+        mode: name of a mode (see `cwm_trace.predict.modes`).
         history: a real trace of the same program. One that was cut before its end is continued, where the
             mode needs no truth; any other is the truth, and only the entry's CALL is given.
         max_frames: frames after which a prediction that has its own history stops, truncated.
@@ -283,7 +284,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 8,
     seed: int = 0,
-    decode: Decode = Decode(),
+    decoding: Decoding = Decoding(),
     max_frames: int = 1_000,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -300,7 +301,7 @@ def evaluate(
         limit: programs of each task at the most, the first ones; None: all.
         batch_size: programs that a predictor is given at a time.
         seed: of resampling.
-        decode: how models that are named choose their tokens.
+        decoding: how models that are named choose their tokens.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         output: folder of the logs; None: one that is deleted in the end.
         resume: go on with the logs that are there.
@@ -312,10 +313,10 @@ def evaluate(
         CwmTraceError: no such model, task or mode; a log of another run; a predictor that cannot go on. What
             was logged until then is kept.
     """
-    from cwm_trace.eval.baselines import BASELINES
     from cwm_trace.eval.results import Results, require_numpy
     from cwm_trace.eval.runner import Settings, run_bench
     from cwm_trace.eval.tasks import find_tasks
+    from cwm_trace.predict.baselines import BASELINES
 
     require_numpy()
     if seed < 0:
@@ -335,18 +336,15 @@ def evaluate(
             check_name(name)
     found = find_tasks([tasks] if isinstance(tasks, str) else tasks, limit=limit)
     predictors = [
-        find_predictor(name, Decode() if name in BASELINES else decode) if isinstance(name, str) else name
+        find_predictor(name, Decoding() if name in BASELINES else decoding) if isinstance(name, str) else name
         for name in names
     ]
-    origins = [name if isinstance(name, str) else "" for name in names]
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory()) if output is None else output
         settings = Settings(
             batch_size, max_frames, seed, limit, resume, None if cache is None else Path(cache)
         )
-        return Results(
-            tuple(run_bench(found, predictors, chosen, Path(folder), settings, report, origins)), seed
-        )
+        return Results(tuple(run_bench(found, predictors, chosen, Path(folder), settings, report)), seed)
 
 
 def _options(

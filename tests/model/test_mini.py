@@ -9,23 +9,23 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import cwm_trace.predictors
+import cwm_trace.predict.registry
 from cwm_trace.api import compare_execution, predict_execution, trace_execution
 from cwm_trace.datasets.families import make_item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.loading import load_model
-from cwm_trace.predictors import Decode, check_name, find_mini, find_predictor
+from cwm_trace.predict.registry import Decode, check_name, find_mini, find_predictor
 from tests.model.pairs import save_checkpoint
 
 PROGRAM = "def f(n):\n    return n + 1\n"
-HOME = Path(cwm_trace.predictors.__file__).parent / "model" / "pretrained" / "cwm-mini"
+HOME = Path(cwm_trace.predict.registry.__file__).parent / "model" / "pretrained" / "cwm-mini"
 needs_weights = pytest.mark.skipif(not HOME.exists(), reason="this checkout has no bundled model")
 
 
 @pytest.fixture
 def installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where the bundled model of an installation would be."""
-    monkeypatch.setattr(cwm_trace.predictors, "__file__", str(tmp_path / "predictors.py"))
+    monkeypatch.setattr(cwm_trace.predict.registry, "__file__", str(tmp_path / "predictors.py"))
     return tmp_path / "model" / "pretrained" / "cwm-mini"
 
 

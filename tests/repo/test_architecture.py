@@ -14,7 +14,13 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("cwm_trace", "tracer", "model", "eval", "datasets", "benchmarks", "tests")
 MAX_LINES = 450
 
-RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.plain", "cwm_trace.states", "cwm_trace.modes")
+RECORDS = (
+    "cwm_trace.records",
+    "cwm_trace.errors",
+    "cwm_trace.plain",
+    "cwm_trace.states",
+    "cwm_trace.predict.modes",
+)
 MAY_IMPORT = {
     "tracer": ("cwm_trace.tracer", *RECORDS),
     "model": ("cwm_trace.model", "cwm_trace.wire", "cwm_trace.predictor", *RECORDS),

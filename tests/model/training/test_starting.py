@@ -23,7 +23,7 @@ from cwm_trace.model.training.packing import Packer
 from cwm_trace.model.training.recipe import Lora
 from cwm_trace.model.training.starting import add_tokens, keeps_documents_apart
 from cwm_trace.model.training.stream import Mix, Stream
-from cwm_trace.predictors import Decode, find_predictor
+from cwm_trace.predict.registry import Decode, find_predictor
 from tests.model.training.foreign import WORDS, finetuning_recipe, save_llama, save_qwen
 from tests.model.training.runs import log_of, tiny_recipe
 
