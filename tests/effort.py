@@ -43,7 +43,9 @@ def register_profiles() -> None:
 
 def examples(share: float, **more: Any) -> settings:
     """Settings of a property whose examples cost more than others', or less: a share of the profile's."""
-    return settings(max_examples=max(2, round(share * settings.default.max_examples)), **more)
+    profile = settings.default
+    assert profile is not None
+    return settings(max_examples=max(2, round(share * profile.max_examples)), **more)
 
 
 def rest_in_ci(values: Iterable[Any], keep: int = 1) -> list[ParameterSet]:
