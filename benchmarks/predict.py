@@ -237,10 +237,13 @@ def passes_table(peers: Peers) -> None:
     print("| grammar | drafts | passes per frame | seconds |")
     print("|---|---|--:|--:|")
     trace = record(100)
+    levels = {False: "none", True: "frame"}
     for constrained in (False, True):
         for drafts in (False, True):
             bound = 8 if constrained else None
-            spent, passes = peers.engine(trace, constrained=constrained, drafts=drafts, max_text_tokens=bound)
+            spent, passes = peers.engine(
+                trace, grammar=levels[constrained], drafts=drafts, max_text_tokens=bound
+            )
             said = ["no", "yes"]
             print(f"| {said[constrained]} | {said[drafts]} | {passes / 99:.2f} | {spent:.2f} |")
 

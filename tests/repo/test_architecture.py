@@ -18,7 +18,12 @@ MAX_LINES = 450
 
 RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.plain", "cwm_trace.states")
 MAY_IMPORT = {
-    "cwm_trace/predict": ("cwm_trace.predict", "cwm_trace.wire", *RECORDS),
+    "cwm_trace/predict": (
+        "cwm_trace.predict",
+        "cwm_trace.wire",
+        "cwm_trace.model.predict",  # the registry, when a model is asked for
+        *RECORDS,
+    ),
     "tracer": ("cwm_trace.tracer", *RECORDS),
     "model": ("cwm_trace.model", "cwm_trace.wire", "cwm_trace.predict", *RECORDS),
     "model/training": (

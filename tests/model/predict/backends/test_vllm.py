@@ -118,7 +118,7 @@ def test_a_server_that_is_killed_in_the_middle(folder: Path, reference: Referenc
     rest: list[tuple[int, Trace]] = []
     with serve(python, folder, tmp_path / "first.log") as server:
         predictor = ServerPredictor(
-            server.url, max_new_tokens=CAP, answers=path, concurrency=2, patience=patience
+            server.url, decoding=Decoding(max_new_tokens=CAP), answers=path, concurrency=2, patience=patience
         )
         answers = predictor.predict_all(requests)
         done = len([next(answers) for _ in range(8)])
