@@ -28,7 +28,7 @@ class Step(NamedTuple):
     faults: list[Fault]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # two calls in the same state are two activations
 class _Activation:
     number: int
     depth: int
