@@ -113,9 +113,7 @@ def trace_execution(
         raise TypeError(f"a program takes no keyword arguments: {', '.join(kwargs)}")
     if not isinstance(target, str | os.PathLike):
         raise CwmTraceError(f"{target!r} cannot be traced: give a function, source text or a path")
-    is_text = isinstance(target, str) and (
-        "\n" in target or (call is not None and not os.path.exists(target))
-    )
+    is_text = _is_source(target, call)
     if call is not None:
         text = str(target) if is_text else read_source(os.fspath(target))
         program = load_call(text, call, name="<source>" if is_text else os.fspath(target))
@@ -142,8 +140,8 @@ def predict_execution(
     """Say what a program's variables will be, line by line, without running it.
 
     Args:
-        program: source text (it has a newline), the path of a Python file, or a function of one, which takes
-            no arguments or comes with `call`; or a `Trace` to continue.
+        program: source text (it has a newline, or comes with `call`), the path of a Python file, or a
+            function of one, which takes no arguments or comes with `call`; or a `Trace` to continue.
         entry: the argument-less function whose execution is predicted; without it and without `call`, the
             whole script.
         call: an expression such as `"f(3)"`: an argument-less `main` that returns it is predicted.
@@ -153,7 +151,7 @@ def predict_execution(
             mode needs no truth; any other is the truth, and only the entry's CALL is given.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         sample: number of the draw, where the predictor samples.
-        on_frame: is called with each predicted frame that is whole, by predictors that can.
+        on_frame: is called with each predicted frame, as soon as it stands.
 
     Returns:
         The given frames and the predicted ones.
@@ -211,9 +209,7 @@ def predict_step(
     predictor = find_predictor(model) if isinstance(model, str) else model
     if not isinstance(predictor, StepPredictor):
         raise CwmTraceError(f"{predictor.name} predicts whole executions only, no single steps")
-    past = History(history)
-    for frame in history.frames:
-        past.push(frame)
+    past = History(history, history.frames)
     slots = None if state is None else {name: Slot(text) for name, text in state.items()}
     prediction = predictor.step(past, Known(None if event is None else Event(event), slots))
     if prediction is None:
@@ -361,6 +357,13 @@ def _home_of(function: Callable[..., Any], entry: str | None, call: str | None) 
     return path, entry if entry or call else function.__qualname__
 
 
+def _is_source(program: str | os.PathLike[str], call: str | None) -> bool:
+    """Whether a program is given as its text, not as the path of its file."""
+    if not isinstance(program, str):
+        return False
+    return "\n" in program or (call is not None and not os.path.exists(program))
+
+
 def _text_of(program: str | os.PathLike[str], call: str | None) -> str:
     return _prompt(program, None, call).files[0].text
 
@@ -369,7 +372,7 @@ def _prompt(program: str | os.PathLike[str], entry: str | None, call: str | None
     """The program with the CALL of its entry already made."""
     from cwm_trace.tracer.program import find_function, load_call, load_code, load_script, read_source
 
-    is_text = isinstance(program, str) and "\n" in program
+    is_text = _is_source(program, call)
     name = "<source>" if is_text else os.fspath(program)
     if call is not None:
         loaded = load_call(str(program) if is_text else read_source(name), call, name=name)
