@@ -16,6 +16,7 @@ MAX_LINES = 450
 
 RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.plain", "cwm_trace.states", "cwm_trace.modes")
 MAY_IMPORT = {
+    "cwm_trace/flow": ("cwm_trace.flow", "cwm_trace.records", "cwm_trace.errors"),
     "tracer": ("cwm_trace.tracer", *RECORDS),
     "model": ("cwm_trace.model", "cwm_trace.wire", "cwm_trace.predictor", *RECORDS),
     "model/training": (
