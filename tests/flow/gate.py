@@ -25,9 +25,8 @@ TESTS = Path(__file__).resolve().parents[1]
 LIMITS = Limits(max_frames=3_000, max_value_chars=10_000)
 LONG_LIMITS = Limits(max_frames=20_000, max_value_chars=1_000)
 UNITTESTS = """
-    grammar generators coroutines asyncgen with listcomps genexps unpack contextlib dataclasses enum functools
-    bisect heapq textwrap string float int list dict set tuple exceptions raise scope augassign decorators
-    property descr super patma named_expressions iter operator
+    grammar generators coroutines asyncgen with listcomps genexps unpack dataclasses bisect augassign decorators
+    property super iter named_expressions raise scope contextlib
 """
 NOT_HERE = frozenset(("repr_locks",))  # waits for ever
 CUT = ("recording ended there", "events could not be recorded")
@@ -143,7 +142,8 @@ def unittests() -> Iterator[tuple[str, Trace]]:
         path = folder / f"test_{name}.py"
         if path.exists():
             text = path.read_text(encoding="utf-8")
-            run = f"{text}\nimport unittest\ndef run_all():\n    unittest.main(__name__, exit=False, argv=['x'])\n"
+            main = "unittest.main(__name__, exit=False, argv=['x'])"
+            run = f"{text}\nimport unittest\ndef run_all():\n    {main}\n"
             with contextlib.redirect_stderr(io.StringIO()):
                 yield (
                     f"test_{name}",

@@ -8,23 +8,18 @@ import sys
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 from cwm_trace import Trace, trace_execution
 from cwm_trace.flow import ANYTHING, Flow, analyse
 from cwm_trace.strategies import Program, programs
+from tests.effort import HANGS, examples
 from tests.flow.gate import Report, corpus, find_violations
 from tests.flow.traps import TRAPS
 from tests.tracer.goldens import MINORS
 from tests.tracer.test_versions import ROOT, VARIABLE, interpreters
 
 CRUXEVAL = os.environ.get("CWM_TRACE_CRUXEVAL", "")
-
-quiet = settings(
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
 
 
 def check(*names: str) -> Report:
@@ -84,7 +79,7 @@ def test_the_standard_librarys_tests() -> None:
     assert report.frames > 10_000
 
 
-@settings(quiet, max_examples=60)
+@examples(2)
 @given(programs())
 def test_drawn_programs(program: Program) -> None:
     trace = trace_execution(program.source, call=program.call, capture_output=True)
@@ -92,16 +87,8 @@ def test_drawn_programs(program: Program) -> None:
     assert list(find_violations(trace)) == []
 
 
-@pytest.mark.slow
-@settings(quiet, max_examples=2_000)
-@given(programs(max_statements=20))
-def test_2000_drawn_programs(program: Program) -> None:
-    trace = trace_execution(program.source, call=program.call, capture_output=True)
-    assert list(find_violations(trace)) == []
-
-
 @pytest.mark.parametrize("minor", [minor for minor in MINORS if minor != sys.version_info.minor])
-def test_other_versions(minor: int) -> None:
+def test_other_versions_of_python(minor: int) -> None:
     found, _ = interpreters()
     if minor not in found:
         pytest.skip(f"no Python 3.{minor} on PATH or in {VARIABLE}")
@@ -110,13 +97,12 @@ def test_other_versions(minor: int) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@settings(quiet, max_examples=60)
 @given(programs(), programs())
 def test_a_history_of_another_program_breaks_nothing(program: Program, other: Program) -> None:
     """A predicted history may be any; what comes next is said all the same."""
