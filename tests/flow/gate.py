@@ -25,8 +25,8 @@ TESTS = Path(__file__).resolve().parents[1]
 LIMITS = Limits(max_frames=3_000, max_value_chars=10_000)
 LONG_LIMITS = Limits(max_frames=20_000, max_value_chars=1_000)
 UNITTESTS = """
-    grammar generators coroutines asyncgen with listcomps genexps unpack dataclasses bisect augassign decorators
-    property super iter named_expressions raise scope contextlib
+    grammar generators coroutines asyncgen with listcomps genexps unpack dataclasses bisect augassign
+    decorators property super iter named_expressions raise scope contextlib
 """
 NOT_HERE = frozenset(("repr_locks",))  # waits for ever
 CUT = ("recording ended there", "events could not be recorded")
