@@ -8,6 +8,7 @@ Run as a script it needs the light core only, so that any supported Python can c
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import sys
@@ -135,9 +136,7 @@ def humaneval() -> Iterator[tuple[str, Trace]]:
 
 def unittests() -> Iterator[tuple[str, Trace]]:
     """Modules of CPython's own tests that need nothing and do not look at their tracer."""
-    import test
-
-    folder = Path(test.__file__ or "").parent
+    folder = Path(importlib.import_module("test").__file__ or "").parent
     for name in UNITTESTS.split():
         path = folder / f"test_{name}.py"
         if path.exists():

@@ -33,7 +33,10 @@ def codes() -> Iterator[CodeType]:
 def long_jumps() -> CodeType:
     """A loop whose jumps need prefixes."""
     body = "".join(f"        x{n} = a[{n}] + {n}\n" for n in range(400))
-    return compile(f"def f(a):\n    while a:\n        if a: continue\n{body}", "<long>", "exec").co_consts[0]
+    raw: CodeType = compile(
+        f"def f(a):\n    while a:\n        if a: continue\n{body}", "<long>", "exec"
+    ).co_consts[0]
+    return raw
 
 
 @pytest.mark.parametrize("raw", [*codes(), long_jumps()], ids=lambda raw: raw.co_name)

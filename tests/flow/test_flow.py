@@ -76,10 +76,10 @@ def test_events_of_a_line() -> None:
 def test_names_and_values() -> None:
     trace = record(LOOP, "f(3)")
     legal = after(trace, first(trace, Event.LINE, 2))
-    assert legal.new == {"total"}
+    assert legal.new == frozenset(["total"])
     assert legal.unchanged == {"n"}
     legal = after(trace, first(trace, Event.LINE, 6))
-    assert (legal.new, legal.gone, legal.unchanged) == (frozenset(), {"n"}, {"total"})
+    assert (legal.new, legal.gone, legal.unchanged) == (frozenset(), frozenset(["n"]), frozenset(["total"]))
 
 
 def test_values_that_change_without_a_store_are_free() -> None:
