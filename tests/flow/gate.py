@@ -15,8 +15,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from textwrap import dedent
 
 from cwm_trace import Limits, Trace, trace_execution
 from cwm_trace.errors import CwmTraceError
@@ -96,18 +94,6 @@ def scripts(folder: Path) -> Iterator[tuple[str, Trace]]:
                     continue
 
 
-def traps() -> Iterator[tuple[str, Trace]]:
-    """Programs that break a naive rule."""
-    from tests.flow.traps import TRAPS
-
-    with TemporaryDirectory() as folder, _inside(Path(folder)):
-        for number, (title, text) in enumerate(TRAPS.items()):
-            path = Path(folder) / f"trap{number}.py"
-            path.write_text(dedent(text).lstrip(), encoding="utf-8")
-            with contextlib.redirect_stderr(io.StringIO()):
-                yield f"trap {title!r}", trace_execution(path.name, capture_output=True, limits=LIMITS)
-
-
 def families(count: int, seed: int = 0) -> Iterator[tuple[str, Trace]]:
     """Generated programs of every family and preset."""
     from cwm_trace.datasets.families import FAMILIES, PRESETS, make_items
@@ -167,7 +153,7 @@ def corpus(name: str) -> Iterator[tuple[str, Trace]]:
         case "samples":
             return samples()
         case "traps":
-            return traps()
+            return scripts(TESTS / "flow" / "hazards")
         case "unittests":
             return unittests()
         case "hazards":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dis
 import random
 from collections.abc import Iterator
-from textwrap import dedent
 from types import CodeType
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 from cwm_trace.flow import interpreter as py
 from cwm_trace.flow.code import Code
-from tests.flow.traps import TRAPS
+from tests.flow.gate import TESTS
 
 
 def nested(raw: CodeType) -> Iterator[CodeType]:
@@ -24,8 +23,8 @@ def nested(raw: CodeType) -> Iterator[CodeType]:
 
 
 def codes() -> Iterator[CodeType]:
-    for text in TRAPS.values():
-        yield from nested(compile(dedent(text), "<trap>", "exec"))
+    for path in sorted((TESTS / "flow" / "hazards").glob("*.py")):
+        yield from nested(compile(path.read_text(encoding="utf-8"), path.name, "exec"))
     with open(random.__file__, encoding="utf-8") as file:
         yield from nested(compile(file.read(), "random.py", "exec"))
 

@@ -31,6 +31,7 @@ MAY_IMPORT = {
     ),
     "eval": (
         "cwm_trace.eval",
+        "cwm_trace.flow",
         "cwm_trace.wire",
         "cwm_trace.predictor",
         "cwm_trace.datasets",  # its tasks and runner
