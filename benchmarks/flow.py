@@ -10,7 +10,7 @@ file), recorded by this Python:
 
 `line` puts another line of the same function in the place of the real one, `event` another event on the same
 line, `name` another word of the program in the place of a bound name, `value` another value of the same type
-in the place of one that the frame repeats. Which value a variable changes to is nothing that a rule could know.
+in the place of one that the frame repeats. Which value a variable changes to is nothing a rule could know.
 """
 
 from __future__ import annotations
