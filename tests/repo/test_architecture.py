@@ -24,6 +24,7 @@ MAY_IMPORT = {
         "cwm_trace.model.predict",  # the registry, when a model is asked for
         *RECORDS,
     ),
+    "cwm_trace/flow": ("cwm_trace.flow", "cwm_trace.records", "cwm_trace.errors"),
     "tracer": ("cwm_trace.tracer", *RECORDS),
     "model": ("cwm_trace.model", "cwm_trace.wire", "cwm_trace.predict", *RECORDS),
     "model/training": (
@@ -36,6 +37,7 @@ MAY_IMPORT = {
     ),
     "eval": (
         "cwm_trace.eval",
+        "cwm_trace.flow",
         "cwm_trace.wire",
         "cwm_trace.predict",
         "cwm_trace.datasets",  # its tasks and runner
