@@ -29,7 +29,18 @@ from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields
-from cwm_trace.records import Cost, Decoding, Frame, FrameFields, Limits, Outcome, Problem, SourceFile, Trace
+from cwm_trace.records import (
+    Capture,
+    Cost,
+    Decoding,
+    Frame,
+    FrameFields,
+    Limits,
+    Outcome,
+    Problem,
+    SourceFile,
+    Trace,
+)
 from cwm_trace.wire.texts import escape_surrogates
 
 SCHEMA_VERSION = 1
@@ -56,6 +67,7 @@ class HeaderLine(_Line):
     given: int
     decoding: Decoding | None = None
     not_recorded: list[str] = []
+    capture: Capture = Capture()
 
 
 class FileLine(_Line):
@@ -134,6 +146,7 @@ class TraceWriter:
                 given=trace.given,
                 decoding=trace.decoding,
                 not_recorded=list(trace.not_recorded),
+                capture=trace.capture,
             )
         )
 
@@ -277,6 +290,7 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
         given=header.given,
         decoding=header.decoding,
         not_recorded=tuple(header.not_recorded),
+        capture=header.capture,
     )
     if footer is None:
         return trace

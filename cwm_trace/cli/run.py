@@ -57,6 +57,19 @@ class ProgramCommand(click.Command):
 @click.option("--max-bytes", type=click.IntRange(1), help="Stop recording after so many bytes of values.")
 @click.option("--max-value-chars", type=click.IntRange(1), help="Keep so many characters of a value.")
 @click.option("--max-depth", type=click.IntRange(0), help="Step over deeper calls; the entry has depth 0.")
+@click.option(
+    "--expand-objects",
+    type=click.IntRange(0),
+    default=0,
+    metavar="DEPTH",
+    help="Show objects by their state, so many deep: Cart(total=3).",
+)
+@click.option(
+    "--redact",
+    multiple=True,
+    metavar="NAME|REGEX",
+    help="Write no values of this name, nor text that matches; default: the usual names.",
+)
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Interrupt after so many seconds.")
 @click.option("--sandbox", is_flag=True, help="Run it in a child process that cannot harm the rest.")
 @click.option("--per-test", is_flag=True, help="With -m pytest: one trace for each test, in -o FOLDER.")
@@ -78,6 +91,8 @@ def run(
     max_bytes: int | None,
     max_value_chars: int | None,
     max_depth: int | None,
+    expand_objects: int,
+    redact: tuple[str, ...],
     timeout: float | None,
     sandbox: bool,
     per_test: bool,
@@ -96,8 +111,10 @@ def run(
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.records import Limits
     from cwm_trace.storage import TraceWriter
+    from cwm_trace.tracer.redaction import Rules
     from cwm_trace.tracer.session import Options, record_program
 
+    Rules(redact)  # a rule that cannot be read is said before anything runs
     if not beside and (model or mode):
         raise CwmTraceError("--model and --mode say how to predict: they need --predict")
     if per_test:
@@ -111,7 +128,13 @@ def run(
             "max_value_chars": max_value_chars,
             "max_depth": max_depth,
         }
-        how = {"include": include, "exclude": exclude, "limits": bounds}
+        how = {
+            "include": include,
+            "exclude": exclude,
+            "limits": bounds,
+            "expand_objects": expand_objects,
+            "redact": redact,
+        }
         _run_pytest(arguments, module, output or "pytest.traces", how)
     if sandbox and module is not None:
         raise CwmTraceError("--sandbox does not go with -m: give a SCRIPT or -c CODE")
@@ -122,13 +145,26 @@ def run(
     if sandbox:
         from cwm_trace.cli.sandbox import run_sandboxed
 
-        job = {"call": call or "", "entry": entry, "include": include, "exclude": exclude}
+        job = {
+            "call": call or "",
+            "entry": entry,
+            "include": include,
+            "exclude": exclude,
+            "expand_objects": expand_objects,
+        }
         with TraceWriter(path) as writer:
-            ended = run_sandboxed(program, job, writer, limits)
+            ended = run_sandboxed(program, job, writer, limits, redact)
         _report(ended, path, quiet=quiet, as_json=as_json)
         show_beside()
         sys.exit(ended.exit_code)
-    options = Options(limits=limits, include=include, exclude=exclude, whole_process=True)
+    options = Options(
+        limits=limits,
+        include=include,
+        exclude=exclude,
+        expand_objects=expand_objects,
+        redact=redact,
+        whole_process=True,
+    )
     with TraceWriter(path) as writer, _no_context():
         ending = record_program(program, writer, options, entry=entry)
     if ending.forked:

@@ -40,6 +40,10 @@ def trace_sentences(trace: Trace) -> list[str]:
     lines = [f"{what}, entry {trace.entry}: {trace.outcome.value} ({who})"]
     if trace.skipped:
         lines.append(f"{trace.skipped} calls deeper than {trace.limits.max_depth} were stepped over")
+    if trace.capture.expand_objects:
+        lines.append(f"objects are shown by their state, {trace.capture.expand_objects} deep")
+    if trace.capture.redacted:
+        lines.append(f"redacted: {', '.join(trace.capture.redacted)}")
     lines += [f"warning: {warning}" for warning in trace.warnings]
     lines += [f"frame {problem.frame}: {problem.message} ({problem.grade})" for problem in trace.problems]
     return lines
