@@ -121,6 +121,8 @@ class TraceWriter:
         self._ended = False
         self._flushed = time.monotonic()
         self.frames = 0
+        self.bytes = 0
+        """Of all lines so far, before they are compressed."""
 
     def __enter__(self) -> Self:
         return self
@@ -207,6 +209,7 @@ class TraceWriter:
 
     def _put(self, data: bytes) -> None:
         """Write a line with its ending in one call, which the two of `jsonlines.Writer` could tear apart."""
+        self.bytes += len(data)
         if not self._compressed:
             while data:  # an unbuffered file may take only a part of it, just before its disk is full
                 data = data[self._stream.write(data) :]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cwm_trace.records import Event, Trace
+from cwm_trace.records import UNCHANGED, Event, Slot, Trace
 
 if TYPE_CHECKING:
     from cwm_trace.eval.comparison import Comparison
@@ -31,6 +31,14 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else "⏎" if char == "\n" else repr(char)[1:-1] for char in text)
+
+
+def shown_slot(name: str, slot: Slot | None, *, changed: bool, wrong: bool = False) -> str:
+    """A variable as tables show it: `*` marks a change, `✗` what is wrong, `-` what is not there."""
+    mark = "✗" if wrong else "*" if changed else ""
+    if slot is None:
+        return f"{mark if wrong else ''}-{name}"
+    return f"{mark}{name}={'?' if slot.text == UNCHANGED else short_text(slot.text)}"
 
 
 def trace_sentences(trace: Trace) -> list[str]:
