@@ -41,7 +41,7 @@ _ATOMS = frozenset([int, str, float, bool, type(None), bytes, complex, type(...)
 _mro, _class_dict, _name, _flags = (
     type.__dict__[name].__get__ for name in ("__mro__", "__dict__", "__name__", "__flags__")
 )
-_module_dict = ModuleType.__dict__["__dict__"].__get__
+_module_dict = vars(ModuleType)["__dict__"].__get__
 _factory = collections.defaultdict.__dict__["default_factory"].__get__
 _maxlen = collections.deque.__dict__["maxlen"].__get__
 _arguments = BaseException.__dict__["args"].__get__

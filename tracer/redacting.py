@@ -241,7 +241,7 @@ class RedactingSink:
                 hints.returns.update(_lines(node))
         self._hints[number] = hints
 
-    def _take(self, value: ast.AST, hints: _Hints, node: ast.AST) -> None:
+    def _take(self, value: ast.expr, hints: _Hints, node: ast.AST) -> None:
         """What goes to a secret name: a literal is one, and so is the value that a variable has there."""
         if isinstance(value, ast.Constant):
             self._secrets.learn_value(value.value)
@@ -274,7 +274,7 @@ class RedactingSink:
         return False
 
 
-def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     """Names, and the expressions that are bound to them."""
     match node:
         case ast.Assign(targets=targets, value=value):
@@ -306,7 +306,7 @@ def _lines(node: ast.stmt | ast.expr) -> range:
     return range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
-def _targets(target: ast.AST, value: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+def _targets(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
     match target:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             yield name, value

@@ -226,7 +226,7 @@ class Bare: ...
         (decimal.Decimal("1.5"), "Decimal('1.5')"),
         (fractions.Fraction(1, 2), "Fraction(1, 2)"),
         (range(3), "range(0, 3)"),
-        ((i for i in []), "<generator object <genexpr>>"),
+        ((i for i in "ab"), "<generator object <genexpr>>"),
     ],
 )
 def test_what_is_shown(value: object, text: str) -> None:
@@ -238,7 +238,7 @@ def test_libraries_that_hold_the_users_objects() -> None:
     assert shown(collections.UserList([Item(1)]), 2) == "UserList(data=[Item(n=1)])"
     for value in (
         collections.UserList([Item(1)]),
-        collections.ChainMap({"a": Item(1)}),  # type: ignore[dict-item]
+        collections.ChainMap({"a": Item(1)}),
         types.MappingProxyType({"a": Item(1)}),
         weakref.ref(Item(1)),
         Item(1).__len__,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cwm_trace import CwmTraceError, Limits, Trace, record, trace_execution
-from cwm_trace.storage import read_trace, write_trace
+from cwm_trace.storage import write_trace
 from cwm_trace.tracer.program import load_code
 from cwm_trace.tracer.redaction import PLACEHOLDER, Rules, Secrets, shown_rules
 from cwm_trace.tracer.session import Memory, Options, record_program
@@ -304,5 +303,3 @@ def test_nothing_reaches_the_sink_before_the_end(tmp_path: Path) -> None:
     record_program(load_code("import os\nos.environ['ORDER'] = 'ran'\n"), Order(), Options(redact=["x"]))
     assert order == ["header"]
     assert os.environ.pop("ORDER") == "ran"
-    assert re.fullmatch(r"<\w+>", PLACEHOLDER)
-    assert read_trace
