@@ -88,7 +88,7 @@ class ProgramCommand(click.Command):
     "--redact",
     multiple=True,
     metavar="NAME|REGEX",
-    help="Write no values of this name, nor text that matches; default: the usual names.",
+    help="Write no values of this name, nor text that matches; 'default' means the usual names.",
 )
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Interrupt after so many seconds.")
 @click.option("--sandbox", is_flag=True, help="Run it in a child process that cannot harm the rest.")
