@@ -13,8 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from cwm_trace.model.predict.guide import START, Names, Opening, Place
 from cwm_trace.model.predict.vocabulary import INDEX, NO_MORE, SHORTEST, STATES, Legal, Vocabulary
 from cwm_trace.records import Event, Trace
@@ -85,6 +83,12 @@ class FrameGrammar:
         self._lines = running_lines(program, profile)
         self._root = self._tree(self._lines)
         self._trees: dict[frozenset[str], _Node] = {}
+        self._spellings: dict[tuple[object, Place, int], Legal] = {}
+        self._by_character: dict[str, list[int]] = {}
+        """Tokens by the character that they begin with."""
+        for number, text in enumerate(vocabulary.texts):
+            if text:
+                self._by_character.setdefault(text[0], []).append(number)
         self._quoted = [number for number, text in enumerate(vocabulary.texts) if '"' in text]
 
     def start(self, opening: Opening) -> FrameState:
@@ -107,13 +111,23 @@ class FrameGrammar:
 
     def spellings(self, names: Names, place: Place, row: int) -> Legal:
         """What may come next inside of locals: tokens of a row after which the guide knows how to go on."""
+        key = (names.key, place, row)
+        if key not in self._spellings:
+            self._spellings[key] = self._find_spellings(names, place, row)
+        return self._spellings[key]
+
+    def _find_spellings(self, names: Names, place: Place, row: int) -> Legal:
         texts, allowed = self.vocabulary.texts, self.vocabulary.allowed[row]
         if place.mode == "text" and place.rest is None:  # only what ends the value can be wrong
             numbers = [number for number in self._quoted if allowed[number]]
             but = tuple(number for number in numbers if names.after(place, texts[number]) is None)
             return Legal(None, row, but)
         fitting = [
-            int(number) for number in np.flatnonzero(allowed) if names.after(place, texts[number]) is not None
+            number
+            for character, numbers in self._by_character.items()
+            if names.after(place, character) is not None
+            for number in numbers
+            if allowed[number] and names.after(place, texts[number]) is not None
         ]
         return Legal(tuple(fitting)) if fitting else Legal(None, row)
 

@@ -54,6 +54,11 @@ class Names:
     needed: frozenset[str] = frozenset()
     texts: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def key(self) -> object:
+        """Equal where everything is."""
+        return self.allowed, self.needed, frozenset(self.texts.items())
+
     def after(self, place: Place, text: str) -> Place | None:
         """The place after `text`; None: it cannot stand there."""
         for character in text:
