@@ -34,7 +34,7 @@ Trace = Callable[[FrameType, str, Any], Any]
 
 def call_first(
     function: Callable[..., Any], *args: Any, trace: Trace, when_first_returns: Callable[[Any], None]
-) -> None:
+) -> Any:
     """Call a function, with `trace` as the trace function from its first frame on.
 
     Args:
@@ -43,6 +43,9 @@ def call_first(
         trace: the trace function.
         when_first_returns: is given what has to be called in the RETURN of the first frame, if `trace` has a
             local trace function for that.
+
+    Returns:
+        What the function returns.
     """
     here = sys._getframe()
     links: list[_Link] = []
@@ -60,7 +63,9 @@ def call_first(
 
     try:
         sys.settrace(on_first_call)
-        partial(function)(*args)  # called from C, so that its frame hangs on an entry to the interpreter
+        return partial(function)(
+            *args
+        )  # called from C, so that its frame hangs on an entry to the interpreter
     finally:
         if word is not None:
             word.value = id(here)  # where the first frame's RETURN was not seen; not in a function: see 3.10

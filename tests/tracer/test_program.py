@@ -21,6 +21,7 @@ from cwm_trace.tracer.program import (
     read_source,
     surroundings,
 )
+from tests.effort import HANGS
 from tests.tracer.stacks import check_stacks
 
 
@@ -133,7 +134,7 @@ def test_the_program_sees_what_it_would_see_under_python(tmp_path: Path, how: st
 
 def run(command: list[str], folder: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=60, check=False, input=text
+        command, cwd=folder, capture_output=True, text=True, timeout=HANGS, check=False, input=text
     )
 
 
