@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import linecache
 import os
+import re
 import shlex
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from cwm_trace.errors import CwmTraceError
@@ -13,6 +16,9 @@ from cwm_trace.records import Limits
 
 if TYPE_CHECKING:
     from cwm_trace.records import Trace
+
+_HISTORY = re.compile(r"_+|_i*|_i?\d+|In|Out")
+"""Names that IPython binds beside the user's."""
 
 _USAGE = "%%cwm_trace [NAME] [--max-frames N]"
 
@@ -22,7 +28,12 @@ def load_extension(shell: Any) -> None:
 
     def cwm_trace(line: str, cell: str) -> Trace:
         """Record what this cell does and show its trace; NAME becomes a variable that has it."""
-        return record_cell(shell, line, cell)
+        usage: Any = importlib.import_module("IPython.core.error")
+
+        try:
+            return record_cell(shell, line, cell)
+        except CwmTraceError as refused:
+            raise usage.UsageError(str(refused)) from None
 
     shell.register_magic_function(cwm_trace, "cell", "cwm_trace")
 
@@ -48,19 +59,27 @@ def record_cell(shell: Any, line: str, cell: str) -> Trace:
     file = shell.compile.cache(text, shell.execution_count, raw_code=cell)
     try:
         code = compile(ast.parse(text, file), file, "exec", dont_inherit=True, flags=shell.compile.flags)
-    except SyntaxError as error:
-        raise CwmTraceError(f"the cell cannot be compiled: {error.msg} (line {error.lineno})") from error
+    except SyntaxError as wrong:
+        raise CwmTraceError(f"the cell cannot be compiled: {wrong.msg} (line {wrong.lineno})") from wrong
     sink = Memory()
     text = "".join(linecache.getlines(file)) or text
-    error = record_code(code, text, shell.user_ns, sink, Options(limits=limits), root=os.getcwd())
+    hidden = {name for name in shell.user_ns if name in shell.user_ns_hidden or _HISTORY.fullmatch(name)}
+    options = Options(limits=limits)
+    error = record_code(code, text, shell.user_ns, sink, options, root=os.getcwd(), hidden=hidden)
     if name:
         shell.user_ns[name] = sink.trace
     if error is not None:
-        from IPython.display import display
-
-        display(sink.trace)  # type: ignore[no-untyped-call]
-        raise error
+        display: Any = importlib.import_module("IPython.display")
+        display.display(sink.trace)
+        raise error.with_traceback(_from_cell(error.__traceback__, file))
     return sink.trace
+
+
+def _from_cell(trace: TracebackType | None, file: str) -> TracebackType | None:
+    """A traceback without the frames above the cell's own."""
+    while trace is not None and trace.tb_frame.f_code.co_filename != file:
+        trace = trace.tb_next
+    return trace
 
 
 def _parse(line: str) -> tuple[str, Limits]:

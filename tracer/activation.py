@@ -183,7 +183,10 @@ class Activation:
             namespace = namespace_of(frame)
             if READING_LOCALS_UNBINDS:
                 self.namespace = namespace  # read once, at the call, before any comprehension
-        return visible(namespace, is_module=code.co_name == "<module>")
+        is_module = code.co_name == "<module>"
+        return visible(
+            namespace, is_module=is_module, hidden=self.recorder.hidden if is_module else frozenset()
+        )
 
     def on_exception(self, frame: FrameType, error: BaseException) -> None:
         """EXCEPTION."""
@@ -255,12 +258,15 @@ def namespace_of(frame: FrameType) -> Mapping[str, Any]:
     return {}  # a metaclass may prepare any mapping for a class body: reading it would run its code
 
 
-def visible(namespace: Mapping[str, Any], *, is_module: bool) -> dict[str, Any]:
+def visible(
+    namespace: Mapping[str, Any], *, is_module: bool, hidden: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """The variables of a namespace; of a module without dunders, modules, functions and classes."""
     return {
         name: value
         for name, value in list(namespace.items())
         if type(name) is str
+        and name not in hidden
         and not (
             is_module
             and (

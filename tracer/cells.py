@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import CodeType
 from typing import Any
 
@@ -13,7 +14,14 @@ from cwm_trace.tracer.session import Options, Sink, make_header, record_run
 
 
 def record_code(
-    code: CodeType, text: str, namespace: dict[str, Any], sink: Sink, options: Options, *, root: str
+    code: CodeType,
+    text: str,
+    namespace: dict[str, Any],
+    sink: Sink,
+    options: Options,
+    *,
+    root: str,
+    hidden: Collection[str] = (),
 ) -> BaseException | None:
     """Run code as the module that `namespace` is of, and record it.
 
@@ -24,6 +32,7 @@ def record_code(
         sink: takes the recording.
         options: how to record.
         root: the folder of the user's files.
+        hidden: variables of the namespace that are not the user's.
 
     Returns:
         The exception that ended it, if one did.
@@ -33,6 +42,7 @@ def record_code(
     header = make_header(options, (source,), MODULE, 0)
 
     def run(recorder: Recorder) -> None:
+        recorder.hidden = frozenset(hidden)
         recorder.sources.know(code, source)
         recorder.start()
         exec(code, namespace)

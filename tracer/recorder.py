@@ -12,9 +12,11 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from cwm_trace.records import FrameFields, Limits, Outcome
 from cwm_trace.tracer.activation import Activation, Stack
+from cwm_trace.tracer.greenlets import are_there, follow_greenlets
 from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS, is_cut_short, is_foreign, let_through
 from cwm_trace.tracer.sources import Sources
 from cwm_trace.tracer.values import Describer, TimeLimitReached
@@ -25,11 +27,31 @@ _UNKNOWN = -1
 
 
 class _Threads(threading.local):
-    """The stack of the running thread; threads are numbered in the order of their first recorded call."""
+    """The stack of what runs in the thread: itself, or one of its greenlets.
+
+    Stacks are numbered in the order of their first recorded call.
+    """
 
     def __init__(self, numbers: Iterator[int]) -> None:
         self.numbers = numbers
         self.stack = Stack(next(numbers))
+        self.stop_following: Callable[[], None] | None = None
+        if are_there():
+            self.follow_greenlets()
+
+    def follow_greenlets(self) -> bool:
+        """Give each greenlet of this thread a stack of its own; False if that is not possible yet."""
+        stacks: WeakKeyDictionary[Any, Stack] = WeakKeyDictionary()
+        first = [self.stack]
+
+        def go_on(greenlet: Any) -> None:
+            stack = stacks.get(greenlet)
+            if stack is None:
+                stack = stacks[greenlet] = first.pop() if first else Stack(next(self.numbers))
+            self.stack = stack
+
+        self.stop_following = follow_greenlets(go_on)
+        return self.stop_following is not None
 
 
 class Recorder:
@@ -66,6 +88,8 @@ class Recorder:
         self.forked = False
         self.entered = is_entry is None
         self.active = False
+        self.hidden: frozenset[str] = frozenset()
+        """Variables of modules that are not the user's: what IPython binds."""
         self.when_entry_returns: Callable[[], object] = lambda: None
         self.sources = sources
         self._numbers = sources.numbers
@@ -108,6 +132,9 @@ class Recorder:
                 sys.settrace(None)
             return
         self._owner = 0
+        if self._threads.stop_following is not None:
+            self._threads.stop_following()
+            self._threads.stop_following = None
         threading.settrace(self._previous_of_threads)
         if sys.gettrace() == self.on_call:
             sys.settrace(self._previous)
@@ -211,6 +238,9 @@ class Recorder:
     def _find(self, frame: FrameType) -> int | None:
         """The number of the source file of a frame's code, which is seen for the first time."""
         back = frame.f_back
+        if self._threads.stop_following is None and are_there():
+            # asked again at every call until the module, which is being imported, can be followed
+            self._numbers = self.sources.numbers if self._threads.follow_greenlets() else {}
         if self._main is not None:
             stack, filename = self._main
             if frame.f_code.co_filename == filename and frame.f_globals.get("__name__") == "__main__":

@@ -30,7 +30,6 @@ _IMPORTERS = frozenset(["importlib._bootstrap", "importlib._bootstrap_external",
 _KEPT_TEXTS = 50  # of one name: what runs is one of the last that were compiled
 _KEPT_NAMES = 5  # of what was left out
 
-_UNSEEN: Any = object()
 _Shape = tuple[str, int, tuple[str, ...]]
 
 
@@ -76,9 +75,8 @@ class Sources:
         """
         code = frame.f_code
         with self._lock:
-            number = self.numbers.get(id(code), _UNSEEN)
-            if number is not _UNSEEN:
-                return number
+            if id(code) in self.numbers:
+                return self.numbers[id(code)]
             self._is_reading = True
             try:
                 found = self._source_of(frame, run_by_user)
