@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME|REGEX",
         action="append",
         default=[],
-        help="write no values of this name, nor text that matches; default: the usual names",
+        help="write no values of this name, nor text that matches; 'default' means the usual names",
     )
 
 

@@ -56,6 +56,8 @@ class RedactingSink:
         self._max_chars = max_chars
         self._header: Trace | None = None
         self._noted = Trace(files=(), entry="")
+        self.written: Trace | None = None
+        """What the footer was written from, once it was."""
         self._files: list[SourceFile] = []
         self._more_files = 0
         self._sources = SourceLines(self._files)
@@ -124,21 +126,20 @@ class RedactingSink:
 
     def footer(self, trace: Trace) -> None:
         """Hand everything on."""
-        self._hand_on()
         output = trace.output
         if output is not None:
             self._secrets.learn_pairs(output)
-        self._sink.footer(
-            replace(
-                trace,
-                limits=self._noted.limits,
-                capture=self._noted.capture,
-                files=tuple(map(self._clean_file, trace.files)),
-                arguments=tuple(map(self._secrets.replace, trace.arguments)),
-                output=None if output is None else self._secrets.replace(output),
-                warnings=(*map(self._secrets.replace, trace.warnings), *self._rules.unused()),
-            )
+        self._hand_on()
+        self.written = replace(
+            trace,
+            limits=self._noted.limits,
+            capture=self._noted.capture,
+            files=tuple(map(self._clean_file, trace.files)),
+            arguments=tuple(map(self._secrets.replace, trace.arguments)),
+            output=None if output is None else self._secrets.replace(output),
+            warnings=(*map(self._secrets.replace, trace.warnings), *self._rules.unused()),
         )
+        self._sink.footer(self.written)
 
     def flush(self) -> None:
         """The process ends without another word: what is kept goes out."""
@@ -174,6 +175,9 @@ class RedactingSink:
             }
         if value is not None:
             fields["value"] = self._clean_slot(value)
+        source = fields.get("source")
+        if source is not None:
+            fields["source"] = self._secrets.replace_in_source(source)
         if message is not None:
             fields["message"] = self._secrets.replace(message)
         return fields

@@ -38,11 +38,12 @@ _USUAL_FORMS = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
 )
 _SHORTEST = 4  # characters; a shorter value is replaced as a literal of its own only
+_LONG = 5_000  # characters
 _LONGEST_LITERAL = 200_000  # characters that are parsed
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
 _STRING = re.compile(r"""[bBrRuU]{0,2}(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")""", re.DOTALL)
 _ESCAPED_STRING = re.compile(r"""(\\+['"]).*?\1""", re.DOTALL)
-_PAIR = re.compile(r"""(?P<name>[A-Za-z_][\w-]*)(?P<key>\\*['"])?(?P<by>\s*[:=]\s*|\s*=>\s*)""")
+_PAIR = re.compile(r"""(?<!\w)(?P<name>[A-Za-z_][\w-]{0,80})(?P<key>\\*['"])?(?P<by>\s*[:=]\s*|\s*=>\s*)""")
 _OPEN, _CLOSE = "([{", ")]}"
 
 
@@ -129,6 +130,7 @@ class Secrets:
         self._anywhere: set[str] = set()
         self._numbers: set[str] = set()
         self._literals: set[str] = set()
+        self._long: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
 
     def learn(self, text: str) -> None:
@@ -172,6 +174,8 @@ class Secrets:
     def replace(self, text: str) -> str:
         """The text with every secret in it replaced."""
         text = self._replace_pairs(text)
+        for long in self._long:
+            text = text.replace(long, PLACEHOLDER)
         for form in self._rules.patterns:
             text = form.sub(lambda found: PLACEHOLDER if found.group() else "", text)
         pattern = self._pattern = self._pattern or self._compile()
@@ -194,6 +198,8 @@ class Secrets:
                 continue
             start, end = (starts[row - 1] + column for row, column in (token.start, token.end))
             was = text[start:end]
+            for long in self._long:
+                was = was.replace(long, PLACEHOLDER + "\n" * long.count("\n"))
             for form in forms:
                 was = form.sub(_keeping_lines, was)
             if token.type == tokenize.NUMBER and was == PLACEHOLDER:
@@ -205,7 +211,9 @@ class Secrets:
         for part in {value, value.strip(), *(line for line in value.splitlines() if len(line) > 15)}:
             if not part or part == PLACEHOLDER:
                 continue
-            if len(part) < _SHORTEST:
+            if len(part) > _LONG:  # too long for a pattern
+                self._long.update((part, repr(part)[1:-1]))
+            elif len(part) < _SHORTEST:
                 self._literals.update((f"'{part}'", f'"{part}"'))
             else:
                 for form in _forms(part):
@@ -213,7 +221,7 @@ class Secrets:
 
     def _add(self, text: str) -> None:
         if len(text) >= _SHORTEST:
-            self._anywhere.add(text)
+            (self._anywhere if len(text) <= _LONG else self._long).add(text)
 
     def _compile(self) -> re.Pattern[str]:
         texts = sorted(self._anywhere | self._literals, key=len, reverse=True)
@@ -244,8 +252,6 @@ class Secrets:
                 if end > position:
                     yield name, position, end
                     position = end
-            elif found.group("key") is None and "-" in name:
-                position = found.start() + 1 if name.startswith("-") else position
 
 
 def _forms(text: str) -> set[str]:

@@ -312,6 +312,7 @@ def record_run(
     if failure is None and not recorder.forked:
         try:
             sink.footer(trace)
+            trace = getattr(sink, "written", trace)  # without its secrets
         except OSError as refused:
             failure = refused
     return Ending(trace, recorder.frames, exit_code(error), error, failure, forked=recorder.forked)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.globals import pop_context, push_context
 
-from cwm_trace.predictors import DEFAULT
+from cwm_trace.predict.registry import DEFAULT
 
 if TYPE_CHECKING:
     from cwm_trace.storage import TraceWriter
@@ -91,7 +91,7 @@ class ProgramCommand(click.Command):
     "--redact",
     multiple=True,
     metavar="NAME|REGEX",
-    help="Write no values of this name, nor text that matches; default: the usual names.",
+    help="Write no values of this name, nor text that matches; 'default' means the usual names.",
 )
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Interrupt after so many seconds.")
 @click.option("--sandbox", is_flag=True, help="Run it in a child process that cannot harm the rest.")
@@ -228,8 +228,8 @@ def _close(writer: TraceWriter) -> OSError | None:
 def _prepare_prediction(path: str, model: str, mode: str) -> Callable[[], None]:
     """What shows the prediction afterwards; a wrong name is said before the program runs."""
     from cwm_trace.cli.beside import show_prediction
-    from cwm_trace.modes import parse_mode
-    from cwm_trace.predictors import check_name
+    from cwm_trace.predict.modes import parse_mode
+    from cwm_trace.predict.registry import check_name
 
     parse_mode(mode)
     check_name(model)

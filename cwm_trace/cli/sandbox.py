@@ -56,7 +56,7 @@ def run_sandboxed(
         sink = RedactingSink(writer, redact, limits.max_value_chars)
         limits = replace(limits, max_value_chars=None)
     result = record_isolated(full, sink, limits=limits, bounds=bounds, readable=readable, streams=(1, 2))
-    trace = result.trace
+    trace = sink.written if redact else result.trace
     code = trace.exit_code
     if code is None:
         code = 0 if result.reason == "returned" else _EXIT_CODES.get(result.reason, _KILLED)

@@ -303,3 +303,19 @@ def test_nothing_reaches_the_sink_before_the_end(tmp_path: Path) -> None:
     record_program(load_code("import os\nos.environ['ORDER'] = 'ran'\n"), Order(), Options(redact=["x"]))
     assert order == ["header"]
     assert os.environ.pop("ORDER") == "ran"
+
+
+def test_long_texts_take_linear_work() -> None:
+    secrets = Secrets(Rules(["password", "default"]))
+    secrets.learn(repr("key " * 5_000))
+    for text in ("a" * 100_000, "a-" * 50_000, "password " * 10_000, "'" * 3_000, "key " * 5_000):
+        secrets.learn_pairs(text)
+        secrets.replace(text)
+    assert secrets.replace(f"x{'key ' * 5_000}y") == f"x{PLACEHOLDER}y"
+
+
+def test_what_the_command_says_of_a_misspelt_name() -> None:
+    ending = record_program(
+        load_code("password = 'hunter2-Zebra'\nx = 1\n"), Memory(), Options(redact=["pasword"])
+    )
+    assert ending.trace.warnings[0].startswith("nothing was called pasword")
