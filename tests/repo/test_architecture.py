@@ -18,6 +18,7 @@ MAX_LINES = 450
 
 RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.plain", "cwm_trace.states", "cwm_trace.modes")
 MAY_IMPORT = {
+    "cwm_trace/flow": ("cwm_trace.flow", "cwm_trace.records", "cwm_trace.errors"),
     "tracer": ("cwm_trace.tracer", *RECORDS),
     "model": ("cwm_trace.model", "cwm_trace.wire", "cwm_trace.predictor", *RECORDS),
     "model/training": (
@@ -30,6 +31,7 @@ MAY_IMPORT = {
     ),
     "eval": (
         "cwm_trace.eval",
+        "cwm_trace.flow",
         "cwm_trace.wire",
         "cwm_trace.predictor",
         "cwm_trace.datasets",  # its tasks and runner
