@@ -10,7 +10,7 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from types import FrameType
+from types import FrameType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -85,6 +85,7 @@ class Recorder:
         self.missed = 0
         self.replaced = False
         self.displaced = ""
+        self.interrupted = False
         self.forked = False
         self.entered = is_entry is None
         self.active = False
@@ -116,7 +117,10 @@ class Recorder:
             return False
         self._owner = threading.get_ident()
         self._previous = sys.gettrace()
-        if self._previous is not None:
+        outer = self._previous.__self__ if type(self._previous) is MethodType else None
+        if type(outer) is Recorder:  # a recording around this one, or what is left of one in another thread
+            outer.interrupted = outer.interrupted or outer.active
+        elif self._previous is not None:
             kind = type(self._previous)
             self.displaced = f"another trace function ({kind.__module__}.{kind.__qualname__})"
         self._previous_of_threads = threading._trace_hook  # type: ignore[attr-defined]  # gettrace: 3.10

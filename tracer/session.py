@@ -396,6 +396,10 @@ def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
         warnings.append(
             f"{recorder.displaced} was set aside while this was recorded, and put back afterwards"
         )
+    if recorder.interrupted:
+        warnings.append(
+            "another recording began inside of this one: what ran meanwhile is in its trace, not in this one"
+        )
     if recorder.missed:
         warnings.append(
             f"{recorder.missed} events could not be recorded (most often near the recursion limit)"
