@@ -445,6 +445,6 @@ def test_a_recording_inside_of_another_is_said_and_each_frame_is_in_one_of_them(
     assert [f.changed["n"].text for f in outer.trace.frames if f.changed.get("n")] == ["1", "3"]  # type: ignore[union-attr]
     assert len(inner.trace.frames) == 3
     assert outer.trace.warnings == (
-        "another recording began inside of this one: what ran meanwhile is in its trace, not in this one",
+        "another recording began while this one ran: what it recorded is in its trace, not in this one",
     )
     assert inner.trace.warnings == ()

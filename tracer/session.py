@@ -398,7 +398,7 @@ def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
         )
     if recorder.interrupted:
         warnings.append(
-            "another recording began inside of this one: what ran meanwhile is in its trace, not in this one"
+            "another recording began while this one ran: what it recorded is in its trace, not in this one"
         )
     if recorder.missed:
         warnings.append(
