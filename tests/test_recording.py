@@ -432,3 +432,19 @@ def test_parameters_are_the_functions_own() -> None:
 
     assert build(limits=3, include="a", profile="y") == Options(3)
     assert traces_of(build)[0].frames
+
+
+def test_a_recording_inside_of_another_is_said_and_each_frame_is_in_one_of_them() -> None:
+    with record() as outer:
+        bare.__wrapped__(1)  # type: ignore[attr-defined]
+        with record() as inner:
+            bare.__wrapped__(2)  # type: ignore[attr-defined]
+        bare.__wrapped__(3)  # type: ignore[attr-defined]
+    assert outer.trace is not None
+    assert inner.trace is not None
+    assert [f.changed["n"].text for f in outer.trace.frames if f.changed.get("n")] == ["1", "3"]  # type: ignore[union-attr]
+    assert len(inner.trace.frames) == 3
+    assert outer.trace.warnings == (
+        "another recording began while this one ran: what it recorded is in its trace, not in this one",
+    )
+    assert inner.trace.warnings == ()
