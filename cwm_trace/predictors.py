@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -90,9 +88,7 @@ def find_predictor(name: str, decode: Decode = Decode()) -> Predictor:
     if name == "mini":
         # stored in bfloat16, which CPUs without AVX-512 compute many times slower
         dtype = "float32" if decode.dtype == "auto" else decode.dtype
-        folder = str(find_mini())
-        with _no_progress():  # it loads in an instant
-            return _local(folder, replace(decode, dtype=dtype), **MINI_BOUNDS)
+        return _local(str(find_mini()), replace(decode, dtype=dtype), **MINI_BOUNDS)
     if name.startswith(("http://", "https://")):
         return _server(name, decode)
     if name.startswith("hf:"):
@@ -113,20 +109,6 @@ def find_mini() -> Path:
             " folder, or train one with cwm-trace train"
         )
     return folder
-
-
-@contextmanager
-def _no_progress() -> Iterator[None]:
-    """Without the bars that transformers draws."""
-    from transformers.utils import logging
-
-    was_on = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if was_on:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _local(folder: str, decode: Decode, **bounds: Any) -> Predictor:

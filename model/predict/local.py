@@ -11,7 +11,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.cache import KVCache
 from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.decoding import Sampler
-from cwm_trace.model.loading import load_model
+from cwm_trace.model.loading import load_weights
 from cwm_trace.model.predict.branches import missing_frame
 from cwm_trace.model.predict.engine import Chooser, Engine, Rows, Solo, run
 from cwm_trace.model.predict.follow import follow_truth
@@ -19,7 +19,7 @@ from cwm_trace.model.predict.rollout import Rollout
 from cwm_trace.model.predict.session import Options, Session
 from cwm_trace.model.predict.vocabulary import Vocabulary
 from cwm_trace.model.rows import RowsCache
-from cwm_trace.model.tokenizer import load_tokenizer
+from cwm_trace.model.tokens import read_tokens
 from cwm_trace.modes import ModeKind
 from cwm_trace.predictor import NOTHING, History, Known, Prediction, Request, require_truth
 from cwm_trace.records import Decoding, Event, Frame, Outcome, Trace
@@ -74,9 +74,8 @@ class LocalPredictor:
         Raises:
             CwmTraceError: it is no CWM checkpoint, or its tokenizer has no trace tokens.
         """
-        model = load_model(folder, dtype=dtype)
-        tokens = TraceTokens.from_tokenizer(load_tokenizer(folder))
-        return cls(model, tokens, name=Path(folder).name, options=options)
+        decoder = Decoder(load_weights(folder, dtype=dtype))
+        return cls(decoder, read_tokens(folder), name=Path(folder).name, options=options)
 
     @property
     def decoding(self) -> Decoding:
