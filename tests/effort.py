@@ -19,7 +19,7 @@ from _pytest.mark import ParameterSet
 from hypothesis import HealthCheck, Phase, settings
 
 EXAMPLES = {"dev": 20, "ci": 100, "slow": 1000}
-HANGS = 600
+HANGS = 1800
 """Seconds after which a process counts as stuck, however busy the machine is."""
 
 
