@@ -65,12 +65,10 @@ def read_config(config: Mapping[str, Any], name: str) -> DecodingConfig | None:
     Raises:
         CwmTraceError: It is no CWM model, or a number makes no sense.
     """
-    rope = dict(config.get("rope_scaling") or config.get("rope_parameters") or {})
-    if rope or config.get("rope_theta"):
-        rope.setdefault("rope_type", rope.get("type", "default"))
-        rope.setdefault("rope_theta", config.get("rope_theta"))
-    else:
-        rope = dict(_ROPE)
+    given = config.get("rope_scaling") or config.get("rope_parameters")
+    rope = dict(_ROPE if given is None else given)  # without any, `CwmConfig` ignores a rope_theta beside it
+    rope.setdefault("rope_type", rope.get("type", "default"))
+    rope.setdefault("rope_theta", config.get("rope_theta") or _ROPE["rope_theta"])
     numbers = OWN_KINDS.get(rope["rope_type"], ("unknown",))
     if config.get("quantization_config") or not all(
         isinstance(rope.get(key), int | float) for key in numbers
