@@ -5,22 +5,21 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.modes import ALL_MODES, parse_mode
-from cwm_trace.predictor import ENDED, History, Known, Predictor, Request, StepPredictor
-from cwm_trace.predictors import DEFAULT, Decode, check_name, find_predictor
-from cwm_trace.records import Event, Frame, Limits, Slot, SourceFile, Trace
+from cwm_trace.predict.history import History, Known
+from cwm_trace.predict.modes import ALL_MODES, parse_mode
+from cwm_trace.predict.protocol import ENDED, Predictor, Request, StepPredictor
+from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor
+from cwm_trace.recording import recording_options
+from cwm_trace.records import Decoding, Event, Frame, Limits, Slot, SourceFile, Trace
 from cwm_trace.states import diff_states
-from cwm_trace.wire.context import function_name
 from cwm_trace.wire.profile import CWM, FormatProfile
 
 if TYPE_CHECKING:
@@ -28,20 +27,34 @@ if TYPE_CHECKING:
     from cwm_trace.eval.results import Results
     from cwm_trace.eval.runner import Progress
 
-P = ParamSpec("P")
-R = TypeVar("R")
+T = TypeVar("T")
+
+
+class _Default:
+    """A default value that can be told from the same value given."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def _default(value: T) -> T:
+    return cast(T, _Default(value))
 
 
 def trace_execution(
     target: Callable[..., Any] | str | os.PathLike[str],
+    /,
     *args: Any,
-    call: str | None = None,
-    entry: str | None = None,
-    limits: Limits = Limits(),
-    profile: FormatProfile = CWM,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    capture_output: bool = False,
+    call: str | None = _default(None),
+    entry: str | None = _default(None),
+    limits: Limits = _default(Limits()),
+    profile: FormatProfile = _default(CWM),
+    include: Sequence[str] = _default(()),
+    exclude: Sequence[str] = _default(()),
+    capture_output: bool = _default(False),
     **kwargs: Any,
 ) -> Trace:
     r"""Run something and record it.
@@ -50,8 +63,10 @@ def trace_execution(
     code runs in this process.
 
     Args:
-        target: a Python function, called with `args` and `kwargs`; or source text (it has a newline, or
-            comes with `call`); or the path of a script, which is run as `__main__` with the arguments `args`.
+        target: something to call with `args` and `kwargs`: a Python function, a method, a class. What a
+            coroutine function gives is awaited, what a generator function gives is exhausted. Or source text
+            (it has a newline, or comes with `call`); or the path of a script, which is run as `__main__` with
+            the arguments `args`.
         call: an expression such as `"f(3)"`, evaluated after `target` was set up as a module; the trace is
             that of an argument-less `main` that returns it.
         entry: record a script only from the first call of this function to its return.
@@ -62,24 +77,43 @@ def trace_execution(
         capture_output: keep standard output in `Trace.output` instead of letting it through.
 
     Raises:
-        CwmTraceError: the target cannot be read, compiled or traced.
+        CwmTraceError: the target cannot be read, compiled or traced; it is asynchronous, and an event loop is
+            running in this thread; it has a parameter of the same name as one of these options.
 
     >>> trace_execution("def f(x):\n    return x + 1\n", call="f(2)").value.text
     '3'
     """
+    from cwm_trace.tracer.calls import record_call
     from cwm_trace.tracer.program import load_call, load_code, load_script, read_source
-    from cwm_trace.tracer.session import Memory, record_call, record_program
+    from cwm_trace.tracer.session import Memory, record_program
 
-    options = _options(limits, profile, include, exclude, capture_output)
+    given = _Given(
+        call=call,
+        entry=entry,
+        limits=limits,
+        profile=profile,
+        include=include,
+        exclude=exclude,
+        capture_output=capture_output,
+    )
+    call, entry = given["call"], given["entry"]
+    options = recording_options(
+        given["limits"],
+        given["profile"],
+        given["include"],
+        given["exclude"],
+        capture_output=given["capture_output"],
+    )
     sink = Memory()
     if callable(target):
+        given.refuse_parameters_of(target)
         _raise_interrupt(record_call(target, args, kwargs, sink, options).error)
         return sink.trace
     if kwargs:
         raise TypeError(f"a program takes no keyword arguments: {', '.join(kwargs)}")
-    is_text = isinstance(target, str) and (
-        "\n" in target or (call is not None and not os.path.exists(target))
-    )
+    if not isinstance(target, str | os.PathLike):
+        raise CwmTraceError(f"{target!r} cannot be traced: give a function, source text or a path")
+    is_text = _is_source(target, call)
     if call is not None:
         text = str(target) if is_text else read_source(os.fspath(target))
         program = load_call(text, call, name="<source>" if is_text else os.fspath(target))
@@ -89,71 +123,6 @@ def trace_execution(
         program = load_script(os.fspath(target), [str(argument) for argument in args])
     _raise_interrupt(record_program(program, sink, options, entry=entry).error)
     return sink.trace
-
-
-class record:  # noqa: N801 (used like a function: a decorator or a context manager)
-    """Record a function whenever it is called, or everything that a block of code calls.
-
-    >>> @record()
-    ... def double(x):
-    ...     return 2 * x
-    >>> double(4)
-    8
-
-    As a decorator the function behaves as before, exceptions included, and each call appends its trace to
-    `double.traces`. As a context manager, `with record() as recording:`, the trace is `recording.trace`
-    once the block has ended; the lines of the block itself are not in it.
-    """
-
-    def __init__(
-        self,
-        *,
-        limits: Limits = Limits(),
-        profile: FormatProfile = CWM,
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
-    ) -> None:
-        self._options = _options(limits, profile, include, exclude, capture_output=False)
-        self.trace: Trace | None = None
-
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Decorate `function`."""
-        from cwm_trace.tracer.session import Memory, record_call
-
-        traces: list[Trace] = []
-
-        @functools.wraps(function)
-        def recorded(*args: P.args, **kwargs: P.kwargs) -> R:
-            sink = Memory()
-            ending = record_call(function, args, kwargs, sink, self._options)
-            traces.append(sink.trace)
-            if ending.error is not None:
-                raise ending.error
-            value: R = ending.value
-            return value
-
-        recorded.traces = traces  # type: ignore[attr-defined]
-        return recorded
-
-    def __enter__(self) -> record:
-        """Start recording."""
-        from cwm_trace.tracer.session import Block, Memory
-
-        self._sink = Memory()
-        self._block = Block(self._sink, self._options, sys._getframe(1).f_code.co_filename)
-        self._block.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """Stop recording."""
-        self._block.stop(kind)
-        trace = self._sink.trace
-        if trace.frames:
-            first = trace.frames[0]
-            trace = replace(trace, entry=function_name(first.source), entry_line=first.line)
-        self.trace = trace
 
 
 def predict_execution(
@@ -171,18 +140,18 @@ def predict_execution(
     """Say what a program's variables will be, line by line, without running it.
 
     Args:
-        program: source text (it has a newline), the path of a Python file, or a function of one, which takes
-            no arguments or comes with `call`; or a `Trace` to continue.
+        program: source text (it has a newline, or comes with `call`), the path of a Python file, or a
+            function of one, which takes no arguments or comes with `call`; or a `Trace` to continue.
         entry: the argument-less function whose execution is predicted; without it and without `call`, the
             whole script.
         call: an expression such as `"f(3)"`: an argument-less `main` that returns it is predicted.
-        model: name of a predictor (see `cwm_trace.predictors`), or a predictor.
-        mode: name of a mode (see `cwm_trace.modes`).
+        model: name of a predictor (see `cwm_trace.predict.registry`), or a predictor.
+        mode: name of a mode (see `cwm_trace.predict.modes`).
         history: a real trace of the same program. One that was cut before its end is continued, where the
             mode needs no truth; any other is the truth, and only the entry's CALL is given.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         sample: number of the draw, where the predictor samples.
-        on_frame: is called with each predicted frame that is whole, by predictors that can.
+        on_frame: is called with each predicted frame, as soon as it stands.
 
     Returns:
         The given frames and the predicted ones.
@@ -240,9 +209,7 @@ def predict_step(
     predictor = find_predictor(model) if isinstance(model, str) else model
     if not isinstance(predictor, StepPredictor):
         raise CwmTraceError(f"{predictor.name} predicts whole executions only, no single steps")
-    past = History(history)
-    for frame in history.frames:
-        past.push(frame)
+    past = History(history, history.frames)
     slots = None if state is None else {name: Slot(text) for name, text in state.items()}
     prediction = predictor.step(past, Known(None if event is None else Event(event), slots))
     if prediction is None:
@@ -283,7 +250,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 8,
     seed: int = 0,
-    decode: Decode = Decode(),
+    decoding: Decoding = Decoding(),
     max_frames: int = 1_000,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -300,7 +267,7 @@ def evaluate(
         limit: programs of each task at the most, the first ones; None: all.
         batch_size: programs that a predictor is given at a time.
         seed: of resampling.
-        decode: how models that are named choose their tokens.
+        decoding: how models that are named choose their tokens.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         output: folder of the logs; None: one that is deleted in the end.
         resume: go on with the logs that are there.
@@ -312,10 +279,10 @@ def evaluate(
         CwmTraceError: no such model, task or mode; a log of another run; a predictor that cannot go on. What
             was logged until then is kept.
     """
-    from cwm_trace.eval.baselines import BASELINES
     from cwm_trace.eval.results import Results, require_numpy
     from cwm_trace.eval.runner import Settings, run_bench
     from cwm_trace.eval.tasks import find_tasks
+    from cwm_trace.predict.baselines import BASELINES
 
     require_numpy()
     if seed < 0:
@@ -335,37 +302,47 @@ def evaluate(
             check_name(name)
     found = find_tasks([tasks] if isinstance(tasks, str) else tasks, limit=limit)
     predictors = [
-        find_predictor(name, Decode() if name in BASELINES else decode) if isinstance(name, str) else name
+        find_predictor(name, Decoding() if name in BASELINES else decoding) if isinstance(name, str) else name
         for name in names
     ]
-    origins = [name if isinstance(name, str) else "" for name in names]
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory()) if output is None else output
         settings = Settings(
             batch_size, max_frames, seed, limit, resume, None if cache is None else Path(cache)
         )
-        return Results(
-            tuple(run_bench(found, predictors, chosen, Path(folder), settings, report, origins)), seed
+        return Results(tuple(run_bench(found, predictors, chosen, Path(folder), settings, report)), seed)
+
+
+class _Given(dict[str, Any]):
+    """The options of `trace_execution`, and which of them were given."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            {name: value.value if isinstance(value, _Default) else value for name, value in options.items()}
         )
+        self._names = [name for name, value in options.items() if not isinstance(value, _Default)]
+        if not isinstance(self["limits"], Limits):
+            raise CwmTraceError(
+                f"limits is {self['limits']!r}: give Limits(…), or bind a function's own first"
+            )
 
-
-def _options(
-    limits: Limits,
-    profile: FormatProfile,
-    include: Sequence[str],
-    exclude: Sequence[str],
-    capture_output: bool,
-) -> Any:
-    from cwm_trace.tracer.session import Options
-
-    return Options(
-        limits=limits,
-        include=include,
-        exclude=exclude,
-        keep_addresses=profile.addresses == "kept",
-        profile=profile.name,
-        capture_output=capture_output,
-    )
+    def refuse_parameters_of(self, function: Callable[..., Any]) -> None:
+        """Raise where it is not clear whether an option was meant, or a parameter of the function."""
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        try:
+            parameters = set(inspect.signature(function).parameters)
+        except (TypeError, ValueError):
+            parameters = set()
+        if isinstance(function, functools.partial):
+            parameters -= set(function.keywords)
+        for option in self._names:
+            if option in parameters:
+                raise CwmTraceError(
+                    f"{name} has a parameter {option!r}, and so has trace_execution:"
+                    f" bind it before, with functools.partial({name}, {option}=…)"
+                )
+            if option in ("call", "entry") and self[option] is not None:
+                raise CwmTraceError(f"{option} goes with source text or a path, not with a function: {name}")
 
 
 def _home_of(function: Callable[..., Any], entry: str | None, call: str | None) -> tuple[str, str | None]:
@@ -380,6 +357,13 @@ def _home_of(function: Callable[..., Any], entry: str | None, call: str | None) 
     return path, entry if entry or call else function.__qualname__
 
 
+def _is_source(program: str | os.PathLike[str], call: str | None) -> bool:
+    """Whether a program is given as its text, not as the path of its file."""
+    if not isinstance(program, str):
+        return False
+    return "\n" in program or (call is not None and not os.path.exists(program))
+
+
 def _text_of(program: str | os.PathLike[str], call: str | None) -> str:
     return _prompt(program, None, call).files[0].text
 
@@ -388,7 +372,7 @@ def _prompt(program: str | os.PathLike[str], entry: str | None, call: str | None
     """The program with the CALL of its entry already made."""
     from cwm_trace.tracer.program import find_function, load_call, load_code, load_script, read_source
 
-    is_text = isinstance(program, str) and "\n" in program
+    is_text = _is_source(program, call)
     name = "<source>" if is_text else os.fspath(program)
     if call is not None:
         loaded = load_call(str(program) if is_text else read_source(name), call, name=name)
