@@ -29,10 +29,11 @@ import torch
 from cwm_trace.datasets.tokenizing import TokenizedTrace, tokenize_trace
 from cwm_trace.eval.statistics import Estimate, bootstrap_ratios
 from cwm_trace.model.loading import load_model
+from cwm_trace.model.tokens import read_tokens
 from cwm_trace.model.training.evaluation import Tally, read_document
 from cwm_trace.model.training.loop import train
 from cwm_trace.model.training.recipe import Recipe
-from cwm_trace.model.training.stream import Mix, read_tokens, record
+from cwm_trace.model.training.stream import Mix, record
 from cwm_trace.wire.tokens import Special
 
 FRAMES = 16

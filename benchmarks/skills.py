@@ -27,8 +27,9 @@ from cwm_trace.datasets.item import Item, Knob
 from cwm_trace.datasets.tokenizing import tokenize_trace
 from cwm_trace.eval.statistics import Estimate, bootstrap_ratios, wilson
 from cwm_trace.model.loading import load_model
+from cwm_trace.model.tokens import read_tokens
 from cwm_trace.model.training.evaluation import Tally, read_document
-from cwm_trace.model.training.stream import read_tokens, record
+from cwm_trace.model.training.stream import record
 from cwm_trace.records import Trace
 from cwm_trace.wire.tokens import Special
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,7 +21,10 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.interval import attend, attend_segments
 from cwm_trace.model.attention.plan import Plan, StepPlan, plan_intervals
 from cwm_trace.model.attention.schedule import Schedule, Stores
-from cwm_trace.model.modeling import CwmConfig
+
+if TYPE_CHECKING:
+    from cwm_trace.model.modeling import CwmConfig
+    from cwm_trace.model.weights import DecodingConfig
 
 FIRST_SLOTS = 256
 """Slots a growing cache begins with; it doubles from there."""
@@ -109,7 +113,7 @@ class KVCache:
 
     def __init__(
         self,
-        config: CwmConfig,
+        config: CwmConfig | DecodingConfig,
         batch: int = 1,
         *,
         tokens: int = 0,
@@ -251,7 +255,7 @@ class BranchCache:
 
     def __init__(
         self,
-        config: CwmConfig,
+        config: CwmConfig | DecodingConfig,
         prefix: KVCache,
         forks: Sequence[int],
         *,

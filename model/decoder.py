@@ -8,18 +8,20 @@ and one plan of attention serves all layers of a kind. The loop around it is in 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.cache import BranchCache, KVCache
-from cwm_trace.model.modeling import CwmForCausalLM, rope_frequencies, rotate
 from cwm_trace.model.product import Product
+from cwm_trace.model.rope import rope_frequencies, rotate
 from cwm_trace.model.rows import RowsCache
+from cwm_trace.model.weights import Weights, weights_of
 
 AnyCache = KVCache | BranchCache | RowsCache
 
@@ -46,8 +48,8 @@ class Decoder:
     not change. In half precision both would round differently from the model, so neither is done.
 
     Args:
-        model: Any `CwmForCausalLM` of plain linear layers, ours or transformers' own. Later changes of its
-            weights are not seen.
+        model: Weights as `load_weights` reads them, or any `CwmForCausalLM` of plain linear layers, ours or
+            transformers' own. Later changes of its weights are not seen.
 
     Raises:
         CwmTraceError: A layer is quantised, the model is spread over devices, or positions are scaled by the
@@ -55,34 +57,29 @@ class Decoder:
     """
 
     def __init__(self, model: Any) -> None:
-        model = cast(CwmForCausalLM, model)
-        config = model.config
+        weights = model if isinstance(model, Weights) else weights_of(model)
+        config, tensors = weights.config, weights.tensors
         rope_type = cast("dict[str, Any]", config.rope_parameters).get("rope_type", "default")
         if rope_type in ("dynamic", "longrope"):
             raise CwmTraceError(
                 f"rope_type {rope_type!r} depends on the length of the text: use model.generate"
             )
-        linear = [module for module in model.modules() if "Linear" in type(module).__name__]
-        plain = (Tensor, nn.Parameter)  # torchao keeps the module and changes the type of its weight
-        if any(type(module) is not nn.Linear or type(module.weight) not in plain for module in linear):
-            raise CwmTraceError(
-                "the decode loop takes plain linear layers, this model is quantised: use model.generate"
-            )
-        if len({parameter.device for parameter in model.parameters()}) > 1:
-            raise CwmTraceError("the model is spread over several devices: use model.generate")
         self.config = config
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head_dim = config.head_dim
         self.scale = self.head_dim**-0.5
-        self.dtype, self.device = model.dtype, model.device
+        embedding = tensors["model.embed_tokens.weight"]
+        self.dtype, self.device = embedding.dtype, embedding.device
         self.fused = self.dtype in (torch.float32, torch.float64)
         self.eps = config.rms_norm_eps
         with torch.no_grad():
-            self.layers = [self._lay_out(layer) for layer in model.model.layers]
-            self.embedding = model.model.embed_tokens.weight.detach()  # (V, E)
-            self.final_norm = model.model.norm.weight.detach()  # (E)
-            head = model.lm_head.weight.detach()  # (V, E)
-            self.head = Product(self._fold(head, self.final_norm))  # E to V
+            self.layers = [
+                self._lay_out(tensors, f"model.layers.{index}.") for index in range(config.num_hidden_layers)
+            ]
+            self.embedding = embedding.detach()  # (V, E)
+            self.final_norm = tensors["model.norm.weight"].detach()  # (E)
+            head = embedding if config.tie_word_embeddings else tensors["lm_head.weight"]  # (V, E)
+            self.head = Product(self._fold(head.detach(), self.final_norm))  # E to V
         # hypot(|x|, sqrt(E eps)) = sqrt(E) * rms(x): the factor is in the folded weights
         self.norm_floor = torch.tensor(
             (config.hidden_size * self.eps) ** 0.5, dtype=self.dtype, device=self.device
@@ -95,26 +92,29 @@ class Decoder:
     def _fold(self, weight: Tensor, norm: Tensor) -> Tensor:
         return weight * norm * math.sqrt(self.config.hidden_size) if self.fused else weight
 
-    def _lay_out(self, layer: Any) -> LayerWeights:
-        attention, mlp = layer.self_attn, layer.mlp
-        q, k, v = (x.weight.detach() for x in (attention.q_proj, attention.k_proj, attention.v_proj))
-        norm, mlp_norm = layer.input_layernorm.weight.detach(), layer.post_attention_layernorm.weight.detach()
-        gate_up = torch.cat((mlp.gate_proj.weight.detach(), mlp.up_proj.weight.detach()))
-        bias = None
-        if mlp.gate_proj.bias is not None:
-            bias = torch.cat((mlp.gate_proj.bias.detach(), mlp.up_proj.bias.detach()))
+    def _lay_out(self, tensors: Mapping[str, Tensor], layer: str) -> LayerWeights:
+        def take(*names: str) -> list[Tensor]:
+            return [tensors[f"{layer}{name}"].detach() for name in names]
+
+        q, k, v, out = take(*(f"self_attn.{part}_proj.weight" for part in "qkvo"))
+        norm, mlp_norm = take("input_layernorm.weight", "post_attention_layernorm.weight")
+        gate, up, down = take(*(f"mlp.{part}_proj.weight" for part in ("gate", "up", "down")))
+        gate_bias = down_bias = None
+        if f"{layer}mlp.gate_proj.bias" in tensors:
+            *pair, down_bias = take(*(f"mlp.{part}_proj.bias" for part in ("gate", "up", "down")))
+            gate_bias = torch.cat(pair)
         if self.fused:
             halves = (x.view(-1, 2, self.head_dim // 2, x.shape[1]) for x in (q, k))  # (heads, 2, D / 2, E)
             q, k = (x.transpose(1, 2).reshape(-1, x.shape[3]) for x in halves)  # (heads * D, E)
         return LayerWeights(
             attention_norm=norm,
             qkv=Product(self._fold(torch.cat((q, k, v)), norm)),
-            out=Product(attention.o_proj.weight.detach()),
+            out=Product(out),
             mlp_norm=mlp_norm,
-            gate_up=Product(self._fold(gate_up, mlp_norm)),
-            gate_up_bias=bias,
-            down=Product(mlp.down_proj.weight.detach()),
-            down_bias=None if mlp.down_proj.bias is None else mlp.down_proj.bias.detach(),
+            gate_up=Product(self._fold(torch.cat((gate, up)), mlp_norm)),
+            gate_up_bias=gate_bias,
+            down=Product(down),
+            down_bias=down_bias,
         )
 
     def cache(self, batch: int = 1, **options: Any) -> KVCache:

@@ -1,4 +1,4 @@
-"""The Code World Model in PyTorch: the whole architecture, top to bottom, in this one file.
+"""The Code World Model in PyTorch: the architecture, top to bottom; the angles of its positions: `rope.py`.
 
 CWM (Meta FAIR, 2025) is a dense decoder: RMSNorm, SwiGLU, grouped-query attention, RoPE scaled as in
 Llama 3.1, and attention that sees the whole text only in some layers (`config.layer_types`; by default every
@@ -15,7 +15,6 @@ D head dimension, E model width, V vocabulary.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -28,7 +27,7 @@ from transformers.cache_utils import Cache
 from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
-from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS, dynamic_rope_update
+from transformers.modeling_rope_utils import dynamic_rope_update
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils.generic import can_return_tuple
 
@@ -36,6 +35,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.eager import attend_eagerly
 from cwm_trace.model.attention.implementation import NAME as INTERVAL
 from cwm_trace.model.attention.implementation import packed_intervals
+from cwm_trace.model.rope import rope_frequencies, rotate
 
 __all__ = ["CwmConfig", "CwmForCausalLM", "CwmModel", "CwmPreTrainedModel"]
 
@@ -74,31 +74,6 @@ def check_layer_types(config: CwmConfig) -> None:
 # Rotary position embedding
 
 
-def rope_frequencies(config: CwmConfig) -> tuple[Tensor, float]:
-    """Compute the angle per position of every rotated pair, and the factor on cos and sin.
-
-    `default` is RoPE (Su et al. 2021, arXiv:2104.09864, eq. 15): theta ** (-2i / D). `llama3` (Llama 3.1)
-    keeps the pairs that turn fast, slows down by `factor` those whose wavelength exceeds the old context,
-    and goes over smoothly in between. Other kinds come from transformers.
-
-    Returns:
-        Radians per token, float32 `(head_dim / 2,)`, and the factor (1 but for yarn and longrope).
-    """
-    rope = cast("dict[str, Any]", config.rope_parameters)
-    kind = rope.get("rope_type", "default")
-    if kind not in ("default", "llama3"):
-        frequencies, factor = ROPE_INIT_FUNCTIONS[kind](config)
-        return frequencies, float(factor)
-    pairs = torch.arange(0, config.head_dim, 2, dtype=torch.int64).float()  # (D / 2)
-    frequencies = 1.0 / (rope["rope_theta"] ** (pairs / config.head_dim))
-    if kind == "default":
-        return frequencies, 1.0
-    turns = rope["original_max_position_embeddings"] * frequencies / (2 * math.pi)  # in the original context
-    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
-    keep = ((turns - low) / (high - low)).clamp(0, 1)  # 0: slowed down by the whole factor, 1: kept
-    return (1 - keep) * frequencies / rope["factor"] + keep * frequencies, 1.0
-
-
 class CwmRotaryEmbedding(nn.Module):
     """Cosines and sines of the tokens' positions."""
 
@@ -123,12 +98,6 @@ class CwmRotaryEmbedding(nn.Module):
         angles = torch.cat((angles, angles), dim=-1).unsqueeze(2)  # (B, T, 1, D)
         cos, sin = angles.cos() * self.attention_scaling, angles.sin() * self.attention_scaling
         return cos.to(x.dtype), sin.to(x.dtype)
-
-
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate each pair (x[i], x[i + D / 2]) of `(batch, tokens, heads, head_dim)` by its angle."""
-    first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-second, first), dim=-1) * sin
 
 
 # ------------------------------------------------------------

@@ -7,6 +7,7 @@ A step feeds every row some tokens; how many of them count is decided afterwards
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,7 +16,10 @@ from cwm_trace.model.attention.interval import attend, attend_segments
 from cwm_trace.model.attention.plan import Plan, plan_intervals
 from cwm_trace.model.attention.schedule import Schedule, Stores
 from cwm_trace.model.cache import FIRST_SLOTS, KVCache, LayerCache
-from cwm_trace.model.modeling import CwmConfig
+
+if TYPE_CHECKING:
+    from cwm_trace.model.modeling import CwmConfig
+    from cwm_trace.model.weights import DecodingConfig
 
 
 class RowsCache:
@@ -31,7 +35,7 @@ class RowsCache:
 
     def __init__(
         self,
-        config: CwmConfig,
+        config: CwmConfig | DecodingConfig,
         rows: int,
         prefix: KVCache | None = None,
         *,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from transformers.convert_slow_tokenizer import TikTokenConverter, bytes_to_unic
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.chat import CHAT_TEMPLATE
 from cwm_trace.model.folder import read_json
+from cwm_trace.model.tokens import check_mapping
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -254,21 +256,8 @@ def check_trace_tokens(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     Raises:
         CwmTraceError: One is missing, or `encode_text` and `decode_text` would not be exact.
     """
-    vocabulary = tokenizer.get_vocab()
-    missing = [token for token in TRACE_TOKENS if token not in vocabulary]
-    if missing:
-        raise CwmTraceError(
-            f"the tokenizer of {name} has no {missing[0]} ({len(missing)} of {len(TRACE_TOKENS)} trace "
-            "tokens missing): take a CWM tokenizer or see cwm_trace.model.tokenizer.build_tokenizer"
-        )
-    sample = "".join(TRACE_TOKENS) + " ' s ,\n  ..\t"
-    ids = encode_text(tokenizer, sample)
-    special = {vocabulary[token] for token in TRACE_TOKENS}
-    if special.intersection(ids) or decode_text(tokenizer, ids) != sample:
-        raise CwmTraceError(
-            f"the tokenizer of {name} does not keep text that spells a special token apart from the token, "
-            "or does not give text back exactly: traces need a byte-level BPE tokenizer"
-        )
+    encode, decode = partial(encode_text, tokenizer), partial(decode_text, tokenizer)
+    check_mapping(tokenizer.get_vocab(), encode, decode, name)
 
 
 def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

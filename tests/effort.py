@@ -19,7 +19,7 @@ from _pytest.mark import ParameterSet
 from hypothesis import HealthCheck, Phase, settings
 
 EXAMPLES = {"dev": 20, "ci": 100, "slow": 1000}
-HANGS = 600
+HANGS = 1800
 """Seconds after which a process counts as stuck, however busy the machine is."""
 
 
@@ -49,5 +49,11 @@ def examples(share: float, **more: Any) -> settings:
 
 
 def rest_in_ci(values: Iterable[Any], keep: int = 1) -> list[ParameterSet]:
-    """Return parameters of which `make test` runs the first `keep`, and `.ci/run` all."""
-    return [pytest.param(value, marks=() if at < keep else pytest.mark.ci) for at, value in enumerate(values)]
+    """Return parameters of which `make test` runs the first `keep`, and `make test-ci` the rest.
+
+    Args:
+        values: For `pytest.mark.parametrize`; a tuple has the values of several names.
+        keep: How many of them have no mark.
+    """
+    rows = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [pytest.param(*row, marks=() if at < keep else pytest.mark.ci) for at, row in enumerate(rows)]

@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 
 import click
 
 from cwm_trace import __version__
-from cwm_trace.cli.bench import bench
-from cwm_trace.cli.compare import compare
-from cwm_trace.cli.convert import convert
-from cwm_trace.cli.dataset import dataset
-from cwm_trace.cli.demo import demo
-from cwm_trace.cli.model import model
-from cwm_trace.cli.predict import predict
-from cwm_trace.cli.run import run
-from cwm_trace.cli.show import show
-from cwm_trace.cli.train import train
-from cwm_trace.errors import CwmTraceError
+from cwm_trace.cli.commands import LazyGroup
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option("-v", "--verbose", is_flag=True, help="Let the packages that are used log and warn as well.")
 @click.version_option(__version__, prog_name="cwm-trace")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context, verbose: bool) -> None:
     """Record what Python programs do, predict it, and compare the two step by step.
 
     Traces are in the format of Meta's Code World Model (CWM).
     """
+    if not verbose and context.invoked_subcommand != "run":
+        from cwm_trace.cli.silence import silence_packages
 
-
-for command in (demo, run, show, convert, predict, compare, bench, dataset, model, train):
-    cli.add_command(command)
+        silence_packages()
 
 
 def main() -> None:
     """Run the command line; errors of ours are one sentence on standard error and exit code 2."""
-    for chatty in ("torchao", "torch.utils._pytree"):  # what transformers imports speaks of what it lacks
-        logging.getLogger(chatty).setLevel(logging.ERROR)
+    from cwm_trace.errors import CwmTraceError
+
     try:
         sys.exit(cli.main(prog_name="cwm-trace", standalone_mode=False))
     except CwmTraceError as error:

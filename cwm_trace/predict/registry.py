@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,8 +84,7 @@ def find_predictor(name: str, decoding: Decoding = Decoding(), *, grammar: str =
             max_text_tokens=decoding.max_text_tokens or MINI_TEXT_TOKENS,
             max_frame_tokens=decoding.max_frame_tokens or MINI_FRAME_TOKENS,
         )
-        with _no_progress():  # it loads in an instant
-            return _local(find_mini(), decoding, name=MINI)
+        return _local(find_mini(), decoding, name=MINI)
     if name.startswith("chat:"):
         return _chat(name.removeprefix("chat:"), decoding)
     if name.startswith(("http://", "https://")):
@@ -110,20 +107,6 @@ def find_mini() -> Path:
             " folder, or train one with cwm-trace train"
         )
     return folder
-
-
-@contextmanager
-def _no_progress() -> Iterator[None]:
-    """Without the bars that transformers draws."""
-    from transformers.utils import logging
-
-    was_on = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if was_on:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _local(folder: Path, decoding: Decoding, name: str | None = None) -> Predictor:

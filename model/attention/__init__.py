@@ -1,10 +1,15 @@
 """Attention: the interval operation, and the implementations a model can be told to use.
 
-Importing this package registers `attn_implementation="interval"` with transformers.
+Importing `cwm_trace.model.attention.implementation` registers `attn_implementation="interval"` with
+transformers; `cwm_trace.model.modeling` does so.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from cwm_trace.model.attention.backward import interval_attention_backward
-from cwm_trace.model.attention.implementation import attend_intervals, interval_mask
 from cwm_trace.model.attention.interval import (
     attend,
     attend_segments,
@@ -14,6 +19,9 @@ from cwm_trace.model.attention.interval import (
 )
 from cwm_trace.model.attention.plan import Plan, StepPlan, plan_intervals
 from cwm_trace.model.attention.schedule import Schedule, Stores
+
+if TYPE_CHECKING:
+    from cwm_trace.model.attention.implementation import attend_intervals, interval_mask
 
 __all__ = [
     "Plan",
@@ -30,3 +38,10 @@ __all__ = [
     "merge",
     "plan_intervals",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import transformers for these two only (PEP 562)."""
+    if name in ("attend_intervals", "interval_mask"):
+        return getattr(import_module("cwm_trace.model.attention.implementation"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

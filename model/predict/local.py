@@ -15,7 +15,7 @@ from cwm_trace.model.cache import KVCache
 from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.decoding import Sampler
 from cwm_trace.model.fingerprint import fingerprint_folder, fingerprint_model
-from cwm_trace.model.loading import load_model
+from cwm_trace.model.loading import load_weights
 from cwm_trace.model.predict.backend import Meter, Start
 from cwm_trace.model.predict.engine import CHUNK, Chooser, Engine, Rows, Solo, run
 from cwm_trace.model.predict.predictor import ModelPredictor
@@ -24,7 +24,7 @@ from cwm_trace.model.predict.session import Setup
 from cwm_trace.model.predict.truth import Choice, Span
 from cwm_trace.model.predict.vocabulary import Vocabulary
 from cwm_trace.model.rows import RowsCache
-from cwm_trace.model.tokenizer import load_tokenizer
+from cwm_trace.model.tokens import read_tokens
 from cwm_trace.records import Decoding, Frame
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import TraceTokens
@@ -95,10 +95,11 @@ class LocalPredictor(ModelPredictor):
         Raises:
             CwmTraceError: it is no CWM checkpoint, or its tokenizer has no trace tokens.
         """
-        model = load_model(folder, dtype=decoding.dtype or "auto")
-        tokens = TraceTokens.from_tokenizer(load_tokenizer(folder))
+        decoder = Decoder(load_weights(folder, dtype=decoding.dtype or "auto"))
         decoding = replace(decoding, fingerprint=fingerprint_folder(folder))
-        return cls(model, tokens, name=str(folder) if name is None else name, decoding=decoding)
+        return cls(
+            decoder, read_tokens(folder), name=str(folder) if name is None else name, decoding=decoding
+        )
 
 
 class EngineBackend:

@@ -19,8 +19,9 @@ from torch.nn import functional
 
 from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace, tokenize_trace
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.model.tokens import read_tokens
 from cwm_trace.model.training.recipe import Recipe
-from cwm_trace.model.training.stream import Mix, read_tokens, record
+from cwm_trace.model.training.stream import Mix, record
 
 
 @dataclass

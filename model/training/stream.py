@@ -12,19 +12,18 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.families import make_item
 from cwm_trace.datasets.item import Item
 from cwm_trace.datasets.tokenizing import TokenizedTrace, tokenize_trace
 from cwm_trace.datasets.units import KEPT, record_item
+from cwm_trace.model.tokens import read_tokens
 from cwm_trace.plain import SourceLines, frames_from_fields
 from cwm_trace.records import Limits, Trace
 from cwm_trace.wire.context import render_context
 from cwm_trace.wire.profile import CWM
 from cwm_trace.wire.render import FrameRenderer
-from cwm_trace.wire.tokens import Special, TraceTokens
+from cwm_trace.wire.tokens import Special
 
 CHUNK = 32
 """Numbers that are made in one go."""
@@ -73,15 +72,6 @@ def texts_of(items: Iterable[Item]) -> Iterator[str]:
             renderer = FrameRenderer(trace, CWM)
             for frame in trace.frames:
                 yield from (piece for piece in renderer.render(frame) if not isinstance(piece, Special))
-
-
-def read_tokens(path: Path) -> TraceTokens:
-    """The mapping of a `tokenizer.json`, without transformers: that is slow to import and to call."""
-    backend = Tokenizer.from_file(str(path))
-    backend.encode_special_tokens = True  # text that spells a special token is text
-    vocabulary = backend.get_vocab()
-    ids = {special: vocabulary[special.value] for special in Special}
-    return TraceTokens(ids, lambda text: backend.encode(text, add_special_tokens=False).ids, backend.decode)
 
 
 class Source:

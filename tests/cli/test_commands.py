@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from cwm_trace import read_trace, trace_execution, write_trace
+from cwm_trace.cli.commands import COMMANDS
+from cwm_trace.cli.main import cli as group
 from tests.cli.conftest import Cli, run_shell
 from tests.effort import HANGS
 
@@ -102,6 +105,16 @@ def test_help_and_json_everywhere(cli: Cli, command: str) -> None:
     text = cli(command, "--help").stdout
     assert "Usage: cwm-trace" in text
     assert "--json" in text
+
+
+def test_the_list_of_commands_says_what_their_own_help_says() -> None:
+    context = click.Context(group)
+    for name, about in COMMANDS.items():
+        command = group.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert " ".join((command.help or "").split()).startswith(about)
+    assert group.get_command(context, "nonsense") is None
 
 
 def test_version(cli: Cli) -> None:

@@ -27,6 +27,7 @@ from cwm_trace.datasets.shards import read_rows
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.wire.render import FrameRenderer
 from tests.cli.conftest import Cli
+from tests.effort import rest_in_ci
 
 TABLE = {
     "sources": [{"preset": "general-v1", "count": 120, "twins": ["rename", "comment"]}],
@@ -96,10 +97,11 @@ def test_rows_are_the_traces_of_their_items(built: Path) -> None:
         )
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(built: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", rest_in_ci([1, 5]))
+def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(built: Path, tmp_path: Path, kills: int) -> None:
     draw = random.Random(5)
     folder = tmp_path / "killed"
-    build_killed(TABLE, folder, 5, lambda: draw.uniform(0.3, 3.0))
+    build_killed(TABLE, folder, kills, lambda: draw.uniform(0.3, 3.0))
     assert digests(folder) == digests(built)
 
 

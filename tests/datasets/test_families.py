@@ -22,6 +22,7 @@ from cwm_trace.datasets.pools import CLASSES, class_of
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event
 from tests.datasets.programs import GOLDENS, digest, report, run
+from tests.effort import rest_in_ci
 
 ROOT = Path(__file__).parents[2]
 NAMES = (*FAMILIES, *PRESETS)
@@ -74,9 +75,10 @@ def check(name: str, count: int) -> None:
             assert class_of(constant) in (None, *CLASSES[item.split]), f"{item.id}: {constant!r}"
 
 
+@pytest.mark.parametrize("count", rest_in_ci([30, 200]))
 @pytest.mark.parametrize("name", NAMES)
-def test_items_end_as_they_should_with_constants_of_their_split(name: str) -> None:
-    check(name, 200)
+def test_items_end_as_they_should_with_constants_of_their_split(name: str, count: int) -> None:
+    check(name, count)
 
 
 @pytest.mark.slow
@@ -116,7 +118,7 @@ def reported() -> list[str]:
     return [line for name in NAMES for line in report(name, 50, "train")]
 
 
-@pytest.mark.parametrize("seed", ["1", "2"])
+@pytest.mark.parametrize("seed", rest_in_ci(["1", "2"]))
 def test_results_do_not_depend_on_the_hash_seed(seed: str, reported: list[str]) -> None:
     assert report_elsewhere(sys.executable, seed) == reported
 

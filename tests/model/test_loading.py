@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from cwm_trace.cli.main import main
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.loading import load_model
+from cwm_trace.model.loading import load_model, load_weights
 from cwm_trace.model.modeling import CwmForCausalLM
 from tests.model.pairs import distance, pair, small_config, tokens
 
@@ -115,12 +115,13 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.parametrize("load", [load_model, load_weights])
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_faulty_folder_is_one_sentence(folder: Path, name: str) -> None:
+def test_a_faulty_folder_is_one_sentence(folder: Path, name: str, load: Callable[[Path], object]) -> None:
     fault, message = FAULTS[name]
     fault(folder)
     with pytest.raises(CwmTraceError, match=message) as caught:
-        load_model(folder)
+        load(folder)
     assert "\n" not in str(caught.value)
     assert not str(caught.value).endswith(".")
     assert len(str(caught.value)) < 400

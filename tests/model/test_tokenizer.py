@@ -6,7 +6,7 @@ import base64
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from cwm_trace.model.tokenizer import (
     read_ranks,
     save_tokenizer,
 )
+from cwm_trace.model.tokens import read_tokens
+from cwm_trace.wire.tokens import TraceTokens
 from tests.effort import examples
 
 TEXTS = (
@@ -199,31 +201,60 @@ def test_a_saved_folder_loads_through_auto_tokenizer(
     assert loaded.chat_template == tokenizer.chat_template
 
 
-def test_a_tokenizer_without_trace_tokens_is_named(
+def test_what_is_read_without_transformers_is_what_transformers_reads(
     tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    save_tokenizer(tokenizer, tmp_path)
+    theirs, ours = TraceTokens.from_tokenizer(load_tokenizer(tmp_path)), read_tokens(tmp_path)
+    assert read_tokens(tmp_path / "tokenizer.json").ids == ours.ids == theirs.ids
+    for text in (
+        "",
+        "def f(n):\n\treturn  n + 1  # é 漢字 \x00",
+        "".join(SPECIAL_TOKENS),
+        "<|frame_sep|> ' s ,",
+    ):
+        assert ours.encode(text) == theirs.encode(text)
+        assert ours.decode(ours.encode(text)) == text
+    every = [*range(-2, len(tokenizer) + 2), *reversed(range(300))]
+    assert ours.decode(every) == theirs.decode(every)
+
+
+Load = Callable[[Path], object]
+LOADS = pytest.mark.parametrize("load", [load_tokenizer, read_tokens])
+
+
+@LOADS
+def test_a_tokenizer_without_trace_tokens_is_named(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path, load: Load
 ) -> None:
     save_tokenizer(tokenizer, tmp_path)
     path = tmp_path / "tokenizer.json"
     path.write_text(path.read_text().replace("<|arg_sep|>", "<|other|>"))
     with pytest.raises(CwmTraceError, match=r"has no <\|arg_sep\|> \(1 of 10 trace tokens missing\)"):
-        load_tokenizer(tmp_path)
+        load(tmp_path)
 
 
-def test_a_tokenizer_that_changes_text_is_named(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+@LOADS
+def test_a_tokenizer_that_changes_text_is_named(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path, load: Load
+) -> None:
     save_tokenizer(tokenizer, tmp_path)
     path = tmp_path / "tokenizer.json"
     path.write_text(path.read_text().replace('"add_prefix_space": false', '"add_prefix_space": true', 1))
     with pytest.raises(CwmTraceError, match="does not keep text"):
-        load_tokenizer(tmp_path)
+        load(tmp_path)
 
 
+@LOADS
 @pytest.mark.parametrize("content", [None, "{", '{"model": {}}'])
-def test_a_folder_without_a_sound_tokenizer_is_one_sentence(tmp_path: Path, content: str | None) -> None:
+def test_a_folder_without_a_sound_tokenizer_is_one_sentence(
+    tmp_path: Path, content: str | None, load: Load
+) -> None:
     if content is not None:
         (tmp_path / "tokenizer.json").write_text(content)
         (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     with pytest.raises(CwmTraceError) as caught:
-        load_tokenizer(tmp_path)
+        load(tmp_path)
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 

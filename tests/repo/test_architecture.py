@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cwm_trace import trace_execution, write_trace
 from tests.effort import HANGS
 
 ROOT = Path(__file__).parents[2]
@@ -96,22 +97,45 @@ def test_no_file_needs_a_map() -> None:
     assert long == {}
 
 
+HEAVY = ["torch", "transformers", "torchao", "peft", "numpy", "tokenizers", "hypothesis", "scipy"]
+
+
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["--version"], ["demo", "--model", "copy", "--json"]]
+    ("arguments", "allowed"),
+    [
+        ("--help", "click"),
+        ("--version", "click"),
+        ("run --help", "click"),
+        ("show p.jsonl", "click rich pydantic jsonlines"),
+        ("demo --model copy --json", "click rich pydantic jsonlines"),
+        ("predict p.py --max-frames 1", "click rich pydantic jsonlines torch numpy tokenizers"),
+    ],
 )
-def test_the_light_core_imports_nothing_heavy(arguments: list[str]) -> None:
+def test_a_command_imports_what_it_uses_and_nothing_else(
+    arguments: str, allowed: str, tmp_path: Path
+) -> None:
+    (tmp_path / "p.py").write_text("x = 1\n")
+    write_trace(trace_execution("x = 1\n"), tmp_path / "p.jsonl")
     check = (
         "import sys\n"
-        f"sys.argv = ['cwm-trace', *{arguments!r}]\n"
+        f"sys.argv = ['cwm-trace', *{arguments.split()!r}]\n"
         "from cwm_trace.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code, ended.code\n"
-        "heavy = {'torch', 'transformers', 'numpy', 'tokenizers', 'hypothesis', 'scipy'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
+        f"watched = {{*{HEAVY!r}, 'click', 'rich', 'pydantic', 'jsonlines'}}\n"
+        "print(*watched & set(sys.modules), file=sys.stderr)\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, timeout=HANGS, check=False
+        [sys.executable, "-c", check],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=HANGS,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
+    *talk, imported = result.stderr.splitlines()
+    assert talk == []  # nothing of other packages
+    assert set(imported.split()) <= set(allowed.split())
 
 
 def test_importing_the_package_imports_only_itself() -> None:

@@ -19,6 +19,7 @@ from tests.model.attention.requirements import needs_nvrtc, needs_simulator
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: run the check kit itself")
 
 
+@pytest.mark.ci  # compiles for four architectures
 @needs_simulator
 @needs_nvrtc
 def test_report_without_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,6 +56,7 @@ def test_an_installed_package_has_no_engines(monkeypatch: pytest.MonkeyPatch, tm
         kit.report(1, 1, True)
 
 
+@pytest.mark.ci  # the same in a process of its own
 def test_the_command_says_so_in_one_line(tmp_path: Path) -> None:
     package = tmp_path / "cwm_trace"
     shutil.copytree(kit.ROOT / "cwm_trace", package, symlinks=False)

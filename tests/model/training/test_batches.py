@@ -19,10 +19,10 @@ from cwm_trace.datasets.recipe import make_recipe as make_dataset_recipe
 from cwm_trace.datasets.tokenizing import TokenField
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, build_tokenizer, load_tokenizer, save_tokenizer
+from cwm_trace.model.tokens import read_tokens
 from cwm_trace.model.training.batches import PackedBatches
 from cwm_trace.model.training.loop import train
 from cwm_trace.model.training.recipe import Recipe
-from cwm_trace.model.training.stream import read_tokens
 from tests.model.training.runs import log_of, tiny_recipe
 
 LENGTH = 512

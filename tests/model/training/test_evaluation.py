@@ -13,8 +13,8 @@ from torch import Tensor
 
 from cwm_trace.api import trace_execution
 from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace, tokenize_trace
+from cwm_trace.model.tokens import read_tokens
 from cwm_trace.model.training.evaluation import evaluate
-from cwm_trace.model.training.stream import read_tokens
 from cwm_trace.wire.tokens import Special
 
 

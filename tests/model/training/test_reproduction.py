@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import torch
 
 from cwm_trace.model.training.loop import train
@@ -32,6 +33,7 @@ def bands() -> dict[str, tuple[float, float]]:
     }
 
 
+@pytest.mark.ci  # two minutes of one core
 def test_the_small_run_arrives_where_the_docs_say(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,0 +1,50 @@
+"""The commands by name, each imported when it is asked for: listing them costs nothing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "demo": "Record a small program, predict every step from the true steps before it, and show both.",
+    "run": "Run a program and record it, frame by frame as it happens.",
+    "show": "Show the frames of a trace file: each line with the variables before it runs,"
+    " changed ones marked.",
+    "convert": "Convert a trace file (JSON Lines) to CWM text, or CWM text to a trace file.",
+    "predict": "Predict the execution of FILE, line by line.",
+    "compare": "Compare two trace files frame by frame; the first wrong step is marked.",
+    "bench": "Predict many programs, compare with what really happens, and report with intervals.",
+    "dataset": "Build datasets of traces, describe them, pack them for training.",
+    "model": "Look at checkpoints and convert them.",
+    "train": "Train a model by a recipe.",
+}
+"""What each does, as its own help says first; the command NAME is `cwm_trace.cli.NAME.NAME`."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules that are imported late."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names."""
+        return list(COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"cwm_trace.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the list without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
