@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, wraps
 from types import FrameType
 from typing import Any
 
@@ -114,9 +114,11 @@ def deliver_signals() -> Iterator[None]:
     names: dict[str, Any] = vars(signal)
     to_number, to_name = names["_enum_to_int"], names["_int_to_enum"]
 
+    @wraps(to_number)
     def wrapped_number(value: Any) -> Any:
         return to_number(_wrap(value))
 
+    @wraps(to_name)
     def unwrapped_name(value: Any, kind: Any) -> Any:
         return to_name(_unwrap(value), kind)
 
