@@ -73,7 +73,8 @@ def test_functions_of_other_cells_are_the_users(kernel: Any) -> None:
     text = (
         "from cwm_trace import record, trace_execution\n"
         "with record() as recording:\n    helper(3)\n"
-        "print(len(trace_execution(helper, 2).frames), len(recording.trace.frames), recording.trace.warnings)\n"
+        "trace = trace_execution(helper, 2)\n"
+        "print(len(trace.frames), len(recording.trace.frames), recording.trace.warnings)\n"
     )
     assert run_cell(kernel, text)[0] == "11 11 ()\n"
 
