@@ -62,7 +62,8 @@ def test_a_cell_is_recorded_with_what_it_calls_in_another(kernel: Any) -> None:
     assert "_ih" not in html
     printed, _, _ = run_cell(
         kernel,
-        "print([f.source.strip() for f in t.frames if f.event.value == 'call'], len(t.files), t.outcome.value)",
+        "calls = [f.source.strip() for f in t.frames if f.event.value == 'call']\n"
+        "print(calls, len(t.files), t.outcome.value)",
     )
     assert printed == "['', 'def square_sum(xs):'] 2 returned\n"
 
