@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, update_wrapper
 from types import FrameType
 from typing import Any
 
@@ -120,6 +120,8 @@ def deliver_signals() -> Iterator[None]:
     def unwrapped_name(value: Any, kind: Any) -> Any:
         return to_name(_unwrap(value), kind)
 
+    update_wrapper(wrapped_number, to_number)
+    update_wrapper(unwrapped_name, to_name)
     TRACE_FUNCTIONS.update([wrapped_number.__code__, unwrapped_name.__code__])
     names["_enum_to_int"], names["_int_to_enum"] = wrapped_number, unwrapped_name
     _replace(_wrap)

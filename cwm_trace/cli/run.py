@@ -205,6 +205,15 @@ def run(
     _leave(ending)
 
 
+def _close(writer: TraceWriter) -> OSError | None:
+    """Close the file of a recording; gives why it is not whole."""
+    try:
+        writer.close()
+    except OSError as refused:
+        return refused
+    return None
+
+
 def _warn_of_options() -> None:
     program, names = click.get_current_context().meta.get(_MISPLACED, ("", []))
     if names:
@@ -214,15 +223,6 @@ def _warn_of_options() -> None:
             f" before {program} (-- before its arguments silences this)",
             err=True,
         )
-
-
-def _close(writer: TraceWriter) -> OSError | None:
-    """Close the file of a recording; gives why it is not whole."""
-    try:
-        writer.close()
-    except OSError as refused:
-        return refused
-    return None
 
 
 def _prepare_prediction(path: str, model: str, mode: str) -> Callable[[], None]:
