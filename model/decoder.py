@@ -50,8 +50,8 @@ class Decoder:
             weights are not seen.
 
     Raises:
-        CwmTraceError: A layer is quantised, the model is spread over devices, or positions are scaled by the
-            length of the text.
+        CwmTraceError: A layer is quantised, the model is spread over devices, positions are scaled by the
+            length of the text, or `hidden_act` is not silu.
     """
 
     def __init__(self, model: Any) -> None:
@@ -62,6 +62,8 @@ class Decoder:
             raise CwmTraceError(
                 f"rope_type {rope_type!r} depends on the length of the text: use model.generate"
             )
+        if config.hidden_act != "silu":
+            raise CwmTraceError(f"the decode loop knows silu, not {config.hidden_act!r}: use model.generate")
         linear = [module for module in model.modules() if "Linear" in type(module).__name__]
         plain = (Tensor, nn.Parameter)  # torchao keeps the module and changes the type of its weight
         if any(type(module) is not nn.Linear or type(module.weight) not in plain for module in linear):
@@ -78,7 +80,8 @@ class Decoder:
         self.fused = self.dtype in (torch.float32, torch.float64)
         self.eps = config.rms_norm_eps
         with torch.no_grad():
-            self.layers = [self._lay_out(layer) for layer in model.model.layers]
+            layers = model.model.layers[: config.num_hidden_layers]  # may be fewer than were built
+            self.layers = [self._lay_out(layer) for layer in layers]
             self.embedding = model.model.embed_tokens.weight.detach()  # (V, E)
             self.final_norm = model.model.norm.weight.detach()  # (E)
             head = model.lm_head.weight.detach()  # (V, E)
