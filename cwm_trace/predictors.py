@@ -43,6 +43,7 @@ class Decode:
         logprobs: keep log-probabilities of predicted tokens in the frames.
         max_new_tokens: tokens after which a rollout is cut; None: what the model's length leaves.
         dtype: of the weights, such as `float32`; `auto`: that of the files.
+        as_type: `cwm` for a folder whose `config.json` calls a CWM something else.
     """
 
     constrained: bool | None = None
@@ -52,6 +53,7 @@ class Decode:
     logprobs: bool = False
     max_new_tokens: int | None = None
     dtype: str = "auto"
+    as_type: str | None = None
 
 
 def check_name(name: str) -> None:
@@ -142,7 +144,7 @@ def _local(folder: str, decode: Decode, **bounds: Any) -> Predictor:
         max_new_tokens=decode.max_new_tokens,
         **bounds,
     )
-    return LocalPredictor.load(folder, options=options, dtype=decode.dtype)
+    return LocalPredictor.load(folder, options=options, dtype=decode.dtype, as_type=decode.as_type)
 
 
 def _transformers(name: str, decode: Decode) -> Predictor:

@@ -14,8 +14,8 @@ import torch
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.folder import read_json
-from cwm_trace.model.modeling import CwmForCausalLM
-from cwm_trace.model.shape import SLIDING, read_shape
+from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM
+from cwm_trace.model.shape import SLIDING, read_shape, take_as
 from cwm_trace.model.shards import check_shapes, read_headers
 
 
@@ -24,6 +24,7 @@ def load_model(
     *,
     dtype: torch.dtype | str = "auto",
     attn_implementation: str | None = None,
+    as_type: str | None = None,
     **options: Any,
 ) -> CwmForCausalLM:
     """Load a folder with `config.json` and safetensors files, ready to predict.
@@ -32,6 +33,7 @@ def load_model(
         folder: The checkpoint; no hub ids.
         dtype: Of the weights; "auto" takes that of the files.
         attn_implementation: `sdpa`, `interval`, `eager` or `flex_attention`; transformers' choice if None.
+        as_type: "cwm" for a folder whose `config.json` says something else, as Meta's first upload did.
         **options: For `from_pretrained`: `device_map`, `quantization_config`, ...
 
     Raises:
@@ -39,7 +41,9 @@ def load_model(
             or an option cannot be met.
     """
     folder = Path(folder)
-    check_checkpoint(folder)
+    config = check_checkpoint(folder, as_type)
+    if as_type is not None:
+        options["config"] = CwmConfig.from_dict(config)
     try:
         model: CwmForCausalLM = CwmForCausalLM.from_pretrained(
             str(folder), dtype=dtype, attn_implementation=attn_implementation, **options
@@ -53,8 +57,11 @@ def load_model(
     return model
 
 
-def check_checkpoint(folder: Path) -> None:
+def check_checkpoint(folder: Path, as_type: str | None = None) -> dict[str, Any]:
     """Check the configuration and that every weight it asks for is there, without reading a weight.
+
+    Returns:
+        The configuration, of the type that was asked for.
 
     Raises:
         CwmTraceError: As for `load_model`.
@@ -62,10 +69,11 @@ def check_checkpoint(folder: Path) -> None:
     if not folder.is_dir():
         raise CwmTraceError(f"{folder} is not a folder: name the folder of a checkpoint")
     path = folder / "config.json"
-    config = read_json(path)
+    config = take_as(read_json(path), str(path), as_type)
     shape = read_shape(config, str(path))
     if SLIDING in shape.layer_types and config.get("sliding_window", shape.sliding_window) is None:
         raise CwmTraceError(f"{path} has window layers and no sliding_window: name the tokens they see")
     tensors = read_headers(folder)
     if not config.get("quantization_config"):  # a quantiser stores other tensors
         check_shapes(folder, shape.tensor_shapes(), tensors)
+    return config

@@ -29,15 +29,16 @@ def model() -> None:
 @click.option(
     "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Sequences side by side."
 )
+@click.option("--as", "as_type", type=click.Choice(["cwm"]), help="What it is where config.json says llama.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, sizes in bytes.")
-def info(name: str, context: int | None, batch: int, as_json: bool) -> None:
+def info(name: str, context: int | None, batch: int, as_type: str | None, as_json: bool) -> None:
     """Show what a CWM model takes: parameters, layers, bytes, cards, licence.
 
     PATH is a folder with a config.json; no weights are loaded. facebook/cwm is known without a network.
     """
     from cwm_trace.model.info import describe_model, list_numbers, render_info
 
-    found = describe_model(name, context=context, batch=batch)
+    found = describe_model(name, context=context, batch=batch, as_type=as_type)
     click.echo(
         json.dumps(list_numbers(found), indent=2, ensure_ascii=False) if as_json else render_info(found)
     )

@@ -35,6 +35,12 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--dtype", default="auto", help="Of the weights: float32, bfloat16, …  [default: the files']"
         ),
+        click.option(
+            "--as",
+            "as_type",
+            type=click.Choice(["cwm"]),
+            help="What a folder is whose config.json says llama.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -75,6 +81,7 @@ def predict(
     logprobs: bool,
     max_new_tokens: int | None,
     dtype: str,
+    as_type: str | None,
     output: str | None,
     as_json: bool,
 ) -> None:
@@ -89,7 +96,7 @@ def predict(
     if samples > 1 and output is not None:
         raise CwmTraceError("-o holds one prediction: leave --samples out, or print them as --json")
     known = read_trace(history) if history is not None else None
-    decode = Decode(constrained, temperature, top_p, seed, logprobs, max_new_tokens, dtype)
+    decode = Decode(constrained, temperature, top_p, seed, logprobs, max_new_tokens, dtype, as_type)
     predictor = find_predictor(model, decode)
     for sample in range(samples):
         with counted_frames() as count:

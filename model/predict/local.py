@@ -68,13 +68,20 @@ class LocalPredictor:
         self._kept: tuple[list[int], KVCache] | None = None
 
     @classmethod
-    def load(cls, folder: str | Path, *, options: Options = Options(), dtype: str = "auto") -> LocalPredictor:
-        """Load a checkpoint folder.
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        options: Options = Options(),
+        dtype: str = "auto",
+        as_type: str | None = None,
+    ) -> LocalPredictor:
+        """Load a checkpoint folder; `as_type` as for `load_model`.
 
         Raises:
             CwmTraceError: it is no CWM checkpoint, or its tokenizer has no trace tokens.
         """
-        model = load_model(folder, dtype=dtype)
+        model = load_model(folder, dtype=dtype, as_type=as_type)
         tokens = TraceTokens.from_tokenizer(load_tokenizer(folder))
         return cls(model, tokens, name=Path(folder).name, options=options)
 

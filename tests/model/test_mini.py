@@ -94,3 +94,9 @@ def test_the_real_one_knows_more_than_to_copy() -> None:
                 changes += comparison.changed_slots.recall or 0.0
     assert hits["mini"] > hits["copy"]
     assert changes / 4 > 0.2, "copying finds none"
+
+
+def test_its_tokenizer_is_what_build_tokenizer_makes_today() -> None:
+    folder = find_mini()
+    assert (folder / "chat_template.jinja").read_text(encoding="utf-8") == CHAT_TEMPLATE
+    assert load_tokenizer(folder).padding_side == "left"

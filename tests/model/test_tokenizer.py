@@ -196,6 +196,7 @@ def test_a_saved_folder_loads_through_auto_tokenizer(
         "<|pad|>",
     )
     assert loaded.chat_template == tokenizer.chat_template
+    assert loaded.padding_side == tokenizer.padding_side == "left"  # generation goes on where a row ends
 
 
 def test_a_tokenizer_without_trace_tokens_is_named(

@@ -17,7 +17,7 @@ from cwm_trace.model.modeling import CwmConfig
 from tests.model.pairs import distance, pair, small_config, tokens
 
 CLOSE = 1e-5
-ATTENTIONS = [pytest.param("sdpa", marks=pytest.mark.slow), "interval"]
+ATTENTIONS = [pytest.param("sdpa", marks=pytest.mark.ci), "interval"]
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def padding(side: str) -> Tensor:
     return mask
 
 
-@pytest.mark.parametrize("attention", [pytest.param("eager", marks=pytest.mark.slow), *ATTENTIONS])
+@pytest.mark.parametrize("attention", [pytest.param("eager", marks=pytest.mark.ci), *ATTENTIONS])
 def test_one_graph_with_and_without_padding(attention: str) -> None:
     ours, oracle = pair(two_layers(), attention=attention)
     ids, run = tokens(2, 20), compiled(ours)
@@ -52,7 +52,7 @@ def test_one_graph_with_and_without_padding(attention: str) -> None:
             assert distance(got[mask.bool()], want[mask.bool()]) <= CLOSE
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("attention", ["sdpa", "interval"])
 def test_packed_documents_in_one_graph(attention: str) -> None:
     ours, oracle = pair(two_layers(), attention=attention)
@@ -65,7 +65,7 @@ def test_packed_documents_in_one_graph(attention: str) -> None:
     assert distance(got, want) <= CLOSE
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("attention", ["sdpa", "interval"])
 def test_a_static_cache_in_one_graph(attention: str) -> None:
     ours, oracle = pair(two_layers(), attention=attention)
@@ -93,7 +93,7 @@ def test_masks_made_outside_of_the_graph() -> None:
         assert distance(run(**inputs).logits, oracle(ids).logits) <= CLOSE
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("attention", ["sdpa", "interval"])
 def test_gradients_of_one_graph(attention: str) -> None:
     ours, oracle = pair(two_layers(), attention=attention)
@@ -113,7 +113,7 @@ def test_holes_in_the_padding_are_refused_in_one_sentence() -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 def test_outputs_are_captured_in_a_graph() -> None:
     ours, oracle = pair(two_layers(), attention="interval")
     ids = tokens(2, 12)
@@ -131,10 +131,10 @@ def test_outputs_are_captured_in_a_graph() -> None:
     [
         ("interval", False),
         *(
-            pytest.param(name, strict, marks=pytest.mark.slow)
+            pytest.param(name, strict, marks=pytest.mark.ci)
             for name, strict in (("sdpa", False), ("sdpa", True))
         ),
-        pytest.param("interval", True, marks=pytest.mark.slow),
+        pytest.param("interval", True, marks=pytest.mark.ci),
     ],
 )
 def test_an_exported_program_takes_other_lengths(attention: str, strict: bool) -> None:
