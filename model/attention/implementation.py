@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import causal_mask_function, sdpa_mask
-from transformers.utils import is_tracing
+from transformers.utils.import_utils import is_tracing
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.interval import attend, interval_attention
