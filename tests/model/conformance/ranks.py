@@ -1,7 +1,7 @@
 """One of two processes that share a model: `python -m tests.model.conformance.ranks FOLDER`.
 
-FOLDER holds `tied` and `untied`, checkpoints, and gets `rank-N.json`: for each plan and class how far its logits
-and its greedy tokens are from those of transformers' class in one process.
+FOLDER holds `tied` and `untied`, checkpoints, and gets `rank-N.json`: for each plan and class how far its
+logits and its greedy tokens are from those of transformers' class in one process.
 """
 
 from __future__ import annotations
