@@ -5,7 +5,7 @@ They are recorded when they are asked for, with heap addresses, so that every re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from textwrap import dedent
 
@@ -85,38 +85,40 @@ TEMPLATES = {
 """What shows each field of a profile."""
 
 
-def write_programs(field: str) -> Iterator[tuple[str, str]]:
-    """Source and call of the programs that show a field; the call of a script is empty."""
-    for index, (a, b) in enumerate(NAMES):
+def write_programs(
+    field: str, names: Sequence[tuple[str, str]] = NAMES, first: int = 0
+) -> Iterator[tuple[str, str]]:
+    """Write programs that show a field: source and call; the call of a script is empty.
+
+    Args:
+        field: of `FormatProfile`.
+        names: of two variables, for each program.
+        first: where the other choices begin.
+    """
+    for index, (a, b) in enumerate(names, first):
         n, m = 2 + index % 5, 1 + index % 3
-        source = (
-            dedent(TEMPLATES[field])
-            .lstrip("\n")
-            .format(
-                a=a,
-                b=b,
-                n=n,
-                m=m,
-                error=ERRORS[index % len(ERRORS)],
-                reason=REASONS[index % len(REASONS)],
-                cls=CLASSES[index % len(CLASSES)],
-                text=TEXTS[index % len(TEXTS)],
-            )
-        )
+        words = {
+            "error": ERRORS[index % len(ERRORS)],
+            "reason": REASONS[index % len(REASONS)],
+            "cls": CLASSES[index % len(CLASSES)],
+            "text": TEXTS[index % len(TEXTS)],
+        }
+        source = dedent(TEMPLATES[field]).lstrip("\n").format(a=a, b=b, n=n, m=m, **words)
         yield source, "" if TEMPLATES[field] is SCRIPT else f"run({n + 1}, {m})"
+
+
+def record_program(source: str, call: str) -> Trace:
+    """Record the real execution of a program in this process, heap addresses kept."""
+    from cwm_trace.tracer import session
+    from cwm_trace.tracer.program import load_call, load_code
+
+    sink = session.Memory()
+    options = session.Options(capture_output=True, keep_addresses=True)
+    session.record_program(load_call(source, call) if call else load_code(source), sink, options)
+    return sink.trace
 
 
 @cache
 def record_programs(field: str) -> tuple[Trace, ...]:
-    """The real traces that show a field of a profile, with heap addresses as they were."""
-    from cwm_trace.tracer.program import load_call, load_code
-    from cwm_trace.tracer.session import Memory, Options, record_program
-
-    traces = []
-    for source, call in write_programs(field):
-        sink = Memory()
-        program = load_call(source, call) if call else load_code(source)
-        options = Options(capture_output=True, keep_addresses=True)
-        record_program(program, sink, options)
-        traces.append(sink.trace)
-    return tuple(traces)
+    """The real traces that show a field of a profile."""
+    return tuple(record_program(*program) for program in write_programs(field))

@@ -4,7 +4,7 @@ A trace is written in every reading of a field, the rest of the profile as it is
 the first time, all have the same history: the model is asked how likely each branch is, up to the token that
 tells it from the others. What comes after cannot be told apart from how predictable it is (an address has
 twelve random digits) and is left out. A trace counts once, since in its later frames a model may copy what it
-has read in earlier ones. `module_code` changes the context itself; there all frames after it are compared.
+has read in earlier ones. `module_code` changes the context itself: there a branch follows its own context.
 
 The programs are the units of resampling; a reading is settled where the interval of its lead over every other
 one is above 0.
@@ -12,23 +12,22 @@ one is above 0.
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from cwm_trace.eval.reading_programs import TEMPLATES, record_programs
+from cwm_trace.eval.reading_programs import record_programs
 from cwm_trace.eval.statistics import FOLDS, draw_programs
 from cwm_trace.records import Trace
-from cwm_trace.wire.profile import CWM, FormatProfile
+from cwm_trace.wire.profile import CWM, FormatProfile, readings_of
 from cwm_trace.wire.render import render_prompt, render_trace
 from cwm_trace.wire.tokens import TraceTokens
 
 Score = Callable[[Sequence[int], int], Sequence[float]]
 """Log-probabilities in nats of `ids[start:]`, each given all ids before it."""
 
-ORDER = ("module_code", "diff_reset", "unwinding_return", "exception_value", "addresses", "str_iterator")
-"""The fields, those that change most of a trace first: later ones are asked for in what was found before."""
+ORDER = ("module_code", "diff_reset", "exception_value", "unwinding_return", "str_iterator", "addresses")
+"""The fields, each after those that show earlier in its programs: it is asked for in what was found there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +82,6 @@ class Finding:
     programs: int
 
 
-def list_readings(field: str) -> tuple[str, ...]:
-    """The values that a field may have."""
-    return typing.get_args(typing.get_type_hints(FormatProfile)[field])
-
-
 def probe_format(
     score: Score,
     tokens: TraceTokens,
@@ -125,7 +119,7 @@ def judge_field(
     for trace in traces:
         branches = branch_trace(trace, field, tokens, profile)
         if len(branches) > 1:
-            rows.append({branch.readings: _score(branch, field, score) for branch in branches})
+            rows.append({branch.readings: sum(score(branch.ids, branch.start)) for branch in branches})
     assumed = str(getattr(profile, field))
     kinds = list(rows[0]) if rows else []
     rows = [row for row in rows if list(row) == kinds]
@@ -145,31 +139,27 @@ def judge_field(
 def branch_trace(trace: Trace, field: str, tokens: TraceTokens, profile: FormatProfile) -> list[Branch]:
     """Write a trace in every reading of a field, up to where each differs from all others."""
     texts: dict[tuple[int, ...], list[str]] = {}
-    begin: dict[tuple[int, ...], int] = {}
-    for value in list_readings(field):
+    contexts: dict[tuple[int, ...], int] = {}
+    for value in readings_of(field) or ():
         reading = replace(profile, **{field: value})  # type: ignore[arg-type]
         ids = tuple(render_trace(trace, profile=reading, tokens=tokens))
         texts.setdefault(ids, []).append(value)
-        begin[ids] = len(render_prompt(trace, given=0, profile=reading, tokens=tokens))
+        contexts[ids] = len(render_prompt(trace, given=0, profile=reading, tokens=tokens))
     branches = []
     for ids, values in texts.items():
-        if field == "module_code":
-            branches.append(Branch(tuple(values), ids, begin[ids]))
-            continue
-        shared = [_shared(ids, other) for other in texts if other is not ids] or [0]
-        branches.append(Branch(tuple(values), ids[: max(shared) + 1], min(shared)))
+        context = contexts[ids]
+        shared = [
+            _shared(ids[context:], other[contexts[other] :]) for other in texts if other is not ids
+        ] or [0]
+        has_own_context = len(set(contexts.values())) > 1
+        start = context if has_own_context else context + min(shared)
+        branches.append(Branch(tuple(values), ids[: context + max(shared) + 1], start))
     return branches
 
 
 def _shared(left: Sequence[int], right: Sequence[int]) -> int:
     """Ids that two texts begin with."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
-
-
-def _score(branch: Branch, field: str, score: Score) -> float:
-    """Nats of a branch; of a whole text, per token, since readings differ in length."""
-    found = score(branch.ids, branch.start)
-    return sum(found) / len(found) if field == "module_code" else sum(found)
 
 
 def _interval(differences: Sequence[float]) -> tuple[float, float, float]:
@@ -180,6 +170,3 @@ def _interval(differences: Sequence[float]) -> tuple[float, float, float]:
     means = np.concatenate([values[draw].mean(axis=1) for draw in draw_programs(len(values), FOLDS, seed=0)])
     low, high = np.percentile(means, (2.5, 97.5))
     return float(values.mean()), float(low), float(high)
-
-
-assert set(ORDER) == set(TEMPLATES)

@@ -14,6 +14,7 @@ from cwm_trace.cli.compare import compare
 from cwm_trace.cli.convert import convert
 from cwm_trace.cli.dataset import dataset
 from cwm_trace.cli.demo import demo
+from cwm_trace.cli.format import format_
 from cwm_trace.cli.model import model
 from cwm_trace.cli.predict import predict
 from cwm_trace.cli.run import run
@@ -31,7 +32,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, run, show, convert, predict, compare, bench, dataset, model, train):
+for command in (demo, run, show, convert, predict, compare, bench, dataset, model, train, format_):
     cli.add_command(command)
 
 

@@ -174,7 +174,7 @@ def test_no_folder_and_bad_options_are_one_sentence(folder: Path, tmp_path: Path
 def test_a_folder_that_says_llama_loads_as_cwm(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As Meta's first upload had it: `rope_theta` and `rope_scaling` where transformers 5 has `rope_parameters`."""
+    """As Meta's first upload: `rope_theta` and `rope_scaling` where transformers 5 has `rope_parameters`."""
     want = load_model(folder)
     path = folder / "config.json"
     config = json.loads(path.read_text())

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from cwm_trace.model.modeling import CwmForCausalLM
+from cwm_trace.model.placement import place_model
+from cwm_trace.model.shape import read_shape
 from tests.model.pairs import pair, small_config
 
 ROOT = Path(__file__).parents[3]
@@ -72,3 +74,11 @@ def test_no_process_holds_the_whole_model(found: dict[str, Any], plan: str) -> N
     whole = sum(parameter.numel() for parameter in CwmForCausalLM(small_config(vocab_size=100)).parameters())
     for entry in found[f"{plan} untied ours"]:
         assert entry["held"] < 0.6 * whole  # norms are small, and everybody has them under tensor parallel
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("head", ["tied", "untied"])
+def test_a_process_holds_what_model_info_counts(found: dict[str, Any], head: str) -> None:
+    config = small_config(tie_word_embeddings=head == "tied", vocab_size=100)
+    placed = place_model(read_shape(config.to_dict(), "small"), 2, "fp32", 512)
+    assert [4 * entry["held"] for entry in found[f"tensor {head} ours"]] == [placed.weights] * 2
