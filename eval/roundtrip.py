@@ -7,7 +7,7 @@ its own (a cut, a broken frame), which the parser names, or that the profile is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from cwm_trace.eval.rescore import read_texts
@@ -76,6 +76,8 @@ def check_text(name: str, prompt: str, text: str, profile: FormatProfile) -> Rou
     """
     whole = prompt + text
     trace = parse_trace(whole, profile=profile)
+    # the parser keeps the texts of a frame that the profile would write otherwise: they would prove nothing
+    trace = replace(trace, frames=tuple(replace(frame, raw=None) for frame in trace.frames))
     again = render_trace(trace, profile=profile)
     end = Special.END.value
     if not whole.endswith(end):
