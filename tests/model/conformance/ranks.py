@@ -48,14 +48,16 @@ def gradients(model: Any) -> list[float]:
 
 def full(tensor: Any) -> torch.Tensor:
     """The whole of a tensor that several processes hold."""
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    whole: torch.Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return whole
 
 
 def compare(folder: Path) -> dict[str, Any]:
     """Every plan, head and class against one process."""
     found: dict[str, Any] = {}
     for head in ("tied", "untied"):
-        alone: Any = Oracle.from_pretrained(folder / head, attn_implementation="sdpa").eval()
+        alone: Any = Oracle.from_pretrained(folder / head, attn_implementation="sdpa")
+        alone.eval()
         want, slopes = run(alone), gradients(alone)
         for plan, config in PLANS.items():
             for side, cls in (("ours", CwmForCausalLM), ("theirs", Oracle)):
@@ -84,7 +86,8 @@ def compare(folder: Path) -> dict[str, Any]:
 
 def local(parameter: Any) -> torch.Tensor:
     """What this process holds of a parameter."""
-    return parameter.to_local() if hasattr(parameter, "to_local") else parameter
+    held: torch.Tensor = parameter.to_local() if hasattr(parameter, "to_local") else parameter
+    return held
 
 
 def main() -> None:

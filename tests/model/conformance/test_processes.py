@@ -52,7 +52,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return merged
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("head", ["tied", "untied"])
 @pytest.mark.parametrize("plan", ["tensor", "pipeline", "fsdp"])
 def test_two_processes_say_what_one_says(found: dict[str, Any], plan: str, head: str) -> None:
@@ -66,7 +66,7 @@ def test_two_processes_say_what_one_says(found: dict[str, Any], plan: str, head:
     assert [entry["held"] for entry in ours] == [entry["held"] for entry in theirs]
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("plan", ["tensor", "pipeline", "fsdp"])
 def test_no_process_holds_the_whole_model(found: dict[str, Any], plan: str) -> None:
     whole = sum(parameter.numel() for parameter in CwmForCausalLM(small_config(vocab_size=100)).parameters())
