@@ -353,7 +353,7 @@ class CwmForCausalLM(CwmPreTrainedModel, GenerationMixin):  # type: ignore[no-un
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}  # noqa: RUF012 (tied if config.tie_word_embeddings)
     # what several processes do with the head; `CwmConfig` says it of the layers
     _tp_plan = {"lm_head": "colwise_gather_output"}  # noqa: RUF012
-    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}  # noqa: RUF012
+    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}  # type: ignore[dict-item]  # noqa: RUF012
     _fsdp_plan = {"lm_head": "keep_full_weight"}  # noqa: RUF012
 
     def __init__(self, config: CwmConfig) -> None:

@@ -17,7 +17,7 @@ from unittest.mock import patch
 import torch
 import torch.distributed as dist
 from transformers import CwmForCausalLM as Oracle
-from transformers.distributed import DistributedConfig
+from transformers.distributed.configuration_utils import DistributedConfig
 
 from cwm_trace.model.modeling import CwmForCausalLM
 from tests.model.pairs import tokens

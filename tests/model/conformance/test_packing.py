@@ -83,7 +83,7 @@ def test_packed_documents_stay_apart_under_flash_attention(stub: FlashStub) -> N
     ids = tokens(1, sum(LENGTHS))
     positions = torch.cat([torch.arange(n) for n in LENGTHS])[None]
     with torch.no_grad():
-        alone = torch.cat([ours(part, use_cache=False).logits for part in ids.split(LENGTHS, 1)], 1)
+        alone = torch.cat([ours(part, use_cache=False).logits for part in torch.split(ids, LENGTHS, 1)], 1)
         found = []
         for model in (ours, oracle):
             model.config._attn_implementation = "flash_attention_2"
