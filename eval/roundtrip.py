@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from cwm_trace.eval.rescore import read_texts
+from cwm_trace.records import UNCHANGED, Frame
 from cwm_trace.wire.parse import parse_trace
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.render import render_trace
 from cwm_trace.wire.tokens import Special
 
+NO_VALUE = "<copied from nothing>"
 AROUND = 30
 """Characters to show on either side of a difference."""
 
@@ -76,8 +78,7 @@ def check_text(name: str, prompt: str, text: str, profile: FormatProfile) -> Rou
     """
     whole = prompt + text
     trace = parse_trace(whole, profile=profile)
-    # the parser keeps the texts of a frame that the profile would write otherwise: they would prove nothing
-    trace = replace(trace, frames=tuple(replace(frame, raw=None) for frame in trace.frames))
+    trace = replace(trace, frames=tuple(_forget_texts(frame) for frame in trace.frames))
     again = render_trace(trace, profile=profile)
     end = Special.END.value
     if not whole.endswith(end):
@@ -88,3 +89,15 @@ def check_text(name: str, prompt: str, text: str, profile: FormatProfile) -> Rou
     at = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(whole, again, strict=False)))
     span = slice(max(0, at - AROUND), at + AROUND)
     return RoundTrip(name, at, whole[span], again[span], problem)
+
+
+def _forget_texts(frame: Frame) -> Frame:
+    """Take from a frame what the parser keeps of its very texts, which would prove nothing when rendered.
+
+    That is what the profile would write otherwise, and a `..` with nothing before it, which has no value.
+    """
+    changed = {
+        name: replace(slot, text=NO_VALUE) if slot is not None and slot.text == UNCHANGED else slot
+        for name, slot in frame.changed.items()
+    }
+    return replace(frame, raw=None, changed=changed)

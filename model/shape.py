@@ -75,7 +75,12 @@ def take_as(config: Mapping[str, Any], name: str, as_type: str | None = None) ->
     kinds = config.get("layer_types")
     is_mixed = isinstance(kinds, list | tuple) and SLIDING in kinds
     if as_type is not None:
-        return {**config, "model_type": as_type, "architectures": ["CwmForCausalLM"]}
+        taken = {**config, "model_type": as_type, "architectures": ["CwmForCausalLM"]}
+        rope = taken.pop("rope_scaling", None) or {}  # as files had it before transformers 5
+        if "rope_parameters" not in taken and "rope_theta" in taken:
+            kind = rope.get("rope_type", rope.get("type", "default"))
+            taken["rope_parameters"] = {**rope, "rope_type": kind, "rope_theta": taken.pop("rope_theta")}
+        return taken
     if config.get("model_type") == "llama" and is_mixed:
         raise CwmTraceError(
             f"{name} says llama and has CWM's layer_types, as Meta's first upload of CWM did: load it with "

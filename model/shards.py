@@ -86,7 +86,7 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
     if not (folder / INDEX).exists():
         if not (folder / SINGLE).exists():
             if any((folder / name).exists() for name in PICKLES):
-                raise CwmTraceError(f"{folder} holds {PICKLES[0]}, a pickle: {_conversion(folder)}")
+                raise CwmTraceError(f"{PICKLES[0]} is a pickle: {_conversion(folder)}")
             raise CwmTraceError(f"there is neither {SINGLE} nor {INDEX} in {folder}")
         return read_header(folder / SINGLE)
     weight_map = read_json(folder / INDEX).get("weight_map")

@@ -18,7 +18,7 @@ from tests.cli.conftest import Cli, cli  # noqa: F401 (a fixture)
 
 CODE = (
     "def g(n):\n    if n > 2:\n        raise ValueError('big')\n    return n\n\n"
-    "def f(n):\n    try:\n        return g(n)\n    except ValueError:\n        return -g(1)"
+    "def f(n):\n    try:\n        return g(n)\n    except ValueError:\n        m = g(1)\n    return m - n"
 )
 
 
@@ -28,7 +28,7 @@ def rows(profile: FormatProfile = CWM) -> list[dict[str, Any]]:
     prompt = render_prompt(trace, profile=profile)
     text = render_trace(trace, profile=profile).removeprefix(prompt)
     return [
-        {"id": "call", "code": CODE, "input": "3", "expected": "-1", "generation": text},
+        {"id": "call", "code": CODE, "input": "3", "expected": "-2", "generation": text},
         {"id": "no end", "code": CODE, "input": "3", "generation": text.removesuffix("<|end_of_text|>")},
         {"prompt": prompt, "completion": text},
     ]

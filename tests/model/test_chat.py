@@ -228,7 +228,7 @@ def test_tools_are_refused_by_the_error_that_servers_answer_with_400(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
     """vLLM answers 400 to what `raise_exception` raises, and to nothing else that a template may do."""
-    tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+    tools: list[Any] = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
     with pytest.raises(TemplateError, match="CWM reads its tools in the system prompt") as caught:
         tokenizer.apply_chat_template([user("f(2)?")], tools=tools, tokenize=False)
     assert "\n" not in str(caught.value)

@@ -116,7 +116,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
             [path.unlink() for path in (*f.glob("*.safetensors"), f / INDEX)],
             torch.save({}, f / "pytorch_model.bin"),
         ),
-        "pytorch_model.bin, a pickle: convert it by python -c",
+        "pytorch_model.bin is a pickle: convert it by python -c",
     ),
     "no weights": (
         lambda f: [path.rename(f"{path}.gone") for path in (*f.glob("*.safetensors"), f / INDEX)],
@@ -187,8 +187,9 @@ def test_a_folder_that_says_llama_loads_as_cwm(
     with torch.no_grad():
         assert torch.equal(model(tokens(1, 20)).logits, want(tokens(1, 20)).logits)
     monkeypatch.setattr(sys, "argv", ["cwm-trace", "model", "info", str(folder), "--as", "cwm"])
-    with pytest.raises(SystemExit, match=r"^0$"):
+    with pytest.raises(SystemExit) as ended:
         main()
+    assert not ended.value.code
     assert "2 global (G)" in capsys.readouterr().out
 
 
@@ -205,4 +206,4 @@ def test_the_command_for_a_pickle_converts_it(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", program[1]], check=True, timeout=300, capture_output=True)
     model: Any = load_model(tmp_path / "old-safetensors")
     with torch.no_grad():
-        assert torch.equal(model(tokens(1, 9)).logits, ours(tokens(1, 9)).logits)
+        assert distance(model(tokens(1, 9)).logits, ours(tokens(1, 9)).logits) <= 1e-5

@@ -27,7 +27,8 @@ def test_every_cache_by_name(cache: str, attention: str) -> None:
 @pytest.mark.ci
 def test_continuous_batching_writes_what_generate_writes() -> None:
     prompts = [[5, 6, 7], [8, 9, 10, 11, 12], [*range(20, 50)]]
-    config = GenerationConfig(max_new_tokens=6, do_sample=False, eos_token_id=2, pad_token_id=0)
+    make: Any = GenerationConfig
+    config = make(max_new_tokens=6, do_sample=False, eos_token_id=2, pad_token_id=0)
     written = []
     for model in pair(small_config(), attention="sdpa"):
         model.set_attn_implementation("sdpa")

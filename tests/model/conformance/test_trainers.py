@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -50,13 +50,18 @@ def test_lora_on_every_linear_layer() -> None:
 
 
 def test_lora_without_target_modules_is_refused_alike() -> None:
-    """PEFT knows the layers of model types by name, and `cwm` is not among them, whoever's class it is."""
+    """PEFT knows the layers of model types by name, and `cwm` is not among them, whosever class it is."""
     said = []
     for model in pair(small_config()):
         with pytest.raises(ValueError, match="target_modules") as caught:
             get_peft_model(model, LoraConfig(r=2))
         said.append(str(caught.value))
     assert said[0] == said[1]
+
+
+def rows_of(rows: list[dict[str, Any]]) -> Any:
+    library: Any = import_module("datasets")  # Hugging Face's, which type checkers take for the folder here
+    return library.Dataset.from_list(rows)
 
 
 def losses(trainer: Any) -> list[float]:
@@ -66,7 +71,7 @@ def losses(trainer: Any) -> list[float]:
 
 @pytest.mark.ci
 def test_three_steps_of_the_trainer(tmp_path: Path) -> None:
-    rows = datasets.Dataset.from_list([{"input_ids": row, "labels": row} for row in tokens(8, 16).tolist()])
+    rows = rows_of([{"input_ids": row, "labels": row} for row in tokens(8, 16).tolist()])
     found = []
     for model in pair(small_config(), attention="sdpa"):
         arguments = TrainingArguments(str(tmp_path), gradient_accumulation_steps=2, **STEPS)
@@ -87,16 +92,16 @@ def test_three_steps_of_trl(tmp_path: Path, way: str) -> None:
         {"messages": [{"role": "user", "content": f"f({n})?"}, {"role": "assistant", "content": str(n + 1)}]}
         for n in range(8)
     ]
-    options = {
+    ways: dict[str, dict[str, Any]] = {
         "text": {},
         "packed": {"packing": True, "max_length": 64, "padding_free": False},
         "replies only": {"assistant_only_loss": True},
-    }[way]
+    }
     found = []
     config = small_config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
     for model in pair(config, attention="sdpa"):
-        arguments = trl.SFTConfig(str(tmp_path), bf16=False, **STEPS, **options)
-        rows = datasets.Dataset.from_list(chats if way == "replies only" else texts)
+        arguments = trl.SFTConfig(str(tmp_path), bf16=False, **STEPS, **ways[way])
+        rows = rows_of(chats if way == "replies only" else texts)
         found.append(losses(trl.SFTTrainer(model, arguments, train_dataset=rows, processing_class=tokenizer)))
     assert found[0] == pytest.approx(found[1], abs=1e-3)
     assert len(found[0]) == 3
