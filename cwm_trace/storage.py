@@ -29,10 +29,21 @@ from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields
-from cwm_trace.records import Cost, Decoding, Frame, FrameFields, Limits, Outcome, Problem, SourceFile, Trace
+from cwm_trace.records import (
+    Capture,
+    Cost,
+    Decoding,
+    Frame,
+    FrameFields,
+    Limits,
+    Outcome,
+    Problem,
+    SourceFile,
+    Trace,
+)
+from cwm_trace.versions import TRACE_VERSION, check_version, migrate_trace_line
 from cwm_trace.wire.texts import escape_surrogates
 
-SCHEMA_VERSION = 1
 _FLUSH_SECONDS = 0.5  # of a compressed stream: flushing each line would undo the compression
 
 
@@ -56,6 +67,7 @@ class HeaderLine(_Line):
     given: int
     decoding: Decoding | None = None
     not_recorded: list[str] = []
+    capture: Capture = Capture()
 
 
 class FileLine(_Line):
@@ -109,6 +121,8 @@ class TraceWriter:
         self._ended = False
         self._flushed = time.monotonic()
         self.frames = 0
+        self.bytes = 0
+        """Of all lines so far, before they are compressed."""
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +136,7 @@ class TraceWriter:
         """Write the header from what `trace` says about the program; its frames are not looked at."""
         self._write(
             HeaderLine(
-                schema_version=SCHEMA_VERSION,
+                schema_version=TRACE_VERSION,
                 files=list(trace.files),
                 entry=trace.entry,
                 entry_line=trace.entry_line,
@@ -134,6 +148,7 @@ class TraceWriter:
                 given=trace.given,
                 decoding=trace.decoding,
                 not_recorded=list(trace.not_recorded),
+                capture=trace.capture,
             )
         )
 
@@ -194,6 +209,7 @@ class TraceWriter:
 
     def _put(self, data: bytes) -> None:
         """Write a line with its ending in one call, which the two of `jsonlines.Writer` could tear apart."""
+        self.bytes += len(data)
         if not self._compressed:
             while data:  # an unbuffered file may take only a part of it, just before its disk is full
                 data = data[self._stream.write(data) :]
@@ -277,6 +293,7 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
         given=header.given,
         decoding=header.decoding,
         not_recorded=tuple(header.not_recorded),
+        capture=header.capture,
     )
     if footer is None:
         return trace
@@ -300,6 +317,7 @@ _AnyLine = HeaderLine | FileLine | FooterLine | FrameFields
 def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
     """Every whole line; a last line that is cut is left out."""
     reader = jsonlines.Reader(cast(Any, whole_lines(stream)))
+    version = TRACE_VERSION
     for number in itertools.count(1):
         try:
             line = reader.read(type=dict)
@@ -307,13 +325,10 @@ def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
             return
         except (jsonlines.InvalidLineError, RecursionError) as error:
             raise CwmTraceError(f"{path} is damaged: line {number} is not a JSON object") from error
-        if number == 1 and line.get("kind") == "header" and line.get("schema_version") != SCHEMA_VERSION:
-            raise CwmTraceError(
-                f"{path} has schema version {line.get('schema_version')!r} and this is version"
-                f" {SCHEMA_VERSION}: read it with a newer cwm-trace"
-            )
+        if number == 1 and line.get("kind") == "header":
+            version = check_version(path, line.get("schema_version"), TRACE_VERSION)
         try:
-            yield _validate(line)
+            yield _validate(migrate_trace_line(line, version))
         except pydantic.ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "its kind"
             raise CwmTraceError(f"{path} is damaged: line {number} is wrong in {where}") from error

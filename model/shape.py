@@ -83,8 +83,8 @@ def take_as(config: Mapping[str, Any], name: str, as_type: str | None = None) ->
         return taken
     if config.get("model_type") == "llama" and is_mixed:
         raise CwmTraceError(
-            f"{name} says llama and has CWM's layer_types, as Meta's first upload of CWM did: load it with "
-            "--as cwm (in Python load_model(folder, as_type='cwm')), or write model_type cwm into it"
+            f"{name} says llama and has CWM's layer_types, as Meta's first upload of CWM did: write "
+            "model_type cwm into it, or give --as cwm (in Python load_model(folder, as_type='cwm'))"
         )
     return dict(config)
 

@@ -41,7 +41,7 @@ def probe(model: str, dtype: str, as_type: str | None, base: str, output: Path |
     likely each is. Nats behind the likeliest, with the 95 % interval over programs. What is not settled stays
     as it is in --base.
     """
-    from cwm_trace.predictors import find_mini, has_model_packages
+    from cwm_trace.predict.registry import find_mini, has_model_packages
     from cwm_trace.wire.profile import get_profile, write_profile
 
     if output is not None and output.suffix != ".json":

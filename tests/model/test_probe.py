@@ -16,7 +16,7 @@ from cwm_trace.eval.readings import ORDER, probe_format
 from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.scoring import Scorer
 from cwm_trace.model.tokenizer import build_tokenizer
-from cwm_trace.predictors import find_mini
+from cwm_trace.predict.registry import find_mini
 from cwm_trace.wire.profile import CWM, FormatProfile, get_profile
 from cwm_trace.wire.render import render_trace
 from cwm_trace.wire.tokens import TraceTokens
