@@ -60,8 +60,11 @@ def test_lora_without_target_modules_is_refused_alike() -> None:
 
 
 def rows_of(rows: list[dict[str, Any]]) -> Any:
-    library: Any = import_module("datasets")  # Hugging Face's, which type checkers take for the folder here
-    return library.Dataset.from_list(rows)
+    # Hugging Face's library, which type checkers take for the folder here; it makes fingerprints by pickling
+    # pyarrow, which fails where that is found through a .pth file
+    library: Any = import_module("datasets")
+    table = import_module("datasets.table").InMemoryTable.from_pylist(rows)
+    return library.Dataset(table, fingerprint="rows")
 
 
 def losses(trainer: Any) -> list[float]:
