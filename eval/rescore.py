@@ -27,9 +27,10 @@ from cwm_trace.eval.stored import restore_prediction
 from cwm_trace.eval.tasks import Case, Task, find_tasks
 from cwm_trace.eval.truth import Truth, find_truth, start_of
 from cwm_trace.records import Decoding, Event, Outcome, Problem, Trace
+from cwm_trace.wire.context import MAIN, START_MARKER
 from cwm_trace.wire.parse import parse_trace
 from cwm_trace.wire.profile import CWM, FormatProfile
-from cwm_trace.wire.tokens import TOKEN_EVENTS
+from cwm_trace.wire.tokens import TOKEN_EVENTS, Special
 
 MODE = "free"
 _ROWS = 16  # that are scored together
@@ -142,6 +143,26 @@ def rescore_log(
     )
     cases = [case for case in task.cases if case.item.id in stored]
     return _score(cases, predict, folder / path.name, header, resume, report)
+
+
+def read_texts(path: str, limit: int | None = None) -> Iterator[tuple[str, str, str]]:
+    """Id, prompt and generation of each row of a file of generations, the prompt with the seeded CALL frame.
+
+    Raises:
+        CwmTraceError: the file cannot be read, or a row has neither form.
+    """
+    for index, row in enumerate(_read(path)):
+        if limit is not None and index >= limit:
+            return
+        if isinstance(row, PromptRow):
+            yield str(index if row.id is None else row.id), row.prompt, row.completion
+            continue
+        code = row.code.rstrip("\n")
+        context = f"\n{code}\n{MAIN}{START_MARKER}\n    return f({row.input})\n"
+        parts = (Special.BEGIN, Special.CONTEXT, context, Special.FRAME, Special.CALL, "{}", Special.ACTION)
+        pieces = (*parts, f"{MAIN}\n", Special.FRAME)
+        prompt = "".join(piece.value if isinstance(piece, Special) else piece for piece in pieces)
+        yield str(row.id), prompt, row.generation
 
 
 def is_log(path: str | os.PathLike[str]) -> bool:

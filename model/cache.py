@@ -135,7 +135,7 @@ class KVCache:
         self.last_start = max(starts) if starts is not None else 0
         self.layers: list[LayerCache] = []
         self.steps: dict[int | None, Step] = {}
-        for kind in config.layer_types or []:
+        for kind in (config.layer_types or [])[: config.num_hidden_layers]:
             window = config.sliding_window if kind == "sliding_attention" else None
             ring = rings and window is not None
             slots = (window or 0) + drafts - 1 if ring else max(tokens, 1)

@@ -52,8 +52,8 @@ class Decoder:
             transformers' own. Later changes of its weights are not seen.
 
     Raises:
-        CwmTraceError: A layer is quantised, the model is spread over devices, or positions are scaled by the
-            length of the text.
+        CwmTraceError: A layer is quantised, the model is spread over devices, positions are scaled by the
+            length of the text, or `hidden_act` is not silu.
     """
 
     def __init__(self, model: Any) -> None:
@@ -64,6 +64,8 @@ class Decoder:
             raise CwmTraceError(
                 f"rope_type {rope_type!r} depends on the length of the text: use model.generate"
             )
+        if getattr(config, "hidden_act", "silu") != "silu":
+            raise CwmTraceError(f"the decode loop knows silu, not {config.hidden_act!r}: use model.generate")
         self.config = config
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head_dim = config.head_dim

@@ -76,7 +76,9 @@ class ModelInfo:
     notes: tuple[str, ...] = ()
 
 
-def describe_model(name: str, *, context: int | None = None, batch: int = 1) -> ModelInfo:
+def describe_model(
+    name: str, *, context: int | None = None, batch: int = 1, as_type: str | None = None
+) -> ModelInfo:
     """Look at a folder or a hub id.
 
     Args:
@@ -84,6 +86,7 @@ def describe_model(name: str, *, context: int | None = None, batch: int = 1) -> 
             hub), or another id.
         context: Tokens in the cache; the longest the model takes by default.
         batch: Sequences side by side.
+        as_type: "cwm" for a `config.json` that says something else.
 
     Raises:
         CwmTraceError: There is no such model, it is no CWM, its files disagree, or the context is too long.
@@ -92,7 +95,7 @@ def describe_model(name: str, *, context: int | None = None, batch: int = 1) -> 
     stored = None
     notes: tuple[str, ...] = ()
     if folder.is_dir():
-        shape, stored = _read_folder(folder)
+        shape, stored = _read_folder(folder, as_type)
         file = "config.json" if (folder / "config.json").exists() else "params.json"
         source = file if stored is None else f"{file} and the headers of the safetensors files"
         licence = _find_licence(folder / "README.md", shape)
@@ -103,7 +106,7 @@ def describe_model(name: str, *, context: int | None = None, batch: int = 1) -> 
         notes = (_last_layer_note(shape, context or shape.max_position_embeddings, batch),)
     else:
         config, card = _download(name)
-        shape = read_shape(read_json(config), name)
+        shape = read_shape(read_json(config), name, as_type)
         source = "config.json from the Hugging Face hub"
         licence = _find_licence(card, shape)
     if context is not None and context > shape.max_position_embeddings:
@@ -270,12 +273,12 @@ def render_info(info: ModelInfo) -> str:
     return "\n".join(lines)
 
 
-def _read_folder(folder: Path) -> tuple[CwmShape, Stored | None]:
+def _read_folder(folder: Path, as_type: str | None) -> tuple[CwmShape, Stored | None]:
     if not (folder / "config.json").exists() and (folder / "params.json").exists():
         config = config_from_params(read_json(folder / "params.json"), str(folder / "params.json"))
         return read_shape(config, str(folder / "params.json")), None
     config = read_json(folder / "config.json")
-    shape = read_shape(config, str(folder / "config.json"))
+    shape = read_shape(config, str(folder / "config.json"), as_type)
     if not (folder / INDEX).exists() and not (folder / SINGLE).exists():
         return shape, None
     tensors = read_headers(folder)

@@ -14,7 +14,7 @@ import torch
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.folder import read_json
-from cwm_trace.model.shape import SLIDING, read_shape
+from cwm_trace.model.shape import SLIDING, read_shape, take_as
 from cwm_trace.model.shards import check_shapes, read_headers
 from cwm_trace.model.weights import Weights, find_dtype, read_config, read_tensors, weights_of
 
@@ -27,6 +27,7 @@ def load_model(
     *,
     dtype: torch.dtype | str = "auto",
     attn_implementation: str | None = None,
+    as_type: str | None = None,
     **options: Any,
 ) -> CwmForCausalLM:
     """Load a folder with `config.json` and safetensors files, ready to predict.
@@ -35,16 +36,19 @@ def load_model(
         folder: The checkpoint; no hub ids.
         dtype: Of the weights; "auto" takes that of the files.
         attn_implementation: `sdpa`, `interval`, `eager` or `flex_attention`; transformers' choice if None.
+        as_type: "cwm" for a folder whose `config.json` says something else, as Meta's first upload did.
         **options: For `from_pretrained`: `device_map`, `quantization_config`, ...
 
     Raises:
         CwmTraceError: The folder is no CWM checkpoint, a file is missing, damaged or at odds with the others,
             or an option cannot be met.
     """
-    from cwm_trace.model.modeling import CwmForCausalLM
+    from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM
 
     folder = Path(folder)
-    check_checkpoint(folder)
+    config = check_checkpoint(folder, as_type)
+    if as_type is not None:
+        options["config"] = CwmConfig.from_dict(config)
     try:
         model: CwmForCausalLM = CwmForCausalLM.from_pretrained(
             str(folder), dtype=dtype, attn_implementation=attn_implementation, **options
@@ -58,7 +62,9 @@ def load_model(
     return model
 
 
-def load_weights(folder: str | Path, *, dtype: torch.dtype | str = "auto") -> Weights:
+def load_weights(
+    folder: str | Path, *, dtype: torch.dtype | str = "auto", as_type: str | None = None
+) -> Weights:
     """Load what a `Decoder` needs of a folder with `config.json` and safetensors files, onto the CPU.
 
     That takes a fraction of a second for a small model, since transformers is left out wherever its classes
@@ -67,23 +73,26 @@ def load_weights(folder: str | Path, *, dtype: torch.dtype | str = "auto") -> We
     Args:
         folder: The checkpoint; no hub ids.
         dtype: Of the weights; "auto" takes that of the files.
+        as_type: "cwm" for a folder whose `config.json` says something else.
 
     Raises:
         CwmTraceError: As for `load_model`, or the model is quantised.
     """
     folder = Path(folder)
-    check_checkpoint(folder)
-    values = read_json(folder / "config.json")
+    values = check_checkpoint(folder, as_type)
     config = read_config(values, str(folder / "config.json"))
     if config is None:
-        return weights_of(load_model(folder, dtype=dtype))
+        return weights_of(load_model(folder, dtype=dtype, as_type=as_type))
     stored = read_headers(folder)
     names = list(config.tensor_shapes())
     return Weights(config, read_tensors(stored, names, find_dtype(dtype, values, stored)))
 
 
-def check_checkpoint(folder: Path) -> None:
+def check_checkpoint(folder: Path, as_type: str | None = None) -> dict[str, Any]:
     """Check the configuration and that every weight it asks for is there, without reading a weight.
+
+    Returns:
+        The configuration, of the type that was asked for.
 
     Raises:
         CwmTraceError: As for `load_model`.
@@ -91,10 +100,11 @@ def check_checkpoint(folder: Path) -> None:
     if not folder.is_dir():
         raise CwmTraceError(f"{folder} is not a folder: name the folder of a checkpoint")
     path = folder / "config.json"
-    config = read_json(path)
+    config = take_as(read_json(path), str(path), as_type)
     shape = read_shape(config, str(path))
     if SLIDING in shape.layer_types and config.get("sliding_window", shape.sliding_window) is None:
         raise CwmTraceError(f"{path} has window layers and no sliding_window: name the tokens they see")
     tensors = read_headers(folder)
     if not config.get("quantization_config"):  # a quantiser stores other tensors
         check_shapes(folder, shape.tensor_shapes(), tensors)
+    return config

@@ -6,16 +6,17 @@ fourth); the others see a window that counts the query itself. The defaults of `
 
 Configuration, tensor names and outputs are those of `transformers.models.cwm`, so one folder of files loads
 here, through `transformers.AutoModelForCausalLM` and in vLLM, and `generate`, `save_pretrained`, `device_map`
-and the rest of `PreTrainedModel` work. Not here: our own decode loop (`decoding.py`), its caches
-(`cache.py`), the attention operation (`attention/`), reading Meta's checkpoints.
+and the rest of `PreTrainedModel` work. Every module takes and returns what transformers' own does, so hooks,
+trainers and plans for many processes written for that one work too (`tests/model/conformance/`). Not here:
+our own decode loop (`decoding.py`), its caches (`cache.py`), the attention operation (`attention/`), masks
+(`masks.py`), reading Meta's checkpoints.
 
 Shapes in comments: B batch, T tokens of this call, S keys, H query heads, K key-value heads,
-D head dimension, E model width, V vocabulary.
+D head dimension, E model width, V vocabulary. A process of a tensor-parallel run holds part of the heads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -23,52 +24,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CwmConfig, DynamicCache, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
+from transformers.activations import ACT2FN
 from transformers.cache_utils import Cache
-from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_rope_utils import dynamic_rope_update
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.utils.generic import can_return_tuple
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, slice_logits_to_keep
+from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
 
-from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.eager import attend_eagerly
-from cwm_trace.model.attention.implementation import NAME as INTERVAL
-from cwm_trace.model.attention.implementation import packed_intervals
+from cwm_trace.model.masks import check_layer_types, make_masks
 from cwm_trace.model.rope import rope_frequencies, rotate
 
 __all__ = ["CwmConfig", "CwmForCausalLM", "CwmModel", "CwmPreTrainedModel"]
-
-MASKS: dict[str, Callable[..., Any]] = {
-    "full_attention": create_causal_mask,
-    "sliding_attention": create_sliding_window_causal_mask,
-}
-
-
-class LayerTypesError(CwmTraceError, ValueError):
-    """The config describes layers that CWM does not have."""
-
-
-def check_layer_types(config: CwmConfig) -> None:
-    """Check that every layer of `config` has a kind this model knows.
-
-    Raises:
-        LayerTypesError: A kind is unknown, there is not one per layer, or window layers have no window.
-    """
-    kinds = config.layer_types
-    assert kinds is not None, "CwmConfig fills in layer_types"
-    unknown = sorted({kind for kind in kinds if kind not in MASKS})
-    if unknown:
-        known = " or ".join(map(repr, MASKS))
-        raise LayerTypesError(f"layer_types holds {unknown[0]!r}: a CWM layer is {known}")
-    layers = config.num_hidden_layers
-    if len(kinds) != layers:
-        raise LayerTypesError(f"layer_types has {len(kinds)} entries for {layers} layers: name each once")
-    if "sliding_attention" in kinds and not config.sliding_window:
-        raise LayerTypesError(
-            f"sliding_window is {config.sliding_window}: window layers need at least 1 token"
-        )
-
 
 # ------------------------------------------------------------
 # Rotary position embedding
@@ -93,9 +62,9 @@ class CwmRotaryEmbedding(nn.Module):
     @torch.no_grad()
     @dynamic_rope_update  # type: ignore[untyped-decorator]
     def forward(self, x: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Return cos and sin `(batch, tokens, 1, head_dim)` in the dtype of `x`; the two halves are equal."""
+        """Return cos and sin `(batch, tokens, head_dim)` in the dtype of `x`; the two halves are equal."""
         angles = position_ids[..., None].float() * self.inv_freq.to(x.device).float()  # (B, T, D / 2)
-        angles = torch.cat((angles, angles), dim=-1).unsqueeze(2)  # (B, T, 1, D)
+        angles = torch.cat((angles, angles), dim=-1)  # (B, T, D)
         cos, sin = angles.cos() * self.attention_scaling, angles.sin() * self.attention_scaling
         return cos.to(x.dtype), sin.to(x.dtype)
 
@@ -110,17 +79,17 @@ class CwmRMSNorm(nn.Module):
     def __init__(self, size: int, eps: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(size))
-        self.eps = eps
+        self.variance_epsilon = eps
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised `x`, same shape and dtype."""
         wide = x.float()
-        scale = torch.rsqrt(wide.pow(2).mean(dim=-1, keepdim=True) + self.eps)  # (..., 1)
+        scale = torch.rsqrt(wide.pow(2).mean(dim=-1, keepdim=True) + self.variance_epsilon)  # (..., 1)
         return self.weight * (wide * scale).to(x.dtype)
 
 
 class CwmMLP(nn.Module):
-    """SwiGLU: down(silu(gate(x)) * up(x)) (Shazeer 2020, arXiv:2002.05202)."""
+    """SwiGLU: down(silu(gate(x)) * up(x)) (Shazeer 2020, arXiv:2002.05202); silu is `config.hidden_act`."""
 
     def __init__(self, config: CwmConfig) -> None:
         super().__init__()
@@ -128,12 +97,14 @@ class CwmMLP(nn.Module):
         self.gate_proj = nn.Linear(config.hidden_size, wide, bias=bias)
         self.up_proj = nn.Linear(config.hidden_size, wide, bias=bias)
         self.down_proj = nn.Linear(wide, config.hidden_size, bias=bias)
+        self.act_fn = ACT2FN[config.hidden_act]
+        self.is_silu = config.hidden_act == "silu"
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `(batch, tokens, width)`."""
         gate, up = self.gate_proj(x), self.up_proj(x)  # (B, T, wide)
-        if torch.is_grad_enabled():
-            hidden = F.silu(gate) * up
+        if torch.is_grad_enabled() or not self.is_silu:
+            hidden = self.act_fn(gate) * up
         else:  # the same without two more tensors of this size
             hidden = F.silu(gate, inplace=True).mul_(up)
         return cast(Tensor, self.down_proj(hidden))
@@ -161,18 +132,28 @@ class CwmAttention(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
-        rope: tuple[Tensor, Tensor],
+        hidden_states: Tensor,
+        position_embeddings: tuple[Tensor, Tensor],
         attention_mask: Any,
         past_key_values: Cache | None = None,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return `(batch, tokens, width)` and, from `eager`, the weights `(batch, heads, tokens, keys)`."""
-        batch, tokens, _ = x.shape
-        q = self.q_proj(x).view(batch, tokens, -1, self.head_dim)  # (B, T, H, D)
-        k = self.k_proj(x).view(batch, tokens, -1, self.head_dim)  # (B, T, K, D)
-        v = self.v_proj(x).view(batch, tokens, -1, self.head_dim)  # (B, T, K, D)
-        q, k = rotate(q, *rope), rotate(k, *rope)
+        """Return `(batch, tokens, width)` and, from `eager`, the weights `(batch, heads, tokens, keys)`.
+
+        Args:
+            hidden_states: `(batch, tokens, width)`, normalised.
+            position_embeddings: Cos and sin of the tokens' positions, `(batch, tokens, head_dim)`.
+            attention_mask: For this layer's kind.
+            past_key_values: Keys and values are appended to it.
+            **kwargs: To the implementation of attention, which may find the documents of a packed row in
+                `position_ids`.
+        """
+        batch, tokens, _ = hidden_states.shape
+        q = self.q_proj(hidden_states).view(batch, tokens, -1, self.head_dim)  # (B, T, H, D)
+        k = self.k_proj(hidden_states).view(batch, tokens, -1, self.head_dim)  # (B, T, K, D)
+        v = self.v_proj(hidden_states).view(batch, tokens, -1, self.head_dim)  # (B, T, K, D)
+        cos, sin = (x.unsqueeze(2) for x in position_embeddings)  # (B, T, 1, D)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, heads, T, D)
         if past_key_values is not None:
             k, v = past_key_values.update(k, v, self.layer_idx)  # (B, K, S, D)
@@ -202,12 +183,27 @@ class CwmDecoderLayer(GradientCheckpointingLayer):  # type: ignore[no-untyped-ca
         self.post_attention_layernorm = CwmRMSNorm(config.hidden_size, config.rms_norm_eps)
 
     def forward(
-        self, x: Tensor, rope: tuple[Tensor, Tensor], attention_mask: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return the layer's output `(batch, tokens, width)` and the attention weights, if kept."""
-        attended, weights = self.self_attn(self.input_layernorm(x), rope, attention_mask, **kwargs)
-        x = x + attended
-        return x + self.mlp(self.post_attention_layernorm(x)), weights
+        self,
+        hidden_states: Tensor,
+        attention_mask: Any = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = False,
+        position_embeddings: tuple[Tensor, Tensor] | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Return the layer's output `(batch, tokens, width)`; the arguments of `CwmAttention.forward`."""
+        attended, _ = self.self_attn(
+            hidden_states=self.input_layernorm(hidden_states),
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            position_embeddings=position_embeddings,
+            **kwargs,
+        )
+        x = hidden_states + attended
+        return cast(Tensor, x + self.mlp(self.post_attention_layernorm(x)))
 
 
 # ------------------------------------------------------------
@@ -227,6 +223,8 @@ class CwmPreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call]
     _supports_flash_attn = True
     _supports_flex_attn = True
     _supports_attention_backend = True
+    _can_compile_fullgraph = True
+    _can_record_outputs = {"hidden_states": CwmDecoderLayer, "attentions": CwmAttention}  # noqa: RUF012
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -260,7 +258,8 @@ class CwmModel(CwmPreTrainedModel):  # type: ignore[no-untyped-call]
         self.gradient_checkpointing = False
         self.post_init()  # type: ignore[no-untyped-call]
 
-    @can_return_tuple  # type: ignore[untyped-decorator]
+    @merge_with_config_defaults  # type: ignore[untyped-decorator]
+    @capture_outputs  # type: ignore[untyped-decorator]
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -269,8 +268,6 @@ class CwmModel(CwmPreTrainedModel):  # type: ignore[no-untyped-call]
         past_key_values: Cache | None = None,
         inputs_embeds: Tensor | None = None,
         use_cache: bool | None = None,
-        output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
         """Run the layers.
@@ -283,10 +280,10 @@ class CwmModel(CwmPreTrainedModel):  # type: ignore[no-untyped-call]
                 before it begins a new document, and no token sees another document (packing).
             past_key_values: Any transformers cache: dynamic, static, sliding.
             inputs_embeds: `(batch, tokens, width)`.
-            use_cache: Return a cache; the config decides if None (never while checkpointing gradients).
-            output_hidden_states: Return the input of every layer and the final states.
-            output_attentions: Return every layer's weights (`eager` and `flex_attention` only).
-            **kwargs: Passed on to the attention implementation.
+            use_cache: Make a cache if none is given; the config decides if None (never while checkpointing
+                gradients).
+            **kwargs: `output_hidden_states` (True, or indices) and `output_attentions` (from `eager` and
+                `flex_attention` only); the rest goes to the attention implementation.
 
         Returns:
             Hidden states `(batch, tokens, width)` after the last norm, and what was asked for.
@@ -296,59 +293,37 @@ class CwmModel(CwmPreTrainedModel):  # type: ignore[no-untyped-call]
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
-        config = self.config
-        keep_states = config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        keep_weights = config.output_attentions if output_attentions is None else output_attentions
-        use_cache = config.use_cache if use_cache is None else use_cache
         x = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds  # (B, T, E)
-        if self.gradient_checkpointing and self.training:
-            past_key_values, use_cache = None, False  # the recomputation would write the cache twice
         if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=config)
+            past_key_values = DynamicCache(config=self.config)
         if position_ids is None:
             seen = past_key_values.get_seq_length() if past_key_values is not None else 0
             position_ids = (torch.arange(x.shape[1], device=x.device) + seen).unsqueeze(0)  # (1, T)
-        kinds = cast("list[str]", config.layer_types)
-        masks = attention_mask
-        if masks is None and past_key_values is None and config._attn_implementation == INTERVAL:
-            positions = position_ids.expand(x.shape[0], -1)
-            masks = {
-                kind: packed_intervals(positions, None if kind == "full_attention" else config.sliding_window)
-                for kind in set(kinds)
-            }
-        elif not isinstance(masks, dict):
-            masks = {
-                kind: MASKS[kind](
-                    config=config,
-                    inputs_embeds=x,
-                    attention_mask=attention_mask,
-                    past_key_values=past_key_values,
-                    position_ids=position_ids,
-                )
-                for kind in set(kinds)
-            }
+        masks = make_masks(self.config, x, attention_mask, past_key_values, position_ids)
         rope = self.rotary_emb(x, position_ids)
-        states: list[Tensor] = []
-        weights: list[Tensor | None] = []
-        for layer, kind in zip(self.layers, kinds, strict=True):
-            if keep_states:
-                states.append(x)
-            x, layer_weights = layer(x, rope, masks[kind], past_key_values=past_key_values, **kwargs)
-            if keep_weights:
-                weights.append(layer_weights)
-        x = self.norm(x)
-        return BaseModelOutputWithPast(
-            last_hidden_state=x,
-            past_key_values=past_key_values if use_cache else None,
-            hidden_states=(*states, x) if keep_states else None,
-            attentions=tuple(cast("list[Any]", weights)) if keep_weights else None,
-        )
+        kinds = cast("list[str]", self.config.layer_types)
+        for index, layer in enumerate(
+            self.layers[: self.config.num_hidden_layers]
+        ):  # may be fewer than built
+            x = layer(
+                x,
+                attention_mask=masks[kinds[index]],
+                position_ids=position_ids,
+                past_key_values=past_key_values,
+                position_embeddings=rope,
+                **kwargs,
+            )
+        return BaseModelOutputWithPast(last_hidden_state=self.norm(x), past_key_values=past_key_values)
 
 
 class CwmForCausalLM(CwmPreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]
     """Token ids to logits of the next token."""
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}  # noqa: RUF012 (tied if config.tie_word_embeddings)
+    # what several processes do with the head; `CwmConfig` says it of the layers
+    _tp_plan = {"lm_head": "colwise_gather_output"}  # noqa: RUF012
+    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}  # type: ignore[dict-item]  # noqa: RUF012
+    _fsdp_plan = {"lm_head": "keep_full_weight"}  # noqa: RUF012
 
     def __init__(self, config: CwmConfig) -> None:
         super().__init__(config)
@@ -380,14 +355,14 @@ class CwmForCausalLM(CwmPreTrainedModel, GenerationMixin):  # type: ignore[no-un
             inputs_embeds: `(batch, tokens, width)` in place of `input_ids`.
             labels: `(batch, tokens)`, unshifted: token t is compared with the logits at t - 1; -100: skipped.
             use_cache: Return a cache.
-            logits_to_keep: Compute logits for so many last tokens only, or for these indices; 0 means all.
-            **kwargs: To `CwmModel.forward`; `num_items_in_batch` goes to the loss.
+            logits_to_keep: Compute logits for so many last tokens only, for these indices, or where a mask
+                `(batch, tokens)` is true; 0 means all.
+            **kwargs: To `CwmModel.forward`, and to the loss: `shift_labels`, `ignore_index`,
+                `num_items_in_batch`.
 
         Returns:
             Logits `(batch, tokens, vocab)`, with `labels` the mean cross entropy (nats), the model's outputs.
         """
-        loss_kwargs = {"num_items_in_batch": kwargs.pop("num_items_in_batch", None)}
-        kwargs.pop("return_dict", None)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -395,15 +370,13 @@ class CwmForCausalLM(CwmPreTrainedModel, GenerationMixin):  # type: ignore[no-un
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
-            return_dict=True,
             **kwargs,
         )
-        x = outputs.last_hidden_state  # (B, T, E)
-        x = x[:, -logits_to_keep:] if isinstance(logits_to_keep, int) else x[:, logits_to_keep]  # -0: all
-        logits = self.lm_head(x)  # (B, T, V)
+        logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))  # (B, T, V)
         loss = None
         if labels is not None:
-            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.vocab_size, **loss_kwargs)
+            vocabulary = self.config.vocab_size
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=vocabulary, **kwargs)
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,

@@ -49,7 +49,7 @@ class RowsCache:
         self.lengths = [0] * rows
         """Tokens of each row that count."""
         self.layers: list[LayerCache] = []
-        for kind in config.layer_types or []:
+        for kind in (config.layer_types or [])[: config.num_hidden_layers]:
             window = config.sliding_window if kind == "sliding_attention" else None
             shape = (rows, 2, config.num_key_value_heads, FIRST_SLOTS, config.head_dim)
             self.layers.append(LayerCache(shape, window, False, dtype, self.device))

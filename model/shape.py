@@ -58,16 +58,49 @@ class CwmShape(BaseModel):
         return shapes
 
 
-def read_shape(config: Mapping[str, Any], name: str) -> CwmShape:
+def take_as(config: Mapping[str, Any], name: str, as_type: str | None = None) -> dict[str, Any]:
+    """Take a `config.json` as that of another model type, which Meta's first upload of CWM needs.
+
+    It said `llama` and had CWM's `layer_types`; a loader that believes the former reads the whole text in
+    every layer, and gives other numbers without a word.
+
+    Args:
+        config: The file's object.
+        name: What to call it in an error.
+        as_type: "cwm", or None for what it says.
+
+    Raises:
+        CwmTraceError: It says `llama` and describes a CWM, and nobody said to take it as one.
+    """
+    kinds = config.get("layer_types")
+    is_mixed = isinstance(kinds, list | tuple) and SLIDING in kinds
+    if as_type is not None:
+        taken = {**config, "model_type": as_type, "architectures": ["CwmForCausalLM"]}
+        rope = taken.pop("rope_scaling", None) or {}  # as files had it before transformers 5
+        if "rope_parameters" not in taken and "rope_theta" in taken:
+            kind = rope.get("rope_type", rope.get("type", "default"))
+            taken["rope_parameters"] = {**rope, "rope_type": kind, "rope_theta": taken.pop("rope_theta")}
+        return taken
+    if config.get("model_type") == "llama" and is_mixed:
+        raise CwmTraceError(
+            f"{name} says llama and has CWM's layer_types, as Meta's first upload of CWM did: write "
+            "model_type cwm into it, or give --as cwm (in Python load_model(folder, as_type='cwm'))"
+        )
+    return dict(config)
+
+
+def read_shape(config: Mapping[str, Any], name: str, as_type: str | None = None) -> CwmShape:
     """Take the measures out of a `config.json`, with what it leaves open filled in as `CwmConfig` does.
 
     Args:
         config: The file's object.
         name: What to call it in an error.
+        as_type: Model type to take it for, whatever it says.
 
     Raises:
         CwmTraceError: It is no CWM model, or a number or a layer type makes no sense.
     """
+    config = take_as(config, name, as_type)
     given = {key: value for key, value in config.items() if value is not None}
     try:
         # Through JSON once more: strict mode takes a JSON array for a tuple, but not a Python list.

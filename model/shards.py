@@ -17,6 +17,7 @@ from cwm_trace.model.folder import read_json, write_whole
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 ITEM_BYTES = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 8),
     **dict.fromkeys(("F32", "I32", "U32"), 4),
@@ -84,6 +85,8 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
     """
     if not (folder / INDEX).exists():
         if not (folder / SINGLE).exists():
+            if any((folder / name).exists() for name in PICKLES):
+                raise CwmTraceError(f"{PICKLES[0]} is a pickle: {_conversion(folder)}")
             raise CwmTraceError(f"there is neither {SINGLE} nor {INDEX} in {folder}")
         return read_header(folder / SINGLE)
     weight_map = read_json(folder / INDEX).get("weight_map")
@@ -150,6 +153,14 @@ def write_shard(
         file.write(len(encoded).to_bytes(8, "little") + encoded)
         for name, _, _ in tensors:
             file.write(produce(name))
+
+
+def _conversion(folder: Path) -> str:
+    """Say how to turn a folder of pickles into safetensors."""
+    source, target = (repr(str(path)) for path in (folder, folder.with_name(folder.name + "-safetensors")))
+    copy = f"CwmForCausalLM.from_pretrained({source}, dtype='auto').save_pretrained({target})"
+    program = f"from transformers import CwmForCausalLM; {copy}"
+    return f'convert it by python -c "{program}" and copy the files of the tokenizer'
 
 
 def _stored(path: Path, entry: Mapping[str, Any], base: int) -> StoredTensor:

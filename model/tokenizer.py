@@ -316,6 +316,7 @@ def _with_specials(
         "bos_token": BEGIN_OF_TEXT,
         "eos_token": END_OF_TEXT,
         "pad_token": PAD,
+        "padding_side": "left",  # as generation needs it
         "clean_up_tokenization_spaces": False,
         "model_max_length": max_length,
         "chat_template": chat_template,

@@ -148,7 +148,9 @@ def report(places: tuple[Path, ...], plots: Path | None, form: str) -> None:
 @bench.command()
 @click.argument("file", metavar="FILE")
 @click.option("--model", default="", help="Who generated.  [default: the file's name]")
-@click.option("--profile", default="cwm", show_default=True, help="How to read the format: cwm, kth.")
+@click.option(
+    "--profile", default="cwm", show_default=True, help="How to read the format: cwm, kth, a .json file."
+)
 @_limit
 @_output
 @_resume

@@ -18,8 +18,9 @@ COMMANDS = {
     "dataset": "Build datasets of traces, describe them, pack them for training.",
     "model": "Look at checkpoints and convert them.",
     "train": "Train a model by a recipe.",
+    "format": "Settle the open points of CWM's format by what a model says.",
 }
-"""What each does, as its own help says first; the command NAME is `cwm_trace.cli.NAME.NAME`."""
+"""What each does, as its own help says first; NAME is `cwm_trace.cli.NAME.NAME`, or `NAME_` for a builtin."""
 
 
 class LazyGroup(click.Group):
@@ -37,7 +38,8 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"cwm_trace.cli.{cmd_name}"), cmd_name)
+        module = import_module(f"cwm_trace.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
         return command
 
     def format_commands(

@@ -11,7 +11,9 @@ import click
 @click.command()
 @click.argument("source")
 @click.argument("target")
-@click.option("--profile", default="cwm", show_default=True, help="Which reading of the format: cwm or kth.")
+@click.option(
+    "--profile", default="cwm", show_default=True, help="Which reading of the format: cwm, kth, a .json file."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was converted as JSON.")
 def convert(source: str, target: str, profile: str, as_json: bool) -> None:
     """Convert a trace file (JSON Lines) to CWM text, or CWM text to a trace file.

@@ -29,18 +29,43 @@ def model() -> None:
 @click.option(
     "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Sequences side by side."
 )
+@click.option("--as", "as_type", type=click.Choice(["cwm"]), help="What it is where config.json says llama.")
+@click.option("--gpus", type=click.IntRange(min=1), help="What each of so many cards takes that share it.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["fp32", "bf16", "fp8", "int4"]),
+    default="bf16",
+    show_default=True,
+    help="Of the weights, with --gpus.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, sizes in bytes.")
-def info(name: str, context: int | None, batch: int, as_json: bool) -> None:
+def info(
+    name: str,
+    context: int | None,
+    batch: int,
+    as_type: str | None,
+    gpus: int | None,
+    dtype: str,
+    as_json: bool,
+) -> None:
     """Show what a CWM model takes: parameters, layers, bytes, cards, licence.
 
     PATH is a folder with a config.json; no weights are loaded. facebook/cwm is known without a network.
     """
     from cwm_trace.model.info import describe_model, list_numbers, render_info
+    from cwm_trace.model.placement import list_placement, place_model, render_placement
 
-    found = describe_model(name, context=context, batch=batch)
-    click.echo(
-        json.dumps(list_numbers(found), indent=2, ensure_ascii=False) if as_json else render_info(found)
-    )
+    found = describe_model(name, context=context, batch=batch, as_type=as_type)
+    placed = place_model(found.shape, gpus, dtype, found.context) if gpus is not None else None
+    if as_json:
+        numbers = list_numbers(found)
+        if placed is not None:
+            numbers["placement"] = list_placement(placed)
+        click.echo(json.dumps(numbers, indent=2, ensure_ascii=False))
+    else:
+        click.echo(render_info(found))
+        if placed is not None:
+            click.echo(render_placement(placed))
 
 
 @model.command()

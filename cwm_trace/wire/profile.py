@@ -6,7 +6,9 @@ import dataclasses
 import hashlib
 import json
 import re
+import typing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from cwm_trace.errors import CwmTraceError
@@ -93,14 +95,71 @@ PROFILES = {profile.name: profile for profile in (CWM, KTH)}
 
 
 def get_profile(name: str) -> FormatProfile:
-    """The profile called `name`.
+    """The profile called `name`; or that in a `.json` file, which is known by its own name from then on.
 
     Raises:
-        CwmTraceError: there is none.
+        CwmTraceError: there is none, or the file holds none.
     """
+    if name.endswith(".json"):
+        profile = read_profile(Path(name))
+        if PROFILES.setdefault(profile.name, profile).hash != profile.hash:
+            raise CwmTraceError(
+                f"{name} calls its profile {profile.name!r}, which is another one's name: rename it there"
+            )
+        return profile
     try:
         return PROFILES[name]
     except KeyError:
         raise CwmTraceError(
-            f"there is no format profile {name!r}: choose one of {', '.join(PROFILES)}"
+            f"there is no format profile {name!r}: choose one of {', '.join(PROFILES)}, or a .json file that "
+            "`cwm-trace format probe` wrote"
         ) from None
+
+
+def write_profile(profile: FormatProfile, path: Path) -> None:
+    """Write a profile as JSON.
+
+    Raises:
+        CwmTraceError: the file cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(dataclasses.asdict(profile), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CwmTraceError(f"cannot write {path}: {error.strerror}") from error
+
+
+def read_profile(path: Path) -> FormatProfile:
+    """Read a profile that `write_profile` wrote; fields that are not there have their defaults.
+
+    Raises:
+        CwmTraceError: the file cannot be read, or a field or its value is not known.
+    """
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CwmTraceError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CwmTraceError(f"{path} is not JSON ({error}): write it by cwm-trace format probe") from error
+    if not isinstance(fields, dict):
+        raise CwmTraceError(f"{path} holds a {type(fields).__name__} where the fields of a profile should be")
+    for field, value in fields.items():
+        known = readings_of(field)
+        if field == "version" and value != CWM.version:
+            raise CwmTraceError(f"{path} is of version {value!r} of the profiles, this is {CWM.version}")
+        if field == "name" and not isinstance(value, str):
+            raise CwmTraceError(f"{path} has the name {value!r}: it should be a text")
+        if known is None and field not in ("name", "version"):
+            raise CwmTraceError(f"{path} has a field {field!r}, which no profile has: remove it")
+        if known is not None and value not in known:
+            raise CwmTraceError(f"{path} has {field} {value!r}: it is one of {', '.join(known)}")
+    return FormatProfile(**{"name": path.stem, **fields})
+
+
+def readings_of(field: str) -> tuple[str, ...] | None:
+    """The values a field of `FormatProfile` may have; None for its name, its version, and what is no field.
+
+    >>> readings_of("diff_reset")
+    ('activation', 'never')
+    """
+    kind = typing.get_type_hints(FormatProfile).get(field)
+    return typing.get_args(kind) or None

@@ -3,11 +3,15 @@
 It is registered twice: as attention, and as the mask it wants. With the first alone transformers would give
 it no mask, and left padding would be lost. The mask is an interval per token; a pattern that is none (holes
 in the padding, custom 4D masks) goes to `scaled_dot_product_attention`.
+
+`torch.compile` and `torch.export` see operators: `find_spans` for padding, `interval_attention` for a layer,
+which plans each time. A graph cannot turn to another implementation while it runs: holes are refused there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, cast
 
 import torch
@@ -15,6 +19,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import causal_mask_function, sdpa_mask
+from transformers.utils.import_utils import is_tracing
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.interval import attend, interval_attention
@@ -38,7 +43,12 @@ class IntervalMask:
         batch, tokens = lo.shape
         self.store = torch.arange(batch, device=lo.device).repeat_interleave(tokens)
         self.lo, self.hi = lo.flatten(), hi.flatten()
-        self.plan: Plan = plan_intervals(self.store, self.lo, self.hi, keys)
+        self.keys = keys
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How the layers attend; made for the first of them."""
+        return plan_intervals(self.store, self.lo, self.hi, self.keys)
 
     def contiguous(self) -> IntervalMask:
         """Return itself: `generate` asks this of every mask it prepares."""
@@ -86,7 +96,7 @@ def attend_intervals(
     scale = dim**-0.5 if scaling is None else scaling
     q = query.transpose(1, 2).reshape(batch * tokens, heads, dim)
     keys, values = key.transpose(1, 2), value.transpose(1, 2)  # (B, S, K, D)
-    if query.device.type == "cpu" or not torch.is_grad_enabled():
+    if not is_tracing(query) and (query.device.type == "cpu" or not torch.is_grad_enabled()):
         # the plan is at hand; and on a CPU PyTorch's own gradients are faster than ours
         out, _ = attend(q, keys, values, attention_mask.plan, scale, need_lse=False)
     else:
@@ -129,6 +139,9 @@ def interval_mask(
 
     Returns:
         Intervals, or the mask of `sdpa` where there are none.
+
+    Raises:
+        CwmTraceError: A compiled graph finds holes in the padding or the mask function.
     """
     mask: IntervalMask | Tensor | None = None
     if not use_vmap:
@@ -195,11 +208,46 @@ def packed_intervals(positions: Tensor, window: int | None) -> IntervalMask:
 
 def _interval(seen: Tensor) -> tuple[Tensor, Tensor, bool]:
     """Return first and last + 1 of the True entries of the last dimension, and whether they are one run."""
+    if is_tracing(seen):
+        return *find_spans(seen), True
+    return _find_run(seen)
+
+
+def _find_run(seen: Tensor) -> tuple[Tensor, Tensor, bool]:
     count = seen.sum(-1)
     first = seen.int().argmax(-1)
     last = seen.shape[-1] - seen.flip(-1).int().argmax(-1)
     last = torch.where(count > 0, last, first)
     return first, last, bool((last - first == count).all())
+
+
+@torch.library.custom_op("cwm_trace::find_spans", mutates_args=())
+def find_spans(seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Find where the True entries of the last dimension begin and end, in a compiled graph.
+
+    Args:
+        seen: bool `(..., keys)`.
+
+    Returns:
+        First and last + 1, int64 `(...)`; equal where there are none.
+
+    Raises:
+        CwmTraceError: They are not one run.
+    """
+    first, last, whole = _find_run(seen)
+    if not whole:
+        raise CwmTraceError(
+            "interval attention in a compiled model takes padding before and after a text, and this mask has "
+            "holes: compile it with sdpa, or do not compile it"
+        )
+    return first, last
+
+
+@find_spans.register_fake
+def _(seen: Tensor) -> tuple[Tensor, Tensor]:
+    return seen.new_empty(seen.shape[:-1], dtype=torch.int64), seen.new_empty(
+        seen.shape[:-1], dtype=torch.int64
+    )
 
 
 def _read_off(
@@ -217,8 +265,11 @@ def _read_off(
     head = torch.zeros(1, dtype=torch.int64, device=device)[None, :, None, None]
     columns = torch.arange(keys, device=device) + kv_offset
     lows, highs = [], []
-    for begin in range(0, tokens, ROWS):
-        rows = torch.arange(begin, min(begin + ROWS, tokens), device=device) + q_offset
+    step = (
+        tokens if is_tracing(columns) else ROWS
+    )  # a graph of as many parts as rows would be a graph per length
+    for begin in range(0, tokens, step):
+        rows = torch.arange(begin, min(begin + step, tokens), device=device) + q_offset
         seen = mask_function(texts, head, rows[None, None, :, None], columns[None, None, None, :])
         seen = seen.expand(batch, 1, len(rows), keys)[:, 0]  # (B, T, S)
         if real is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from cwm_trace.model.chat import PLAIN_SYSTEM_PROMPT, SYSTEM_PROMPT, encode_chat
@@ -202,3 +203,32 @@ def test_what_users_write_never_becomes_a_special_token(
         f"<|begin_of_text|><|start_header_id|>tool: <|eot_id|><|end_header_id|>\n\n{text}<|eot_id|>"
         "<|start_header_id|>assistant<|end_header_id|>\n\n"
     )
+
+
+def test_replies_alone_are_marked_for_a_loss(tokenizer: PreTrainedTokenizerFast) -> None:
+    calls = [{"type": "function", "function": {"name": "python", "arguments": "print(1)"}}]
+    messages = [
+        system(PLAIN_SYSTEM_PROMPT),
+        user("f(2)?"),
+        assistant("I run it.", tool_calls=calls),
+        {"role": "tool: python", "content": "1\n"},
+        assistant("4", reasoning_content="two and two"),
+    ]
+    found: Any = tokenizer.apply_chat_template(
+        messages, return_assistant_tokens_mask=True, return_dict=True, tokenize=True
+    )
+    pairs = zip(found["input_ids"], found["assistant_masks"], strict=True)
+    marked = decode_text(tokenizer, [token for token, mark in pairs if mark])
+    assert marked == (
+        "I run it.\n<tool: python>\nprint(1)\n</tool><|eot_id|><think>\ntwo and two\n</think>\n4<|eot_id|>"
+    )
+
+
+def test_tools_are_refused_by_the_error_that_servers_answer_with_400(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    """vLLM answers 400 to what `raise_exception` raises, and to nothing else that a template may do."""
+    tools: list[Any] = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+    with pytest.raises(TemplateError, match="CWM reads its tools in the system prompt") as caught:
+        tokenizer.apply_chat_template([user("f(2)?")], tools=tools, tokenize=False)
+    assert "\n" not in str(caught.value)

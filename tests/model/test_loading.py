@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +84,8 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "layer types no list": (edit(layer_types=7), "layer_types should be a list"),
     "no window": (edit(sliding_window=None), "window layers and no sliding_window"),
     "window of nothing": (edit(sliding_window=0), "sliding_window: .*greater than 0, not 0"),
-    "another model": (edit(model_type="llama"), "model_type.*'llama'"),
+    "another model": (edit(model_type="gemma"), "model_type.*'gemma'"),
+    "a llama that is a CWM": (edit(model_type="llama"), "says llama and has CWM's layer_types.*--as cwm"),
     "another width": (edit(hidden_size=64), "has the shape .*; config.json asks for"),
     "more layers": (edit(num_hidden_layers=5, layer_types=[FULL] * 5), r"have no model\.layers\.4"),
     "heads that do not divide": (edit(num_key_value_heads=3), "4 heads, not a multiple of its 3"),
@@ -108,6 +111,13 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "tensor in no shard": (drop_from_index, r"have no model\.norm\.weight"),
     "index no JSON": (lambda f: (f / INDEX).write_text("{"), r"index\.json is not JSON"),
+    "a pickle": (
+        lambda f: (
+            [path.unlink() for path in (*f.glob("*.safetensors"), f / INDEX)],
+            torch.save({}, f / "pytorch_model.bin"),
+        ),
+        "pytorch_model.bin is a pickle: convert it by python -c",
+    ),
     "no weights": (
         lambda f: [path.rename(f"{path}.gone") for path in (*f.glob("*.safetensors"), f / INDEX)],
         "there is neither model.safetensors nor",
@@ -131,7 +141,7 @@ def test_a_faulty_folder_is_one_sentence(folder: Path, name: str, load: Callable
 def test_the_command_line_says_so_with_exit_code_2(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if name in ("no window", "no weights"):
+    if name in ("no window", "no weights", "a pickle"):
         pytest.skip("`model info` counts what it would be with CWM's window, and without weights")
     FAULTS[name][0](folder)
     capsys.readouterr()
@@ -160,3 +170,41 @@ def test_no_folder_and_bad_options_are_one_sentence(folder: Path, tmp_path: Path
         load_model(tmp_path / "none")
     with pytest.raises(CwmTraceError, match=r"cannot load .*bright.* is not supported"):
         load_model(folder, attn_implementation="bright")
+
+
+def test_a_folder_that_says_llama_loads_as_cwm(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Meta's first upload: `rope_theta` and `rope_scaling` where transformers 5 has `rope_parameters`."""
+    want = load_model(folder)
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    rope = config.pop("rope_parameters")
+    config |= {"rope_theta": rope.pop("rope_theta"), "rope_scaling": rope}
+    path.write_text(json.dumps({**config, "model_type": "llama", "architectures": ["LlamaForCausalLM"]}))
+    model: Any = load_model(folder, as_type="cwm")
+    assert model.config.model_type == "cwm"
+    assert model.config.layer_types == want.config.layer_types
+    with torch.no_grad():
+        assert torch.equal(model(tokens(1, 20)).logits, want(tokens(1, 20)).logits)
+    monkeypatch.setattr(sys, "argv", ["cwm-trace", "model", "info", str(folder), "--as", "cwm"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert "2 global (G)" in capsys.readouterr().out
+
+
+def test_the_command_for_a_pickle_converts_it(tmp_path: Path) -> None:
+    ours, _ = pair(small_config())
+    folder = tmp_path / "old"
+    ours.save_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    torch.save(ours.state_dict(), folder / "pytorch_model.bin")
+    with pytest.raises(CwmTraceError, match="a pickle") as caught:
+        load_model(folder)
+    program = re.search(r'python -c "(.*)"', str(caught.value))
+    assert program is not None
+    subprocess.run([sys.executable, "-c", program[1]], check=True, timeout=300, capture_output=True)
+    model: Any = load_model(tmp_path / "old-safetensors")
+    with torch.no_grad():
+        assert distance(model(tokens(1, 9)).logits, ours(tokens(1, 9)).logits) <= 1e-5

@@ -13,7 +13,9 @@ import cwm_trace.predict.registry
 from cwm_trace.api import compare_execution, predict_execution, trace_execution
 from cwm_trace.datasets.families import make_item
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.model.chat import CHAT_TEMPLATE
 from cwm_trace.model.loading import load_model
+from cwm_trace.model.tokenizer import load_tokenizer
 from cwm_trace.predict.registry import check_name, find_mini, find_predictor
 from cwm_trace.records import Decoding
 from tests.model.pairs import save_checkpoint
@@ -95,3 +97,10 @@ def test_the_real_one_knows_more_than_to_copy() -> None:
                 changes += comparison.changed_slots.recall or 0.0
     assert hits["mini"] > hits["copy"]
     assert changes / 4 > 0.2, "copying finds none"
+
+
+@needs_weights
+def test_its_tokenizer_is_what_build_tokenizer_makes_today() -> None:
+    folder = find_mini()
+    assert (folder / "chat_template.jinja").read_text(encoding="utf-8") == CHAT_TEMPLATE
+    assert load_tokenizer(folder).padding_side == "left"

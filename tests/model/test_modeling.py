@@ -14,7 +14,8 @@ from transformers import DynamicCache, StaticCache
 from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM, CwmModel, check_layer_types
+from cwm_trace.model.masks import check_layer_types
+from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM, CwmModel
 from tests.effort import examples
 from tests.model.pairs import ROPES, VOCABULARY, configs, distance, pair, small_config, tokens
 

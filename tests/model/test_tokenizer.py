@@ -199,6 +199,7 @@ def test_a_saved_folder_loads_through_auto_tokenizer(
         "<|pad|>",
     )
     assert loaded.chat_template == tokenizer.chat_template
+    assert loaded.padding_side == tokenizer.padding_side == "left"  # generation goes on where a row ends
 
 
 def test_what_is_read_without_transformers_is_what_transformers_reads(

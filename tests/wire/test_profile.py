@@ -1,14 +1,27 @@
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Slot
-from cwm_trace.wire.profile import CWM, KTH, FormatProfile, get_profile, remove_addresses
-from tests.traces import PROFILES
+from cwm_trace.wire.profile import (
+    CWM,
+    KTH,
+    PROFILES,
+    FormatProfile,
+    get_profile,
+    read_profile,
+    readings_of,
+    remove_addresses,
+    write_profile,
+)
+from tests.traces import PROFILES as READINGS
 
 OBJECT = Slot("<C object at 0x7fa0>", "m.C")
 
@@ -16,7 +29,7 @@ OBJECT = Slot("<C object at 0x7fa0>", "m.C")
 def test_the_hash_is_of_the_reading_not_of_its_name() -> None:
     assert re.fullmatch("[0-9a-f]{12}", CWM.hash)
     assert replace(CWM, name="mine").hash == CWM.hash
-    assert len({profile.hash for profile in PROFILES}) == len({replace(p, name="") for p in PROFILES})
+    assert len({profile.hash for profile in READINGS}) == len({replace(p, name="") for p in READINGS})
     assert replace(CWM, version=2).hash != CWM.hash
 
 
@@ -66,3 +79,55 @@ def test_exceptions_are_read_as_chosen(reading: str, text: str) -> None:
 
 def test_an_exception_without_a_message_is_empty_text() -> None:
     assert FormatProfile(exception_value="str").text_of_exception(Slot("E()", "E"), None) == ""
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, FormatProfile]:
+    """The named profiles, put back afterwards."""
+    known = dict(PROFILES)
+    monkeypatch.setattr("cwm_trace.wire.profile.PROFILES", known)
+    return known
+
+
+def test_a_profile_is_written_and_read_back(tmp_path: Path, registry: dict[str, FormatProfile]) -> None:
+    profile = FormatProfile(name="mine", diff_reset="never", addresses="kept")
+    write_profile(profile, tmp_path / "p.json")
+    assert read_profile(tmp_path / "p.json") == get_profile(str(tmp_path / "p.json")) == profile
+    assert get_profile("mine") == profile
+    (tmp_path / "short.json").write_text('{"diff_reset": "never"}')
+    assert read_profile(tmp_path / "short.json") == FormatProfile(name="short", diff_reset="never")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"diff_reset": "sometimes"}, "has diff_reset 'sometimes': it is one of activation, never"),
+        ({"diff_resets": "never"}, "has a field 'diff_resets', which no profile has"),
+        ({"version": 9}, "is of version 9 of the profiles, this is 1"),
+        ({"name": 3}, "has the name 3: it should be a text"),
+        ([1], "holds a list"),
+        ({"name": "cwm", "diff_reset": "never"}, "calls its profile 'cwm', which is another one's name"),
+    ],
+)
+def test_a_bad_profile_is_one_sentence(
+    tmp_path: Path, fields: Any, message: str, registry: dict[str, FormatProfile]
+) -> None:
+    (tmp_path / "p.json").write_text(json.dumps(fields))
+    with pytest.raises(CwmTraceError, match=message) as caught:
+        get_profile(str(tmp_path / "p.json"))
+    assert "\n" not in str(caught.value)
+
+
+def test_no_profile_file_and_no_json_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CwmTraceError, match=r"cannot read .*: No such file"):
+        get_profile(str(tmp_path / "none.json"))
+    (tmp_path / "p.json").write_text("{")
+    with pytest.raises(CwmTraceError, match="is not JSON"):
+        get_profile(str(tmp_path / "p.json"))
+    with pytest.raises(CwmTraceError, match="cannot write"):
+        write_profile(CWM, tmp_path / "none" / "p.json")
+
+
+def test_readings_are_those_of_the_fields() -> None:
+    assert readings_of("exception_value") == ("repr", "type", "str", "type-repr")
+    assert readings_of("name") is readings_of("version") is readings_of("nope") is None

@@ -1,0 +1,99 @@
+"""`format probe` on real models: mini and small ones find the profiles that they were trained on."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.eval.reading_programs import record_program, write_programs
+from cwm_trace.eval.readings import ORDER, probe_format
+from cwm_trace.model.modeling import CwmForCausalLM
+from cwm_trace.model.scoring import Scorer
+from cwm_trace.model.tokenizer import build_tokenizer
+from cwm_trace.predict.registry import find_mini
+from cwm_trace.wire.profile import CWM, FormatProfile, get_profile
+from cwm_trace.wire.render import render_trace
+from cwm_trace.wire.tokens import TraceTokens
+from tests.cli.conftest import Cli, cli  # noqa: F401 (a fixture)
+from tests.eval.test_readings import OTHER
+from tests.model.pairs import pair, small_config, tokens
+
+HOME = Path(__file__).parents[2] / "model" / "pretrained" / "cwm-mini"
+
+
+@pytest.mark.skipif(not HOME.exists(), reason="this checkout has no bundled model")
+def test_mini_finds_the_profile_it_was_trained_on(cli: Cli, tmp_path: Path) -> None:  # noqa: F811
+    path = tmp_path / "found.json"
+    result = cli("format", "probe", "--model", str(find_mini()), "--dtype", "float32", "-o", str(path))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count(": settled (12 programs)") == len(ORDER)
+    found = get_profile(str(path))
+    assert found.hash == CWM.hash
+    assert json.loads(path.read_text())["name"] == "found"
+
+
+def train(profile: FormatProfile) -> tuple[Any, TraceTokens]:
+    """A model of two layers that has read other programs of the same kinds, written in this profile."""
+    names = [(f"{a}{b}", b) for a in ("row", "sum", "top") for b in ("q", "r", "s", "t", "u", "v")]
+    traces = [
+        record_program(*program) for field in ORDER for program in write_programs(field, names, first=3)
+    ]
+    plain = [render_trace(trace, profile=profile) for trace in traces]
+    tokenizer = build_tokenizer(plain, 480)
+    mapping = TraceTokens.from_tokenizer(tokenizer)
+    rows = [render_trace(trace, profile=profile, tokens=mapping) for trace in traces]
+    torch.manual_seed(0)
+    config = small_config(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        head_dim=16,
+        num_hidden_layers=2,
+        layer_types=["full_attention"] * 2,
+        initializer_range=0.02,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model: Any = CwmForCausalLM(config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
+    draw = random.Random(0)
+    for _ in range(160):
+        some = sorted(draw.sample(rows, 8), key=len)
+        ids = torch.full((8, len(some[-1])), tokenizer.pad_token_id)
+        for row, text in enumerate(some):
+            ids[row, : len(text)] = torch.tensor(text)
+        labels = ids.masked_fill(ids == tokenizer.pad_token_id, -100)
+        loss = model(ids, labels=labels, use_cache=False).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model, mapping
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("profile", [OTHER, CWM], ids=lambda profile: profile.name)
+def test_a_small_model_finds_the_profile_it_was_trained_on(profile: FormatProfile) -> None:
+    model, mapping = train(profile)
+    found, findings = probe_format(Scorer(model), mapping)
+    assert found.hash == profile.hash, findings
+
+
+def test_scores_are_log_probabilities_of_what_comes_next() -> None:
+    ours, _ = pair(small_config())
+    ids = tokens(1, 12)
+    with torch.no_grad():
+        logprobs = ours(ids).logits[0].log_softmax(-1)
+    want = [float(logprobs[at - 1, ids[0, at]]) for at in range(5, 12)]
+    assert Scorer(ours)(ids[0].tolist(), 5) == pytest.approx(want, abs=1e-5)
+
+
+@pytest.mark.parametrize(("length", "start"), [(5, 0), (5, 5), (600, 3)])
+def test_what_cannot_be_scored_is_one_sentence(length: int, start: int) -> None:
+    ours, _ = pair(small_config())
+    with pytest.raises(CwmTraceError, match="cannot score tokens"):
+        Scorer(ours)([3] * length, start)
