@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST = $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types format check clean
+.PHONY: help demo test test-ci test-slow lint types format check clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -14,10 +15,13 @@ demo: $(VENV)/.model ## Install, record a program, let the bundled model predict
 	@$(BIN)/cwm-trace demo
 
 test: $(VENV)/.dev ## Install everything and run the tests
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not vllm"
+	$(PYTEST)
 
-test-slow: $(VENV)/.dev ## Run the bigger counts as well
-	$(BIN)/python -m pytest -q -m "slow"
+test-ci: $(VENV)/.dev ## Run what `make test` leaves to CI: more cases, more examples of every property
+	$(PYTEST) --hypothesis-profile ci -m "(ci or hypothesis) and not (slow or vllm)"
+
+test-slow: $(VENV)/.dev ## Run the bigger counts: hours
+	$(PYTEST) --hypothesis-profile slow -m "(slow or hypothesis) and not vllm"
 
 lint: $(VENV)/.dev ## Check format and lint
 	$(BIN)/ruff format --check .
@@ -30,7 +34,7 @@ format: $(VENV)/.dev ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-check: test lint types ## What CI runs
+check: test lint types ## What must be green before every commit; .ci/run does more
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build dist

@@ -3,16 +3,17 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields
 from cwm_trace.records import Event, Frame, Slot, SourceFile, Trace
+from tests.effort import examples
 from tests.traces import traces
 
 FILES = (SourceFile("a.py", "x = 1\r\ny\x0c = 2\n"), SourceFile("b.py", ""))
 
 
-@settings(max_examples=50)
+@examples(0.5)
 @given(traces())
 def test_plain_data_gives_the_frame_back(trace: Trace) -> None:
     sources = SourceLines(trace.files)

@@ -11,6 +11,7 @@ import pytest
 
 from cwm_trace import Outcome, read_trace
 from cwm_trace.pytest_plugin import trace_name
+from tests.effort import HANGS
 
 TESTS = """
 import unittest
@@ -52,7 +53,7 @@ def execute(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS,
         check=False,
         env={**os.environ, "PYTEST_ADDOPTS": ""},
     )

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frame_fields
 from cwm_trace.records import Event, Frame, FrameFields, Limits, Outcome, Problem, Slot, SourceFile, Trace
 from cwm_trace.storage import SCHEMA_VERSION, TraceWriter, read_trace, write_trace
+from tests.effort import examples
 from tests.traces import plain_text, traces
 
 SUFFIXES = ["", ".gz", ".zst"]
@@ -65,7 +66,7 @@ def refused(path: Path) -> str:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(0.3, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(trace=traces(), output=st.none() | plain_text())
 def test_a_trace_is_read_as_it_was_written(
     tmp_path: Path, suffix: str, trace: Trace, output: str | None
@@ -115,7 +116,7 @@ def test_a_compressed_file_cut_anywhere_loads_or_is_refused(tmp_path: Path, suff
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(0.6, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_byte_is_an_error_or_harmless(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
     target = tmp_path / f"t.jsonl{suffix}"

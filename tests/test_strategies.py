@@ -17,10 +17,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis.vendor.pretty import pretty
 
 from cwm_trace.strategies import MAX_LINE_EVENTS, Program, programs
-
-# Without the explain phase: on Python 3.11 it sets a trace function of its own.
-PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
-DRAWN = settings(phases=PHASES, max_examples=150, deadline=None, derandomize=True, database=None)
+from tests.effort import examples
 
 # Runs in a child process too, on its own: reads [[source, call], ...], writes [outcome, ...].
 RUN = """
@@ -70,7 +67,7 @@ def count_line_events(program: Program) -> int:
 def draw(count: int, *, max_statements: int = 12, raises: bool = True) -> list[Program]:
     drawn: list[Program] = []
 
-    @settings(DRAWN, max_examples=count, phases=[Phase.generate])
+    @settings(max_examples=count, phases=[Phase.generate], derandomize=True, database=None)
     @given(programs(max_statements=max_statements, raises=raises))
     def collect(program: Program) -> None:
         drawn.append(program)
@@ -84,32 +81,32 @@ def drawn() -> list[Program]:
     return draw(600)
 
 
-@DRAWN
+@examples(1.5)
 @given(programs())
 def test_program_ends_within_its_line_events(program: Program) -> None:
     assert program.source.endswith("\n")
     assert count_line_events(program) <= MAX_LINE_EVENTS
 
 
-@settings(DRAWN, max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@examples(0.25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(programs(max_statements=60))
 def test_long_program_ends_within_its_line_events(program: Program) -> None:
     assert count_line_events(program) <= MAX_LINE_EVENTS
 
 
-@settings(phases=PHASES)
+@settings(suppress_health_check=())
 @given(programs())
 def test_default_settings_pass_the_health_checks(program: Program) -> None:
     compile(program.source, "<program>", "exec")
 
 
-@DRAWN
+@examples(1.5)
 @given(programs())
 def test_program_repeats_itself(program: Program) -> None:
     assert run(program) == run(program)
 
 
-@DRAWN
+@examples(1.5)
 @given(programs(raises=False))
 def test_program_that_may_not_raise_does_not(program: Program) -> None:
     ending, _ = run(program)
@@ -194,7 +191,7 @@ def test_shrinks_to_a_small_program() -> None:
     def has_loop(program: Program) -> bool:
         return any(isinstance(node, ast.For) for node in ast.walk(ast.parse(program.source).body[-1]))
 
-    small = find(programs(), has_loop, settings=settings(DRAWN, max_examples=500))
+    small = find(programs(), has_loop, settings=settings(max_examples=500, derandomize=True, database=None))
     definition, loop, _, ending = small.source.splitlines()
     assert (definition, ending) == ("def f():", "    return 0")
     assert loop.startswith("    for n1 in ")

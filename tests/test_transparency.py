@@ -11,17 +11,11 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 from cwm_trace import Outcome, TraceTokens, parse_trace, render_trace, trace_execution
 from cwm_trace.strategies import Program, programs
-
-# Hypothesis installs a trace function of its own in its explain phase.
-quiet = settings(
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+from tests.effort import examples
 
 
 def untraced(program: Program) -> tuple[str, str, str]:
@@ -48,20 +42,19 @@ def traced(program: Program) -> tuple[str, str, str]:
     return (trace.value.text if trace.value else ""), error, trace.output or ""
 
 
-@settings(quiet, max_examples=200)
+@examples(2)
 @given(programs())
 def test_tracing_changes_nothing(program: Program) -> None:
     assert traced(program) == untraced(program)
 
 
 @pytest.mark.slow
-@settings(quiet, max_examples=2_000)
+@examples(2)
 @given(programs(max_statements=20))
-def test_tracing_changes_nothing_in_2000_programs(program: Program) -> None:
+def test_tracing_changes_nothing_in_longer_programs(program: Program) -> None:
     assert traced(program) == untraced(program)
 
 
-@settings(quiet, max_examples=100)
 @given(programs())
 def test_traces_survive_the_wire(program: Program) -> None:
     trace = trace_execution(program.source, call=program.call, capture_output=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.cli.conftest import Cli
 
 
 @pytest.fixture
@@ -96,8 +94,14 @@ def test_one_sentence_and_exit_code_2(cli: Cli, folder: Path, arguments: list[st
     assert result.stdout == ""
 
 
-def test_an_unreadable_program_leaves_an_older_trace_alone(cli: Cli, folder: Path) -> None:
-    cli("run", "good.py")
+def test_a_process_ends_with_that_sentence_and_that_code(shell: Cli) -> None:
+    result = shell("show", "missing.jsonl")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "cwm-trace: cannot read missing.jsonl: No such file or directory\n"
+
+
+def test_an_unreadable_program_leaves_an_older_trace_alone(cli: Cli, shell: Cli, folder: Path) -> None:
+    shell("run", "good.py")
     before = (folder / "good.trace.jsonl").read_bytes()
     (folder / "good.py").write_text("x = (")
     assert cli("run", "good.py").returncode == 2

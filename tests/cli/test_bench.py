@@ -9,17 +9,19 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.cli.conftest import Cli, Result
+from tests.effort import HANGS, rest_in_ci
+
 SMALL = ("bench", "--tasks", "smoke", "--limit", "4", "--model", "copy")
 
 
-def report_of(result: subprocess.CompletedProcess[str]) -> Any:
+def report_of(result: Result) -> Any:
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 
@@ -124,7 +126,7 @@ def kill_and_resume(cli: Cli, folder: Path, kills: int) -> None:
         while process.poll() is None and lines_in(folder / "killed") < moment:
             time.sleep(0.001)
         process.kill()
-        process.wait(timeout=60)
+        process.wait(timeout=HANGS)
     assert lines_in(folder / "killed") < logs * 13
     resumed = report_of(cli("bench", *task, "-o", "killed", "--resume", "--format", "json"))
     assert resumed == whole
@@ -134,13 +136,9 @@ def lines_in(folder: Path) -> int:
     return sum(path.read_bytes().count(b"\n") for path in folder.glob("*.jsonl")) if folder.exists() else 0
 
 
-def test_killed_and_resumed_it_reports_the_same(cli: Cli, tmp_path: Path) -> None:
-    kill_and_resume(cli, tmp_path, 3)
-
-
-@pytest.mark.slow
-def test_killed_ten_times_and_resumed_it_reports_the_same(cli: Cli, tmp_path: Path) -> None:
-    kill_and_resume(cli, tmp_path, 10)
+@pytest.mark.parametrize("kills", [*rest_in_ci([1, 3]), pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_and_resumed_it_reports_the_same(cli: Cli, tmp_path: Path, kills: int) -> None:
+    kill_and_resume(cli, tmp_path, kills)
 
 
 @pytest.fixture

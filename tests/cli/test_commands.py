@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 import pytest
 
-from cwm_trace import read_trace
-
-Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+from cwm_trace import read_trace, trace_execution, write_trace
+from tests.cli.conftest import Cli, run_shell
+from tests.effort import HANGS
 
 PROGRAM = "def f(n):\n    x = '[red]'\n    for i in range(n):\n        x += str(i)\n    return x\n"
 
 
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recording")
+    (folder / "program.py").write_text(PROGRAM)
+    assert run_shell(folder, "run", "-q", "--call", "f(2)", "program.py").returncode == 0
+    return folder
+
+
 @pytest.fixture
-def recorded(cli: Cli, tmp_path: Path) -> Path:
-    (tmp_path / "program.py").write_text(PROGRAM)
-    assert cli("run", "-q", "--call", "f(2)", "program.py").returncode == 0
+def recorded(recording: Path, tmp_path: Path) -> Path:
+    shutil.copytree(recording, tmp_path, dirs_exist_ok=True)
     return tmp_path / "program.trace.jsonl"
 
 
@@ -47,8 +55,8 @@ def test_convert_there_and_back(cli: Cli, recorded: Path, tmp_path: Path, profil
 
 
 def test_convert_says_when_the_text_is_ambiguous(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text("x = '<|frame_sep|>'\ny = 1\n")
-    cli("run", "-q", "program.py")
+    trace = trace_execution("x = '<|frame_sep|>'\ny = 1\n")
+    write_trace(trace, tmp_path / "program.trace.jsonl")
     assert "ambiguous" in cli("convert", "program.trace.jsonl", "t.txt").stderr
 
 
@@ -82,11 +90,9 @@ def test_demo(cli: Cli) -> None:
 
 
 def test_a_reader_that_goes_away(cli: Cli, recorded: Path, tmp_path: Path) -> None:
-    import sys
-
     command = f"{sys.executable} -m cwm_trace show {recorded.name} | head -c 1"
     result = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=HANGS, check=False
     )
     assert result.stderr == ""
 
@@ -100,3 +106,25 @@ def test_help_and_json_everywhere(cli: Cli, command: str) -> None:
 
 def test_version(cli: Cli) -> None:
     assert cli("--version").stdout.startswith("cwm-trace, version 0.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--help", "Usage: cwm-trace"),
+        ("show program.trace.jsonl", "12 frames of program.py"),
+        ("convert program.trace.jsonl -", "<|frame_sep|>"),
+        ("predict program.py --call f(2) --model copy", "program.py"),
+        ("compare program.trace.jsonl program.trace.jsonl", "frame"),
+        ("demo --model copy", "Next: cwm-trace run"),
+        ("bench ls", "smoke"),
+        ("dataset build --family counters --count 2 --workers 1 -o data", "rows of 2 programs"),
+        ("model info facebook/cwm", "gated"),
+        ("train --help", "Train a model by a recipe"),
+    ],
+)
+def test_each_command_as_a_user_runs_it(shell: Cli, recorded: Path, arguments: str, words: str) -> None:
+    """One process for each; `run` has its own file."""
+    result = shell(*arguments.split())
+    assert (result.returncode, words in result.stdout) == (0, True), result
+    assert all(line.startswith("cwm-trace: ") for line in result.stderr.splitlines())

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cwm_trace.storage import read_trace
+from tests.cli.conftest import Cli
 
-Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
-
-def test_streams_exit_code_and_trace_are_the_programs(cli: Cli, tmp_path: Path) -> None:
+def test_streams_exit_code_and_trace_are_the_programs(shell: Cli, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(
         "import sys, helper\nprint(helper.double(int(sys.argv[1])))\n"
         "print('err', file=sys.stderr)\nsys.exit(3)\n"
     )
     (tmp_path / "helper.py").write_text("def double(x):\n    return 2 * x\n")
     for name, sandbox in (("plain", []), ("sandboxed", ["--sandbox"])):
-        result = cli("run", *sandbox, "-q", "-o", f"{name}.jsonl", "script.py", "21")
+        result = shell("run", *sandbox, "-q", "-o", f"{name}.jsonl", "script.py", "21")
         assert (result.stdout, result.stderr, result.returncode) == ("42\n", "err\n", 3)
     plain, sandboxed = (read_trace(tmp_path / f"{name}.jsonl") for name in ("plain", "sandboxed"))
     assert sandboxed.frames == plain.frames
@@ -29,13 +26,13 @@ def test_streams_exit_code_and_trace_are_the_programs(cli: Cli, tmp_path: Path) 
     assert (sandboxed.outcome, sandboxed.arguments) == (plain.outcome, plain.arguments)
 
 
-def test_a_call_and_code(cli: Cli, tmp_path: Path) -> None:
+def test_a_call_and_code(shell: Cli, tmp_path: Path) -> None:
     (tmp_path / "f.py").write_text("def f(x):\n    return x + 1\n")
-    assert cli("run", "--sandbox", "--call", "f(2)", "f.py").returncode == 0
+    assert shell("run", "--sandbox", "--call", "f(2)", "f.py").returncode == 0
     value = read_trace(tmp_path / "f.trace.jsonl").value
     assert value is not None
     assert value.text == "3"
-    assert cli("run", "--sandbox", "-c", "print(1)").stdout == "1\n"
+    assert shell("run", "--sandbox", "-c", "print(1)").stdout == "1\n"
 
 
 @pytest.mark.parametrize(
@@ -48,14 +45,14 @@ def test_a_call_and_code(cli: Cli, tmp_path: Path) -> None:
     ],
 )
 def test_a_program_that_has_to_be_ended(
-    cli: Cli, code: str, options: list[str], outcome: str, status: int
+    shell: Cli, code: str, options: list[str], outcome: str, status: int
 ) -> None:
-    result = cli("run", "--sandbox", "--json", *options, "-c", code)
+    result = shell("run", "--sandbox", "--json", *options, "-c", code)
     assert result.returncode == status
     assert json.loads(result.stdout)["outcome"] == outcome
 
 
-def test_a_module_is_refused(cli: Cli) -> None:
-    result = cli("run", "--sandbox", "-m", "json")
+def test_a_module_is_refused(shell: Cli) -> None:
+    result = shell("run", "--sandbox", "-m", "json")
     assert result.returncode == 2
     assert "does not go with -m" in result.stderr

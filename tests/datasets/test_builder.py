@@ -26,8 +26,7 @@ from cwm_trace.datasets.rows import item_of, trace_of
 from cwm_trace.datasets.shards import read_rows
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.wire.render import FrameRenderer
-
-Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.cli.conftest import Cli
 
 TABLE = {
     "sources": [{"preset": "general-v1", "count": 120, "twins": ["rename", "comment"]}],

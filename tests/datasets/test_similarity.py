@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,8 +24,7 @@ from cwm_trace.datasets.similarity import (
     words_of,
 )
 from cwm_trace.datasets.twins import make_twin
-
-Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.cli.conftest import Cli
 
 SOLUTION = '''def f(text, limit):
     """Count words."""

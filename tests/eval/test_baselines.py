@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from cwm_trace import trace_execution
 from cwm_trace.errors import CwmTraceError
@@ -12,6 +12,7 @@ from cwm_trace.eval.score import score_program
 from cwm_trace.predictor import Predictor, Request
 from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.states import resolve_states
+from tests.effort import examples
 from tests.traces import traces
 
 MODES = ["free", "forced", "forced-event", "forced-state", "reground-3", "output", "step-over-1"]
@@ -44,7 +45,7 @@ def test_copy_of_an_empty_program_returns() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@settings(max_examples=30)
+@examples(0.3)
 @given(trace=traces())
 def test_baselines_continue_any_trace(mode: str, trace: Trace) -> None:
     start = replace(trace, frames=trace.frames[:1])
@@ -58,7 +59,7 @@ def test_baselines_continue_any_trace(mode: str, trace: Trace) -> None:
             assert len(predicted.frames) == len(trace.frames)
 
 
-@settings(max_examples=50)
+@examples(0.5)
 @given(traces())
 def test_copy_changes_nothing_when_forced(trace: Trace) -> None:
     start = replace(trace, frames=trace.frames[:1])
@@ -127,7 +128,7 @@ def test_a_return_that_was_seen_is_seen_again() -> None:
     assert all(said == true for said, true in values[1:])
 
 
-@settings(max_examples=30)
+@examples(0.3)
 @given(traces())
 def test_a_history_that_is_taken_back_counts_as_if_it_had_never_been(trace: Trace) -> None:
     """Blocks fork the history; a new predictor for each block says the same."""

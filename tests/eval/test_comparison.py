@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.baselines import OraclePredictor
@@ -13,6 +13,7 @@ from cwm_trace.eval.metrics import Rate, Retrieval
 from cwm_trace.predictor import ENDED, Request
 from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.wire import parse_trace, render_trace
+from tests.effort import examples
 from tests.traces import TOKENS, traces
 
 ONE, TWO = Slot("1", "int", 1), Slot("2", "int", 2)
@@ -52,7 +53,7 @@ def diverges(comparison: Comparison) -> tuple[int, str, str | None, str | None, 
 
 @pytest.mark.parametrize("mode", ["free", "forced"])
 @pytest.mark.parametrize("equality", Equality)
-@settings(max_examples=40)
+@examples(0.4)
 @given(trace=traces())
 def test_the_oracle_is_right_everywhere(mode: str, equality: Equality, trace: Trace) -> None:
     start = replace(trace, frames=trace.frames[:1])

@@ -14,6 +14,7 @@ from cwm_trace.eval.equality import Equality
 from cwm_trace.eval.masks import mask_differences
 from cwm_trace.eval.score import score_program
 from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
+from tests.effort import HANGS
 from tests.traces import traces
 
 PROGRAM = (
@@ -51,7 +52,7 @@ def record(folder: Path, seed: str) -> Trace:
     path = folder / f"{seed}.jsonl"
     command = [sys.executable, "-m", "cwm_trace", "run", "--call", "f()", "-o", str(path), "p.py"]
     environment = {**os.environ, "PYTHONHASHSEED": seed}
-    subprocess.run(command, cwd=folder, env=environment, check=True, timeout=60, capture_output=True)
+    subprocess.run(command, cwd=folder, env=environment, check=True, timeout=HANGS, capture_output=True)
     return read_trace(path)
 
 

@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.eval.alignment import Mask
@@ -19,6 +19,7 @@ from cwm_trace.eval.score_fields import score_fields, score_from_fields
 from cwm_trace.predictor import ENDED, Request
 from cwm_trace.records import Cost, Event, Frame, Outcome, Problem, Slot, SourceFile, Trace
 from cwm_trace.states import resolve_states
+from tests.effort import examples
 from tests.traces import traces
 
 MODES = ["free", "forced", "forced-event", "forced-state", "reground-2", "reground-3", "output", "step-over"]
@@ -334,7 +335,7 @@ def test_confidence_is_the_product_of_token_probabilities() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("equality", Equality)
-@settings(max_examples=25)
+@examples(0.25)
 @given(trace=traces())
 def test_the_oracle_is_right_in_every_mode(mode: str, equality: Equality, trace: Trace) -> None:
     start = replace(trace, frames=trace.frames[:1])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch.distributed.checkpoint.state_dict_saver import save as torch_save_checkpoint
@@ -23,6 +23,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.convert import convert_checkpoint, halve_rotary, interleave_rotary
 from cwm_trace.model.shards import read_header
 from cwm_trace.model.tokenizer import load_tokenizer
+from tests.effort import HANGS, examples
 from tests.model.checkpoints import (
     Tensors,
     contents,
@@ -51,7 +52,7 @@ def rotate_halves(x: torch.Tensor, frequencies: torch.Tensor) -> torch.Tensor:
 
 
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 5), st.integers(1, 7))
-@settings(max_examples=25, deadline=None)
+@examples(0.25)
 def test_moved_rows_give_the_same_attention(keys: int, ratio: int, half: int, time: int) -> None:
     heads, width, depth = keys * ratio, 6, 2 * half
     generator = torch.Generator().manual_seed(keys * 1000 + ratio * 100 + half * 10 + time)
@@ -205,7 +206,7 @@ def test_a_checkpoint_of_two_ranks(tmp_path: Path) -> None:
     tensors = meta_state(meta_params(), torch.bfloat16)
     torch.save(tensors, tmp_path / "tensors.pt")
     ranks = [subprocess.Popen([sys.executable, "-c", SHARDED, str(rank), str(tmp_path)]) for rank in range(2)]
-    assert [process.wait(timeout=120) for process in ranks] == [0, 0]
+    assert [process.wait(timeout=HANGS) for process in ranks] == [0, 0]
     assert len(list((tmp_path / "meta").glob("*.distcp"))) == 2
     (tmp_path / "meta" / "params.json").write_text(json.dumps(meta_params()))
     convert_checkpoint(tmp_path / "meta", tmp_path / "hub")

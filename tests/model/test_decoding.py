@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -15,6 +15,7 @@ from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.decoding import Sampler, generate, generate_branches, prefill
 from cwm_trace.model.modeling import CwmConfig
 from cwm_trace.model.product import Product
+from tests.effort import examples
 from tests.model.pairs import configs, distance, pair, small_config, tokens
 
 
@@ -28,7 +29,7 @@ def theirs(model: Any, prompts: list[list[int]], count: int, **options: Any) -> 
     return [row.tolist() for row in got[:, longest:]]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@examples(0.15)
 @given(config=configs(), lengths=st.lists(st.integers(1, 40), min_size=1, max_size=4), seed=st.integers(0, 9))
 def test_greedy_tokens_equal_transformers(config: CwmConfig, lengths: list[int], seed: int) -> None:
     ours, oracle = pair(config, seed)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from transformers import CwmConfig, CwmForCausalLM
@@ -28,6 +28,7 @@ from cwm_trace.model.info import (
     render_info,
 )
 from cwm_trace.model.shape import CwmShape, read_shape
+from tests.effort import examples
 
 CWM_32B = read_shape({"model_type": "cwm"}, "CWM-32B")
 
@@ -75,7 +76,7 @@ def test_the_defaults_are_those_of_transformers() -> None:
     st.integers(1, 50),
     st.booleans(),
 )
-@settings(max_examples=20, deadline=None)
+@examples(0.2)
 def test_parameters_are_those_of_the_model(
     layers: int, heads: tuple[int, int], half: int, inner: int, tied: bool
 ) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassClassValidationError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import DynamicCache, StaticCache
 from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM, CwmModel, check_layer_types
+from tests.effort import examples
 from tests.model.pairs import ROPES, VOCABULARY, configs, distance, pair, small_config, tokens
 
 LENGTH = 24
@@ -50,16 +51,9 @@ def compare_everything(config: CwmConfig, attention: str, seed: int) -> None:
                 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@examples(0.25)
 @given(config=configs(), attention=st.sampled_from(["eager", "sdpa", "interval"]), seed=st.integers(0, 99))
 def test_drawn_configs_equal_transformers(config: CwmConfig, attention: str, seed: int) -> None:
-    compare_everything(config, attention, seed)
-
-
-@pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(config=configs(), attention=st.sampled_from(["eager", "sdpa", "interval"]), seed=st.integers(0, 99))
-def test_many_drawn_configs_equal_transformers(config: CwmConfig, attention: str, seed: int) -> None:
     compare_everything(config, attention, seed)
 
 

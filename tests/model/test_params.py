@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import CwmConfig
 
 from cwm_trace.model.params import config_from_params, params_from_config
+from tests.effort import examples
 from tests.model.checkpoints import (
     GLOBAL,
     WINDOW,
@@ -63,7 +64,7 @@ def test_the_configuration_of_cwm_32b() -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@examples(0.6)
 def test_a_configuration_comes_back_from_params(data: st.DataObject) -> None:
     layers, heads = data.draw(st.integers(1, 9)), data.draw(st.sampled_from([1, 2, 6]))
     period, last = data.draw(st.integers(1, 9)), data.draw(st.booleans())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import regex  # type: ignore[import-untyped]
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
@@ -30,6 +30,7 @@ from cwm_trace.model.tokenizer import (
     read_ranks,
     save_tokenizer,
 )
+from tests.effort import examples
 
 TEXTS = (
     "def f(x, y):\n    return x + y\n",
@@ -104,7 +105,7 @@ ANY_TEXT = st.one_of(st.text(), st.lists(PIECES | st.text(max_size=3)).map("".jo
 @given(ANY_TEXT)
 @example("<|begin_of_text|><|frame_sep|> a , b .")
 @example("\x00\ufffd\U0010ffff\u2028 \ufeff")
-@settings(max_examples=300, deadline=None)
+@examples(3)
 def test_any_text_comes_back_as_ordinary_ids(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
     ids = encode_text(tokenizer, text)
     assert decode_text(tokenizer, ids) == text
@@ -244,7 +245,7 @@ def merge_by_rank(ranks: dict[bytes, int], word: bytes) -> list[int]:
         st.sampled_from(["return", "the", " x", "12345", "\n\n", "abab", "retu", "  ", "'S", "é"]) | st.text()
     ).map("".join)
 )
-@settings(max_examples=200, deadline=None)
+@examples(2)
 def test_converted_ranks_encode_as_tiktoken_does(
     ranks_file: Path, converted: PreTrainedTokenizerFast, text: str
 ) -> None:

@@ -3,16 +3,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from cwm_trace.eval.comparison import compare
 from cwm_trace.records import Outcome, Problem, Trace
 from cwm_trace.rendering.plain import comparison_json, trace_json
 from cwm_trace.states import resolve_states
+from tests.effort import examples
 from tests.traces import traces
 
 
-@settings(max_examples=30)
+@examples(0.3)
 @given(traces())
 def test_a_trace_is_shown_with_its_whole_states(trace: Trace) -> None:
     shown = json.loads(trace_json(trace))
@@ -24,7 +25,7 @@ def test_a_trace_is_shown_with_its_whole_states(trace: Trace) -> None:
     assert shown["outcome"] == trace.outcome.value
 
 
-@settings(max_examples=30)
+@examples(0.3)
 @given(traces())
 def test_part_of_a_trace_keeps_its_states(trace: Trace) -> None:
     whole = json.loads(trace_json(trace))["frames"]
@@ -32,7 +33,7 @@ def test_part_of_a_trace_keeps_its_states(trace: Trace) -> None:
     assert json.loads(trace_json(trace, -2))["frames"] == whole[-2:]
 
 
-@settings(max_examples=30)
+@examples(0.3)
 @given(traces())
 def test_problems_are_shown(trace: Trace) -> None:
     problem = Problem("tokens", 0, 4, "bad")
@@ -40,7 +41,7 @@ def test_problems_are_shown(trace: Trace) -> None:
     assert shown["problems"] == [{"grade": "tokens", "frame": 0, "position": 4, "message": "bad"}]
 
 
-@settings(max_examples=30)
+@examples(0.3)
 @given(traces())
 def test_a_comparison_is_its_numbers(trace: Trace) -> None:
     start = replace(trace, frames=trace.frames[:-1], mode="free", given=0, outcome=Outcome.RETURNED)

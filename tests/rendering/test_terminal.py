@@ -3,12 +3,13 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from rich.console import Console
 
 from cwm_trace.eval.comparison import compare
 from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.rendering.terminal import print_comparison, print_trace
+from tests.effort import examples
 from tests.traces import traces
 
 TEXT = "def f(a):\n    b = [a]\n    return b\n"
@@ -75,7 +76,7 @@ def test_the_first_wrong_frame_is_marked_with_both_values() -> None:
     assert "output         wrong" in text
 
 
-@settings(max_examples=25)
+@examples(0.25)
 @given(traces(), traces())
 def test_anything_can_be_shown(real: Trace, other: Trace) -> None:
     assert f"{len(real.frames)} frames" in shown(real)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.effort import HANGS
+
 try:
     import tomllib
 except ImportError:  # Python 3.10
@@ -66,7 +68,7 @@ def test_hugging_face_datasets_is_not_shadowed(tmp_path: Path, command: list[str
         test.write_text(f"def test_it():\n    {check}\n")
         arguments = [*command, "-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), str(test)]
     result = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=HANGS, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -84,7 +86,7 @@ def test_wheel_contents(tmp_path: Path) -> None:
         str(tmp_path),
         str(ROOT),
     ]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANGS, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from cwm_trace import Event, read_trace, trace_execution
+from tests.effort import HANGS
 
 DATACLASS = """
 from dataclasses import dataclass
@@ -41,7 +42,10 @@ def test_generated_methods_are_not_the_programs() -> None:
 def test_what_the_program_gives_to_exec_is_its_own(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(EXEC)
     subprocess.run(
-        [sys.executable, "-m", "cwm_trace", "run", "-q", "program.py"], cwd=tmp_path, timeout=60, check=True
+        [sys.executable, "-m", "cwm_trace", "run", "-q", "program.py"],
+        cwd=tmp_path,
+        timeout=HANGS,
+        check=True,
     )
     trace = read_trace(tmp_path / "program.trace.jsonl")
     assert [(file.name, file.text) for file in trace.files[1:]] == [

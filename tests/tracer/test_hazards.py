@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cwm_trace import Trace, trace_execution
+from tests.effort import HANGS
 from tests.tracer.oracle import watch
 
 HAZARDS = Path(__file__).resolve().parent / "hazards"
@@ -200,7 +201,7 @@ def test_a_dropped_object_stays_until_the_next_event_before_3_13() -> None:
     assert record("dropped_and_asked").output == f"{not BEFORE_3_13}\n"
 
 
-def run_locked(limits: str) -> str:
+def run_locked(limits: str, patience: float = HANGS) -> str:
     """The outcome of the program whose `__repr__` needs a lock it holds, in a process of its own."""
     path = str(HAZARDS / "repr_locks.py")
     code = f"""
@@ -209,7 +210,7 @@ print(trace_execution({path!r}, limits=Limits({limits}), capture_output=True).ou
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
-        timeout=2.5,
+        timeout=patience,
         capture_output=True,
         text=True,
         cwd=HAZARDS.parents[2],
@@ -220,7 +221,7 @@ print(trace_execution({path!r}, limits=Limits({limits}), capture_output=True).ou
 
 def test_a_repr_that_needs_a_held_lock_waits_for_ever() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
-        run_locked("")
+        run_locked("", patience=2.5)
 
 
 def test_a_time_limit_ends_a_repr_that_waits() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cwm_trace import Event, Outcome, Trace, read_trace
+from tests.effort import HANGS
 
 
 def run(
@@ -29,7 +30,7 @@ def run(
 
 def execute(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=HANGS, check=False
     )
 
 

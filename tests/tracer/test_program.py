@@ -18,6 +18,7 @@ from cwm_trace.tracer.program import (
     read_source,
     surroundings,
 )
+from tests.effort import HANGS
 
 
 def write(folder: Path, data: bytes | str, name: str = "program.py") -> str:
@@ -128,7 +129,7 @@ def test_the_program_sees_what_it_would_see_under_python(tmp_path: Path, how: st
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANGS, check=False)
 
 
 def test_a_call_leaves_the_programs_own_main_alone() -> None:

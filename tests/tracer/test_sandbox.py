@@ -22,6 +22,7 @@ from cwm_trace.records import Limits
 from cwm_trace.tracer.bubblewrap import find_bubblewrap
 from cwm_trace.tracer.sandbox import Isolated, trace_isolated
 from cwm_trace.tracer.supervision import Bounds, Isolation
+from tests.effort import HANGS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox of other systems covers less")
 
@@ -43,7 +44,7 @@ def nothing_is_left_behind() -> Iterator[None]:
     """No process that was started meanwhile, and no folder."""
     before, folders = processes(), temporary_folders()
     yield
-    end = time.monotonic() + 5
+    end = time.monotonic() + HANGS
     while (left := processes() - before) and time.monotonic() < end:
         time.sleep(0.02)
     assert left == set()
@@ -349,7 +350,7 @@ def test_a_caller_that_is_killed_leaves_nothing(isolation: Isolation) -> None:
     caller = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert caller.stdout is not None
     caller.stdout.readline()
-    end = time.monotonic() + 5
+    end = time.monotonic() + HANGS
     while not processes() and time.monotonic() < end:
         time.sleep(0.02)
     time.sleep(0.3)

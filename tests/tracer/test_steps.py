@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
@@ -13,6 +13,7 @@ from cwm_trace.records import Limits, Slot
 from cwm_trace.tracer.sandbox import run_isolated
 from cwm_trace.tracer.steps import Step, StepResult
 from cwm_trace.tracer.supervision import Bounds
+from tests.effort import examples
 
 SOURCE = "LIMIT = 3\n\ndef double(x):\n    return 2 * x\n\ndef spin():\n    while True: pass\n"
 
@@ -121,7 +122,7 @@ literals = st.recursive(
 )
 
 
-@settings(max_examples=3)
+@examples(0.03)
 @given(st.lists(literals, min_size=20, max_size=40))
 def test_a_state_comes_back_as_it_was_given(values: list[object]) -> None:
     results = run_isolated("x = 1\n", [Step("pass", {"value": repr(value)}) for value in values])

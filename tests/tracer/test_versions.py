@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from tests.effort import HANGS
 from tests.tracer.goldens import MINORS, SAMPLES
 
 ROOT = SAMPLES.parents[1]
@@ -22,7 +23,9 @@ PROBE = "import sys, click, jsonlines, pydantic, rich; print(sys.version_info.mi
 def ask(python: str) -> tuple[int | None, str]:
     """The minor version of an interpreter that has what the light core needs; else None and why not."""
     try:
-        done = subprocess.run([python, "-c", PROBE], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            [python, "-c", PROBE], capture_output=True, text=True, timeout=HANGS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return None, f"{python} cannot be run: {type(error).__name__}"
     if done.returncode:
@@ -56,7 +59,7 @@ def test_samples_are_recorded_as_the_goldens_of_that_version_say(minor: int) -> 
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

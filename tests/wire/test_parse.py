@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import HealthCheck, assume, example, given
 from hypothesis import strategies as st
 
 from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
@@ -20,6 +20,7 @@ from cwm_trace.wire import (
 )
 from cwm_trace.wire.parse import TraceParser
 from cwm_trace.wire.render import text_is_ambiguous
+from tests.effort import examples
 from tests.traces import PROFILES, TOKENS, mutated, profiles, read_back, slots, traces, visible
 
 GRADES = {"tokens", "locals", "stack", "source", "truncated"}
@@ -47,7 +48,7 @@ def round_trip(trace: Trace, profile: FormatProfile) -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda p: f"{p.name}-{p.hash[:4]}")
-@settings(max_examples=10)
+@examples(0.1)
 @given(trace=traces())
 def test_what_is_read_is_what_was_written(profile: FormatProfile, trace: Trace) -> None:
     round_trip(trace, profile)
@@ -58,14 +59,7 @@ def test_what_is_read_is_what_was_written_in_any_profile(trace: Trace, profile: 
     round_trip(trace, profile)
 
 
-@pytest.mark.slow
-@settings(max_examples=1_000)
-@given(traces(), profiles())
-def test_what_is_read_is_what_was_written_many_times(trace: Trace, profile: FormatProfile) -> None:
-    round_trip(trace, profile)
-
-
-@settings(max_examples=50)
+@examples(0.5)
 @given(traces(), profiles())
 def test_text_is_read_like_ids_unless_ambiguous(trace: Trace, profile: FormatProfile) -> None:
     assume(not text_is_ambiguous(trace, profile=profile))
@@ -143,14 +137,7 @@ def test_damaged_traces_give_frames_and_problems(trace: Trace, data: st.DataObje
     assert_total(data.draw(mutated(render_trace(trace, tokens=TOKENS))))
 
 
-@pytest.mark.slow
-@settings(max_examples=1_000)
-@given(traces(), st.data())
-def test_damaged_traces_give_frames_and_problems_many_times(trace: Trace, data: st.DataObject) -> None:
-    assert_total(data.draw(mutated(render_trace(trace, tokens=TOKENS))))
-
-
-@settings(max_examples=50, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(0.5, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(traces(), profiles(), st.data())
 def test_damaged_frames_are_written_as_they_were(
     trace: Trace, profile: FormatProfile, data: st.DataObject
@@ -166,7 +153,7 @@ def test_damaged_frames_are_written_as_they_were(
     assert written[written.index(frame) :] == ids[ids.index(frame) :]  # a context has its newlines
 
 
-@settings(max_examples=50)
+@examples(0.5)
 @given(traces())
 def test_a_cut_last_frame_is_truncated_not_invalid(trace: Trace) -> None:
     ids = render_trace(replace(trace, outcome=Outcome.INCOMPLETE), tokens=TOKENS)
@@ -340,7 +327,7 @@ def test_default_profile_is_cwm() -> None:
     assert parse_trace(GOOD, tokens=TraceTokens.of_bytes()).profile == CWM.name
 
 
-@settings(max_examples=60, deadline=None)
+@examples(0.6)
 @given(st.data(), traces(), profiles())
 def test_a_parser_that_follows_the_truth_forks_into_one_that_was_told_all_of_it(
     data: st.DataObject, trace: Trace, profile: FormatProfile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cwm_trace.records import Event, Frame, Outcome, SourceFile, Trace
@@ -15,6 +15,7 @@ from cwm_trace.wire.reader import FrameReader
 from cwm_trace.wire.render import STATEFUL, main_thread
 from cwm_trace.wire.stack import Fault
 from cwm_trace.wire.tokens import EVENT_TOKENS, Piece, Special
+from tests.effort import examples
 from tests.traces import TOKENS, mutated, profiles, traces
 
 DROPPED = FormatProfile(unwinding_return="dropped")
@@ -52,7 +53,7 @@ def read(reader: FrameReader, ids: Sequence[int]) -> tuple[list[Frame], list[Fau
     return frames, faults, Outcome.INCOMPLETE
 
 
-@settings(max_examples=60)
+@examples(0.6)
 @given(traces(), profiles(), st.data())
 def test_a_fork_reads_as_the_parser(trace: Trace, profile: FormatProfile, data: st.DataObject) -> None:
     history, _, ids = data.draw(continued(trace, profile))
@@ -80,7 +81,7 @@ def test_a_fork_reads_as_the_parser(trace: Trace, profile: FormatProfile, data: 
         assert faults == whole
 
 
-@settings(max_examples=60)
+@examples(0.6)
 @given(traces(), profiles(), st.data())
 def test_a_fork_changes_nothing_in_what_it_comes_from(
     trace: Trace, profile: FormatProfile, data: st.DataObject
@@ -97,7 +98,7 @@ def test_a_fork_changes_nothing_in_what_it_comes_from(
     assert read(idle, ids) == want
 
 
-@settings(max_examples=60)
+@examples(0.6)
 @given(traces(), profiles(), st.data())
 def test_the_legal_events_are_those_that_break_no_stack(
     trace: Trace, profile: FormatProfile, data: st.DataObject

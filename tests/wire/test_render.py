@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.wire import CWM, KTH, FormatProfile, Special, parse_trace, render_prompt, render_trace
 from cwm_trace.wire.render import text_is_ambiguous
+from tests.effort import examples
 from tests.traces import TOKENS, profiles, traces
 
 SEPARATORS = {
@@ -92,7 +93,7 @@ def test_the_prompt_is_the_context_and_the_entry_call() -> None:
     assert render_prompt(NESTED, given=0) == CONTEXT
 
 
-@settings(max_examples=30)
+@examples(0.3)
 @given(traces(), profiles())
 def test_a_prompt_is_the_beginning_of_the_trace(trace: Trace, profile: FormatProfile) -> None:
     ids = render_trace(trace, profile=profile, tokens=TOKENS)

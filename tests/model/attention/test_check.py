@@ -13,6 +13,7 @@ import torch
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.check import __main__ as kit
 from cwm_trace.model.attention.check.cases import Case, expect
+from tests.effort import HANGS
 from tests.model.attention.requirements import needs_nvrtc, needs_simulator
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: run the check kit itself")
@@ -58,7 +59,7 @@ def test_the_command_says_so_in_one_line(tmp_path: Path) -> None:
     package = tmp_path / "cwm_trace"
     shutil.copytree(kit.ROOT / "cwm_trace", package, symlinks=False)
     command = [sys.executable, "-m", "cwm_trace.model.attention.check"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANGS, check=False)
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("cwm-trace: ")]
     assert "run this in a clone of it" in line

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.interval import attend, count_traffic, interval_attention, merge
 from cwm_trace.model.attention.plan import StepPlan, plan_intervals
+from tests.effort import examples
 
 CLOSE = 2e-5
 
@@ -106,16 +107,9 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(2)
 @given(cases())
 def test_any_intervals(case: Case) -> None:
-    check(case)
-
-
-@pytest.mark.slow
-@settings(max_examples=2000, deadline=None)
-@given(cases())
-def test_any_intervals_at_length(case: Case) -> None:
     check(case)
 
 
@@ -182,7 +176,7 @@ def test_plan_of_a_step_equals_the_general_plan(lo: int, hi: int, starts: list[i
     assert float((out - by_definition(case)[0]).abs().max()) <= CLOSE
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@examples(0.3)
 @given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 9))
 def test_merged_parts_equal_the_whole(first: int, second: int, seed: int) -> None:
     lo = torch.zeros(3, dtype=torch.int64)

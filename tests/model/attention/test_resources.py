@@ -15,6 +15,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "attention.md"
 
 
 @needs_nvrtc
+@pytest.mark.ci  # compiles every variant for every architecture
 def test_no_spills_and_the_table_of_the_docs() -> None:
     table, faults = make_table(compile_own)
     assert faults == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
@@ -25,6 +25,7 @@ from cwm_trace.model.attention.work import (
     choose_tile,
     plan_work,
 )
+from tests.effort import examples
 
 
 @st.composite
@@ -55,7 +56,7 @@ def items_of(work: Work) -> Ints:
     return np.concatenate(pieces) if pieces else np.zeros((0, ITEM_INTS), np.int64)
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@examples(1.2)
 @given(steps())
 def test_every_key_is_attended_once_and_every_part_merged(step: tuple[list[Segment], int, int, Work]) -> None:
     chosen, group, tokens, work = step

@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from cwm_trace import trace_execution
 from cwm_trace.model.predict.rollout import pieces_of
@@ -19,6 +19,7 @@ from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.reader import FrameReader
 from cwm_trace.wire.render import main_thread
 from cwm_trace.wire.tokens import EVENT_TOKENS, Special
+from tests.effort import examples
 from tests.model.predict.examples import real_traces
 from tests.model.predict.walks import PROGRAM, at_locals, grammar, legal_ids, takes, vocabulary, walk
 from tests.traces import PROFILES, profiles
@@ -27,7 +28,7 @@ LONG = "def f(n):\n    s = '" + "x" * 300 + "'\n    return s\n"
 
 
 @pytest.mark.parametrize("kind", ["bytes", "built"])
-@settings(max_examples=12)
+@examples(0.12)
 @given(program=programs(max_statements=3), profile=profiles())
 def test_true_frames_are_legal(kind: str, program: Program, profile: FormatProfile) -> None:
     every_frame_is_legal(trace_execution(program.source, call=program.call), profile, kind)

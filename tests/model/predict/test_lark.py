@@ -7,7 +7,7 @@ from typing import Any
 
 import llguidance.hf
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from llguidance import LLMatcher
 
 from cwm_trace import Event, Outcome, Trace, render_trace, trace_execution
@@ -17,6 +17,7 @@ from cwm_trace.strategies import Program, programs
 from cwm_trace.wire.profile import CWM
 from cwm_trace.wire.reader import FrameReader
 from cwm_trace.wire.tokens import Piece, Special, TraceTokens
+from tests.effort import examples
 
 SOURCE = """\
 def f(xs):
@@ -69,7 +70,7 @@ def test_a_true_trace_is_in_the_language_and_nothing_less_is(tokenizer: Any, eng
     assert not accepts(engine, trace_grammar(trace, 1), [*ids[:-1], *spelt])
 
 
-@settings(max_examples=15, deadline=None)
+@examples(0.15)
 @given(program=programs())
 def test_traces_of_generated_programs(tokenizer: Any, engine: Any, program: Program) -> None:
     trace = trace_execution(program.source, call=program.call)

@@ -8,12 +8,13 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.vocabulary import DEAD, Vocabulary
 from cwm_trace.wire.tokens import Special, TraceTokens
+from tests.effort import examples
 from tests.model.predict import walks
 from tests.model.predict.examples import tokenizer
 from tests.model.predict.walks import at_locals, at_value, grammar, legal_ids, takes, vocabulary
@@ -54,7 +55,7 @@ def is_value(text: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["bytes", "built"])
-@settings(max_examples=300)
+@examples(3)
 @given(state=st.dictionaries(NAMES, ANY_TEXT, max_size=3), data=st.data())
 def test_locals_are_what_json_writes(kind: str, state: dict[str, str], data: st.DataObject) -> None:
     text = data.draw(near(json.dumps(state)))
@@ -65,7 +66,7 @@ def test_locals_are_what_json_writes(kind: str, state: dict[str, str], data: st.
 
 
 @pytest.mark.parametrize("kind", ["bytes", "built"])
-@settings(max_examples=200)
+@examples(2)
 @given(text=ANY_TEXT, data=st.data())
 def test_values_are_what_json_writes(kind: str, text: str, data: st.DataObject) -> None:
     text = data.draw(near(json.dumps(text)))

@@ -22,6 +22,7 @@ from cwm_trace.model.training.packing import Batch, Packer
 from cwm_trace.model.training.processes import Processes, join_processes
 from cwm_trace.model.training.state import load_state, save_state
 from cwm_trace.model.training.stream import Mix, Stream
+from tests.effort import HANGS
 from tests.model.training.ranks import shared_recipe
 from tests.model.training.runs import log_of, tiny_recipe
 
@@ -46,7 +47,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for rank in range(2)
     ]
     try:
-        assert [process.wait(timeout=300) for process in ranks] == [0, 0]
+        assert [process.wait(timeout=HANGS) for process in ranks] == [0, 0]
     finally:
         for process in ranks:
             process.kill()

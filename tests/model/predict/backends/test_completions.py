@@ -11,6 +11,7 @@ import pytest
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.backends.completions import LONGEST_PAUSE, Client, Patience, ServerError
+from tests.effort import HANGS
 from tests.model.predict.backends.backends import Parrot
 from tests.model.predict.backends.fake_server import (
     FakeServer,
@@ -131,7 +132,7 @@ def test_stopping_ends_the_pauses_of_other_threads(server: FakeServer) -> None:
 
     thread = threading.Thread(target=ask)
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + HANGS
     while not server.requests and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.1)

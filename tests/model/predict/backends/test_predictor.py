@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
@@ -21,6 +21,7 @@ from cwm_trace.records import Decoding, Event, Frame, Outcome, Slot, SourceFile,
 from cwm_trace.states import Activations, resolve_states
 from cwm_trace.wire import CWM, Special, parse_trace, render_prompt, render_trace
 from cwm_trace.wire.profile import remove_addresses
+from tests.effort import examples
 from tests.model.predict.backends.backends import Parrot
 from tests.model.predict.backends.reference import OWN, TRUE, Reference
 from tests.traces import TOKENS, read_back, traces
@@ -51,7 +52,7 @@ def reference(backend: Parrot) -> Reference:
     return Reference(complete, TOKENS, CAP)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(3)
 @given(
     traces(),
     st.sampled_from([*OWN, *TRUE]),
@@ -70,7 +71,7 @@ def test_any_mode_says_what_generating_frame_by_frame_does(
     assert (got.mode, got.given, got.decoding) == (str(parse_mode(mode)), 1, DECODING)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(0.6)
 @given(traces(), st.sampled_from(["free", *TRUE]), st.sampled_from(NOISES), st.sampled_from([CAP, 12]))
 def test_a_draft_changes_nothing(trace: Trace, mode: str, noise: float, cap: int) -> None:
     request = Request(start_of(trace), mode, trace)
@@ -102,7 +103,7 @@ def without_addresses(trace: Trace) -> str:
     return remove_addresses(repr(read_back(trace)))
 
 
-@settings(max_examples=80, deadline=None)
+@examples(0.8)
 @given(traces(whole=True), st.sampled_from(["free", *TRUE]))
 def test_who_says_the_truth_is_right_everywhere(trace: Trace, mode: str) -> None:
     ids = render_trace(trace, tokens=TOKENS)
@@ -117,7 +118,7 @@ def test_who_says_the_truth_is_right_everywhere(trace: Trace, mode: str) -> None
         assert without_addresses(got) == without_addresses(read)  # the truth's `..` mean values that have one
 
 
-@settings(max_examples=60, deadline=None)
+@examples(0.6)
 @given(traces(), st.sampled_from([*OWN, *TRUE]), st.sampled_from(NOISES), st.integers(-3, 60))
 def test_nothing_goes_beyond_the_length_of_the_model(
     trace: Trace, mode: str, noise: float, room: int
