@@ -13,7 +13,8 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 from cwm_trace.datasets.generators.methods import ATTEMPTS, SENSELESS, most_lines, with_double_quotes
-from cwm_trace.datasets.generators.script_definitions import CLASSES, FUNCTIONS
+from cwm_trace.datasets.generators.script_classes import CLASSES
+from cwm_trace.datasets.generators.script_functions import FUNCTIONS
 from cwm_trace.datasets.generators.script_loops import LOOPS
 from cwm_trace.datasets.generators.script_texts import TEXTS
 from cwm_trace.datasets.generators.sketch import ARGUMENTS, Sketch, UnfitError, try_out

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cwm_trace.datasets.generators.method_forms import EXPRESSIONS
-from cwm_trace.datasets.generators.method_steps import CHANGES, LOOPS, PATTERNS, STEPS
+from cwm_trace.datasets.generators.method_patterns import PATTERNS
+from cwm_trace.datasets.generators.method_steps import CHANGES, LOOPS, STEPS
 from cwm_trace.datasets.generators.sketch import LOOP_NAME, Sketch, UnfitError
 
 KINDS = (

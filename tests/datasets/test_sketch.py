@@ -10,9 +10,10 @@ import pytest
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.families import make_items
 from cwm_trace.datasets.generators.method_forms import EXPRESSIONS
-from cwm_trace.datasets.generators.method_steps import CHANGES, LOOPS, PATTERNS, STEPS
+from cwm_trace.datasets.generators.method_patterns import PATTERNS
+from cwm_trace.datasets.generators.method_steps import CHANGES, LOOPS, STEPS
 from cwm_trace.datasets.generators.methods import with_double_quotes
-from cwm_trace.datasets.generators.script_definitions import CLASSES
+from cwm_trace.datasets.generators.script_classes import CLASSES
 from cwm_trace.datasets.generators.script_loops import LOOPS as NUMBERS
 from cwm_trace.datasets.generators.script_texts import TEXTS
 from cwm_trace.datasets.generators.sketch import ARGUMENTS, Sketch, UnfitError, try_out
