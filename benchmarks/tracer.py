@@ -32,7 +32,7 @@ from rich.table import Table
 
 from cwm_trace.api import trace_execution
 from cwm_trace.storage import TraceWriter
-from cwm_trace.tracer.session import record_call
+from cwm_trace.tracer.calls import record_call
 
 WORKLOADS = Path(__file__).parent / "workloads"
 Run = Callable[[], Any]

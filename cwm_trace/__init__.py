@@ -16,10 +16,10 @@ if TYPE_CHECKING:
         evaluate,
         predict_execution,
         predict_step,
-        record,
         trace_execution,
     )
     from cwm_trace.errors import CwmTraceError
+    from cwm_trace.recording import record
     from cwm_trace.records import Event, Frame, Limits, Outcome, Slot, SourceFile, Trace
     from cwm_trace.states import diff_states, edit_state, resolve_states
     from cwm_trace.storage import read_trace, write_trace
@@ -39,10 +39,10 @@ _HOME = {
         "evaluate",
         "predict_execution",
         "predict_step",
-        "record",
         "trace_execution",
     ),
     "cwm_trace.errors": ("CwmTraceError",),
+    "cwm_trace.recording": ("record",),
     "cwm_trace.records": ("Event", "Frame", "Limits", "Outcome", "Slot", "SourceFile", "Trace"),
     "cwm_trace.states": ("diff_states", "edit_state", "resolve_states"),
     "cwm_trace.storage": ("read_trace", "write_trace"),

@@ -5,22 +5,20 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.modes import ALL_MODES, parse_mode
 from cwm_trace.predictor import ENDED, History, Known, Predictor, Request, StepPredictor
 from cwm_trace.predictors import DEFAULT, Decode, check_name, find_predictor
+from cwm_trace.recording import recording_options
 from cwm_trace.records import Event, Frame, Limits, Slot, SourceFile, Trace
 from cwm_trace.states import diff_states
-from cwm_trace.wire.context import function_name
 from cwm_trace.wire.profile import CWM, FormatProfile
 
 if TYPE_CHECKING:
@@ -28,20 +26,34 @@ if TYPE_CHECKING:
     from cwm_trace.eval.results import Results
     from cwm_trace.eval.runner import Progress
 
-P = ParamSpec("P")
-R = TypeVar("R")
+T = TypeVar("T")
+
+
+class _Default:
+    """A default value that can be told from the same value given."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def _default(value: T) -> T:
+    return cast(T, _Default(value))
 
 
 def trace_execution(
     target: Callable[..., Any] | str | os.PathLike[str],
+    /,
     *args: Any,
-    call: str | None = None,
-    entry: str | None = None,
-    limits: Limits = Limits(),
-    profile: FormatProfile = CWM,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    capture_output: bool = False,
+    call: str | None = _default(None),
+    entry: str | None = _default(None),
+    limits: Limits = _default(Limits()),
+    profile: FormatProfile = _default(CWM),
+    include: Sequence[str] = _default(()),
+    exclude: Sequence[str] = _default(()),
+    capture_output: bool = _default(False),
     **kwargs: Any,
 ) -> Trace:
     r"""Run something and record it.
@@ -50,8 +62,10 @@ def trace_execution(
     code runs in this process.
 
     Args:
-        target: a Python function, called with `args` and `kwargs`; or source text (it has a newline, or
-            comes with `call`); or the path of a script, which is run as `__main__` with the arguments `args`.
+        target: something to call with `args` and `kwargs`: a Python function, a method, a class. What a
+            coroutine function gives is awaited, what a generator function gives is exhausted. Or source text
+            (it has a newline, or comes with `call`); or the path of a script, which is run as `__main__` with
+            the arguments `args`.
         call: an expression such as `"f(3)"`, evaluated after `target` was set up as a module; the trace is
             that of an argument-less `main` that returns it.
         entry: record a script only from the first call of this function to its return.
@@ -62,21 +76,42 @@ def trace_execution(
         capture_output: keep standard output in `Trace.output` instead of letting it through.
 
     Raises:
-        CwmTraceError: the target cannot be read, compiled or traced.
+        CwmTraceError: the target cannot be read, compiled or traced; it is asynchronous, and an event loop is
+            running in this thread; it has a parameter of the same name as one of these options.
 
     >>> trace_execution("def f(x):\n    return x + 1\n", call="f(2)").value.text
     '3'
     """
+    from cwm_trace.tracer.calls import record_call
     from cwm_trace.tracer.program import load_call, load_code, load_script, read_source
-    from cwm_trace.tracer.session import Memory, record_call, record_program
+    from cwm_trace.tracer.session import Memory, record_program
 
-    options = _options(limits, profile, include, exclude, capture_output)
+    given = _Given(
+        call=call,
+        entry=entry,
+        limits=limits,
+        profile=profile,
+        include=include,
+        exclude=exclude,
+        capture_output=capture_output,
+    )
+    call, entry = given["call"], given["entry"]
+    options = recording_options(
+        given["limits"],
+        given["profile"],
+        given["include"],
+        given["exclude"],
+        capture_output=given["capture_output"],
+    )
     sink = Memory()
     if callable(target):
+        given.refuse_parameters_of(target)
         _raise_interrupt(record_call(target, args, kwargs, sink, options).error)
         return sink.trace
     if kwargs:
         raise TypeError(f"a program takes no keyword arguments: {', '.join(kwargs)}")
+    if not isinstance(target, str | os.PathLike):
+        raise CwmTraceError(f"{target!r} cannot be traced: give a function, source text or a path")
     is_text = isinstance(target, str) and (
         "\n" in target or (call is not None and not os.path.exists(target))
     )
@@ -89,71 +124,6 @@ def trace_execution(
         program = load_script(os.fspath(target), [str(argument) for argument in args])
     _raise_interrupt(record_program(program, sink, options, entry=entry).error)
     return sink.trace
-
-
-class record:  # noqa: N801 (used like a function: a decorator or a context manager)
-    """Record a function whenever it is called, or everything that a block of code calls.
-
-    >>> @record()
-    ... def double(x):
-    ...     return 2 * x
-    >>> double(4)
-    8
-
-    As a decorator the function behaves as before, exceptions included, and each call appends its trace to
-    `double.traces`. As a context manager, `with record() as recording:`, the trace is `recording.trace`
-    once the block has ended; the lines of the block itself are not in it.
-    """
-
-    def __init__(
-        self,
-        *,
-        limits: Limits = Limits(),
-        profile: FormatProfile = CWM,
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
-    ) -> None:
-        self._options = _options(limits, profile, include, exclude, capture_output=False)
-        self.trace: Trace | None = None
-
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Decorate `function`."""
-        from cwm_trace.tracer.session import Memory, record_call
-
-        traces: list[Trace] = []
-
-        @functools.wraps(function)
-        def recorded(*args: P.args, **kwargs: P.kwargs) -> R:
-            sink = Memory()
-            ending = record_call(function, args, kwargs, sink, self._options)
-            traces.append(sink.trace)
-            if ending.error is not None:
-                raise ending.error
-            value: R = ending.value
-            return value
-
-        recorded.traces = traces  # type: ignore[attr-defined]
-        return recorded
-
-    def __enter__(self) -> record:
-        """Start recording."""
-        from cwm_trace.tracer.session import Block, Memory
-
-        self._sink = Memory()
-        self._block = Block(self._sink, self._options, sys._getframe(1).f_code.co_filename)
-        self._block.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """Stop recording."""
-        self._block.stop(kind)
-        trace = self._sink.trace
-        if trace.frames:
-            first = trace.frames[0]
-            trace = replace(trace, entry=function_name(first.source), entry_line=first.line)
-        self.trace = trace
 
 
 def predict_execution(
@@ -349,23 +319,36 @@ def evaluate(
         )
 
 
-def _options(
-    limits: Limits,
-    profile: FormatProfile,
-    include: Sequence[str],
-    exclude: Sequence[str],
-    capture_output: bool,
-) -> Any:
-    from cwm_trace.tracer.session import Options
+class _Given(dict[str, Any]):
+    """The options of `trace_execution`, and which of them were given."""
 
-    return Options(
-        limits=limits,
-        include=include,
-        exclude=exclude,
-        keep_addresses=profile.addresses == "kept",
-        profile=profile.name,
-        capture_output=capture_output,
-    )
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            {name: value.value if isinstance(value, _Default) else value for name, value in options.items()}
+        )
+        self._names = [name for name, value in options.items() if not isinstance(value, _Default)]
+        if not isinstance(self["limits"], Limits):
+            raise CwmTraceError(
+                f"limits is {self['limits']!r}: give Limits(…), or bind a function's own first"
+            )
+
+    def refuse_parameters_of(self, function: Callable[..., Any]) -> None:
+        """Raise where it is not clear whether an option was meant, or a parameter of the function."""
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        try:
+            parameters = set(inspect.signature(function).parameters)
+        except (TypeError, ValueError):
+            parameters = set()
+        if isinstance(function, functools.partial):
+            parameters -= set(function.keywords)
+        for option in self._names:
+            if option in parameters:
+                raise CwmTraceError(
+                    f"{name} has a parameter {option!r}, and so has trace_execution:"
+                    f" bind it before, with functools.partial({name}, {option}=…)"
+                )
+            if option in ("call", "entry") and self[option] is not None:
+                raise CwmTraceError(f"{option} goes with source text or a path, not with a function: {name}")
 
 
 def _home_of(function: Callable[..., Any], entry: str | None, call: str | None) -> tuple[str, str | None]:

@@ -13,7 +13,7 @@ from types import CodeType
 
 import pytest
 
-from cwm_trace.api import record
+from cwm_trace.recording import Recording, record
 
 _MAX_NAME = 120
 
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(name="cwm_trace")
-def record_fixture() -> Callable[..., record]:
+def record_fixture() -> Callable[..., Recording]:
     """Record part of a test: `with cwm_trace() as recording: …`, then `recording.trace`."""
     return record
 

@@ -13,7 +13,6 @@ from io import StringIO
 from types import CodeType, FunctionType
 from typing import Any, Protocol
 
-from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frames_from_fields
 from cwm_trace.records import FrameFields, Limits, Outcome, SourceFile, Trace
 from cwm_trace.tracer.generated import GeneratedCode
@@ -172,7 +171,9 @@ def record_program(
     name = entry or program.entry
     is_entry = _starts_at(program.code.co_filename, line, name) if name != MODULE else None
     scope = Scope(program.code.co_filename, program.root, include=options.include, exclude=options.exclude)
-    header = _header(options, (program.source,), name, line, program.argv[1:])
+    header = make_header(options, (program.source,), name, line, program.argv[1:])
+
+    notes: list[str] = []
 
     def run(recorder: Recorder) -> None:
         recorder.know_file(program.code)
@@ -181,41 +182,23 @@ def record_program(
                 exec(program.code, module.__dict__)
                 entry_function = FunctionType(program.entry_code, module.__dict__)
                 recorder.start()
-                entry_function()
+                note_unfinished(entry_function(), notes)
             else:
                 recorder.start()
                 exec(program.code, module.__dict__)
 
-    return _record(run, header, sink, options, scope, is_entry)
+    return record_run(run, header, sink, options, scope, is_entry, notes)
 
 
-def record_call(
-    function: Callable[..., Any],
-    args: Sequence[Any],
-    kwargs: dict[str, Any],
-    sink: Sink,
-    options: Options = Options(),
-) -> Ending:
-    """Call a Python function and record from its first frame to its return.
-
-    Raises:
-        CwmTraceError: it has no Python code.
-    """
-    code = _code_of(function)
-    source = _source_file(code.co_filename)
-    scope = Scope(
-        code.co_filename, _folder(code.co_filename), include=options.include, exclude=options.exclude
-    )
-    header = _header(options, (source,), code.co_name, code.co_firstlineno)
-    result: list[Any] = [None]
-
-    def run(recorder: Recorder) -> None:
-        recorder.know_file(code)
-        recorder.start()
-        result[0] = function(*args, **kwargs)
-
-    ending = _record(run, header, sink, options, scope, lambda candidate: candidate is code)
-    return replace(ending, value=result[0])
+def note_unfinished(value: Any, notes: list[str]) -> None:
+    """Note where a call has returned something of which nothing ran yet."""
+    if inspect.iscoroutine(value) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+        value.close()  # it will never be awaited: Python need not warn of that as well
+        notes.append("the call returned a coroutine, which ran nothing yet: call asyncio.run(…) of it")
+    elif inspect.isgenerator(value) and inspect.getgeneratorstate(value) == inspect.GEN_CREATED:
+        notes.append("the call returned a generator, which ran nothing yet: call list(…) of it")
+    elif inspect.isasyncgen(value):
+        notes.append("the call returned an asynchronous generator, which ran nothing: iterate over it")
 
 
 class Block:
@@ -240,21 +223,27 @@ class Block:
     ) -> None:
         self._sink = sink
         self._guard = ExitStack()
-        scope = Scope(filename, root or _folder(filename), include=options.include, exclude=options.exclude)
+        scope = Scope(filename, root or folder_of(filename), include=options.include, exclude=options.exclude)
         is_entry = None if entry is None else lambda code: code is entry
         self._recorder = _recorder(sink, options, scope, is_entry)
         if entry is None:
-            self._header = _header(options, (), "", 0)
+            self._header = make_header(options, (), "", 0)
         else:
-            source = _source_file(entry.co_filename)
-            self._header = _header(options, (source,), entry.co_name, entry.co_firstlineno)
+            source = source_file(entry.co_filename)
+            self._header = make_header(options, (source,), entry.co_name, entry.co_firstlineno)
             self._recorder.know_file(entry)
         self._sink.header(self._header)
 
     def start(self) -> None:
-        """Begin."""
-        self._guard.enter_context(guard_process(self._recorder, self._sink))
-        self._recorder.start()
+        """Begin, or go on after a pause."""
+        if self._recorder.outcome is None:  # else a limit or the entry's return has ended the recording
+            self._guard.enter_context(guard_process(self._recorder, self._sink))
+            self._recorder.start()
+
+    def pause(self) -> None:
+        """Record nothing until the next `start`."""
+        self._recorder.stop()
+        self._guard.close()
 
     def stop(self, raised: type[BaseException] | None) -> Trace:
         """End; `raised` is what left the block. Gives the footer's fields.
@@ -262,8 +251,7 @@ class Block:
         Raises:
             OSError: the sink could not take all of the recording.
         """
-        self._recorder.stop()
-        self._guard.close()
+        self.pause()
         footer = _footer(self._header, self._recorder, outcome_of(raised))
         if self._recorder.failure is not None:
             raise self._recorder.failure
@@ -272,14 +260,26 @@ class Block:
         return footer
 
 
-def _record(
+def record_run(
     run: Callable[[Recorder], None],
     header: Trace,
     sink: Sink,
     options: Options,
     scope: Scope,
     is_entry: Callable[[CodeType], bool] | None,
+    notes: Sequence[str] = (),
 ) -> Ending:
+    """Run something and record it.
+
+    Args:
+        run: starts the recorder, and runs.
+        header: what is known before.
+        sink: takes the recording.
+        options: how to record.
+        scope: whose code is recorded.
+        is_entry: as for `Recorder`.
+        notes: warnings that `run` leaves for whoever reads the trace.
+    """
     if options.limits.timeout is not None:
         check_deadline_possible()
     recorder = _recorder(sink, options, scope, is_entry)
@@ -296,7 +296,8 @@ def _record(
         except BaseException as late:  # an interrupt between the program's end and here
             error = late
     trace = _footer(header, recorder, outcome_of(None if error is None else type(error)))
-    if is_entry is None:
+    trace = replace(trace, warnings=(*trace.warnings, *notes))
+    if header.entry == MODULE:
         trace = replace(trace, exit_code=exit_code(error))
     trace = replace(trace, output=None if output is None else output.getvalue())
     failure = recorder.failure
@@ -335,7 +336,7 @@ def _recorder(
     if options.whole_process:
         generated.listen()
     return Recorder(
-        resolve=lambda filename: _source_file(filename) if scope.covers(filename) else None,
+        resolve=lambda filename: source_file(filename) if scope.covers(filename) else None,
         describer=Describer(max_chars=options.limits.max_value_chars, keep_addresses=options.keep_addresses),
         emit=sink.frame,
         add_file=sink.file,
@@ -345,9 +346,10 @@ def _recorder(
     )
 
 
-def _header(
+def make_header(
     options: Options, files: tuple[SourceFile, ...], entry: str, line: int, arguments: Sequence[str] = ()
 ) -> Trace:
+    """What is known before the first frame."""
     return Trace(
         files=files,
         entry=entry,
@@ -394,20 +396,11 @@ def _starts_at(filename: str, line: int, name: str) -> Callable[[CodeType], bool
     return is_entry
 
 
-def _code_of(function: Callable[..., Any]) -> CodeType:
-    unwrapped = inspect.unwrap(function)
-    unwrapped = getattr(unwrapped, "__func__", unwrapped)
-    code = getattr(unwrapped, "__code__", None)
-    if not isinstance(code, CodeType):
-        code = getattr(type(unwrapped).__call__, "__code__", None)
-    if not isinstance(code, CodeType):
-        raise CwmTraceError(f"{function!r} has no Python code to trace: give a function written in Python")
-    return code
-
-
-def _source_file(filename: str) -> SourceFile:
+def source_file(filename: str) -> SourceFile:
+    """The text of a file, as code objects name it."""
     return SourceFile(filename, "".join(linecache.getlines(filename)))
 
 
-def _folder(filename: str) -> str:
+def folder_of(filename: str) -> str:
+    """The folder of a file; of code without one, the working folder."""
     return os.path.dirname(os.path.realpath(filename)) if os.path.isfile(filename) else os.getcwd()

@@ -12,12 +12,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from cwm_trace.plain import resting_collector
 from cwm_trace.records import Event, Frame, Outcome, Problem, SourceFile, Trace
 from cwm_trace.wire.context import parse_context
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.reader import FrameReader
 from cwm_trace.wire.tokens import Piece, Special, TraceTokens
 
+_TOKENS = {token.value: token for token in Special}
 _SPECIAL = re.compile("|".join(re.escape(token.value) for token in Special))
 
 
@@ -43,8 +45,9 @@ def parse_trace(
         return; what a real `program` knows of its own run (interpreter, output, exit code) is left out.
     """
     parser = TraceParser(program, profile)
-    for position, piece in parser.take_context(list(split(data, tokens))):
-        parser.take(position, piece)
+    with resting_collector():
+        for position, piece in parser.take_context(list(split(data, tokens))):
+            parser.take(position, piece)
     return parser.finish()
 
 
@@ -55,7 +58,7 @@ def split(data: str | Sequence[int], tokens: TraceTokens | None) -> Iterator[tup
         for match in _SPECIAL.finditer(data):
             if match.start() > start:
                 yield start, data[start : match.start()]
-            yield match.start(), Special(match.group())
+            yield match.start(), _TOKENS[match.group()]
             start = match.end()
         if start < len(data):
             yield start, data[start:]

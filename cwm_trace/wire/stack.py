@@ -28,7 +28,18 @@ class Step(NamedTuple):
     faults: list[Fault]
 
 
-@dataclass(slots=True)
+class _Group(NamedTuple):
+    """Of suspended activations on one line: those among which a resume is looked for together."""
+
+    has_ended: bool
+    names: frozenset[str]
+
+    def rank(self) -> bool:
+        """Those that may have ended come last."""
+        return self.has_ended
+
+
+@dataclass(slots=True, eq=False)  # two calls in the same state are two activations
 class _Activation:
     number: int
     depth: int
@@ -37,6 +48,12 @@ class _Activation:
     names: frozenset[str]  # bound when it was first called
     state: dict[str, Slot] = field(default_factory=dict)
     raised: str | None = None  # SOURCE of its last frame, if that was an EXCEPTION
+    slept: int = 0  # number of its last suspension, among all of them
+    has_ended: bool = False  # it looks as if it ended there: a generator expression that returned None
+
+    @property
+    def group(self) -> _Group:
+        return _Group(self.has_ended, self.names)
 
     def copy(self) -> _Activation:
         return replace(self, state=dict(self.state))
@@ -60,8 +77,11 @@ class StackMachine:
         self._resolver = LineResolver([line.text for line in self._context])
         self._entry = self._numbers.get((0, 0 if self._indented else program.entry_line or -1), 0)
         self._stack: list[_Activation] = []
-        self._suspended: list[_Activation] = []
+        self._asleep: dict[int, _Activation] = {}
+        self._suspended: dict[str | None, dict[_Group, dict[int, _Activation]]] = {}
+        """Those of `_asleep` by the line they stand on, their group, and their number."""
         self._count = 0
+        self._naps = 0
         self._last: _Activation | None = None
         self._closed = False
         self.outcome = Outcome.INCOMPLETE
@@ -71,9 +91,11 @@ class StackMachine:
     def fork(self) -> StackMachine:
         """A copy that goes on by itself."""
         other = copy.copy(self)
-        copies = {id(one): one.copy() for one in (*self._stack, *self._suspended)}
+        copies = {id(one): one.copy() for one in (*self._stack, *self._asleep.values())}
         other._stack = [copies[id(one)] for one in self._stack]
-        other._suspended = [copies[id(one)] for one in self._suspended]
+        other._asleep, other._suspended = {}, {}
+        for one in self._asleep.values():
+            other._suspend(copies[id(one)])
         other._last = copies.get(id(self._last))
         return other
 
@@ -120,7 +142,7 @@ class StackMachine:
         self._last = activation
         activation.raised = source if event is Event.EXCEPTION else None
         if event is Event.RETURN:
-            self._return(activation, source, raised=unwinding)
+            self._return(activation, source, raised=unwinding, value=value)
         return Step(frame, faults)
 
     def _frame(
@@ -189,17 +211,34 @@ class StackMachine:
         A generator function resumes on its `yield`; a generator expression on the line it started on, then
         with more names bound than at first.
         """
-        found = None
-        for activation in self._suspended:
-            if self._text(activation.at) != source:
+        found, most = None, (-1, -1)
+        may_be_new = self._resolver.starts_function(line)
+        groups = self._suspended.get(source, {})
+        for has_ended, names in sorted(groups, key=_Group.rank):
+            if has_ended and found is not None:
+                break
+            if may_be_new and texts.keys() <= names:
                 continue
-            if self._resolver.starts_function(line) and not set(texts) - activation.names:
-                continue
-            if found is None or _shared(activation, texts) >= _shared(found, texts):
-                found = activation
+            for activation in reversed(
+                groups[_Group(has_ended, names)].values()
+            ):  # of two that fit as well, the latest
+                shared = _shared(activation, texts)
+                if (shared, activation.slept) > most:
+                    found, most = activation, (shared, activation.slept)
+                if shared == len(texts):
+                    break  # none before it can fit better
         if found is not None:
-            self._suspended.remove(found)
+            self._wake(found)
         return found
+
+    def _suspend(self, activation: _Activation) -> None:
+        self._asleep[activation.number] = activation
+        groups = self._suspended.setdefault(self._text(activation.at), {})
+        groups.setdefault(activation.group, {})[activation.number] = activation
+
+    def _wake(self, activation: _Activation) -> None:
+        del self._asleep[activation.number]
+        del self._suspended[self._text(activation.at)][activation.group][activation.number]
 
     def _current(self, event: Event, source: str, faults: list[Fault]) -> _Activation:
         while len(self._stack) > 1 and self._drops(event, source):
@@ -226,16 +265,26 @@ class StackMachine:
     def _text(self, at: int) -> str | None:
         return self._context[at - 1].text if at else None
 
-    def _return(self, activation: _Activation, source: str, *, raised: bool) -> None:
-        if activation in self._stack:
-            del self._stack[self._stack.index(activation) :]
-        if not raised and (
+    def _return(
+        self, activation: _Activation, source: str, *, raised: bool, value: str | None = None
+    ) -> None:
+        if self._is_open(activation):
+            del self._stack[activation.depth :]
+        may_resume = not raised and (
             "yield" in source or "await" in source or activation.span == (activation.at, activation.at)
-        ):
-            self._suspended.append(activation)
+        )
+        if may_resume:
+            self._naps += 1
+            activation.slept = self._naps
+            activation.has_ended = value == "None" and "yield" not in source and "await" not in source
+            self._suspend(activation)
         if not self._stack:
-            self._closed = not (activation in self._suspended and "yield" in source)
+            self._closed = not (may_resume and "yield" in source)
             self.outcome = Outcome.RAISED if raised else Outcome.RETURNED
+
+    def _is_open(self, activation: _Activation) -> bool:
+        depth = activation.depth
+        return depth < len(self._stack) and self._stack[depth] is activation
 
     def replay(self, frame: Frame) -> None:
         """Take a frame of the history, whose activation and line are known."""
@@ -254,19 +303,21 @@ class StackMachine:
         self._last = activation
         activation.raised = frame.source if frame.event is Event.EXCEPTION else None
         if frame.event is Event.RETURN:
-            self._return(activation, frame.source, raised=frame.value is None)
+            text = None if frame.value is None else frame.value.text
+            self._return(activation, frame.source, raised=text is None, value=text)
 
     def _known(self, frame: Frame) -> _Activation:
-        for activation in self._stack:
-            if activation.number == frame.activation:
-                return activation
-        for activation in self._suspended:
-            if activation.number == frame.activation:
-                self._suspended.remove(activation)
-                break
-        else:
+        if frame.activation < self._count:  # else it is a new one
+            for activation in reversed(self._stack):
+                if activation.number == frame.activation:
+                    return activation
+        sleeper = self._asleep.get(frame.activation)
+        if sleeper is None:
             activation = _Activation(frame.activation, 0, None, 0, frozenset())
             self._count = max(self._count, frame.activation + 1)
+        else:
+            activation = sleeper
+            self._wake(activation)
         activation.depth = len(self._stack)
         self._stack.append(activation)
         return activation

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+_PAIRS = json.JSONDecoder(object_pairs_hook=list)  # `json.loads` would make one for each text
+
 
 def parse_locals(text: str) -> tuple[dict[str, str] | None, str | None]:
     """LOCALS as variable texts, and what is wrong with it; None for what is not a JSON object of strings."""
     try:
-        pairs = json.loads(text, object_pairs_hook=list)
+        pairs = _PAIRS.decode(text)
     except (ValueError, RecursionError):
         return None, "the locals are not JSON"
     if not isinstance(pairs, list) or not text.lstrip().startswith("{"):

@@ -14,8 +14,9 @@ import pytest
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event, FrameFields, Limits, Outcome, SourceFile, Trace
 from cwm_trace.states import resolve_states
+from cwm_trace.tracer.calls import record_call
 from cwm_trace.tracer.program import load_call, load_code
-from cwm_trace.tracer.session import Ending, Memory, Options, record_call, record_program
+from cwm_trace.tracer.session import Ending, Memory, Options, record_program
 
 LOOP = """
 total = 0

@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cwm_trace import parse_trace, render_trace, trace_execution
 from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.wire import stack
 from cwm_trace.wire.profile import CWM, KTH, FormatProfile
 from cwm_trace.wire.stack import StackMachine, Step
 
@@ -165,3 +174,85 @@ def test_any_steps_are_taken(
         assert frame.depth >= 0
         assert all(grade in ("stack", "source") for grade, _ in faults)
     assert machine.finish()[1] >= 0
+
+
+class CountedList(list[Any]):
+    """Counts the searches from end to end."""
+
+    searches = 0
+
+    def index(self, *arguments: Any) -> int:
+        CountedList.searches += len(self)
+        return super().index(*arguments)
+
+    def __contains__(self, item: object) -> bool:
+        CountedList.searches += len(self)
+        return super().__contains__(item)
+
+    def __iter__(self) -> Iterator[Any]:
+        CountedList.searches += len(self)
+        return super().__iter__()
+
+    def __reversed__(self) -> Iterator[Any]:
+        for item in super().__reversed__():
+            CountedList.searches += 1
+            yield item
+
+
+def deep_trace(depth: int) -> Trace:
+    source = "def f(n):\n    return n and f(n - 1)\n"
+    with record_limit(depth):
+        return trace_execution(source, call=f"f({depth})")
+
+
+@contextmanager
+def record_limit(depth: int) -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + 3 * depth)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_work_grows_with_the_depth_and_not_its_square(known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = deep_trace(600)
+    machine = StackMachine(replace(trace, frames=()), CWM)
+    monkeypatch.setattr(machine, "_stack", CountedList())
+    CountedList.searches = 0
+    for frame in trace.frames:
+        if known:
+            machine.replay(frame)
+            continue
+        state: dict[str, str] | None = {} if frame.event in (Event.CALL, Event.LINE) else None
+        machine.step(frame.event, frame.source, state, None if state is not None else "0")
+    assert machine.finish() == (Outcome.RETURNED, 0)
+    assert CountedList.searches < 10 * len(trace.frames)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(n):\n    return sorted(range(n), key=lambda x: -x)[0]\n",
+        "def f(n):\n    for i in range(n):\n        sum(x for x in range(2))\n    return n\n",
+        "def g(n):\n    yield n\n\n\ndef f(n):\n    return sum(next(g(i)) for i in range(n))\n",
+    ],
+)
+def test_suspended_activations_are_not_searched_one_by_one(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = trace_execution(source, call="f(300)")
+    compared = 0
+
+    def count(*arguments: Any) -> int:
+        nonlocal compared
+        compared += 1
+        return shared(*arguments)
+
+    shared = stack._shared
+    monkeypatch.setattr(stack, "_shared", count)
+    parsed = parse_trace(render_trace(trace))
+    assert parsed.problems == ()
+    assert [f.activation for f in parsed.frames] == [f.activation for f in trace.frames]
+    assert compared < 3 * len(trace.frames)
