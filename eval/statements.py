@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType
 
-from cwm_trace.eval.branches import line_successors
+from cwm_trace.flow.graph import line_successors
 
 KINDS = ("assignment", "augmented assignment", "expression", "if", "while", "return")
 

@@ -4,7 +4,8 @@ import textwrap
 
 import pytest
 
-from cwm_trace.eval.branches import BranchLines, branch_lines, line_successors
+from cwm_trace.eval.branches import BranchLines, branch_lines
+from cwm_trace.flow.graph import line_successors
 from cwm_trace.records import SourceFile, Trace
 
 

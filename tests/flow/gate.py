@@ -1,0 +1,188 @@
+"""The soundness gate: what a real execution does is legal, at every frame.
+
+Run as a script it needs the light core only, so that any supported Python can check its own bytecode:
+
+    PYTHONPATH=. python3.13 tests/flow/gate.py samples hazards families=5
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cwm_trace import Limits, Trace, trace_execution
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.flow import Flow, analyse
+
+TESTS = Path(__file__).resolve().parents[1]
+LIMITS = Limits(max_frames=3_000, max_value_chars=10_000)
+LONG_LIMITS = Limits(max_frames=20_000, max_value_chars=1_000)
+UNITTESTS = """
+    grammar generators coroutines asyncgen with listcomps genexps unpack dataclasses bisect augassign
+    decorators property super iter named_expressions raise scope contextlib
+"""
+NOT_HERE = frozenset(("repr_locks",))  # waits for ever
+CUT = ("recording ended there", "events could not be recorded")
+"""Warnings of recordings that miss frames: what they do next says nothing about Python."""
+
+
+@dataclass
+class Report:
+    """What was checked.
+
+    Args:
+        programs, frames: checked.
+        silent: programs of which the analysis says nothing, with its reason.
+        violations: a line each: program, frame, rule.
+    """
+
+    programs: int = 0
+    frames: int = 0
+    silent: dict[str, str] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+
+    def check(self, name: str, trace: Trace) -> None:
+        """Check one real trace."""
+        self.programs += 1
+        analysis = analyse(trace)
+        if analysis.reason:
+            self.silent[name] = analysis.reason
+            return
+        self.frames += len(trace.frames)
+        self.violations += (f"{name}: {violation}" for violation in find_violations(trace))
+
+
+def find_violations(trace: Trace) -> Iterator[str]:
+    """Frames of a real trace that the rules call illegal, each with its rule."""
+    flow = Flow(analyse(trace))
+    for index, frame in enumerate(trace.frames):
+        problem = flow.illegal(frame)
+        if problem:
+            yield f"frame {index} ({frame.event.value} line {frame.line} {frame.source.strip()!r}): {problem}"
+            if any(words in warning for warning in trace.warnings for words in CUT):
+                return
+        flow.push(frame)
+
+
+def samples() -> Iterator[tuple[str, Trace]]:
+    """The samples of every language feature."""
+    from tests.tracer.goldens import SAMPLES, forget_siblings, sample_names
+
+    with _inside(SAMPLES):
+        for name in sample_names():
+            forget_siblings()
+            yield f"sample {name}", trace_execution(f"{name}.py", capture_output=True)
+
+
+def scripts(folder: Path) -> Iterator[tuple[str, Trace]]:
+    """Every script of a folder."""
+    for path in sorted(folder.glob("*.py")):
+        if path.stem not in NOT_HERE:
+            with _inside(folder), contextlib.redirect_stderr(io.StringIO()):
+                try:
+                    yield (
+                        f"{folder.name}/{path.stem}",
+                        trace_execution(path.name, capture_output=True, limits=LIMITS),
+                    )
+                except CwmTraceError:
+                    continue
+
+
+def families(count: int, seed: int = 0) -> Iterator[tuple[str, Trace]]:
+    """Generated programs of every family and preset."""
+    from cwm_trace.datasets.families import FAMILIES, PRESETS, make_items
+
+    for name in (*FAMILIES, *PRESETS):
+        for item in make_items(name, count, seed=seed):
+            yield item.id, trace_execution(item.source, call=item.call, capture_output=True, limits=LIMITS)
+
+
+def cruxeval(path: str) -> Iterator[tuple[str, Trace]]:
+    """CRUXEval's programs."""
+    from cwm_trace.datasets.cruxeval import load_cruxeval
+
+    for item in load_cruxeval(path):
+        yield item.id, trace_execution(item.code, call=item.call, capture_output=True)
+
+
+def humaneval() -> Iterator[tuple[str, Trace]]:
+    """HumanEval's programs, one call of each."""
+    from cwm_trace.datasets.loaders.humaneval import load_humaneval
+
+    for item in load_humaneval():
+        if item.id.endswith("/0"):
+            yield item.id, trace_execution(item.source, call=item.call, capture_output=True, limits=LIMITS)
+
+
+def unittests() -> Iterator[tuple[str, Trace]]:
+    """Modules of CPython's own tests that need nothing and do not look at their tracer."""
+    folder = Path(importlib.import_module("test").__file__ or "").parent
+    for name in UNITTESTS.split():
+        path = folder / f"test_{name}.py"
+        if path.exists():
+            text = path.read_text(encoding="utf-8")
+            main = "unittest.main(__name__, exit=False, argv=['x'])"
+            run = f"{text}\nimport unittest\ndef run_all():\n    {main}\n"
+            with contextlib.redirect_stderr(io.StringIO()):
+                yield (
+                    f"test_{name}",
+                    trace_execution(run, call="run_all()", capture_output=True, limits=LONG_LIMITS),
+                )
+
+
+@contextlib.contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+def corpus(name: str) -> Iterator[tuple[str, Trace]]:
+    """The traces of a corpus by name, such as `samples`, `families=5` or the path of a folder of scripts."""
+    kind, _, argument = name.partition("=")
+    match kind:
+        case "samples":
+            return samples()
+        case "traps":
+            return scripts(TESTS / "flow" / "hazards")
+        case "unittests":
+            return unittests()
+        case "hazards":
+            return scripts(TESTS / "tracer" / "hazards")
+        case "families":
+            count, _, seed = argument.partition(",")
+            return families(int(count), int(seed or 0))
+        case "cruxeval":
+            return cruxeval(argument)
+        case "humaneval":
+            return humaneval()
+    return scripts(Path(name).resolve())
+
+
+def main() -> int:
+    """Check the corpora that are named; the exit code says whether everything was legal."""
+    report = Report()
+    for name in sys.argv[1:]:
+        for title, trace in corpus(name):
+            report.check(title, trace)
+    print(
+        f"Python {sys.version_info.major}.{sys.version_info.minor}: {report.programs} programs,"
+        f" {report.frames} frames, {len(report.violations)} illegal, {len(report.silent)} not analysed"
+    )
+    for title, reason in report.silent.items():
+        print(f"  {title}: {reason}")
+    print(*report.violations[:40], sep="\n")
+    return 1 if report.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,6 @@
+"""UserString."""
+
+from collections import UserString
+s = UserString("a")
+s.data = "b"
+s.data = "c"
