@@ -11,14 +11,12 @@ import pytest
 from cwm_trace.api import predict_execution
 from cwm_trace.datasets.families import make_item
 from cwm_trace.datasets.tokenizing import tokenize_trace
-from cwm_trace.model.predict.session import Options, Session
 from cwm_trace.model.tokenizer import load_tokenizer
 from cwm_trace.model.training.stream import read_tokens, record
-from cwm_trace.predictor import Request
+from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Decoding, Trace
 from cwm_trace.storage import read_trace
-from cwm_trace.wire.profile import CWM
-from cwm_trace.wire.render import render_trace
+from cwm_trace.wire.render import render_prompt, render_trace
 from cwm_trace.wire.tokens import TraceTokens
 
 MINI = Path(__file__).parents[3] / "model" / "pretrained" / "cwm-mini"
@@ -63,11 +61,12 @@ def test_ids_of_a_script_are_those_that_run_and_predict_use(number: int, tmp_pat
     start = Trace(real.files, real.entry, real.entry_line, real.frames[:1], arguments=real.arguments)
     predict_execution(start, model=spy, mode="forced", history=real)
     asked = TraceTokens.from_tokenizer(load_tokenizer(MINI))
-    session = Session(spy.requests[0], Options(), 4096, asked, None, CWM, "cpu")
+    history = spy.requests[0].history
+    prompt = render_prompt(history, given=len(history.frames), tokens=asked)
     trace = record(item)
     assert trace is not None
     document = tokenize_trace(trace, read_tokens(MINI / "tokenizer.json"))
-    assert list(document.ids[: document.given]) == session.prompt
+    assert list(document.ids[: document.given]) == prompt
     assert list(document.ids) == render_trace(real, tokens=asked)
     assert document.ids == tokenize_trace(real, asked).ids
     assert trace.entry == real.entry == "<module>"
