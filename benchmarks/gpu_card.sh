@@ -38,7 +38,7 @@ run() {
     mkdir -p "$out" && out=$(realpath "$out")
     local work
     work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
+    trap "rm -rf '$work'" EXIT  # the name is gone by then
     for wheel in "$CARD"/wheels/*.whl; do
         [ -e "$wheel" ] && "$PYTHON" -m zipfile -e "$wheel" "$work/site"
     done

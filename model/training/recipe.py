@@ -235,14 +235,9 @@ class Recipe(_Part):
 
     def fixed(self) -> dict[str, Any]:
         """All that may not change on the way."""
-        free = {
-            "phases": True,
-            "evaluation": True,
-            "save_every": True,
-            "average": True,
-            "data": {"mix": True},
-        }
-        return self.model_dump(mode="json", exclude=free)
+        table = self.model_dump(mode="json", exclude={"phases", "evaluation", "save_every", "average"})
+        del table["data"]["mix"]
+        return table
 
     def digest(self) -> str:
         """Sixteen hex digits that are equal for equal recipes."""
