@@ -54,6 +54,8 @@ def trace_execution(
     profile: FormatProfile = _default(CWM),
     include: Sequence[str] = _default(()),
     exclude: Sequence[str] = _default(()),
+    expand_objects: int = _default(0),
+    redact: Sequence[str] = _default(()),
     capture_output: bool = _default(False),
     **kwargs: Any,
 ) -> Trace:
@@ -74,6 +76,8 @@ def trace_execution(
         profile: its `addresses` decides whether values keep heap addresses.
         include: globs of files to record besides the user's own.
         exclude: globs of files not to record.
+        expand_objects: how many objects deep state is shown, as `Cart(total=3)`, instead of `repr`.
+        redact: names and regular expressions of what no value may show, or `default` for the usual ones.
         capture_output: keep standard output in `Trace.output` instead of letting it through.
 
     Raises:
@@ -94,6 +98,8 @@ def trace_execution(
         profile=profile,
         include=include,
         exclude=exclude,
+        expand_objects=expand_objects,
+        redact=redact,
         capture_output=capture_output,
     )
     call, entry = given["call"], given["entry"]
@@ -102,6 +108,8 @@ def trace_execution(
         given["profile"],
         given["include"],
         given["exclude"],
+        expand_objects=given["expand_objects"],
+        redact=given["redact"],
         capture_output=given["capture_output"],
     )
     sink = Memory()

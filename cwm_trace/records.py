@@ -130,6 +130,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Capture:
+    """How values were turned into text, where that is not `repr`.
+
+    Args:
+        expand_objects: how many objects deep the state of an object is shown in the place of its `repr`.
+        redacted: what was replaced by `<redacted>`: names, `default`, `<pattern>` for a regular expression.
+    """
+
+    expand_objects: int = 0
+    redacted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A place where a predicted text is not a valid trace.
 
@@ -245,6 +258,7 @@ class Trace:
         python: version of the interpreter that ran it, such as `3.11.7`; empty for a prediction.
         profile: name of the format profile it was recorded or predicted under.
         limits: the bounds it ran under.
+        capture: what was asked of its values.
         exit_code: what the program gave its parent; None if it was not a whole program.
         output: standard output, if it was captured.
         skipped: activations stepped over because of `limits.max_depth`.
@@ -266,6 +280,7 @@ class Trace:
     python: str = ""
     profile: str = "cwm"
     limits: Limits = Limits()
+    capture: Capture = Capture()
     exit_code: int | None = None
     output: str | None = None
     skipped: int = 0
