@@ -147,7 +147,7 @@ def report_elsewhere(python: str, seed: str) -> list[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_items_trace(name: str) -> None:
     for item in draw_items(name, 12):
-        trace = trace_execution(item.source, call=item.call, capture_output=True)
+        trace = trace_execution(item.source, call=item.call or None, capture_output=True)
         assert trace.outcome.value in FAMILIES[item.family].outcomes
         lines = sum(frame.event is Event.LINE for frame in trace.frames)
         assert 0 < lines <= (item.max_lines or 0)
