@@ -32,15 +32,13 @@ def make_twin(item: Item, kind: str, *, seed: int = 0) -> Item | None:
         seed: of what is drawn.
 
     Returns:
-        The twin; None for a script, or where the program has nothing of that kind to rewrite.
+        The twin; None where the program has nothing of that kind to rewrite.
 
     Raises:
         CwmTraceError: no such kind, or the item's source cannot be parsed.
     """
     if kind not in TWINS:
         raise CwmTraceError(f"there is no kind of twin {kind!r}: choose one of {', '.join(TWINS)}")
-    if not item.call:  # of a script, whose names may be read anywhere
-        return None
     try:
         tree = ast.parse(item.source)
     except SyntaxError as error:

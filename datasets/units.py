@@ -139,7 +139,7 @@ def _items(unit: Unit) -> Iterator[Item]:
     for item in itertools.chain(_generated(unit), unit.items):
         yield item
         for kind in unit.twins:
-            twin = make_twin(item, kind)
+            twin = make_twin(item, kind) if item.call else None
             if twin is not None:
                 yield twin
 
