@@ -1,6 +1,6 @@
 """Print the tables of a model's card from a benchmark's report and a sweep over families and knobs.
 
-cwm-trace bench --tasks core,cruxeval:cruxeval-dev.jsonl --mode all -o logs
+cwm-trace bench --tasks core,methods:smoke,scripts-v1:smoke,cruxeval:cruxeval-dev.jsonl --mode all -o logs
 cwm-trace bench report logs --format json > report.json
 python benchmarks/skills.py FOLDER --programs 8 --json skills.json
 python benchmarks/card.py report.json skills.json [--model cwm-mini]
@@ -40,8 +40,13 @@ METRICS = {
 }
 """What is shown of every mode."""
 
-TASKS = {"general-v1-core": "core", "cruxeval": "CRUXEval"}
-"""What is shown of the tasks, by the beginning of their names."""
+TASKS = {
+    "general-v1": "general-v1",
+    "methods": "methods",
+    "scripts-v1": "scripts-v1",
+    "cruxeval": "CRUXEval",
+}
+"""What is shown of the tasks, by the beginning of their names; those that the report has."""
 
 KNOBS = {
     "general": ("statements",),
@@ -55,6 +60,8 @@ KNOBS = {
     "closures": ("calls",),
     "halting": ("fuel",),
     "library": ("calls",),
+    "methods": ("statements", "rounds"),
+    "scripts": ("sections", "rounds"),
 }
 """The knobs that say how much there is to do; for families that are not here it is `steps`."""
 
@@ -70,12 +77,15 @@ def find(runs: list[dict[str, Any]], task: str, mode: str, model: str, metric: s
 
 def modes_table(runs: list[dict[str, Any]], model: str) -> list[str]:
     """A row for each mode and metric: the model, the copy baseline and the skill on each task."""
-    rows = ["| mode | metric |" + "".join(f" {shown} | copy | skill |" for shown in TASKS.values())]
-    rows.append("|---|---|" + "--:|" * 3 * len(TASKS))
+    tasks = {
+        start: shown for start, shown in TASKS.items() if any(run["task"].startswith(start) for run in runs)
+    }
+    rows = ["| mode | metric |" + "".join(f" {shown} | copy | skill |" for shown in tasks.values())]
+    rows.append("|---|---|" + "--:|" * 3 * len(tasks))
     for mode, metrics in METRICS.items():
         for place, metric in enumerate(metrics):
             cells = [f"`{mode}`" if place == 0 else "", f"`{metric}`"]
-            for task in TASKS:
+            for task in tasks:
                 ours = find(runs, task, mode, model, metric)
                 skill = None if ours is None else ours["skill"]
                 cells += [shown_estimate(ours), shown_value(find(runs, task, mode, "copy", metric))]

@@ -65,7 +65,10 @@ def find_tasks(programs: int, seed: int) -> Iterator[tuple[str, Iterator[Trace]]
         items = make_items(name, programs, seed=seed, split="test")
         yield (
             name,
-            (trace_execution(i.source, call=i.call, capture_output=True, limits=LIMITS) for i in items),
+            (
+                trace_execution(i.source, call=i.call or None, capture_output=True, limits=LIMITS)
+                for i in items
+            ),
         )
     try:
         first = [item for item in load_humaneval() if item.id.endswith("/0")][:programs]

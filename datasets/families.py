@@ -22,9 +22,11 @@ from cwm_trace.datasets.generators.halting import HALTING
 from cwm_trace.datasets.generators.lazy import CLOSURE, GENERATORS
 from cwm_trace.datasets.generators.library import LIBRARY
 from cwm_trace.datasets.generators.machines import MACHINES
+from cwm_trace.datasets.generators.methods import METHODS
 from cwm_trace.datasets.generators.objects import OBJECTS
 from cwm_trace.datasets.generators.permutations import PERMUTATIONS
 from cwm_trace.datasets.generators.recursion import RECURSION
+from cwm_trace.datasets.generators.scripts import SCRIPTS
 from cwm_trace.datasets.generators.sorting import SORTING
 from cwm_trace.datasets.generators.stores import STORES
 from cwm_trace.datasets.item import SPLITS, Item, Knob
@@ -54,6 +56,8 @@ FAMILIES: Mapping[str, Family] = {
         HALTING,
         DISTRACTORS,
         LIBRARY,
+        METHODS,
+        SCRIPTS,
     )
 }
 """Every family, by name."""

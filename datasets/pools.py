@@ -10,8 +10,8 @@ and `test`'s:
 
 Shared by all splits, because programs cannot do without them: ints below 10, 10, 100 and 1000, floats below
 3 that are a multiple of a half, strings with less than two letters or digits, and `SHARED_WORDS`, which name
-operations rather than data. The rest of an f-string is no constant of a pool, nor is a number that only
-states a knob of the item, such as the iterations of its loop.
+operations rather than data or label what is printed. The rest of an f-string is no constant of a pool, nor is
+a number that only states a knob of the item, such as the iterations of its loop.
 """
 
 from __future__ import annotations
@@ -25,7 +25,21 @@ _SHARED = (
     " north south east west left right up down open close idle run stop wait go start done none"
     " even odd big small low high pos neg zero yes no ok bad error empty fizz buzz x y n id name ab aeiou"
 )
-SHARED_WORDS = frozenset(_SHARED.split())
+LABELS = (
+    "total:",
+    "sum:",
+    "result:",
+    "count:",
+    "steps:",
+    "max:",
+    "Total:",
+    "Result:",
+    "Answer:",
+    "answer =",
+    "n =",
+)
+"""What printed lines begin with; no word of a pool ends so."""
+SHARED_WORDS = frozenset((*_SHARED.split(), *LABELS, "__main__"))
 
 _WORDS = """
     able acid after again air alarm amber angle ant apple april apron arch arrow atlas autumn axis bacon badge

@@ -66,5 +66,29 @@ GENERAL_V1 = Preset(
     ),
 )  # fmt: skip
 
-PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (GENERAL_V1,)}
+SCRIPTS_V1 = Preset(
+    "scripts-v1",
+    "whole modules as `cwm-trace run script.py` records them",
+    (
+        Part("scripts", 7, {"kind": ("loops",), "sections": (1, 1, 2), "rounds": (6, 9, 12, 16)}),
+        Part("scripts", 5, {"kind": ("texts",), "sections": (1, 2, 2), "rounds": (6, 9, 12)}),
+        Part("scripts", 4, {"kind": ("statements",), "sections": (1, 2, 3), "rounds": (5, 8)}),
+        Part("scripts", 5, {"kind": ("functions",), "sections": (1, 2, 2), "rounds": (6, 9, 12)}),
+        Part("scripts", 3, {"kind": ("calling",), "rounds": (6, 9, 12)}),
+        Part("scripts", 3, {"kind": ("classes",), "rounds": (6,)}),
+        Part("scripts", 3, {"kind": ("main",), "rounds": (6, 9, 12)}),
+    ),
+)
+
+SHORT_V1 = Preset(
+    "short-v1",
+    "whole programs of one to three statements, which fit rows of a few hundred tokens",
+    (
+        Part("general", 5, {"statements": (1, 2, 3), "helpers": (0.0,), "nesting": (1,), "lines": (60,)}),
+        Part("methods", 4, {"statements": (0, 1, 2), "rounds": (3, 5, 7)}),
+        Part("scripts", 2, {"kind": ("loops", "texts", "statements"), "rounds": (3, 5, 7)}),
+    ),
+)
+
+PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (GENERAL_V1, SCRIPTS_V1, SHORT_V1)}
 """Every preset, by name."""

@@ -30,9 +30,20 @@ from cwm_trace.errors import CwmTraceError
     show_default=True,
     help="Processes that make programs, for each that trains; 0: none but that one.",
 )
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    help="That training may take in all; the recipe's steps are then the shares that its phases have.",
+)
 @click.option("--every", type=click.IntRange(1), default=20, show_default=True, help="Steps between lines.")
 def train(
-    recipe: str, output: Path, start_from: str | None, threads: int | None, workers: int, every: int
+    recipe: str,
+    output: Path,
+    start_from: str | None,
+    threads: int | None,
+    workers: int,
+    minutes: float | None,
+    every: int,
 ) -> None:
     """Train a model by a recipe.
 
@@ -41,6 +52,8 @@ def train(
 
     A GPU is used if there is one; several, or several processes on CPUs, by
     torchrun --nproc_per_node N -m cwm_trace train ..., which share the rows of every batch.
+
+    With --minutes the whole schedule, its decay too, is gone through in that time, on any machine.
 
     --from with a recipe without [model] fine-tunes a checkpoint; a [lora] table in it trains an adapter only.
     """
@@ -54,12 +67,14 @@ def train(
         ) from error
 
     def report(line: Mapping[str, Any]) -> None:
-        if "held_out" in line:
-            figures = line["held_out"]
+        held = next((name for name in ("held_out", "held_out_average") if name in line), None)
+        if held is not None:
+            figures = line[held]
             shown = ", ".join(
                 f"{name} {figures[name]:.1%}" for name in ("frames", "changed_values", "traces")
             )
-            click.echo(f"step {line['step']:,}: held out, right: {shown}")
+            of = "held out, right" if held == "held_out" else "held out, right with averaged weights"
+            click.echo(f"step {line['step']:,}: {of}: {shown}")
         elif line["step"] % every == 0:
             click.echo(
                 f"step {line['step']:,}: loss {line['loss']:.3f}, {line['tokens']:,} tokens,"
@@ -70,9 +85,16 @@ def train(
     set_threads(threads)
     with join_processes() as processes:
         ended = train_model(
-            plan, output, start_from=start_from, workers=workers, report=report, processes=processes
+            plan,
+            output,
+            start_from=start_from,
+            workers=workers,
+            report=report,
+            processes=processes,
+            minutes=minutes,
         )
         if not processes.is_first:
             return
     what = "finished" if ended.finished else "stopped; the same command goes on"
-    click.echo(f"{output}: {ended.steps:,} of {plan.steps:,} steps, {ended.tokens:,} tokens: {what}")
+    steps = f"{ended.steps:,} steps" if minutes else f"{ended.steps:,} of {plan.steps:,} steps"
+    click.echo(f"{output}: {steps}, {ended.tokens:,} tokens: {what}")

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from typing import Any
 import torch
 
 from cwm_trace.model.tokenizer import TOKENIZER_FOLDER
+from cwm_trace.model.training.average import Averager
 from cwm_trace.model.training.batches import open_batches
+from cwm_trace.model.training.budget import Clock, Schedule
 from cwm_trace.model.training.curve import plot_log
 from cwm_trace.model.training.evaluation import evaluate, held_documents
 from cwm_trace.model.training.folder import begin_folder, check_same_run, open_log
@@ -25,7 +28,7 @@ from cwm_trace.model.training.lora import merge_adapter
 from cwm_trace.model.training.loss import field_weights, weighted_loss
 from cwm_trace.model.training.optimizers import make_optimizers
 from cwm_trace.model.training.processes import ALONE, Processes, stop_signals
-from cwm_trace.model.training.recipe import Recipe
+from cwm_trace.model.training.recipe import Phase, Recipe
 from cwm_trace.model.training.starting import begin
 from cwm_trace.model.training.state import (
     load_state,
@@ -47,7 +50,7 @@ class Ended:
         steps: done in all.
         tokens: read in all, padding not counted.
         seconds: of all stretches.
-        finished: whether the last phase is done.
+        finished: whether the last phase is done, or the time is up.
     """
 
     steps: int
@@ -64,6 +67,8 @@ def train(
     workers: int = 1,
     report: Report = lambda _: None,
     processes: Processes = ALONE,
+    minutes: float | None = None,
+    clock: Clock = time.perf_counter,
 ) -> Ended:
     """Train, or go on where the run in this folder was stopped; SIGINT and SIGTERM stop it after a step.
 
@@ -74,6 +79,9 @@ def train(
         workers: processes that make documents for each process; 0: none but that one.
         report: gets every line of the log, in the first process.
         processes: that train together, each of which calls this; by default this one, on the CPU.
+        minutes: that all stretches together may take: the schedule goes by time then, see `Schedule`. What is
+            evaluated and saved on the way counts, what comes after the last step does not.
+        clock: what time it is.
 
     Raises:
         CwmTraceError: the folder holds a run of another recipe, or a model that does not fit; packed
@@ -92,12 +100,14 @@ def train(
     precision = processes.autocast(recipe.precision)
     state = load_state(folder, count)
     step, tokens, seconds = 0, 0, 0.0
+    evaluated = averaged = -1  # steps after which held-out figures were taken last, plain and of the mean
     place: dict[str, Any] | None = None
     if state is not None:
         set_trained_weights(model, state["model"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         step, tokens, seconds = state["step"], state["tokens"], state["seconds"]
+        evaluated, averaged = state.get("looked_at", (-1, -1))
         place = state["packer"][rank]
     if state is not None and state["random"][rank] is not None:
         processes.set_random_state(state["random"][rank])
@@ -118,7 +128,10 @@ def train(
         workers=workers,
     )
     log: Any = open_log(folder / "log.jsonl", step) if processes.is_first else nullcontext()
-    began = time.perf_counter() - seconds
+    schedule = Schedule(
+        recipe, minutes, seconds, state.get("expected", 0.0) if state else 0.0, clock, processes
+    )
+    average = Averager(recipe.average, state and state.get("average")) if recipe.average else None
 
     def keep() -> None:
         places, randoms = processes.gather(batches.state()), processes.gather(processes.random_state())
@@ -132,7 +145,10 @@ def train(
                     "packer": places,
                     "step": step,
                     "tokens": tokens,
-                    "seconds": time.perf_counter() - began,
+                    "seconds": schedule.seconds,
+                    "expected": schedule.expected,
+                    "average": average and average.state(),
+                    "looked_at": (evaluated, averaged),
                 },
             )
 
@@ -143,12 +159,17 @@ def train(
         log.flush()
         report(line)
 
+    def look(of: Any, name: str = "held_out") -> None:
+        figures = evaluate(of, held, frame_end, precision, device)
+        write({"step": step, "tokens": tokens, name: figures})
+
+    turn: tuple[Phase, float, float] | None = None
     together = processes.wrap(model)
     together.train()
     with stop_signals() as stopped, log:
         try:
-            while step < recipe.steps and not processes.any(bool(stopped)):
-                phase, rate = recipe.at(step)
+            while (turn := schedule.next(step)) is not None and not processes.any(bool(stopped)):
+                phase, rate, share_done = turn
                 batch = batches.batch(processes.share(phase.rows), phase.length).to(device)
                 with precision:
                     logits = together(batch.ids, position_ids=batch.positions, use_cache=False).logits
@@ -163,27 +184,38 @@ def train(
                     optimizer.zero_grad(set_to_none=True)
                 step += 1
                 tokens += processes.total(batch.tokens)
+                if average is not None:
+                    average.add(model, share_done)
                 write(
                     {
                         "step": step,
                         "tokens": tokens,
-                        "seconds": round(time.perf_counter() - began, 2),
+                        "seconds": round(schedule.seconds, 2),
                         "loss": processes.sum(loss.detach()).item(),
                         "rate": rate,
                         "norm": float(norm),
                         **by_field,
                     }
                 )
-                if held and (step % recipe.evaluation.every == 0 or step == recipe.steps):
-                    figures = evaluate(model, held, frame_end, precision, device)
-                    write({"step": step, "tokens": tokens, "held_out": figures})
+                schedule.stepped()
+                if held and step % recipe.evaluation.every == 0:
+                    look(model)
+                    evaluated = step
                 if step % recipe.save_every == 0:
                     keep()
+            if held and turn is None and evaluated != step:
+                look(model)
+            if held and turn is None and average is not None and averaged != step:
+                look(average.apply(deepcopy(model)), "held_out_average")
+            if turn is None:
+                evaluated = averaged = step
             keep()
         finally:
             batches.close()
+    if average is not None:
+        average.apply(model)
     if processes.is_first:
         whole = merge_adapter(model, folder / "adapter") if recipe.lora else model
         save_model(whole, tokenizer, folder / "model")
         plot_log(folder)
-    return Ended(step, tokens, time.perf_counter() - began, step >= recipe.steps)
+    return Ended(step, tokens, schedule.seconds, turn is None)

@@ -20,7 +20,8 @@ rows = 16
 steps = 2000
 rate = [2.5e-3, 2.5e-3]
 
-Phases may be added or changed while a run is on its way; all else of a recipe is fixed once it has begun.
+Phases and the mix may be changed while a run is on its way; what makes another model of it is fixed once it
+has begun. A run with a time budget (`--minutes`) reads steps as lengths of phases relative to each other.
 Warm-up, a long stable phase and a short decay (WSD, Hu et al. 2024, arXiv:2404.06395) are three phases, so
 that a run can go on from any stable state.
 """
@@ -145,6 +146,18 @@ class Phase(_Part):
     rows: int = pydantic.Field(default=16, ge=1)
 
 
+class Average(_Part):
+    """The mean of the weights over the last stretch, which is then the model that the run leaves.
+
+    Attributes:
+        last: share of the run whose weights are in it.
+        decay: of an exponential moving average; 1: none, all weights count the same.
+    """
+
+    last: float = pydantic.Field(default=0.1, gt=0, le=1)
+    decay: float = pydantic.Field(default=1.0, gt=0, le=1)
+
+
 class Lora(_Part):
     """Low-rank adapters on frozen weights (Hu et al. 2021, arXiv:2106.09685), for a run that has `--from`.
 
@@ -185,6 +198,7 @@ class Recipe(_Part):
         save_every: steps between two saved states.
         model: left out, the model is `--from`'s, or the default one.
         lora: left out, all weights are trained.
+        average: left out, the run leaves the weights of its last step.
     """
 
     name: str = "cwm-mini"
@@ -196,6 +210,7 @@ class Recipe(_Part):
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
     lora: Lora | None = None
+    average: Average | None = None
     evaluation: Held = Held()
     phases: list[Phase] = pydantic.Field(min_length=1)
 
@@ -209,18 +224,20 @@ class Recipe(_Part):
         """Of all phases."""
         return sum(phase.steps for phase in self.phases)
 
-    def at(self, step: int) -> tuple[Phase, float]:
-        """The phase that a step (from 0) belongs to, and its learning rate."""
+    def at(self, place: float) -> tuple[Phase, float]:
+        """The phase and the learning rate of a place in the run: a step, from 1, or a part of one."""
         for phase in self.phases:
-            if step < phase.steps:
+            if place <= phase.steps:
                 first, last = phase.rate
-                return phase, first + (last - first) * (step + 1) / phase.steps
-            step -= phase.steps
-        raise IndexError(f"step {step} is behind the last phase")
+                return phase, first + (last - first) * place / phase.steps
+            place -= phase.steps
+        raise IndexError(f"step {place} is behind the last phase")
 
     def fixed(self) -> dict[str, Any]:
         """All that may not change on the way."""
-        return self.model_dump(mode="json", exclude={"phases", "evaluation", "save_every"})
+        table = self.model_dump(mode="json", exclude={"phases", "evaluation", "save_every", "average"})
+        del table["data"]["mix"]
+        return table
 
     def digest(self) -> str:
         """Sixteen hex digits that are equal for equal recipes."""

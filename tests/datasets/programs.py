@@ -7,10 +7,12 @@ and say so in the changelog.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NamedTuple
@@ -23,7 +25,7 @@ GOLDENS = Path(__file__).parent / "goldens.json"
 
 
 class Run(NamedTuple):
-    """How a run went: its outcome, `repr` of the result or error, its line events."""
+    """How a run went: its outcome, `repr` of the result or error and what it printed, its line events."""
 
     outcome: str
     result: str
@@ -44,21 +46,28 @@ def run(item: Item) -> Run:
             raise SystemExit(f"{item.id} goes over its bound of {limit} line events")
         return trace
 
-    module = ModuleType("program")
-    sys.modules["program"] = module  # dataclasses look their module up
+    name = "program" if item.call else "__main__"
+    module = ModuleType(name)
     code = compile(item.source, "<program>", "exec")
     entry = compile(f"def main():\n    return {item.call}\n", "<program>", "exec").co_consts[0]
+    before = sys.modules.get(name)
+    sys.modules[name] = module  # dataclasses look their module up
+    printed = io.StringIO()
     previous = sys.gettrace()
     sys.settrace(trace)
     try:
-        exec(code, module.__dict__)
-        result = eval(entry, module.__dict__)
+        with redirect_stdout(printed):
+            exec(code, module.__dict__)
+            result = eval(entry, module.__dict__)
         outcome = "returned"
     except Exception as error:
         outcome, result = "raised", error
     finally:
         sys.settrace(previous)
-    return Run(outcome, re.sub(r" at 0x[0-9a-f]+", "", repr(result)), lines)
+        if before is not None:
+            sys.modules[name] = before
+    said = repr(result) + printed.getvalue()
+    return Run(outcome, re.sub(r" at 0x[0-9a-f]+", "", said), lines)
 
 
 def report(name: str, count: int, split: str) -> Iterator[str]:

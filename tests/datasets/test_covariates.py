@@ -74,7 +74,7 @@ def test_a_deleted_variable_is_a_change_and_no_longer_live() -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_laws(name: str) -> None:
     for item in make_items(name, 5):
-        trace = trace_execution(item.source, call=item.call)
+        trace = trace_execution(item.source, call=item.call or None, capture_output=True)
         measured = measure_frames(item, trace)
         states = resolve_states(trace.frames)
         assert [covariates.horizon for covariates in measured] == list(range(len(trace.frames)))

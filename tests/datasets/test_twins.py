@@ -36,6 +36,9 @@ def test_a_twin_gives_an_equal_value_within_its_bound(name: str) -> None:
             assert (twin.twin_of, twin.call, twin.split) == (original.id, original.call, original.split)
             assert run(twin)[:2] == done[:2], f"{twin.id}\n{twin.source}"
             assert twin == make_twin(original, kind)
+    if name in ("scripts", "scripts-v1", "short-v1"):  # names of a module may be read anywhere: they stay
+        assert made["comment"] > 10
+        return
     assert made["comment"] == 30
     assert made["rename"] > 25 or name == "stores"  # it has few variables
     assert made["split"] + made["flatten"] > 0 or name in ("grid", "automata")  # they call nothing

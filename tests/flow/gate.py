@@ -100,7 +100,8 @@ def families(count: int, seed: int = 0) -> Iterator[tuple[str, Trace]]:
 
     for name in (*FAMILIES, *PRESETS):
         for item in make_items(name, count, seed=seed):
-            yield item.id, trace_execution(item.source, call=item.call, capture_output=True, limits=LIMITS)
+            call = item.call or None
+            yield item.id, trace_execution(item.source, call=call, capture_output=True, limits=LIMITS)
 
 
 def cruxeval(path: str) -> Iterator[tuple[str, Trace]]:

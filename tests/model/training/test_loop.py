@@ -71,9 +71,18 @@ def test_a_signal_stops_after_a_step(tmp_path: Path) -> None:
     assert train(tiny_recipe(4), tmp_path, workers=0).finished
 
 
-def test_phases_may_change_on_the_way_and_nothing_else(whole: Path) -> None:
+def test_what_is_fixed_may_not_change_on_the_way(whole: Path) -> None:
     with pytest.raises(CwmTraceError, match="holds a run whose loss differ"):
         train(tiny_recipe(30, loss={"source": 0.5}), whole, workers=0)
+    with pytest.raises(CwmTraceError, match="holds a run whose data differ"):
+        train(tiny_recipe(30, data={"tokenizer_programs": 11}), whole, workers=0)
+
+
+def test_the_mix_may_change_on_the_way(tmp_path: Path) -> None:
+    train(tiny_recipe(2), tmp_path, workers=0)
+    data = {"mix": {"composition": 1.0, "methods": 3.0}, "tokenizer_programs": 10}
+    assert train(tiny_recipe(4, data=data), tmp_path, workers=0).finished
+    assert [line["step"] for line in log_of(tmp_path) if "loss" in line] == [1, 2, 3, 4]
 
 
 def test_a_run_begins_with_the_weights_of_another(whole: Path, tmp_path: Path) -> None:

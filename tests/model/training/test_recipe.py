@@ -17,11 +17,12 @@ PHASES = [{"steps": 10, "rate": [0.0, 1.0]}, {"steps": 4, "rate": [1.0, 0.0], "l
 
 def test_the_rate_is_a_line_in_each_phase() -> None:
     recipe = make_recipe({"phases": PHASES})
-    rates = [recipe.at(step)[1] for step in range(recipe.steps)]
+    rates = [recipe.at(step + 1)[1] for step in range(recipe.steps)]
     assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 0.75, 0.5, 0.25, 0.0])
-    assert [recipe.at(step)[0].length for step in (9, 10)] == [512, 64]
+    assert [recipe.at(place)[0].length for place in (10, 10.5, 11)] == [512, 64, 64]
+    assert recipe.at(10.5)[1] == pytest.approx(0.875)
     with pytest.raises(IndexError):
-        recipe.at(14)
+        recipe.at(15)
 
 
 def test_the_bundled_recipe_is_one() -> None:
