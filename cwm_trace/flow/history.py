@@ -182,15 +182,13 @@ class Flow:
         raising = {line for region in regions for line in region.raises}
         if self.analysis.may_be_interrupted:
             raising |= {line for region in regions for line in region.own} | {top.line}
-        calls = self._calls(top)
-        if py.THROW_HAS_NO_CALL and (calls is None or calls):
-            thrown = frozenset((one.file, one.line) for one in self._waiting())
-            lines[Event.EXCEPTION] = _in_file(file, raising) | thrown
-        else:
+        if raising:
             lines[Event.EXCEPTION] = _in_file(file, raising)
-        if not lines[Event.EXCEPTION]:
-            del lines[Event.EXCEPTION]
+        calls = self._calls(top)
         if calls is None or calls:
+            for one in self._waiting() if py.THROW_HAS_NO_CALL else ():
+                for event, thrown in self._thrown_into(one).items():
+                    lines[event] = (lines.get(event) or frozenset()) | thrown
             lines[Event.CALL] = calls
         if not lines:  # after an exception where none can be: no Python made this history
             return Legal(EVENTS)
@@ -276,12 +274,25 @@ class Flow:
             found |= free | one.bound.keys()
         return frozenset(found)
 
+    def _thrown_into(self, one: Activation) -> dict[Event, frozenset[Line]]:
+        """What a generator that waits does next if an exception is thrown into it without a call event.
+
+        If it waits for another one, which deals with the exception, it goes on without an event of its own.
+        """
+        found = {Event.EXCEPTION: frozenset([(one.file, one.line)])}
+        if self.analysis.has_throws:
+            regions = [spot.region for spot in one.spots]
+            found[Event.LINE] = _in_file(one.file, (line for region in regions for line in region.lines))
+            leaving = (line for region in regions for line in (*region.returns, *region.yields))
+            found[Event.RETURN] = _in_file(one.file, leaving)
+        return found
+
     def _resumes_silently(self, frame: Frame) -> bool:
-        """Whether an exception was thrown into a generator without a call event."""
-        if not py.THROW_HAS_NO_CALL or frame.event is not Event.EXCEPTION:
-            return False
+        """Whether a frame comes from an exception that was thrown without a call event."""
         one = self._activations.get(frame.activation)
-        return one is not None and one.is_suspended and (frame.file, frame.line) == (one.file, one.line)
+        if not py.THROW_HAS_NO_CALL or one is None or not one.is_suspended:
+            return False
+        return (frame.file, frame.line) in self._thrown_into(one).get(frame.event, ())
 
     def _illegal_names(self, frame: Frame) -> str:
         """Why the variables of a frame cannot be as it shows them."""
@@ -291,7 +302,8 @@ class Flow:
         if frame.event not in (Event.CALL, Event.LINE) or one is None or not one.spots:
             return ""
         stack = self._stacks.get(frame.thread, ())
-        if frame.event is Event.LINE and (not stack or stack[-1] != frame.activation):
+        is_running = bool(stack) and stack[-1] == frame.activation
+        if frame.event is Event.LINE and not is_running and not self._resumes_silently(frame):
             return f"activation {frame.activation} is not the running one"
         free = self._free(one)
         if free is None:
