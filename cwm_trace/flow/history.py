@@ -6,7 +6,7 @@ happened, they start afresh from what its last frames say, and where that says n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from cwm_trace.flow import interpreter as py
@@ -63,6 +63,13 @@ class Activation(NamedTuple):
     is_suspended: bool = False
 
 
+class Stack(NamedTuple):
+    """The running activations of a thread: the one on top, and those below it."""
+
+    top: Activation
+    below: Stack | None
+
+
 class Flow:
     """Follows the frames of one program and says what may come next.
 
@@ -73,17 +80,17 @@ class Flow:
 
     def __init__(self, analysis: Analysis, frames: Iterable[Frame] = ()) -> None:
         self.analysis = analysis
-        self._activations: dict[int, Activation] = {}
-        self._stacks: dict[int, tuple[int, ...]] = {}
+        self._suspended: dict[int, Activation] = {}
+        self._stacks: dict[int, Stack | None] = {}
         self._thread = 0
         self._seen = 0
         for frame in frames:
             self.push(frame)
 
     def fork(self) -> Flow:
-        """A copy that goes on by itself: two small dicts, however long the history is."""
+        """A copy that goes on by itself: two small dicts, however long the history and deep the calls are."""
         other = Flow(self.analysis)
-        other._activations = dict(self._activations)
+        other._suspended = dict(self._suspended)
         other._stacks = dict(self._stacks)
         other._thread, other._seen = self._thread, self._seen
         return other
@@ -97,10 +104,10 @@ class Flow:
         """
         if self.analysis.reason or (thread is None and (self.analysis.has_threads or self._thread)):
             return ANYTHING
-        stack = self._stacks.get(self._thread if thread is None else thread, ())
-        if not stack:
+        stack = self._stacks.get(self._thread if thread is None else thread)
+        if stack is None:
             return self._outside(thread)
-        top = self._activations[stack[-1]]
+        top = stack.top
         if not top.spots:
             return Legal(EVENTS)
         return self._inside(top)
@@ -122,10 +129,13 @@ class Flow:
             return
         self._thread = frame.thread
         self._seen += 1
+        stack = self._stacks.get(frame.thread)
         if frame.event is Event.CALL:
+            while stack and stack.top.depth >= frame.depth:
+                stack = stack.below
             after = self._call(frame)
         else:
-            before = self._activations.get(frame.activation) or self._unknown(frame)
+            before, stack = self._find(stack, frame)
             match frame.event:
                 case Event.LINE:
                     after = self._line(before, frame)
@@ -133,22 +143,30 @@ class Flow:
                     after = self._exception(before, frame)
                 case _:
                     after = self._return(before, frame)
-        stack = self._stacks.get(frame.thread, ())
-        while stack and (
-            (below := self._activations[stack[-1]]).depth >= frame.depth or below.number == frame.activation
-        ):
-            stack = stack[:-1]
-            if below.number != frame.activation:
-                del self._activations[below.number]  # it has gone unseen
-        if frame.event is Event.RETURN:
-            if after.is_suspended:
-                self._activations[after.number] = after
-            else:
-                self._activations.pop(after.number, None)
-        else:
-            self._activations[after.number] = after
-            stack = (*stack, after.number)
+        self._suspended.pop(after.number, None)
+        if frame.event is not Event.RETURN:
+            stack = Stack(after, stack)
+        elif after.is_suspended:
+            self._suspended[after.number] = after
         self._stacks[frame.thread] = stack
+
+    def _find(self, stack: Stack | None, frame: Frame) -> tuple[Activation, Stack | None]:
+        """The activation of a frame that is no CALL, and those below it; those above it have gone unseen.
+
+        One that waits goes on above all others: an exception was thrown past it. Its depth is that of its
+        last call.
+        """
+        if stack and stack.top.number == frame.activation:
+            return stack.top, stack.below
+        if frame.activation in self._suspended:
+            return self._suspended[frame.activation], stack
+        while stack and stack.top.depth > frame.depth:
+            stack = stack.below
+        if stack and stack.top.depth == frame.depth:
+            if stack.top.number == frame.activation:
+                return stack.top, stack.below
+            stack = stack.below
+        return self._unknown(frame), stack
 
     # What is legal
 
@@ -160,7 +178,7 @@ class Flow:
             return Legal(frozenset([Event.CALL]), {Event.CALL: frozenset([(0, line)])})
         events = frozenset([Event.CALL, Event.END])
         is_whole = analysis.entry not in ("", MODULE) and not thread
-        if is_whole and not any(one.is_suspended for one in self._activations.values()):
+        if is_whole and not self._suspended:
             events = frozenset([Event.END])
         return Legal(events)
 
@@ -186,7 +204,7 @@ class Flow:
             lines[Event.EXCEPTION] = _in_file(file, raising)
         calls = self._calls(top)
         if calls is None or calls:
-            for one in self._waiting() if py.THROW_HAS_NO_CALL else ():
+            for one in self._suspended.values() if py.THROW_HAS_NO_CALL else ():
                 for event, thrown in self._thrown_into(one).items():
                     lines[event] = (lines.get(event) or frozenset()) | thrown
             lines[Event.CALL] = calls
@@ -207,7 +225,7 @@ class Flow:
             return None
         found = set[Line]()
         if strength >= Calls.BY_DROPPING:
-            found.update((one.file, one.line) for one in self._waiting())
+            found.update((one.file, one.line) for one in self._suspended.values())
         if (
             strength is Calls.NEVER
             or (strength is Calls.BY_DROPPING and not analysis.has_finalizers)
@@ -237,9 +255,6 @@ class Flow:
             analysis.facts.direct_calls.get(code.name, ())
         )
 
-    def _waiting(self) -> Iterator[Activation]:
-        return (one for one in self._activations.values() if one.is_suspended)
-
     def _free(self, one: Activation) -> frozenset[str] | None:
         """Names that may have been bound or unbound since it last showed its variables; None: any."""
         found = one.stored
@@ -267,7 +282,7 @@ class Flow:
                 if names is None:
                     return None
                 found |= names
-        for one in self._waiting():
+        for one in self._suspended.values():
             free = self._free(one)
             if free is None:
                 return None
@@ -289,22 +304,23 @@ class Flow:
 
     def _resumes_silently(self, frame: Frame) -> bool:
         """Whether a frame comes from an exception that was thrown without a call event."""
-        one = self._activations.get(frame.activation)
-        if not py.THROW_HAS_NO_CALL or one is None or not one.is_suspended:
+        one = self._suspended.get(frame.activation)
+        if not py.THROW_HAS_NO_CALL or one is None:
             return False
         return (frame.file, frame.line) in self._thrown_into(one).get(frame.event, ())
 
     def _illegal_names(self, frame: Frame) -> str:
         """Why the variables of a frame cannot be as it shows them."""
-        one = self._activations.get(frame.activation)
+        stack = self._stacks.get(frame.thread)
+        one = self._suspended.get(frame.activation)
         if frame.event is Event.CALL and one is None:
             return self._illegal_arguments(frame)
+        if frame.event is Event.LINE and one is None and stack:
+            one = stack.top
+            if one.number != frame.activation:
+                return f"activation {frame.activation} is not the running one"
         if frame.event not in (Event.CALL, Event.LINE) or one is None or not one.spots:
             return ""
-        stack = self._stacks.get(frame.thread, ())
-        is_running = bool(stack) and stack[-1] == frame.activation
-        if frame.event is Event.LINE and not is_running and not self._resumes_silently(frame):
-            return f"activation {frame.activation} is not the running one"
         free = self._free(one)
         if free is None:
             return ""
@@ -330,10 +346,9 @@ class Flow:
     # What a frame does to the history
 
     def _call(self, frame: Frame) -> Activation:
-        one = self._activations.get(frame.activation)
+        one = self._suspended.get(frame.activation)
         if one is not None:
-            spots = one.spots if one.is_suspended else _suspended(one, frame.line)
-            one = one._replace(depth=frame.depth, line=frame.line, spots=spots, is_suspended=False)
+            one = one._replace(depth=frame.depth, line=frame.line, is_suspended=False)
             return self._show(one._replace(leaving=frozenset()), frame)
         shown = {name for name, slot in frame.changed.items() if slot is not None}
         codes = self.analysis.codes.get((frame.file, frame.line), [])
@@ -420,10 +435,6 @@ class Flow:
             if spots:
                 return spots
         return ()
-
-
-def _suspended(one: Activation, line: int) -> tuple[Spot, ...]:
-    return tuple(Spot(spot.regions, spot.regions.suspended_at(line)) for spot in one.spots)
 
 
 def _in_file(file: int, lines: Iterable[int]) -> frozenset[Line]:
