@@ -18,11 +18,11 @@ from dataclasses import replace
 
 from cwm_trace import Trace, trace_execution
 from cwm_trace.datasets.cruxeval import load_cruxeval
-from cwm_trace.eval.baselines import BASELINES
 from cwm_trace.eval.branches import branch_lines
 from cwm_trace.eval.score import score_program
 from cwm_trace.eval.summary import summarise
-from cwm_trace.predictor import Request
+from cwm_trace.predict.baselines import BASELINES
+from cwm_trace.predict.protocol import Request
 
 MODES = ("free", "forced", "forced-event", "forced-state", "reground-8", "output", "step-over")
 SOURCE = """\

@@ -34,10 +34,9 @@ from cwm_trace import render_prompt, render_trace, trace_execution
 from cwm_trace.model.loading import load_model
 from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM
 from cwm_trace.model.predict.local import LocalPredictor
-from cwm_trace.model.predict.session import Options
 from cwm_trace.model.tokenizer import build_tokenizer, load_tokenizer, save_tokenizer
-from cwm_trace.predictor import Request
-from cwm_trace.records import Trace
+from cwm_trace.predict.protocol import Request
+from cwm_trace.records import Decoding, Trace
 from cwm_trace.wire.tokens import Special, TraceTokens
 
 TOKENS = 24
@@ -107,8 +106,8 @@ class Peers:
         self.model = model
 
     def ours(self, model: Any, **options: Any) -> LocalPredictor:
-        chosen = Options(**{"constrained": False, "max_frame_tokens": TOKENS, **options})
-        return LocalPredictor(model, self.tokens, options=chosen)
+        decoding = Decoding(**{"grammar": "none", "max_frame_tokens": TOKENS, **options})
+        return LocalPredictor(model, self.tokens, decoding=decoding)
 
     def prompts(self, trace: Trace) -> list[list[int]]:
         return [
@@ -238,10 +237,13 @@ def passes_table(peers: Peers) -> None:
     print("| grammar | drafts | passes per frame | seconds |")
     print("|---|---|--:|--:|")
     trace = record(100)
+    levels = {False: "none", True: "frame"}
     for constrained in (False, True):
         for drafts in (False, True):
             bound = 8 if constrained else None
-            spent, passes = peers.engine(trace, constrained=constrained, drafts=drafts, max_text_tokens=bound)
+            spent, passes = peers.engine(
+                trace, grammar=levels[constrained], drafts=drafts, max_text_tokens=bound
+            )
             said = ["no", "yes"]
             print(f"| {said[constrained]} | {said[drafts]} | {passes / 99:.2f} | {spent:.2f} |")
 

@@ -13,11 +13,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.modes import ALL_MODES, parse_mode
-from cwm_trace.predictor import ENDED, History, Known, Predictor, Request, StepPredictor
-from cwm_trace.predictors import DEFAULT, Decode, check_name, find_predictor
+from cwm_trace.predict.history import History, Known
+from cwm_trace.predict.modes import ALL_MODES, parse_mode
+from cwm_trace.predict.protocol import ENDED, Predictor, Request, StepPredictor
+from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor
 from cwm_trace.recording import recording_options
-from cwm_trace.records import Event, Frame, Limits, Slot, SourceFile, Trace
+from cwm_trace.records import Decoding, Event, Frame, Limits, Slot, SourceFile, Trace
 from cwm_trace.states import diff_states
 from cwm_trace.wire.profile import CWM, FormatProfile
 
@@ -112,9 +113,7 @@ def trace_execution(
         raise TypeError(f"a program takes no keyword arguments: {', '.join(kwargs)}")
     if not isinstance(target, str | os.PathLike):
         raise CwmTraceError(f"{target!r} cannot be traced: give a function, source text or a path")
-    is_text = isinstance(target, str) and (
-        "\n" in target or (call is not None and not os.path.exists(target))
-    )
+    is_text = _is_source(target, call)
     if call is not None:
         text = str(target) if is_text else read_source(os.fspath(target))
         program = load_call(text, call, name="<source>" if is_text else os.fspath(target))
@@ -141,18 +140,18 @@ def predict_execution(
     """Say what a program's variables will be, line by line, without running it.
 
     Args:
-        program: source text (it has a newline), the path of a Python file, or a function of one, which takes
-            no arguments or comes with `call`; or a `Trace` to continue.
+        program: source text (it has a newline, or comes with `call`), the path of a Python file, or a
+            function of one, which takes no arguments or comes with `call`; or a `Trace` to continue.
         entry: the argument-less function whose execution is predicted; without it and without `call`, the
             whole script.
         call: an expression such as `"f(3)"`: an argument-less `main` that returns it is predicted.
-        model: name of a predictor (see `cwm_trace.predictors`), or a predictor.
-        mode: name of a mode (see `cwm_trace.modes`).
+        model: name of a predictor (see `cwm_trace.predict.registry`), or a predictor.
+        mode: name of a mode (see `cwm_trace.predict.modes`).
         history: a real trace of the same program. One that was cut before its end is continued, where the
             mode needs no truth; any other is the truth, and only the entry's CALL is given.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         sample: number of the draw, where the predictor samples.
-        on_frame: is called with each predicted frame that is whole, by predictors that can.
+        on_frame: is called with each predicted frame, as soon as it stands.
 
     Returns:
         The given frames and the predicted ones.
@@ -210,9 +209,7 @@ def predict_step(
     predictor = find_predictor(model) if isinstance(model, str) else model
     if not isinstance(predictor, StepPredictor):
         raise CwmTraceError(f"{predictor.name} predicts whole executions only, no single steps")
-    past = History(history)
-    for frame in history.frames:
-        past.push(frame)
+    past = History(history, history.frames)
     slots = None if state is None else {name: Slot(text) for name, text in state.items()}
     prediction = predictor.step(past, Known(None if event is None else Event(event), slots))
     if prediction is None:
@@ -253,7 +250,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 8,
     seed: int = 0,
-    decode: Decode = Decode(),
+    decoding: Decoding = Decoding(),
     max_frames: int = 1_000,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -270,7 +267,7 @@ def evaluate(
         limit: programs of each task at the most, the first ones; None: all.
         batch_size: programs that a predictor is given at a time.
         seed: of resampling.
-        decode: how models that are named choose their tokens.
+        decoding: how models that are named choose their tokens.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         output: folder of the logs; None: one that is deleted in the end.
         resume: go on with the logs that are there.
@@ -282,10 +279,10 @@ def evaluate(
         CwmTraceError: no such model, task or mode; a log of another run; a predictor that cannot go on. What
             was logged until then is kept.
     """
-    from cwm_trace.eval.baselines import BASELINES
     from cwm_trace.eval.results import Results, require_numpy
     from cwm_trace.eval.runner import Settings, run_bench
     from cwm_trace.eval.tasks import find_tasks
+    from cwm_trace.predict.baselines import BASELINES
 
     require_numpy()
     if seed < 0:
@@ -305,18 +302,15 @@ def evaluate(
             check_name(name)
     found = find_tasks([tasks] if isinstance(tasks, str) else tasks, limit=limit)
     predictors = [
-        find_predictor(name, Decode() if name in BASELINES else decode) if isinstance(name, str) else name
+        find_predictor(name, Decoding() if name in BASELINES else decoding) if isinstance(name, str) else name
         for name in names
     ]
-    origins = [name if isinstance(name, str) else "" for name in names]
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory()) if output is None else output
         settings = Settings(
             batch_size, max_frames, seed, limit, resume, None if cache is None else Path(cache)
         )
-        return Results(
-            tuple(run_bench(found, predictors, chosen, Path(folder), settings, report, origins)), seed
-        )
+        return Results(tuple(run_bench(found, predictors, chosen, Path(folder), settings, report)), seed)
 
 
 class _Given(dict[str, Any]):
@@ -363,6 +357,13 @@ def _home_of(function: Callable[..., Any], entry: str | None, call: str | None) 
     return path, entry if entry or call else function.__qualname__
 
 
+def _is_source(program: str | os.PathLike[str], call: str | None) -> bool:
+    """Whether a program is given as its text, not as the path of its file."""
+    if not isinstance(program, str):
+        return False
+    return "\n" in program or (call is not None and not os.path.exists(program))
+
+
 def _text_of(program: str | os.PathLike[str], call: str | None) -> str:
     return _prompt(program, None, call).files[0].text
 
@@ -371,7 +372,7 @@ def _prompt(program: str | os.PathLike[str], entry: str | None, call: str | None
     """The program with the CALL of its entry already made."""
     from cwm_trace.tracer.program import find_function, load_call, load_code, load_script, read_source
 
-    is_text = isinstance(program, str) and "\n" in program
+    is_text = _is_source(program, call)
     name = "<source>" if is_text else os.fspath(program)
     if call is not None:
         loaded = load_call(str(program) if is_text else read_source(name), call, name=name)

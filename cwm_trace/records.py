@@ -6,10 +6,13 @@ in `cwm_trace.wire`, the JSON of a trace file in `cwm_trace.storage`.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
@@ -144,35 +147,69 @@ class Problem:
     message: str
 
 
+GRAMMARS = ("none", "frame")
+"""Levels of constraint on what a model may say: nothing, or every frame is valid."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How a prediction was made: predictions are comparable where this is equal.
+    """Who predicts and how: everything that changes an answer. Predictions are comparable where it is equal.
+
+    It is what a user asks for (then `predictor`, `model`, `fingerprint` and the profile are empty, and the
+    predictor fills them in), what stands in traces and logs, and what a cached answer is found by.
 
     Args:
-        predictor: what reports call the predictor.
-        model: the checkpoint folder, hub id or served name; empty for a predictor without a model.
-        constrained: whether the frame grammar kept every token valid.
+        predictor: kind of the predictor: a baseline's name, `local`, `transformers`, `server`, `chat`.
+        model: checkpoint folder, hub id, or URL and served name; empty for a predictor without a model.
+        fingerprint: digest of the model's weights, configuration and tokenizer, or of what its server says of
+            it; empty without a model.
+        grammar: `none`: anything goes; `frame`: every frame is kept valid; empty: what the predictor does of
+            its own accord.
         temperature: 0 is greedy.
-        top_p: probability mass that was drawn from.
-        seed: of the draws; None for greedy predictions.
+        top_p: probability mass to draw from, in (0, 1].
+        seed: of the draws.
         sample: number of the draw among those of one request.
-        dtype: of the weights; empty if unknown.
-        max_new_tokens: tokens after which a rollout was cut; None: what the model's length left.
-        max_frame_tokens: tokens of one frame after which a rollout was cut.
-        max_text_tokens: tokens after which the grammar ended a name or a value; None: never.
+        dtype: of the weights, such as `float32`; empty: that of the files.
+        max_length: tokens that the model reads; None: what it says of itself.
+        max_new_tokens: tokens after which a rollout is cut; None: what the length leaves.
+        max_frame_tokens: tokens of one frame after which a rollout is cut; None: never.
+        max_text_tokens: tokens after which the grammar ends a name or a value; None: never.
+        logprobs: keep log-probabilities of predicted tokens in the frames.
+        drafts: let cheap guesses, and the truth where it is at hand, be verified many tokens at a time.
+        extra: further fields of every request to a server.
+        profile: name of the format profile that frames are written in.
+        profile_hash: of its fields.
     """
 
-    predictor: str
+    predictor: str = ""
     model: str = ""
-    constrained: bool = False
+    fingerprint: str = ""
+    grammar: str = ""
     temperature: float = 0.0
     top_p: float = 1.0
-    seed: int | None = None
+    seed: int = 0
     sample: int = 0
     dtype: str = ""
+    max_length: int | None = None
     max_new_tokens: int | None = None
     max_frame_tokens: int | None = None
     max_text_tokens: int | None = None
+    logprobs: bool = False
+    drafts: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    profile: str = "cwm"
+    profile_hash: str = ""
+
+    @property
+    def constrained(self) -> bool:
+        """Whether a grammar keeps frames valid."""
+        return self.grammar not in ("", "none")
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits that are equal where every field is."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,9 @@ from typing_extensions import Self
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields
 from cwm_trace.records import Cost, Decoding, Frame, FrameFields, Limits, Outcome, Problem, SourceFile, Trace
+from cwm_trace.versions import TRACE_VERSION, check_version, migrate_trace_line
 from cwm_trace.wire.texts import escape_surrogates
 
-SCHEMA_VERSION = 1
 _FLUSH_SECONDS = 0.5  # of a compressed stream: flushing each line would undo the compression
 
 
@@ -122,7 +122,7 @@ class TraceWriter:
         """Write the header from what `trace` says about the program; its frames are not looked at."""
         self._write(
             HeaderLine(
-                schema_version=SCHEMA_VERSION,
+                schema_version=TRACE_VERSION,
                 files=list(trace.files),
                 entry=trace.entry,
                 entry_line=trace.entry_line,
@@ -300,6 +300,7 @@ _AnyLine = HeaderLine | FileLine | FooterLine | FrameFields
 def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
     """Every whole line; a last line that is cut is left out."""
     reader = jsonlines.Reader(cast(Any, whole_lines(stream)))
+    version = TRACE_VERSION
     for number in itertools.count(1):
         try:
             line = reader.read(type=dict)
@@ -307,13 +308,10 @@ def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
             return
         except (jsonlines.InvalidLineError, RecursionError) as error:
             raise CwmTraceError(f"{path} is damaged: line {number} is not a JSON object") from error
-        if number == 1 and line.get("kind") == "header" and line.get("schema_version") != SCHEMA_VERSION:
-            raise CwmTraceError(
-                f"{path} has schema version {line.get('schema_version')!r} and this is version"
-                f" {SCHEMA_VERSION}: read it with a newer cwm-trace"
-            )
+        if number == 1 and line.get("kind") == "header":
+            version = check_version(path, line.get("schema_version"), TRACE_VERSION)
         try:
-            yield _validate(line)
+            yield _validate(migrate_trace_line(line, version))
         except pydantic.ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "its kind"
             raise CwmTraceError(f"{path} is damaged: line {number} is wrong in {where}") from error

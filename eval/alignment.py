@@ -13,8 +13,8 @@ from itertools import zip_longest
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.equality import Equality, value_key
 from cwm_trace.eval.state_keys import Keys, StateKeys
-from cwm_trace.modes import Mode, ModeKind, parse_mode, visible_frames, visible_indices
-from cwm_trace.predictor import ENDED
+from cwm_trace.predict.modes import Mode, ModeKind, parse_mode, visible_frames, visible_indices
+from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Frame, Slot, Trace
 from cwm_trace.states import Activations
 from cwm_trace.wire.profile import CWM, PROFILES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -13,9 +12,9 @@ from typing import Any
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.stored import dump_prediction, load_prediction
-from cwm_trace.modes import parse_mode
 from cwm_trace.plain import SourceLines, frame_fields
-from cwm_trace.predictor import Predictor, Request, predict_all
+from cwm_trace.predict.modes import parse_mode
+from cwm_trace.predict.protocol import Predictor, Request, predict_all
 from cwm_trace.records import Trace
 from cwm_trace.wire.render import render_prompt
 from cwm_trace.wire.tokens import TraceTokens
@@ -45,17 +44,15 @@ class ResponseCache:
         except sqlite3.Error as error:
             raise CwmTraceError(f"cannot use the cache {self.path}: {error}") from error
 
-    def predict_all(
-        self, predictor: Predictor, requests: Sequence[Request], origin: str = ""
-    ) -> Iterator[tuple[int, Trace]]:
-        """As `cwm_trace.predictor.predict_all`, asking only for what is not known yet.
+    def predict_all(self, predictor: Predictor, requests: Sequence[Request]) -> Iterator[tuple[int, Trace]]:
+        """As `cwm_trace.predict.protocol.predict_all`, asking only for what is not known yet.
 
         A prediction that ran out of time is not kept: with more time it would be another one.
 
         Raises:
             CwmTraceError: the predictor cannot do it, or the cache cannot be written.
         """
-        keys = [response_key(predictor, request, origin) for request in requests]
+        keys = [response_key(predictor, request) for request in requests]
         missing = []
         for index, request in enumerate(requests):
             known = self._get(keys[index], request)
@@ -88,11 +85,10 @@ class ResponseCache:
             raise CwmTraceError(f"cannot write the cache {self.path}: {error}") from error
 
 
-def response_key(predictor: Predictor, request: Request, origin: str = "") -> str:
-    """Equal for requests that must get equal answers: model, prompt ids, decoding, mode, truth, budget.
+def response_key(predictor: Predictor, request: Request) -> str:
+    """Equal for requests that must get equal answers: who predicts and how, prompt, mode, truth, budget.
 
-    The prompt is in ids where the predictor has `tokens`, else in text. If `origin` is a folder, it counts
-    with the sizes and times of its files, so that a checkpoint that was trained further is another model.
+    The prompt is in ids where the predictor has `tokens`, else in text.
     """
     tokens = getattr(predictor, "tokens", None)
     history = request.history
@@ -101,9 +97,7 @@ def response_key(predictor: Predictor, request: Request, origin: str = "") -> st
     )
     mode = parse_mode(request.mode)
     parts = {
-        "predictor": predictor.name,
-        "decoding": dataclasses.asdict(predictor.decoding),
-        "origin": _fingerprint(origin.removeprefix("hf:")),
+        "decoding": predictor.decoding.digest,
         "max_frames": request.max_frames,
         "sample": request.sample,
         "mode": str(mode),
@@ -116,14 +110,3 @@ def response_key(predictor: Predictor, request: Request, origin: str = "") -> st
 def _frames(trace: Trace) -> list[Any]:
     sources = SourceLines(trace.files)
     return [trace.outcome.value, *(frame_fields(frame, sources) for frame in trace.frames)]
-
-
-def _fingerprint(origin: str) -> list[Any]:
-    folder = Path(origin)
-    if not origin or not folder.is_dir():
-        return [origin]
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    return [
-        str(folder.resolve()),
-        *([path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files),
-    ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from cwm_trace.eval.alignment import Alignment, Pair
 from cwm_trace.eval.metrics import Retrieval
 from cwm_trace.eval.values import exception_type
-from cwm_trace.modes import ModeKind
+from cwm_trace.predict.modes import ModeKind
 from cwm_trace.records import Event, Frame
 
 PARTS = ("event", "line", "type", "message", "handler")

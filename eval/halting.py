@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cwm_trace.eval.alignment import Alignment
 from cwm_trace.eval.counts import Counts
-from cwm_trace.modes import ModeKind
+from cwm_trace.predict.modes import ModeKind
 from cwm_trace.records import Event, Outcome
 
 WITH_END = (ModeKind.FREE, ModeKind.FORCED, ModeKind.STEP_OVER)

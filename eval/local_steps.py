@@ -19,8 +19,8 @@ from cwm_trace.eval.equality import Equality, slots_equal
 from cwm_trace.eval.metrics import Rate
 from cwm_trace.eval.statements import Statement, find_statements
 from cwm_trace.eval.step_runner import Job, Outcome, run_steps
-from cwm_trace.modes import ModeKind, parse_mode
-from cwm_trace.predictor import ENDED
+from cwm_trace.predict.modes import ModeKind, parse_mode
+from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Frame, Slot, State, Trace
 from cwm_trace.states import Activations
 

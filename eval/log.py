@@ -26,8 +26,7 @@ from cwm_trace.eval.score_fields import score_fields, score_from_fields
 from cwm_trace.eval.stored import Stored
 from cwm_trace.records import Decoding
 from cwm_trace.storage import dump_line, whole_lines
-
-SCHEMA_VERSION = 1
+from cwm_trace.versions import LOG_VERSION, check_version, migrate_log_line
 
 
 class _Line(pydantic.BaseModel):
@@ -57,7 +56,7 @@ class Header(_Line):
     """
 
     kind: Literal["header"] = "header"
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = LOG_VERSION
     task: str
     items: int
     item_hash: str
@@ -77,6 +76,10 @@ class Header(_Line):
     seed: int = 0
     limit: int | None = None
     source: str = ""
+
+    def is_of(self, other: Header) -> bool:
+        """Whether both are of one task, mode and predictor, whatever the labels say."""
+        return (self.task, self.mode, self.decoding) == (other.task, other.mode, other.decoding)
 
 
 def _read_score(fields: Any) -> Any:
@@ -234,6 +237,19 @@ def log_name(task: str, mode: str, model: str) -> str:
     return "--".join(re.sub(r"[^\w.=+-]+", "-", part).strip("-") for part in (task, mode, model)) + ".jsonl"
 
 
+def find_log(folder: Path, header: Header) -> Path | None:
+    """The log in a folder that a run with this header goes on with; None if there is none."""
+    for path in sorted(folder.glob("*.jsonl")):
+        with open(path, "rb") as stream:
+            try:
+                first = next(_parse(path, stream), None)
+            except CwmTraceError:
+                continue  # somebody else's file
+        if isinstance(first, Header) and first.is_of(header):
+            return path
+    return None
+
+
 def read_logs(place: Path) -> list[Run]:
     """The log at `place`, or all logs of that folder, in the order of their names.
 
@@ -280,22 +296,19 @@ _KINDS: dict[str, type[_Line]] = {"header": Header, "program": ProgramLine, "exc
 
 
 def _parse(path: Path, stream: Any) -> Iterator[_Line]:
+    version = LOG_VERSION
     for number, data in enumerate(whole_lines(stream), start=1):
         try:
             line = pydantic_core.from_json(data)
             kind = line.get("kind")
-            version = line.get("schema_version", SCHEMA_VERSION)
         except (ValueError, AttributeError) as error:
             raise CwmTraceError(f"{path} is damaged: line {number} is not a JSON object") from error
         if kind not in _KINDS:
             raise CwmTraceError(f"{path} is no log of a benchmark: line {number} is of kind {kind!r}")
-        if kind == "header" and version != SCHEMA_VERSION:
-            raise CwmTraceError(
-                f"{path} has schema version {version!r} and this is version {SCHEMA_VERSION}:"
-                " read it with a newer cwm-trace"
-            )
+        if kind == "header":
+            version = check_version(path, line.get("schema_version", LOG_VERSION), LOG_VERSION)
         try:
-            yield _KINDS[kind].model_validate(line)
+            yield _KINDS[kind].model_validate(migrate_log_line(line, version))
         except pydantic.ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"])
             raise CwmTraceError(f"{path} is damaged: line {number} is wrong in {where}") from error
@@ -309,6 +322,8 @@ def _whole_length(path: Path) -> int:
 
 def _require_same(path: Path, there: Header, here: Header) -> None:
     for name in Header.model_fields:
+        if name == "model":  # a label, short or long by what it stands beside; the decoding says who it is
+            continue
         old, new = getattr(there, name), getattr(here, name)
         if old != new:
             raise CwmTraceError(f"{path} is the log of another run: its {name} is {old!r}, now {new!r}")

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from cwm_trace import __version__
 from cwm_trace.eval.cache import ResponseCache
-from cwm_trace.eval.log import ExcludedLine, Header, LogWriter, Run, log_name, read_log
+from cwm_trace.eval.log import ExcludedLine, Header, LogWriter, Run, find_log, log_name, read_log
 from cwm_trace.eval.scoring import Answer, digest, score_answers
 from cwm_trace.eval.tasks import Case, Task
 from cwm_trace.eval.truth import Truth, find_truth, start_of
-from cwm_trace.modes import parse_mode
-from cwm_trace.predictor import Predictor, Request, predict_all
+from cwm_trace.predict.labels import shortest_labels
+from cwm_trace.predict.modes import parse_mode
+from cwm_trace.predict.protocol import Predictor, Request, predict_all
 from cwm_trace.records import Event, Frame, SourceFile, Trace
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.render import render_prompt
@@ -74,7 +75,6 @@ def run_bench(
     folder: Path,
     settings: Settings = Settings(),
     report: Callable[[Progress], None] = lambda _: None,
-    origins: Sequence[str] = (),
 ) -> list[Run]:
     """Predict every program of every task with every predictor in every mode, and log it in `folder`.
 
@@ -83,8 +83,6 @@ def run_bench(
         folder: of the logs.
         settings: how.
         report: is told of every prediction that is logged.
-        origins: of each predictor the folder or address it was made from; the cache tells checkpoints apart
-            by it.
 
     Returns:
         The logs, read again: by task, then predictor, then mode.
@@ -94,6 +92,7 @@ def run_bench(
             cannot go on; what was logged until then is kept.
     """
     names = [str(parse_mode(mode)) for mode in dict.fromkeys(modes)]
+    labels = shortest_labels([predictor.decoding for predictor in predictors])
     paths: list[Path] = []
     with ExitStack() as stack:
         cache = None
@@ -104,13 +103,13 @@ def run_bench(
         for task in tasks:
             item_hash = task.item_hash
             columns.append((task, []))
-            for index, predictor in enumerate(predictors):
-                origin = origins[index] if origins else ""
+            for predictor, label in zip(predictors, labels, strict=True):
                 for mode in names:
-                    header = _header(task, item_hash, predictor, mode, settings)
-                    paths.append(folder / log_name(task.name, mode, header.model))
+                    header = _header(task, item_hash, predictor, label, mode, settings)
+                    path = find_log(folder, header) if settings.resume else None
+                    paths.append(path or folder / log_name(task.name, mode, label))
                     log = stack.enter_context(LogWriter(paths[-1], header, resume=settings.resume))
-                    columns[-1][1].append(_Column(predictor, origin, mode, header, log))
+                    columns[-1][1].append(_Column(predictor, mode, header, log))
         total = sum(len(task.cases) - len(column.log.done) for task, group in columns for column in group)
         bench = _Bench(settings, cache, report, total)
         for task, group in columns:
@@ -123,7 +122,6 @@ class _Column:
     """A predictor in a mode, and its log."""
 
     predictor: Predictor
-    origin: str
     mode: str
     header: Header
     log: LogWriter
@@ -197,7 +195,7 @@ class _Bench:
         for start in range(0, len(requests), size):
             batch = requests[start : start + size]
             if self._cache is not None and predictor.decoding.model:
-                answers = self._cache.predict_all(predictor, batch, column.origin)
+                answers = self._cache.predict_all(predictor, batch)
             else:
                 answers = predict_all(predictor, batch)
             for index, predicted in answers:
@@ -209,16 +207,11 @@ class _Bench:
         self._report(Progress(self._done, self._total, header.task, header.mode, header.model))
 
 
-def label_of(predictor: Predictor) -> str:
-    """What logs and reports call a predictor: with its model, and whether the grammar helped it."""
+def _header(
+    task: Task, item_hash: str, predictor: Predictor, label: str, mode: str, settings: Settings
+) -> Header:
     decoding = predictor.decoding
-    model = Path(decoding.model).name
-    label = predictor.name if not model or model in predictor.name else f"{predictor.name}:{model}"
-    return f"{label}+grammar" if decoding.constrained else label
-
-
-def _header(task: Task, item_hash: str, predictor: Predictor, mode: str, settings: Settings) -> Header:
-    profile = getattr(predictor, "profile", CWM)
+    profile = getattr(getattr(predictor, "setup", None), "profile", CWM)
     tokens = getattr(predictor, "tokens", None)
     return Header(
         task=task.name,
@@ -226,8 +219,8 @@ def _header(task: Task, item_hash: str, predictor: Predictor, mode: str, setting
         item_hash=item_hash,
         spec=task.spec,
         published=task.published,
-        model=label_of(predictor),
-        decoding=predictor.decoding,
+        model=label,
+        decoding=decoding,
         mode=mode,
         profile=profile.name,
         profile_hash=profile.hash,
@@ -236,7 +229,7 @@ def _header(task: Task, item_hash: str, predictor: Predictor, mode: str, setting
         cwm_trace=__version__,
         batch_size=settings.batch_size,
         max_frames=settings.max_frames,
-        max_new_tokens=predictor.decoding.max_new_tokens,
+        max_new_tokens=decoding.max_new_tokens,
         seed=settings.seed,
         limit=settings.limit,
     )

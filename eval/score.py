@@ -19,8 +19,8 @@ from cwm_trace.eval.exceptions import score_exceptions
 from cwm_trace.eval.halting import WITH_END, find_budget_loss, find_ending, is_path_exact, is_trace_exact
 from cwm_trace.eval.metrics import NO_ITEMS, NO_TRIALS, Rate, Retrieval
 from cwm_trace.eval.values import size_bin
-from cwm_trace.modes import ModeKind
 from cwm_trace.plain import resting_collector
+from cwm_trace.predict.modes import ModeKind
 from cwm_trace.records import Cost, Event, Frame, Outcome, Trace
 
 _SHIFTS = (ModeKind.FREE, ModeKind.STEP_OVER)  # one frame too many moves everything after it

@@ -15,7 +15,7 @@ from cwm_trace.eval.score import ProgramScore, score_program
 from cwm_trace.eval.stored import store_prediction
 from cwm_trace.eval.tasks import Case
 from cwm_trace.eval.truth import Truth
-from cwm_trace.predictor import ENDED
+from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Outcome, Trace
 from cwm_trace.wire.render import render_prompt
 

@@ -16,7 +16,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.equality import Equality, slots_equal
 from cwm_trace.eval.own import HASH_SEEDS, LIMITS, record_own
 from cwm_trace.eval.tasks import Case
-from cwm_trace.predictor import ENDED
+from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Limits, Slot, Trace
 
 _ENDINGS = tuple(outcome.value for outcome in ENDED)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frame_fields
 from cwm_trace.records import Event, Frame, FrameFields, Limits, Outcome, Problem, Slot, SourceFile, Trace
-from cwm_trace.storage import SCHEMA_VERSION, TraceWriter, read_trace, write_trace
+from cwm_trace.storage import TraceWriter, read_trace, write_trace
+from cwm_trace.versions import TRACE_VERSION
 from tests.effort import examples
 from tests.traces import plain_text, traces
 
@@ -208,10 +209,10 @@ def test_two_traces_in_one_file_are_refused(path: Path) -> None:
 
 def test_a_newer_schema_is_refused(path: Path) -> None:
     header, *_ = lines_of(SMALL, path)
-    header["schema_version"] = SCHEMA_VERSION + 1
+    header["schema_version"] = TRACE_VERSION + 1
     header["new"] = True
     path.write_text(json.dumps(header) + "\n")
-    assert f"schema version {SCHEMA_VERSION + 1}" in refused(path)
+    assert f"schema version {TRACE_VERSION + 1}" in refused(path)
 
 
 def test_a_frame_may_have_keys_that_are_not_known(path: Path) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cwm_trace.cli.predict import decode_options
-from cwm_trace.predictors import DEFAULT
+from cwm_trace.predict.registry import DEFAULT
+
+if TYPE_CHECKING:
+    from cwm_trace.records import Decoding
 
 FORMATS = click.Choice(["table", "markdown", "json", "html"])
 
@@ -68,13 +72,7 @@ def bench(
     modes: list[str],
     limit: int | None,
     batch_size: int,
-    constrained: bool | None,
-    temperature: float,
-    top_p: float,
-    seed: int,
-    logprobs: bool,
-    max_new_tokens: int | None,
-    dtype: str,
+    decoding: Decoding,
     max_frames: int,
     output: Path,
     resume: bool,
@@ -91,7 +89,6 @@ def bench(
         return
     from cwm_trace.api import evaluate
     from cwm_trace.cli.progress import BenchReporter
-    from cwm_trace.predictors import Decode
 
     with ExitStack() as stack:
         results = evaluate(
@@ -100,8 +97,8 @@ def bench(
             modes=modes or ["free"],
             limit=limit,
             batch_size=batch_size,
-            seed=seed,
-            decode=Decode(constrained, temperature, top_p, seed, logprobs, max_new_tokens, dtype),
+            seed=decoding.seed,
+            decoding=decoding,
             max_frames=max_frames,
             output=output,
             resume=resume,

@@ -12,7 +12,7 @@ def demo(model: str | None, as_json: bool) -> None:
     """Record a small program, predict every step from the true steps before it, and show both."""
     import cwm_trace.demo_program
     from cwm_trace.api import compare_execution, predict_execution, trace_execution
-    from cwm_trace.predictors import DEFAULT, has_model_packages
+    from cwm_trace.predict.registry import DEFAULT, has_model_packages
     from cwm_trace.tracer.program import read_source
 
     if model is None:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cwm_trace.predictors import DEFAULT
+from cwm_trace.predict.registry import DEFAULT
+from cwm_trace.records import GRAMMARS
 
 if TYPE_CHECKING:
-    from cwm_trace.records import Frame
+    from cwm_trace.records import Decoding, Frame
 
 MODEL_HELP = "mini, which is bundled; a folder, hf:FOLDER_OR_ID, http://HOST:PORT; a baseline (copy, …)."
 MODE_HELP = "free, forced, forced-event, forced-state, reground-K, output or step-over-D."
 
 
 def decode_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say how a model chooses its tokens."""
+    """The options that say how a model chooses its tokens; the command gets them as one `decoding`."""
     options = [
         click.option(
-            "--constrained/--unconstrained",
-            default=None,
-            help="Keep every frame valid by the frame grammar.  [default: with our own engine]",
+            "--grammar",
+            type=click.Choice(GRAMMARS),
+            help="none: anything goes; frame: every frame is valid.  [default: frame with our own engine]",
         ),
+        click.option("--constrained", "grammar", flag_value="frame", help="Old name of --grammar frame."),
+        click.option("--unconstrained", "grammar", flag_value="none", help="Old name of --grammar none."),
         click.option("--temperature", type=click.FloatRange(0), default=0.0, help="0, the default: greedy."),
         click.option(
             "--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Mass to draw from."
@@ -33,12 +37,21 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--logprobs", is_flag=True, help="Keep the log-probability of every predicted token."),
         click.option("--max-new-tokens", type=click.IntRange(1), help="Cut a rollout after so many tokens."),
         click.option(
-            "--dtype", default="auto", help="Of the weights: float32, bfloat16, …  [default: the files']"
+            "--dtype", default="", help="Of the weights: float32, bfloat16, …  [default: the files']"
         ),
     ]
+    names = ("grammar", "temperature", "top_p", "seed", "logprobs", "max_new_tokens", "dtype")
+
+    @functools.wraps(command)
+    def collected(**arguments: Any) -> None:
+        from cwm_trace.records import Decoding
+
+        chosen = {name: arguments.pop(name) for name in names}
+        command(decoding=Decoding(**{**chosen, "grammar": chosen["grammar"] or ""}), **arguments)
+
     for option in reversed(options):
-        command = option(command)
-    return command
+        collected = option(collected)
+    return collected
 
 
 @click.command()
@@ -68,29 +81,22 @@ def predict(
     history: str | None,
     max_frames: int,
     samples: int,
-    constrained: bool | None,
-    temperature: float,
-    top_p: float,
-    seed: int,
-    logprobs: bool,
-    max_new_tokens: int | None,
-    dtype: str,
+    decoding: Decoding,
     output: str | None,
     as_json: bool,
 ) -> None:
     """Predict the execution of FILE, line by line. The program is read, never run."""
     from cwm_trace.api import predict_execution
     from cwm_trace.errors import CwmTraceError
-    from cwm_trace.predictors import Decode, find_predictor
+    from cwm_trace.predict.registry import find_predictor
     from cwm_trace.storage import read_trace, write_trace
 
-    if samples > 1 and not temperature:
+    if samples > 1 and not decoding.temperature:
         raise CwmTraceError("every sample would be the same: give a --temperature above 0")
     if samples > 1 and output is not None:
         raise CwmTraceError("-o holds one prediction: leave --samples out, or print them as --json")
     known = read_trace(history) if history is not None else None
-    decode = Decode(constrained, temperature, top_p, seed, logprobs, max_new_tokens, dtype)
-    predictor = find_predictor(model, decode)
+    predictor = find_predictor(model, decoding)
     for sample in range(samples):
         with counted_frames() as count:
             trace = predict_execution(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.globals import pop_context, push_context
 
-from cwm_trace.predictors import DEFAULT
+from cwm_trace.predict.registry import DEFAULT
 
 if TYPE_CHECKING:
     from cwm_trace.tracer.program import Program
@@ -141,8 +141,8 @@ def run(
 def _prepare_prediction(path: str, model: str, mode: str) -> Callable[[], None]:
     """What shows the prediction afterwards; a wrong name is said before the program runs."""
     from cwm_trace.cli.beside import show_prediction
-    from cwm_trace.modes import parse_mode
-    from cwm_trace.predictors import check_name
+    from cwm_trace.predict.modes import parse_mode
+    from cwm_trace.predict.registry import check_name
 
     parse_mode(mode)
     check_name(model)

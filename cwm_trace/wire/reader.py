@@ -27,6 +27,7 @@ class FrameReader:
     """
 
     def __init__(self, program: Trace, profile: FormatProfile) -> None:
+        self.program = program
         self._stack = StackMachine(program, profile)
         self._renderer = FrameRenderer(program, profile)
         self.texts: tuple[str, str] | None = None

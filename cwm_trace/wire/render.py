@@ -83,13 +83,20 @@ def main_thread(trace: Trace) -> Sequence[Frame]:
     What a program does after that (exit handlers, further calls in a recorded block) has no place in a
     format with one entry.
     """
-    frames: Sequence[Frame] = trace.frames
+    indices = shown_indices(trace)
+    return trace.frames if len(indices) == len(trace.frames) else [trace.frames[at] for at in indices]
+
+
+def shown_indices(trace: Trace) -> Sequence[int]:
+    """Which frames `main_thread` keeps."""
+    frames = trace.frames
+    shown: Sequence[int] = range(len(frames))
     if any(frame.thread for frame in frames):
-        frames = [frame for frame in frames if frame.thread == 0]
-    for index in range(len(frames) - 1, -1, -1):
-        if frames[index].activation == frames[0].activation:
-            return frames[: index + 1] if frames[index].event is Event.RETURN else frames
-    return frames
+        shown = [at for at in shown if frames[at].thread == 0]
+    for place in range(len(shown) - 1, -1, -1):
+        if frames[shown[place]].activation == frames[shown[0]].activation:
+            return shown[: place + 1] if frames[shown[place]].event is Event.RETURN else shown
+    return shown
 
 
 class FrameRenderer:

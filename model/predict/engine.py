@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cwm_trace.model.cache import KVCache
 from cwm_trace.model.decoder import Decoder
+from cwm_trace.model.predict.backend import Meter
 from cwm_trace.model.predict.rollout import Rollout
 from cwm_trace.model.predict.vocabulary import Legal, Vocabulary
 from cwm_trace.model.rows import RowsCache
@@ -132,13 +133,13 @@ class Engine:
     Args:
         decoder: the model.
         chooser: applies the grammar, if there is one.
+        meter: counts the passes.
     """
 
-    def __init__(self, decoder: Decoder, chooser: Chooser) -> None:
+    def __init__(self, decoder: Decoder, chooser: Chooser, meter: Meter) -> None:
         self.decoder = decoder
         self.chooser = chooser
-        self.passes = 0
-        """Forward passes so far."""
+        self._meter = meter
 
     @torch.inference_mode()
     def step(self, lanes: Lanes, rollouts: Sequence[Rollout]) -> None:
@@ -152,7 +153,7 @@ class Engine:
         device = self.decoder.device
         ids = torch.tensor([feed + [0] * (fed - len(feed)) for feed in feeds], device=device)
         states = lanes.feed(ids)  # (R, fed, E)
-        self.passes += 1
+        self._meter.passes += 1
         spots = [
             (row, at)
             for row, (rollout, feed) in enumerate(zip(rollouts, feeds, strict=True))

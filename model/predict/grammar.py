@@ -144,8 +144,16 @@ class FrameState:
 
     @property
     def field(self) -> str:
-        """What the next token belongs to: `event`, `locals`, `source`, `value`, or `separator`."""
-        return self._phase if self._phase in ("event", "locals", "source", "value") else "separator"
+        """What the next token belongs to, the separator that ends it included."""
+        match self._phase:
+            case "action":
+                return "locals" if self.event in STATEFUL else "event"
+            case "arg":
+                return "source"
+            case "frame" | "done":
+                return "source" if self.event in STATEFUL else "value"
+            case phase:
+                return phase
 
     @property
     def legal(self) -> Legal:

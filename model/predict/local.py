@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cwm_trace.errors import CwmTraceError
+import torch
+
 from cwm_trace.model.cache import KVCache
 from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.decoding import Sampler
+from cwm_trace.model.fingerprint import fingerprint_folder, fingerprint_model
 from cwm_trace.model.loading import load_model
-from cwm_trace.model.predict.branches import missing_frame
-from cwm_trace.model.predict.engine import Chooser, Engine, Rows, Solo, run
-from cwm_trace.model.predict.follow import follow_truth
+from cwm_trace.model.predict.backend import Meter, Start
+from cwm_trace.model.predict.engine import CHUNK, Chooser, Engine, Rows, Solo, run
+from cwm_trace.model.predict.predictor import ModelPredictor
 from cwm_trace.model.predict.rollout import Rollout
-from cwm_trace.model.predict.session import Options, Session
+from cwm_trace.model.predict.session import Setup
+from cwm_trace.model.predict.truth import Choice, Span
 from cwm_trace.model.predict.vocabulary import Vocabulary
 from cwm_trace.model.rows import RowsCache
 from cwm_trace.model.tokenizer import load_tokenizer
-from cwm_trace.modes import ModeKind
-from cwm_trace.predictor import NOTHING, History, Known, Prediction, Request, require_truth
-from cwm_trace.records import Decoding, Event, Frame, Outcome, Trace
-from cwm_trace.states import diff_states
+from cwm_trace.records import Decoding, Frame
 from cwm_trace.wire.profile import CWM, FormatProfile
-from cwm_trace.wire.render import STATEFUL
-from cwm_trace.wire.tokens import EVENT_TOKENS, Special, TraceTokens
+from cwm_trace.wire.tokens import TraceTokens
+
+MAX_FRAME_TOKENS = 2048
+"""Tokens of one frame after which a rollout is cut, if nobody says otherwise."""
+MAX_ROWS = 64
+"""Rollouts that are decoded together."""
 
 
-class LocalPredictor:
+class LocalPredictor(ModelPredictor):
     """Predicts with a model in this process.
 
     Args:
         model: a model of ours or of transformers, whose layers are plain.
         tokens: its tokenizer's mapping.
-        name: what reports call it.
-        options: how to decode.
+        name: what reports call it: the folder it comes from.
+        decoding: how it is to decode; every frame is kept valid unless it says `grammar="none"`.
         profile: how frames are written.
+        max_rows: rollouts that are decoded together.
 
     Raises:
         CwmTraceError: the model cannot be decoded here (see `Decoder`), has fewer ids than the tokenizer, or
@@ -50,225 +57,217 @@ class LocalPredictor:
         tokens: TraceTokens,
         *,
         name: str = "local",
-        options: Options = Options(),
+        decoding: Decoding = Decoding(),
         profile: FormatProfile = CWM,
+        max_rows: int = MAX_ROWS,
     ) -> None:
-        Sampler(options.temperature, options.top_p, options.seed)  # refuses what makes no sense
-        self.name = name
-        self.options = options
-        self.tokens = self._tokens = tokens
-        """How it writes prompts as ids."""
-        self._profile = profile
-        self._decoder = model if isinstance(model, Decoder) else Decoder(model)
-        config = self._decoder.config
-        self.length = int(config.max_position_embeddings)
-        """Tokens that the model reads at the most."""
-        self._vocabulary = Vocabulary(tokens, config.vocab_size) if options.constrained else None
-        self._chooser = Chooser(self._vocabulary, self._decoder.device)
-        self._kept: tuple[list[int], KVCache] | None = None
+        Sampler(decoding.temperature, decoding.top_p, decoding.seed)  # refuses what makes no sense
+        decoder = model if isinstance(model, Decoder) else Decoder(model)
+        config = decoder.config
+        decoding = replace(
+            decoding,
+            predictor="local",
+            model=name,
+            fingerprint=decoding.fingerprint or fingerprint_model(model),
+            grammar=decoding.grammar or "frame",
+            dtype=str(decoder.dtype).removeprefix("torch."),
+            max_frame_tokens=decoding.max_frame_tokens or MAX_FRAME_TOKENS,
+            profile=profile.name,
+            profile_hash=profile.hash,
+        )
+        vocabulary = Vocabulary(tokens, config.vocab_size) if decoding.constrained else None
+        backend = EngineBackend(decoder, vocabulary, decoding, max_rows)
+        length = int(decoding.max_length or config.max_position_embeddings)
+        setup = Setup(Path(name).name, backend, tokens, decoding, profile, length, vocabulary, "frames")
+        super().__init__(setup)
 
     @classmethod
-    def load(cls, folder: str | Path, *, options: Options = Options(), dtype: str = "auto") -> LocalPredictor:
+    def load(
+        cls, folder: str | Path, *, decoding: Decoding = Decoding(), name: str | None = None
+    ) -> LocalPredictor:
         """Load a checkpoint folder.
+
+        Args:
+            folder: of the checkpoint.
+            decoding: how to decode, and in which dtype.
+            name: what reports call it; None: the folder.
 
         Raises:
             CwmTraceError: it is no CWM checkpoint, or its tokenizer has no trace tokens.
         """
-        model = load_model(folder, dtype=dtype)
+        model = load_model(folder, dtype=decoding.dtype or "auto")
         tokens = TraceTokens.from_tokenizer(load_tokenizer(folder))
-        return cls(model, tokens, name=Path(folder).name, options=options)
+        decoding = replace(decoding, fingerprint=fingerprint_folder(folder))
+        return cls(model, tokens, name=str(folder) if name is None else name, decoding=decoding)
 
-    @property
-    def decoding(self) -> Decoding:
-        """How it predicts."""
-        options = self.options
-        return Decoding(
-            predictor="local",
-            model=self.name,
-            constrained=options.constrained,
-            temperature=options.temperature,
-            top_p=options.top_p,
-            seed=options.seed if options.temperature else None,
-            dtype=str(self._decoder.dtype).removeprefix("torch."),
-            max_new_tokens=options.max_new_tokens,
-            max_frame_tokens=options.max_frame_tokens,
-            max_text_tokens=options.max_text_tokens,
-        )
 
-    def predict(self, request: Request) -> Trace:
-        """The history and the predicted frames.
+class EngineBackend:
+    """Our engine on one model, with the cache of the last text that it was given.
 
-        Raises:
-            CwmTraceError: the prompt does not fit the model, or the mode needs the truth and has none.
-        """
-        session = self._session(request)
-        if session.room < 1:
-            raise CwmTraceError(self._too_long(session))
-        engine = Engine(self._decoder, self._chooser)
-        if not _follows(session):
-            rollout = session.rollout_from_prompt()
-            rollout.start()
-            for frame in self._run_solo(engine, session.prompt, rollout):
-                if request.on_frame is not None:
-                    request.on_frame(frame)
-            return self._finish(session, rollout, engine.passes)
-        cache = self._prefix(session.prompt)
-        done = follow_truth(session, engine, cache)
-        self._kept = session.prompt, cache
-        return session.finish(
-            done.frames,
-            done.outcome,
-            self.decoding,
-            done.problems,
-            new_tokens=done.new_tokens,
-            free_tokens=done.free_tokens,
-            passes=engine.passes,
-        )
+    Args:
+        decoder: the model.
+        vocabulary: of the grammar; None: anything goes.
+        decoding: how it decodes.
+        max_rows: rollouts that are decoded together.
+    """
 
-    def stream(self, request: Request) -> Iterator[Frame]:
-        """The predicted frames, each as soon as it is whole; with the truth at hand all at the end."""
-        session = self._session(request)
-        if session.room < 1:
-            raise CwmTraceError(self._too_long(session))
-        if _follows(session):
-            trace = self.predict(request)
-            yield from trace.frames[trace.given :]
-            return
-        rollout = session.rollout_from_prompt()
-        rollout.start()
-        engine = Engine(self._decoder, self._chooser)
-        yield from self._run_solo(engine, session.prompt, rollout)
+    def __init__(
+        self, decoder: Decoder, vocabulary: Vocabulary | None, decoding: Decoding, max_rows: int = MAX_ROWS
+    ) -> None:
+        self.decoder = decoder
+        self.length: int | None = int(decoder.config.max_position_embeddings)
+        self.together = max_rows
+        self._decoding = decoding
+        self._chooser = Chooser(vocabulary, decoder.device)
+        self._kept: tuple[Sequence[int], KVCache] | None = None
 
-    def step(self, history: History, known: Known = NOTHING) -> Prediction | None:
-        """The next frame after any history, whose states may have been edited; None if the trace ends.
-
-        Raises:
-            CwmTraceError: the history does not fit the model.
-        """
-        program = replace(history.program, frames=tuple(history.frames))
-        session = self._session(Request(program, max_frames=1))
-        given = [] if known.event is None else self._given_ids(session, history, known)
-        session.room = min(session.room, self.length - len(session.prompt) - len(given))
-        if session.room < 1:
-            raise CwmTraceError(self._too_long(session))
-        rollout = session.rollout_from_prompt()
-        rollout.start(given, known.event)
-        for _ in self._run_solo(Engine(self._decoder, self._chooser), session.prompt, rollout):
-            pass
-        if rollout.ended_cleanly:
+    def sampler(self, seed: int) -> Sampler | None:
+        """Draws from a stream of its own; None: greedy."""
+        decoding = self._decoding
+        if not decoding.temperature:
             return None
-        frame = rollout.frames[0] if rollout.frames else missing_frame(rollout)
-        return Prediction(frame, history.states.after(frame) if frame.event in STATEFUL else None)
+        return Sampler(decoding.temperature, decoding.top_p, seed, self.decoder.device)
 
-    def predict_all(self, requests: Sequence[Request]) -> Iterator[tuple[int, Trace]]:
-        """Predict many, those that follow no truth together.
+    def judge(self, ids: Sequence[int], start: int, spans: Sequence[Span], meter: Meter) -> bool:
+        """Read a true text once, and compare what would have been chosen."""
+        last = max((span.choices[-1].position for span in spans if span.choices), default=start)
+        text = ids[:last]
+        cache = self._prefix(ids[:start])
+        meter.passes += self._find_differences(cache, text, spans)
+        self._kept = text, cache
+        return True
 
-        A prompt that does not fit gives a truncated prediction with a warning.
-        """
-        together = []
-        for index, request in enumerate(requests):
-            session = self._session(request)
-            if session.room < 1:
-                trace = session.finish((), Outcome.TRUNCATED, self.decoding)
-                yield index, replace(trace, warnings=(self._too_long(session),))
-            elif _follows(session):
-                yield index, self.predict(request)
-            else:
-                together.append((index, session))
-        for at in range(0, len(together), self.options.max_rows):
-            yield from self._predict_together(together[at : at + self.options.max_rows])
+    def write(self, starts: Sequence[Start], meter: Meter) -> Iterator[tuple[int, Frame | None]]:
+        """Decode: one rollout from the cache that is kept, several of one text as its branches, else rows."""
+        going = [index for index, start in enumerate(starts) if not start.rollout.is_done]
+        if len(starts) == 1 or len(going) == 1:
+            written = self._alone(starts[going[0]], meter) if going else iter(())
+            yield from ((going[0], frame) for frame in written)
+        elif going and all(start.text is starts[0].text for start in starts):
+            yield from self._branches(starts, going, meter)
+            return
+        elif going:
+            yield from self._rows(starts, meter)
+            return
+        for index in range(len(starts)):
+            yield index, None
 
-    def _predict_together(self, sessions: Sequence[tuple[int, Session]]) -> Iterator[tuple[int, Trace]]:
-        decoder = self._decoder
-        engine = Engine(decoder, self._chooser)
-        cache = RowsCache(decoder.config, len(sessions), dtype=decoder.dtype, device=decoder.device)
-        rows = Rows(decoder, cache)
-        running = []
-        for index, session in sessions:
-            rollout = session.rollout_from_prompt()
-            rollout.start()
-            rollout.pending[:0] = session.prompt
-            running.append((index, session, rollout))
-        while True:
-            for index, session, rollout in running:
-                if rollout.is_done:
-                    yield index, self._finish(session, rollout, engine.passes)
-            going = [row for row, (_, _, rollout) in enumerate(running) if not rollout.is_done]
-            if not going:
-                return
-            if len(going) < len(running):
-                cache.keep(going)
-                running = [running[row] for row in going]
-            engine.step(rows, [rollout for _, _, rollout in running])
+    @torch.inference_mode()
+    def _find_differences(self, cache: KVCache, ids: Sequence[int], spans: Sequence[Span]) -> int:
+        """Passes it took; the cache has taken a beginning of the text already and takes the rest."""
+        flat = [(span, choice) for span in spans for choice in span.choices]
+        places = [choice.position for _, choice in flat]
+        device, passes = self.decoder.device, 0
+        for begin in range(cache.length, len(ids), CHUNK):
+            part = torch.tensor([ids[begin : begin + CHUNK]], device=device)
+            states = self.decoder.states(part, cache)[0]  # (T, E)
+            passes += 1
+            low, high = bisect_left(places, begin + 1), bisect_left(places, begin + part.shape[1] + 1)
+            if low < high:
+                at = torch.tensor([place - 1 - begin for place in places[low:high]], device=device)
+                self._compare(self.decoder.logits(states[at]), flat[low:high])
+        return passes
 
-    def _session(self, request: Request) -> Session:
-        session = Session(
-            request,
-            self.options,
-            self.length,
-            self._tokens,
-            self._vocabulary,
-            self._profile,
-            self._decoder.device,
-        )
-        if session.mode.needs_truth:
-            require_truth(request, f"mode '{session.mode}'")
-        return session
+    def _compare(self, logits: torch.Tensor, choices: Sequence[tuple[Span, Choice]]) -> None:
+        """Compare what is chosen with what is true; logits are `(choices, vocabulary)`."""
+        logits = self._chooser.masked(logits, [choice.legal for _, choice in choices])
+        greedy = logits.argmax(dim=-1).tolist()
+        logprobs = torch.log_softmax(logits.float(), dim=-1) if self._decoding.logprobs else None
+        for row, (span, choice) in enumerate(choices):
+            if span.wrong is not None:
+                continue
+            token = greedy[row] if span.sampler is None else int(span.sampler(logits[row : row + 1]))
+            if logprobs is not None:
+                span.logprobs.append((choice, float(logprobs[row, token])))
+            if token != choice.true:
+                span.wrong, span.token = choice, token
 
-    def _finish(self, session: Session, rollout: Rollout, passes: int) -> Trace:
-        given = len(session.request.history.frames)
-        return session.finish(
-            rollout.frames,
-            rollout.outcome or Outcome.INCOMPLETE,
-            self.decoding,
-            (replace(problem, frame=problem.frame + given) for problem in rollout.problems),
-            new_tokens=rollout.new_tokens,
-            free_tokens=rollout.free_tokens,
-            passes=passes,
-        )
-
-    def _too_long(self, session: Session) -> str:
-        count = len(session.prompt)
-        if count < self.length:
-            return f"a prompt of {count} tokens leaves no room to predict any: raise max_new_tokens"
-        return f"the prompt has {count} tokens and {self.name} reads {self.length} at the most"
-
-    def _given_ids(self, session: Session, history: History, known: Known) -> list[int]:
-        assert known.event is not None
-        if known.state is None:
-            return [self._tokens.ids[EVENT_TOKENS[known.event]]]
-        is_call = known.event is Event.CALL
-        activation = len(history.states) if is_call else history.stack[-1].activation
-        changed = diff_states(history.states.state(activation), known.state)
-        pieces = session.reader().push(Frame(known.event, 0, "", activation, changed=changed))
-        return self._tokens.encode_pieces(pieces[: pieces.index(Special.ACTION) + 1])
-
-    def _run_solo(self, engine: Engine, prompt: list[int], rollout: Rollout) -> Iterator[Frame]:
-        """Continue a prompt, of which the cache may know a beginning; yields the frames."""
-        cache = self._prefix(prompt)
+    def _alone(self, start: Start, meter: Meter) -> Iterator[Frame]:
+        rollout = start.rollout
+        prompt = start.text[: start.at]
+        cache = self._prefix(prompt, keep_all=bool(rollout.pending))
         rollout.pending[:0] = prompt[cache.length :]
-        for _, frame in run(engine, Solo(self._decoder, cache), [rollout]):
+        engine = Engine(self.decoder, self._chooser, meter)
+        for _, frame in run(engine, Solo(self.decoder, cache), [rollout]):
             yield frame
         self._kept = prompt, cache  # not before: others may predict while a stream waits
 
-    def _prefix(self, prompt: Sequence[int]) -> KVCache:
-        """A cache of what this prompt has in common with the last one, without its own last token."""
+    def _rows(self, starts: Sequence[Start], meter: Meter) -> Iterator[tuple[int, Frame | None]]:
+        """Rollouts with texts of their own."""
+        decoder = self.decoder
+        engine = Engine(decoder, self._chooser, meter)
+        cache = RowsCache(decoder.config, len(starts), dtype=decoder.dtype, device=decoder.device)
+        rows = Rows(decoder, cache)
+        for start in starts:
+            start.rollout.pending[:0] = start.text[: start.at]
+        running = [(index, start.rollout) for index, start in enumerate(starts)]
+        seen = [0] * len(starts)
+        while running:
+            for index, rollout in running:
+                yield from ((index, frame) for frame in rollout.frames[seen[index] :])
+                seen[index] = len(rollout.frames)
+                if rollout.is_done:
+                    yield index, None
+            going = [row for row, (_, rollout) in enumerate(running) if not rollout.is_done]
+            if 0 < len(going) < len(running):
+                cache.keep(going)
+            running = [running[row] for row in going]
+            if running:
+                engine.step(rows, [rollout for _, rollout in running])
+
+    def _branches(
+        self, starts: Sequence[Start], going: Sequence[int], meter: Meter
+    ) -> Iterator[tuple[int, Frame | None]]:
+        """Rollouts that branch off one text, over the one cache of it."""
+        text = starts[0].text
+        prefix = self._prefix(text[: max(start.at for start in starts)], keep_all=True)
+        missing = text[prefix.length : max(start.at for start in starts)]
+        if missing:
+            Solo(self.decoder, prefix).feed(torch.tensor([missing], device=self.decoder.device))
+        decoder, waiting = self.decoder, deque(going)
+        engine = Engine(decoder, self._chooser, meter)
+        count = min(len(waiting), self.together)
+        cache = RowsCache(decoder.config, count, prefix, dtype=decoder.dtype, device=decoder.device)
+        rows = Rows(decoder, cache)
+        running: list[Rollout] = []
+        for row in range(count):
+            start = starts[waiting.popleft()]
+            cache.restart(row, start.at)
+            running.append(start.rollout)
+        while True:
+            engine.step(rows, running)
+            for row, rollout in enumerate(running):
+                if rollout.is_done and waiting:
+                    start = starts[waiting.popleft()]
+                    running[row] = start.rollout
+                    cache.restart(row, start.at)
+            left = [row for row, rollout in enumerate(running) if not rollout.is_done]
+            if not left:
+                break
+            if 2 * len(left) <= len(running):  # a copy is cheaper than many idle rows
+                cache.keep(left)
+                running = [running[row] for row in left]
+        self._kept = text[: prefix.length], prefix
+        for index, start in enumerate(starts):
+            yield from ((index, frame) for frame in start.rollout.frames)
+            yield index, None
+
+    def _prefix(self, text: Sequence[int], *, keep_all: bool = False) -> KVCache:
+        """A cache of what this text has in common with the last one.
+
+        Args:
+            text: that is to be continued.
+            keep_all: something follows it already; else its last token has to be read anew.
+        """
         if self._kept is None:
-            return self._decoder.cache(rings=False)
+            return self.decoder.cache(rings=False)
         ids, cache = self._kept
         self._kept = None
+        longest = len(text) if keep_all else len(text) - 1
         shared = 0
-        for a, b in zip(ids, prompt[:-1], strict=False):
+        for a, b in zip(ids, text[:longest], strict=False):
             if a != b:
                 break
             shared += 1
         cache.rollback(cache.length - min(shared, cache.length))
         return cache
-
-
-def _follows(session: Session) -> bool:
-    """Whether there is a true trace to follow."""
-    request = session.request
-    if session.mode.kind is not ModeKind.FREE:
-        return session.mode.needs_truth
-    return request.truth is not None and len(request.truth.frames) > len(request.history.frames)

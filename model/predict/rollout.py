@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cwm_trace.model.decoding import Sampler
 from cwm_trace.model.predict.grammar import FrameGrammar
 from cwm_trace.model.predict.vocabulary import Legal
-from cwm_trace.modes import Mode
-from cwm_trace.predictor import forces_return
+from cwm_trace.predict.history import forces_return
+from cwm_trace.predict.modes import Mode, ModeKind
 from cwm_trace.records import Event, Frame, Outcome, Problem
 from cwm_trace.wire.parse import split
 from cwm_trace.wire.reader import FrameReader
-from cwm_trace.wire.render import STATEFUL
 from cwm_trace.wire.tokens import EVENT_TOKENS, TOKEN_EVENTS, Piece, Special, TraceTokens
 
 if TYPE_CHECKING:
@@ -41,7 +40,11 @@ class OpenFrame(Protocol):
 
     @property
     def field(self) -> str:
-        """What the next token belongs to: `event`, `locals`, `source`, `value`, or `separator`."""
+        """What the next token belongs to, the separator that ends it included.
+
+        `event`, `locals`, `source` or `value`. A RETURN has no locals: its `<|action_sep|>` belongs to the
+        event.
+        """
 
     @property
     def legal(self) -> Legal:
@@ -87,23 +90,41 @@ class FreeFrame:
 
     def give(self, ids: Sequence[int], event: Event) -> None:
         """Write tokens that are given: the event, or all up to the source."""
-        self.ids.extend(ids)
+        for number in ids:
+            self.take(number)
         self.event = event
-        self.field = "source" if len(ids) > 1 else "locals" if event in STATEFUL else "separator"
 
     def take(self, number: int) -> None:
         """Write an id."""
-        self.ids.append(number)
         special = self._tokens.specials.get(number)
-        if special in (Special.FRAME, Special.END):
-            self.is_done = True
-        elif self.field == "event":
+        if not self.ids:
             self.event = None if special is None else TOKEN_EVENTS.get(special)
-            self.field = "locals" if self.event in STATEFUL else "separator"
-        elif special is Special.ACTION:
+            self.field = "event" if self.event in (Event.RETURN, Event.EXCEPTION) else "locals"
+        elif special is Special.ACTION and self.field in ("event", "locals"):
             self.field = "source"
-        elif special is Special.ARG:
+        elif special is Special.ARG and self.field == "source":
             self.field = "value"
+        self.ids.append(number)
+        self.is_done = special in (Special.FRAME, Special.END)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Where a rollout is cut.
+
+    Args:
+        frames: that it may write.
+        new_tokens: that may be predicted.
+        room: tokens that fit the model, given ones included.
+        frame_tokens: of one frame.
+        ending: outcome when it has its frames.
+    """
+
+    frames: int
+    new_tokens: int = sys.maxsize
+    room: int = sys.maxsize
+    frame_tokens: int = sys.maxsize
+    ending: Outcome = Outcome.TRUNCATED
 
 
 class Rollout:
@@ -115,10 +136,10 @@ class Rollout:
         grammar: of the program; None: anything goes.
         history: the frames before.
         mode: of the prediction.
-        max_frames: frames after which it stops.
-        max_tokens: tokens after which it is cut, forced ones included.
-        max_frame_tokens: tokens of one frame after which it is cut.
-        ending: outcome when `max_frames` is reached, if that is what was asked for and not a budget.
+        budget: where it is cut.
+        position: of its first token, among those that are predicted in one go.
+        balanced: the model itself keeps every frame valid: where only the end of the trace is legal, it is
+            not asked.
         keep_logprobs: keep log-probabilities in the frames.
         sampler: draws its tokens; None: the likeliest ones.
         drafter: proposes continuations; None: one token after the other.
@@ -132,16 +153,17 @@ class Rollout:
         *,
         history: Sequence[Frame],
         mode: Mode,
-        max_frames: int,
-        max_tokens: int,
-        max_frame_tokens: int,
-        ending: Outcome = Outcome.TRUNCATED,
+        budget: Budget,
+        position: int = 0,
+        balanced: bool = False,
         keep_logprobs: bool = False,
-        sampler: Sampler | None = None,
+        sampler: Any = None,
         drafter: Drafter | None = None,
     ) -> None:
         self.reader = reader
         self.frames: list[Frame] = []
+        self.texts: list[tuple[str, str] | None] = []
+        """What each frame was read from."""
         self.problems: list[Problem] = []
         self.outcome: Outcome | None = None
         """How it ended; None while it goes on."""
@@ -158,11 +180,11 @@ class Rollout:
         self.memory: Any = None
         """What a drafter remembers of the frames so far."""
         self.new_tokens = self.free_tokens = 0
-        self._tokens, self._grammar = tokens, grammar
-        self._mode = mode
-        self._max_frames, self._ending = max_frames, ending
+        self.mode = mode
+        self._tokens, self._grammar, self._balanced = tokens, grammar, balanced
+        self._budget, self._position = budget, position
         self._closed = 0  # frames, those that are none included
-        self._max_tokens, self._max_frame_tokens = max_tokens, max_frame_tokens
+        self._new_left, self._room = budget.new_tokens, budget.room
         self._logprobs: dict[str, list[float]] = {}
         self.frame: OpenFrame = self._next_frame()
 
@@ -171,13 +193,33 @@ class Rollout:
         """Whether it has ended, rightly or not."""
         return self.outcome is not None
 
-    def resume(self, true: TrueFrame, position: int, logprobs: dict[str, list[float]]) -> None:
+    @property
+    def left(self) -> int:
+        """Tokens that may still be predicted."""
+        return max(min(self._new_left, self._room), 0)
+
+    @property
+    def ended_cleanly(self) -> bool:
+        """Whether it ended by the end token in the place of a frame."""
+        return self.is_done and self.frame.ids == [self._tokens.ids[Special.END]]
+
+    @property
+    def lost(self) -> Frame | None:
+        """Stands for the frame that was cut or is none; None if the trace ended in its place."""
+        if self.ended_cleanly:
+            return None
+        event = self.frame.event
+        if self.outcome is not Outcome.TRUNCATED or event is None or self.frame.is_done:
+            event = Event.END
+        return Frame(event, 0, "", logprobs=self._kept_logprobs())
+
+    def resume(self, true: TrueFrame, position: int, logprobs: Mapping[str, list[float]]) -> None:
         """Start inside of a true frame: after its tokens before `position`, which the cache has already."""
         if true.given:
             self.frame.give(true.ids[: true.given], true.event)
         for number in true.ids[true.given : position - true.start]:
             self.frame.take(number)
-        self._logprobs = logprobs
+        self._logprobs = {name: list(values) for name, values in logprobs.items()}
 
     def start(self, given: Sequence[int] = (), event: Event | None = None) -> None:
         """Write what is forced at the beginning.
@@ -188,10 +230,13 @@ class Rollout:
         """
         if event is not None:
             self.pending += given
+            self._room -= len(given)
             self.frame.give(given, event)
-        if self._max_frames <= 0:
-            self.outcome = self._ending
-        elif self._max_tokens <= 0:
+        if self._budget.frames <= 0:
+            self.outcome = self._budget.ending
+        elif self.mode.kind is ModeKind.OUTPUT and self.reader.entry_outcome is not None:
+            self.outcome = self.reader.entry_outcome
+        elif not self.left:
             self.outcome = Outcome.TRUNCATED
         self._follow()
 
@@ -200,18 +245,20 @@ class Rollout:
         self._take(number, logprob)
         self._follow()
 
-    @property
-    def ended_cleanly(self) -> bool:
-        """Whether it ended by the end token in the place of a frame."""
-        return self.is_done and self.frame.ids == [self._tokens.ids[Special.END]]
+    def give_up(self) -> None:
+        """The model says no more, though nothing has ended."""
+        self._cut()
 
     def _follow(self) -> None:
         while not self.is_done:
-            if not self.frame.ids and forces_return((self.frames or self.history)[-1:], self._mode):
+            at_start = not self.frame.ids
+            if at_start and forces_return((self.frames or self.history)[-1:], self.mode):
                 self._give(self._tokens.ids[EVENT_TOKENS[Event.RETURN]])
             if self.is_done:
                 return
             ids = self.frame.legal.ids
+            if at_start and self._balanced and self.reader.legal_events == {Event.END}:
+                ids = (self._tokens.ids[Special.END],)
             if ids is None or len(ids) != 1:
                 return
             self.free_tokens += 1
@@ -219,14 +266,15 @@ class Rollout:
 
     def _give(self, number: int) -> None:
         self.pending.append(number)
-        self._max_tokens -= 1
+        self._room -= 1
         self.frame.take(number)
         self._cut_if_spent()
 
     def _take(self, number: int, logprob: float | None) -> None:
         self.pending.append(number)
         self.new_tokens += 1
-        self._max_tokens -= 1
+        self._new_left -= 1
+        self._room -= 1
         if logprob is not None and self.keep_logprobs:
             self._logprobs.setdefault(self.frame.field, []).append(logprob)
         self.frame.take(number)
@@ -236,40 +284,53 @@ class Rollout:
             self._cut_if_spent()
 
     def _close_frame(self, last: int) -> None:
+        written = self.frame.ids
         if last == self._tokens.ids[Special.END]:
-            if len(self.frame.ids) > 1:
+            if len(written) > 1:
                 self._problem("tokens", "the trace ends inside a frame")
             self.outcome, faults = self.reader.end()
             for grade, message in faults:
-                self._problem(grade, message)
+                self._problem(grade, message, len(written) - 1)
             return
-        frame, faults = self.reader.read(pieces_of(self.frame.ids[:-1], self._tokens))
+        frame, faults = self.reader.read(pieces_of(written[:-1], self._tokens))
         for grade, message in faults:
             self._problem(grade, message)
+        if frame is None and self.mode.needs_truth:  # what is no frame keeps its place
+            frame = Frame(Event.END, 0, "")
         if frame is not None:
             self._add(frame)
         self._logprobs = {}
+        self._position += len(written)
         self._closed += 1
-        if self._closed >= self._max_frames:
-            self.outcome = self._ending
-        elif self._max_tokens <= 0:
+        if self.mode.kind is ModeKind.OUTPUT and self.reader.entry_outcome is not None:
+            self.outcome = self.reader.entry_outcome
+        elif self._closed >= self._budget.frames:
+            self.outcome = self._budget.ending
+        elif not self.left:
             self.outcome = Outcome.TRUNCATED
         else:
             self.frame = self._next_frame()
 
     def _add(self, frame: Frame) -> None:
-        if self.keep_logprobs:
-            logprobs = {name: tuple(values) for name, values in self._logprobs.items()}
-            frame = replace(frame, logprobs=logprobs)
-        self.frames.append(frame)
+        self.frames.append(replace(frame, logprobs=self._kept_logprobs()) if self.keep_logprobs else frame)
+        self.texts.append(self.reader.texts)
+
+    def _kept_logprobs(self) -> dict[str, tuple[float, ...]] | None:
+        if not self.keep_logprobs:
+            return None
+        return {name: tuple(values) for name, values in self._logprobs.items()}
 
     def _cut_if_spent(self) -> None:
-        if len(self.frame.ids) >= self._max_frame_tokens or self._max_tokens <= 0:
-            self._problem("truncated", "the last frame was cut off")
-            self.outcome = Outcome.TRUNCATED
+        if len(self.frame.ids) >= self._budget.frame_tokens or not self.left:
+            self._cut()
 
-    def _problem(self, grade: str, message: str) -> None:
-        self.problems.append(Problem(grade, len(self.frames), 0, message))
+    def _cut(self) -> None:
+        if self.frame.ids:
+            self._problem("truncated", "the last frame was cut off")
+        self.outcome = Outcome.TRUNCATED
+
+    def _problem(self, grade: str, message: str, offset: int = 0) -> None:
+        self.problems.append(Problem(grade, len(self.frames), self._position + offset, message))
 
     def _next_frame(self) -> OpenFrame:
         if self._grammar is None:

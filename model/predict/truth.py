@@ -1,4 +1,4 @@
-"""The truth as a draft: one pass over a true trace says where the model would have said something else.
+"""The truth as a draft: where its frames stand in the text, and where a model has a choice in them.
 
 A frame that follows the true history is exactly right if each of its tokens is the one that the model would
 choose after the tokens before it. So the true trace is read once, the choices are compared, and only where
@@ -8,19 +8,13 @@ to its first difference. Nothing is lost: naive generation, frame by frame, give
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-import torch
-
-from cwm_trace.model.cache import KVCache
-from cwm_trace.model.decoder import Decoder
-from cwm_trace.model.decoding import Sampler
-from cwm_trace.model.predict.engine import CHUNK, Chooser
 from cwm_trace.model.predict.rollout import OpenFrame
 from cwm_trace.model.predict.vocabulary import Legal
-from cwm_trace.modes import Mode, ModeKind
+from cwm_trace.predict.modes import Mode, ModeKind
 from cwm_trace.records import Event, Frame
 from cwm_trace.wire.reader import FrameReader
 from cwm_trace.wire.tokens import TOKEN_EVENTS, Piece, Special, TraceTokens
@@ -34,6 +28,7 @@ class TrueFrame:
     """A true frame, or the end token, as it stands in the text.
 
     Args:
+        index: of the frame in the true trace.
         pieces: what is written: nothing for a RETURN that the profile drops.
         ids: the same in ids.
         start: position of its first token.
@@ -41,6 +36,7 @@ class TrueFrame:
         given: leading tokens that the mode gives.
     """
 
+    index: int
     pieces: Sequence[Piece]
     ids: Sequence[int]
     start: int
@@ -81,29 +77,38 @@ class Span:
     """True frames that are predicted in one go, each from those before it.
 
     Args:
-        first: index of the first one in the true trace.
         frames: the frames.
         fit: how many of them a rollout could write before a budget of tokens cuts it.
         choices: where the model has a choice, up to a true token that it cannot choose.
         sampler: draws its tokens; None: the likeliest.
         wrong: the first choice that is not the true one; None: all are.
-        token: what was chosen there.
+        token: what was chosen there; None if only that is known.
         logprobs: log-probabilities of the choices, `wrong` included.
     """
 
-    first: int
     frames: list[TrueFrame] = field(default_factory=list)
     fit: int = 0
     choices: list[Choice] = field(default_factory=list)
-    sampler: Sampler | None = None
+    sampler: Any = None
     wrong: Choice | None = None
-    token: int = -1
+    token: int | None = None
     logprobs: list[tuple[Choice, float]] = field(default_factory=list)
 
     @property
     def right(self) -> int:
         """How many leading frames are predicted right."""
         return self.fit if self.wrong is None else self.wrong.frame
+
+    @property
+    def start(self) -> int:
+        """Position of its first token."""
+        return self.frames[0].start if self.frames else 0
+
+    @property
+    def end(self) -> int:
+        """Position after the last token that fits."""
+        last = self.frames[self.fit - 1] if self.fit else None
+        return 0 if last is None else last.start + len(last.ids)
 
     def count_predicted(self, end: int) -> int:
         """Tokens before this position that are predicted and not given."""
@@ -121,126 +126,62 @@ class Span:
 
 def write_frames(
     reader: FrameReader,
-    frames: Sequence[Frame],
+    frames: Sequence[tuple[int, Frame]],
     start: int,
     mode: Mode,
     tokens: TraceTokens,
     *,
     ends: bool,
-    max_tokens: int,
-) -> tuple[list[TrueFrame], bool]:
-    """True frames as they follow a prompt.
+    length: int,
+) -> list[TrueFrame]:
+    """True frames as they follow a prompt, those that fit the model.
 
     Args:
         reader: has taken the frames of the prompt; takes these.
-        frames: the true frames after the prompt.
+        frames: the true frames after the prompt, each with its index in the true trace.
         start: tokens of the prompt.
         mode: of the prediction.
         tokens: the tokenizer's mapping.
         ends: whether the end token follows and is to be predicted.
-        max_tokens: tokens of the whole text at the most.
-
-    Returns:
-        The frames that fit, the end among them, and whether all did.
+        length: tokens of the whole text at the most.
     """
     written: list[TrueFrame] = []
-    for frame in frames:
+    for index, frame in frames:
         legal = reader.legal_events
         pieces = reader.push(frame)
         ids = tokens.encode_pieces(pieces)
-        if start + len(ids) > max_tokens:
-            return written, False
-        written.append(TrueFrame(pieces, ids, start, legal, _given(mode, pieces, tokens)))
+        if start + len(ids) > length:
+            return written
+        written.append(TrueFrame(index, pieces, ids, start, legal, _given(mode, pieces, tokens)))
         start += len(ids)
-    if ends:
-        if start + 1 > max_tokens:
-            return written, False
-        written.append(TrueFrame([Special.END], [tokens.ids[Special.END]], start, reader.legal_events))
-    return written, True
+    if ends and start < length:
+        end = [tokens.ids[Special.END]]
+        written.append(TrueFrame(-1, [Special.END], end, start, reader.legal_events))
+    return written
 
 
-def cut_spans(
-    frames: Sequence[TrueFrame],
-    first: int,
-    mode: Mode,
-    open_frame: OpenFrames,
-    *,
-    max_tokens: int | None,
-    max_frame_tokens: int,
-) -> list[Span]:
-    """What is predicted in one go: single frames when forced, blocks of K, or everything.
+def cut_span(
+    frames: Sequence[TrueFrame], open_frame: OpenFrames, *, max_tokens: int, max_frame_tokens: int
+) -> Span:
+    """True frames that are predicted in one go.
 
     Args:
-        frames: the true frames.
-        first: index of the first one in the true trace.
-        mode: of the prediction.
+        frames: those that fit the model.
         open_frame: begins a frame under the grammar, if there is one.
         max_tokens: tokens after which a rollout is cut.
         max_frame_tokens: tokens of one frame after which it is cut.
     """
-    is_free = mode.kind is ModeKind.FREE
-    size = max(len(frames), 1) if is_free else mode.number or 1
-    spans = []
-    for at in range(0, max(len(frames), is_free), size):
-        span = Span(first + at, list(frames[at : at + size]))
-        span.fit = _fitting(span.frames, max_tokens, max_frame_tokens)
-        span.choices = _choices(span.frames[: span.fit], open_frame)
-        spans.append(span)
-    return spans
+    span = Span(list(frames))
+    span.fit = _fitting(span.frames, max_tokens, max_frame_tokens)
+    span.choices = _choices(span.frames[: span.fit], open_frame)
+    return span
 
 
-@torch.inference_mode()
-def find_differences(
-    decoder: Decoder,
-    cache: KVCache,
-    ids: Sequence[int],
-    spans: Sequence[Span],
-    chooser: Chooser,
-    need_logprobs: bool,
-) -> int:
-    """Read a text and note where the model chooses something else, in each span the first time.
-
-    Args:
-        decoder: The model.
-        cache: Has taken a beginning of the text already; takes the rest.
-        ids: The text, up to the last position where there is a choice.
-        spans: In their order; `wrong`, `token` and `logprobs` are set.
-        chooser: Applies the grammar.
-        need_logprobs: Keep log-probabilities.
-
-    Returns:
-        Forward passes.
-    """
-    flat = [(span, choice) for span in spans for choice in span.choices]
-    places = [choice.position for _, choice in flat]
-    passes = 0
-    for begin in range(cache.length, len(ids), CHUNK):
-        part = torch.tensor([ids[begin : begin + CHUNK]], device=decoder.device)
-        states = decoder.states(part, cache)[0]  # (T, E)
-        passes += 1
-        low, high = bisect_left(places, begin + 1), bisect_left(places, begin + part.shape[1] + 1)
-        if low == high:
-            continue
-        at = torch.tensor([place - 1 - begin for place in places[low:high]], device=decoder.device)
-        logits = chooser.masked(decoder.logits(states[at]), [choice.legal for _, choice in flat[low:high]])
-        greedy = logits.argmax(dim=-1).tolist()
-        logprobs = torch.log_softmax(logits.float(), dim=-1) if need_logprobs else None
-        for row, (span, choice) in enumerate(flat[low:high]):
-            if span.wrong is not None:
-                continue
-            token = greedy[row] if span.sampler is None else int(span.sampler(logits[row : row + 1]))
-            if logprobs is not None:
-                span.logprobs.append((choice, float(logprobs[row, token])))
-            if token != choice.true:
-                span.wrong, span.token = choice, token
-    return passes
-
-
-def _fitting(frames: Sequence[TrueFrame], max_tokens: int | None, max_frame_tokens: int) -> int:
+def _fitting(frames: Sequence[TrueFrame], max_tokens: int, max_frame_tokens: int) -> int:
     tokens = 0
     for index, true in enumerate(frames):
         tokens += len(true.ids) - true.given
-        if len(true.ids) > max_frame_tokens or (max_tokens is not None and tokens > max_tokens):
+        if len(true.ids) > max_frame_tokens or tokens > max_tokens:
             return index
     return len(frames)
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.baselines import OraclePredictor
-from cwm_trace.predictor import Request
+from cwm_trace.predict.baselines import OraclePredictor
+from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Cost, Decoding, Event, Outcome, Problem, Slot, Trace
 
 

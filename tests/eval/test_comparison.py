@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.baselines import OraclePredictor
 from cwm_trace.eval.comparison import Comparison, compare
 from cwm_trace.eval.equality import Equality
 from cwm_trace.eval.metrics import Rate, Retrieval
-from cwm_trace.predictor import ENDED, Request
+from cwm_trace.predict.baselines import OraclePredictor
+from cwm_trace.predict.protocol import ENDED, Request
 from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.wire import parse_trace, render_trace
 from tests.effort import examples

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from cwm_trace import render_prompt, render_trace
 from cwm_trace.eval.field_tokens import count_field_tokens
-from cwm_trace.predictor import ENDED
+from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
 from tests.traces import TOKENS, traces
 

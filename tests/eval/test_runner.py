@@ -11,8 +11,8 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.log import read_logs
 from cwm_trace.eval.results import Results, read_results
 from cwm_trace.eval.runner import Progress
-from cwm_trace.modes import ALL_MODES
-from cwm_trace.predictor import Predictor
+from cwm_trace.predict.modes import ALL_MODES
+from cwm_trace.predict.protocol import Predictor
 from tests.eval.predictors import BatchedPredictor, DyingPredictor, EndingPredictor, NoisyPredictor
 
 

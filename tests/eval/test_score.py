@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.eval.alignment import Mask
-from cwm_trace.eval.baselines import OraclePredictor
 from cwm_trace.eval.equality import Equality
 from cwm_trace.eval.metrics import Rate, Retrieval
 from cwm_trace.eval.score import ProgramScore, score_program
 from cwm_trace.eval.score_fields import score_fields, score_from_fields
-from cwm_trace.predictor import ENDED, Request
+from cwm_trace.predict.baselines import OraclePredictor
+from cwm_trace.predict.protocol import ENDED, Request
 from cwm_trace.records import Cost, Event, Frame, Outcome, Problem, Slot, SourceFile, Trace
 from cwm_trace.states import resolve_states
 from tests.effort import examples

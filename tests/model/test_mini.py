@@ -9,36 +9,37 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import cwm_trace.predictors
+import cwm_trace.predict.registry
 from cwm_trace.api import compare_execution, predict_execution, trace_execution
 from cwm_trace.datasets.families import make_item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.loading import load_model
-from cwm_trace.predictors import Decode, check_name, find_mini, find_predictor
+from cwm_trace.predict.registry import check_name, find_mini, find_predictor
+from cwm_trace.records import Decoding
 from tests.model.pairs import save_checkpoint
 
 PROGRAM = "def f(n):\n    return n + 1\n"
-HOME = Path(cwm_trace.predictors.__file__).parent / "model" / "pretrained" / "cwm-mini"
+HOME = Path(cwm_trace.predict.registry.__file__).parent / "model" / "pretrained" / "cwm-mini"
 needs_weights = pytest.mark.skipif(not HOME.exists(), reason="this checkout has no bundled model")
 
 
 @pytest.fixture
 def installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where the bundled model of an installation would be."""
-    monkeypatch.setattr(cwm_trace.predictors, "__file__", str(tmp_path / "predictors.py"))
+    monkeypatch.setattr(cwm_trace.predict.registry, "__file__", str(tmp_path / "predict" / "registry.py"))
     return tmp_path / "model" / "pretrained" / "cwm-mini"
 
 
-@pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["", "bfloat16"])
 def test_mini_is_the_model_of_the_installation(installation: Path, dtype: str) -> None:
     installation.parent.mkdir(parents=True)
     save_checkpoint(installation, torch.bfloat16)
     check_name("mini")
-    mini = find_predictor("mini", Decode(dtype=dtype, max_new_tokens=60))
+    mini = find_predictor("mini", Decoding(dtype=dtype, max_new_tokens=60))
     trace = predict_execution(PROGRAM, call="f(2)", model=mini, max_frames=3)
     assert trace.decoding is not None
     assert trace.decoding.model == "cwm-mini"
-    assert trace.decoding.dtype == ("float32" if dtype == "auto" else dtype)
+    assert trace.decoding.dtype == (dtype or "float32")
     assert {problem.grade for problem in trace.problems} <= {"truncated"}, "the grammar was on"
 
 

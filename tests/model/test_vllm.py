@@ -20,7 +20,7 @@ from cwm_trace.model.decoding import generate
 from cwm_trace.model.loading import load_model
 from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.training.stream import read_tokens
-from cwm_trace.predictors import find_mini
+from cwm_trace.predict.registry import find_mini
 from cwm_trace.wire import render_prompt
 from tests.model.vllm_server import VllmServer, serve
 

@@ -16,15 +16,22 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("cwm_trace", "tracer", "model", "eval", "datasets", "benchmarks", "tests")
 MAX_LINES = 450
 
-RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.plain", "cwm_trace.states", "cwm_trace.modes")
+RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.plain", "cwm_trace.states")
 MAY_IMPORT = {
+    "cwm_trace/predict": (
+        "cwm_trace.predict",
+        "cwm_trace.flow",
+        "cwm_trace.wire",
+        "cwm_trace.model.predict",  # the registry, when a model is asked for
+        *RECORDS,
+    ),
     "cwm_trace/flow": ("cwm_trace.flow", "cwm_trace.records", "cwm_trace.errors"),
     "tracer": ("cwm_trace.tracer", *RECORDS),
-    "model": ("cwm_trace.model", "cwm_trace.wire", "cwm_trace.predictor", *RECORDS),
+    "model": ("cwm_trace.model", "cwm_trace.wire", "cwm_trace.predict", *RECORDS),
     "model/training": (
         "cwm_trace.model",
         "cwm_trace.wire",
-        "cwm_trace.predictor",
+        "cwm_trace.predict",
         "cwm_trace.datasets",
         "cwm_trace.eval",
         *RECORDS,
@@ -33,10 +40,11 @@ MAY_IMPORT = {
         "cwm_trace.eval",
         "cwm_trace.flow",
         "cwm_trace.wire",
-        "cwm_trace.predictor",
+        "cwm_trace.predict",
         "cwm_trace.datasets",  # its tasks and runner
         "cwm_trace.tracer",
         "cwm_trace.storage",
+        "cwm_trace.versions",
         "cwm_trace.__version__",
         "cwm_trace.rendering",  # its records show themselves in notebooks
         *RECORDS,

@@ -1,158 +1,169 @@
-"""Asking a model for one prediction: budgets, seeds, and what it costs."""
+"""Rollouts of a model that is asked: it continues each until it stops, and is asked again."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.predict.backends.backend import GREEDY, Ask, Backend, Sampling, Verdict
-from cwm_trace.model.predict.backends.fields import field_logprobs
-from cwm_trace.records import Cost, Decoding
-from cwm_trace.wire.profile import CWM, FormatProfile
-from cwm_trace.wire.tokens import TraceTokens
+from cwm_trace.model.predict.backend import Meter, Start
+from cwm_trace.model.predict.backends.backend import Ask, Continuer, check_sampling, seed_for
+from cwm_trace.model.predict.lark import Given, frame_grammar
+from cwm_trace.model.predict.rollout import Rollout
+from cwm_trace.model.predict.session import Setup
+from cwm_trace.model.predict.truth import Span
+from cwm_trace.predict.modes import ModeKind
+from cwm_trace.records import Decoding, Event, Frame
+from cwm_trace.wire.profile import FormatProfile
+from cwm_trace.wire.tokens import Special, TraceTokens
+
+FIRST_CHUNK = 128
+"""Tokens of the first continuation of a free prediction; each further one is twice as long, so that a
+model which runs on past the last frame that was asked for wastes no more than it has said."""
+TOGETHER = 64
+"""Texts that are asked for at once: all of them are in memory."""
 
 
-class PromptTooLongError(CwmTraceError):
-    """Not one token fits after the prompt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What holds for every prediction of a predictor.
-
-    Args:
-        decoding: what stands in every trace.
-        sampling: how tokens are chosen.
-        profile: the reading of the format.
-        max_new_tokens: of one text: a whole prediction that has its own history, or one block of a mode that
-            goes back to the truth. None: as many as the model takes.
-        logprobs: put log-probabilities of tokens into `Frame.logprobs`.
-        drafts: judge the truth as a draft, where the model can do that and decoding is greedy.
-    """
-
-    decoding: Decoding
-    sampling: Sampling = GREEDY
-    profile: FormatProfile = CWM
-    max_new_tokens: int | None = None
-    logprobs: bool = False
-    drafts: bool = True
-
-
-@dataclass(slots=True)
-class Text:
-    """What is predicted after a prompt.
+class AskingBackend:
+    """Predicts with a model that continues ids.
 
     Args:
-        prompt: what comes before.
-        ids: given and predicted ones.
-        logprobs: of each id; None for those that were given.
-        given: how many were.
-        exhausted: the model says no more.
-        grammar: what the next continuation is to follow.
+        model: that is asked.
+        tokens: its tokenizer's mapping.
+        decoding: how it decodes. With a grammar each frame is asked for by itself, with its own.
+        profile: how frames are written.
+
+    Raises:
+        CwmTraceError: tokens cannot be drawn so.
     """
 
-    prompt: Sequence[int]
-    ids: list[int] = field(default_factory=list)
-    logprobs: list[float | None] = field(default_factory=list)
-    given: int = 0
-    exhausted: bool = False
-    grammar: str | None = None
+    together = 1
 
-    def give(self, ids: Sequence[int]) -> None:
-        """Force ids."""
-        self.ids += ids
-        self.logprobs += [None] * len(ids)
-        self.given += len(ids)
+    def __init__(
+        self, model: Continuer, tokens: TraceTokens, decoding: Decoding, profile: FormatProfile
+    ) -> None:
+        check_sampling(decoding)
+        self.model = model
+        self.length = model.length
+        self._tokens, self._decoding, self._profile = tokens, decoding, profile
+        self._separator, self._end = tokens.ids[Special.FRAME], tokens.ids[Special.END]
 
+    def sampler(self, seed: int) -> int:
+        """The seed itself: draws are the model's own."""
+        return seed
 
-class Asker:
-    """Asks a backend on behalf of one prediction."""
+    def judge(self, ids: Sequence[int], start: int, spans: Sequence[Span], meter: Meter) -> bool:
+        """Let the model score the true text in one pass, where it can and what it says is greedy and free."""
+        decoding = self._decoding
+        if decoding.temperature or decoding.constrained or not decoding.drafts or not self.model.can_judge:
+            return False
+        last = max((span.choices[-1].position for span in spans if span.choices), default=-1)
+        if last < 0:
+            return True
+        verdicts = self.model.judge(ids[: last + 1], start)
+        meter.prompt_tokens += start + len(verdicts)
+        meter.passes += 1
+        for span in spans:
+            for choice in span.choices:
+                verdict = next(iter(verdicts[choice.position - start :][:1]), None)
+                if verdict is None or not verdict.agrees:  # what was not scored is asked for
+                    span.wrong = choice
+                    break
+                if decoding.logprobs:
+                    span.logprobs.append((choice, verdict.logprob))
+        return True
 
-    def __init__(self, backend: Backend, tokens: TraceTokens, settings: Settings, sample: int) -> None:
-        self.tokens, self.settings = tokens, settings
-        self._backend, self._sample = backend, sample
-        self._begun = time.monotonic()
-        self._prompt_tokens = self._new_tokens = self._passes = 0
+    def write(self, starts: Sequence[Start], meter: Meter) -> Iterator[tuple[int, Frame | None]]:
+        """Ask until all are done."""
+        for first in range(0, len(starts), TOGETHER):
+            group = [
+                _Text(first + place, start) for place, start in enumerate(starts[first : first + TOGETHER])
+            ]
+            while group:
+                waiting = [text for text in group if not text.rollout.is_done]
+                if waiting:
+                    self._ask(waiting, meter)
+                for text in group:
+                    yield from ((text.index, frame) for frame in text.new_frames())
+                    if text.rollout.is_done:
+                        yield text.index, None
+                group = [text for text in group if not text.rollout.is_done]
 
-    @property
-    def length(self) -> int:
-        """Tokens that fit the model."""
-        return sys.maxsize if self._backend.length is None else self._backend.length
-
-    @property
-    def constrains(self) -> bool:
-        """Whether every continuation follows the frame grammar."""
-        return self.settings.decoding.constrained
-
-    @property
-    def judges(self) -> bool:
-        """Whether a draft can be judged."""
-        return self.settings.drafts and self._backend.can_judge and not self.settings.sampling.temperature
-
-    @property
-    def cost(self) -> Cost:
-        """What it took so far."""
-        seconds = time.monotonic() - self._begun
-        return Cost(self._prompt_tokens, self._new_tokens, 0, self._passes, seconds)
-
-    def check_prompt(self, tokens: int) -> None:
-        """Make sure that something fits after a prompt of so many tokens.
-
-        Raises:
-            PromptTooLongError: nothing does.
-        """
-        if tokens >= self.length:
-            raise PromptTooLongError(
-                f"the prompt takes {tokens} tokens and the model {self.length}: nothing fits after it; "
-                "shorten the program or the history"
-            )
-
-    def left(self, text: Text) -> int:
-        """How many tokens may still be predicted."""
-        left = self.length - len(text.prompt) - len(text.ids)
-        if self.settings.max_new_tokens is not None:
-            left = min(left, self.settings.max_new_tokens - (len(text.ids) - text.given))
-        return max(left, 0)
-
-    def ask(self, texts: Sequence[Text], stop_ids: frozenset[int], limit: int = sys.maxsize) -> None:
-        """Continue texts that have tokens left, each up to a stop token, its budget or `limit` tokens."""
+    def _ask(self, texts: Sequence[_Text], meter: Meter) -> None:
         asks = []
         for text in texts:
-            ids = [*text.prompt, *text.ids]
-            seed = self.settings.sampling.seed_for(self._sample, ids)
-            asks.append(Ask(ids, min(self.left(text), limit), stop_ids, seed, text.grammar))
-        answers = self._backend.continue_all(asks, logprobs=self.settings.logprobs)
+            ids = text.flush()
+            limit = min(text.rollout.left, text.chunk if self._runs_on(text.rollout) else sys.maxsize)
+            seed = seed_for(self._decoding, text.rollout.sampler or 0, ids)
+            grammar = self._grammar(text) if self._decoding.constrained else None
+            asks.append(Ask(ids, limit, self._stops(text.rollout), seed, grammar))
+        answers = self.model.continue_all(asks, logprobs=self._decoding.logprobs)
         for text, ask, answer in zip(texts, asks, answers, strict=True):
             if not answer.ids and not answer.exhausted:
                 raise CwmTraceError("the model answered with no token at all: ask for one at least")
-            text.ids += answer.ids
-            text.logprobs += answer.logprobs or [0.0] * len(answer.ids)
-            text.exhausted = answer.exhausted
-            self._prompt_tokens += len(ask.ids)
-            self._new_tokens += len(answer.ids)
-            self._passes += answer.passes
+            meter.prompt_tokens += len(ask.ids)
+            meter.passes += answer.passes
+            text.chunk *= 2
+            for place, number in enumerate(answer.ids):
+                if text.rollout.is_done:
+                    break
+                text.rollout.take(number, None if answer.logprobs is None else answer.logprobs[place])
+            if answer.exhausted and not text.rollout.is_done:
+                text.rollout.give_up()
 
-    def judge(self, ids: Sequence[int], start: int) -> list[Verdict]:
-        """Judge a draft, from `start` on."""
-        verdicts = self._backend.judge(ids, start)
-        self._prompt_tokens += start + len(verdicts)
-        self._passes += 1
-        return verdicts
+    def _runs_on(self, rollout: Rollout) -> bool:
+        """Whether nothing stops a continuation before the end of the trace."""
+        return not rollout.mode.needs_truth and not self._decoding.constrained
 
-    def accept(self, text: Text, draft: Sequence[int], verdicts: Sequence[Verdict]) -> int:
-        """Take what the model would have said itself, and return how many tokens that is."""
-        right = next((at for at, verdict in enumerate(verdicts) if not verdict.agrees), len(verdicts))
-        right = min(right, len(draft), self.left(text))
-        text.ids += draft[:right]
-        text.logprobs += [verdict.logprob for verdict in verdicts[:right]]
-        self._new_tokens += right
-        return right
+    def _stops(self, rollout: Rollout) -> frozenset[int]:
+        """What ends a continuation: the end token, and where the mode may have to force something."""
+        if self._decoding.constrained or rollout.mode.needs_truth:
+            return frozenset({self._end, self._separator})
+        match rollout.mode.kind:
+            case ModeKind.FREE:
+                return frozenset({self._end})
+            case ModeKind.STEP_OVER if not rollout.frame.ids:
+                return frozenset({self._end, self._tokens.ids[Special.CALL]})
+            case _:
+                return frozenset({self._end, self._separator})
 
-    def fields(self, text: Text, start: int, stop: int) -> dict[str, tuple[float, ...]] | None:
-        """Log-probabilities of the frame that these ids are, if they were asked for."""
-        if not self.settings.logprobs:
-            return None
-        return field_logprobs(text.ids[start:stop], text.logprobs[start:stop], self.tokens)
+    def _grammar(self, text: _Text) -> str:
+        """Of what is missing of the open frame."""
+        rollout = text.rollout
+        written, event = rollout.frame.ids, rollout.frame.event
+        given: Given = "nothing" if not written else "event" if len(written) == 1 else "state"
+        events: frozenset[Event] = rollout.reader.legal_events
+        if given != "nothing" and event is not None:
+            events = frozenset([event])
+        return frame_grammar(rollout.reader.program, events, self._profile, given=given)
+
+
+def asking_setup(
+    name: str, model: Continuer, tokens: TraceTokens, decoding: Decoding, profile: FormatProfile
+) -> Setup:
+    """What a predictor that asks a model needs."""
+    backend = AskingBackend(model, tokens, decoding, profile)
+    length = sys.maxsize if backend.length is None else backend.length
+    return Setup(name, backend, tokens, decoding, profile, length)
+
+
+class _Text:
+    """A rollout with all ids before it."""
+
+    def __init__(self, index: int, start: Start) -> None:
+        self.index, self.rollout = index, start.rollout
+        self.chunk = FIRST_CHUNK
+        self._ids = list(start.text[: start.at])
+        self._seen = 0
+
+    def flush(self) -> list[int]:
+        """The ids so far."""
+        self._ids += self.rollout.pending
+        self.rollout.pending.clear()
+        return list(self._ids)
+
+    def new_frames(self) -> list[Frame]:
+        """Frames that have come since the last time."""
+        new = self.rollout.frames[self._seen :]
+        self._seen = len(self.rollout.frames)
+        return new

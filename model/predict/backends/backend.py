@@ -1,4 +1,4 @@
-"""What a rollout needs of a model: continue ids until one of them stops it, and judge a draft."""
+"""A model that is asked for continuations of ids: somebody else's engine, or a server."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Verdict:
     logprob: float
 
 
-class Backend(Protocol):
+class Continuer(Protocol):
     """A model that takes ids and gives ids."""
 
     @property
@@ -81,43 +81,24 @@ class Backend(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How tokens are chosen.
-
-    Args:
-        temperature: 0 is greedy.
-        top_p: probability mass to draw from, in (0, 1].
-        seed: of the draws; each sample and each continuation gets one of its own, made from it.
+def check_sampling(decoding: Decoding) -> None:
+    """Make sure that tokens can be drawn so.
 
     Raises:
         CwmTraceError: a value is out of its range.
     """
-
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf"):
-            raise CwmTraceError(f"temperature is {self.temperature}: give 0 for greedy or a positive number")
-        if not 0 < self.top_p <= 1:
-            raise CwmTraceError(f"top_p is {self.top_p}: give a number above 0 and up to 1")
-
-    def decoding(self, predictor: str, model: str, *, constrained: bool = False, dtype: str = "") -> Decoding:
-        """What stands in the traces of a predictor that chooses tokens so."""
-        seed = self.seed if self.temperature else None
-        return Decoding(predictor, model, constrained, self.temperature, self.top_p, seed, dtype=dtype)
-
-    def seed_for(self, sample: int, ids: Sequence[int]) -> int | None:
-        """The seed of sample `sample` of what follows `ids`; None if greedy.
-
-        31 bits, which every server takes. Two continuations of one prediction never share their draws.
-        """
-        if self.temperature == 0:
-            return None
-        text = f"{self.seed} {sample} {' '.join(map(str, ids))}"
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+    if not 0 <= decoding.temperature < float("inf"):
+        raise CwmTraceError(f"temperature is {decoding.temperature}: give 0 for greedy or a positive number")
+    if not 0 < decoding.top_p <= 1:
+        raise CwmTraceError(f"top_p is {decoding.top_p}: give a number above 0 and up to 1")
 
 
-GREEDY = Sampling()
+def seed_for(decoding: Decoding, seed: int, ids: Sequence[int]) -> int | None:
+    """The seed of what follows `ids`, in a rollout that has one; None if greedy.
+
+    31 bits, which every server takes. Two continuations of one prediction never share their draws.
+    """
+    if not decoding.temperature:
+        return None
+    text = f"{seed} {' '.join(map(str, ids))}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
+from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.backends.answers import Answers
-from cwm_trace.model.predict.backends.asking import Settings
-from cwm_trace.model.predict.backends.backend import GREEDY, Ask, Continuation, Sampling, Verdict
-from cwm_trace.model.predict.backends.batches import predict_side_by_side
+from cwm_trace.model.predict.backends.asking import asking_setup
+from cwm_trace.model.predict.backends.backend import Ask, Continuation, Verdict
 from cwm_trace.model.predict.backends.completions import PATIENT, Client, Patience, ServerError
-from cwm_trace.model.predict.backends.predictor import IdPredictor
-from cwm_trace.predictor import Request
-from cwm_trace.records import Trace
+from cwm_trace.model.predict.predictor import ModelPredictor
+from cwm_trace.records import Decoding
 from cwm_trace.wire.parse import split
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import Special, TraceTokens
@@ -64,27 +64,34 @@ EXAMPLE_ANSWER = """\
 <|arg_sep|>"8"<|frame_sep|><|return_sep|><|action_sep|>    return double(4)
 <|arg_sep|>"8"<|frame_sep|><|end_of_text|>"""
 
+MAX_TOKENS = 4096
+"""Of one reply, if nobody says otherwise."""
+MAX_BYTES = 100_000
+"""Of one prediction or block, likewise."""
+
 STATEFUL = (Special.CALL.value, Special.LINE.value)
 _FENCE = re.compile(r"\A\s*```[\w-]*\n(.*?)\n?```\s*\Z", re.DOTALL)
 _THINKING = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 _BETWEEN = re.compile(r"(?<=<\|frame_sep\|>)\s+(?=<\|)")
 
 
-class ChatPredictor(IdPredictor):
+class ChatPredictor(ModelPredictor):
     """Predicts with any model behind `/v1/chat/completions`.
 
     Args:
         url: of the server, such as `https://api.example.org`.
         model: its name there.
-        sampling: how tokens are chosen.
-        profile: the reading of the format.
-        max_tokens: of one reply; what is cut off there is asked for no more.
-        max_bytes: of one prediction or block, however many replies: a model may go in circles.
+        decoding: how it is to decode. `max_new_tokens` are bytes here, of one prediction or block, however
+            many replies: a model may go in circles. `extra` are further fields of every request,
+            `max_tokens` of one reply among them: what is cut off there is asked for no more.
+        profile: how frames are written.
         concurrency: requests to the server at a time.
         answers: a file that keeps every reply.
-        extra: further fields of every request.
         key: API key.
         patience: time-outs and retries.
+
+    Raises:
+        CwmTraceError: a grammar or log-probabilities are asked for, which a chat does not have.
     """
 
     def __init__(
@@ -92,39 +99,41 @@ class ChatPredictor(IdPredictor):
         url: str,
         model: str,
         *,
-        sampling: Sampling = GREEDY,
+        decoding: Decoding = Decoding(),
         profile: FormatProfile = CWM,
-        max_tokens: int = 4096,
-        max_bytes: int = 100_000,
         concurrency: int = 8,
         answers: str | os.PathLike[str] | None = None,
-        extra: Mapping[str, Any] | None = None,
         key: str | None = None,
         patience: Patience = PATIENT,
     ) -> None:
+        if decoding.constrained or decoding.logprobs:
+            raise CwmTraceError("a chat has no tokens of ours to constrain or score: leave the option out")
         client = Client(url, key, patience)
-        decoding = sampling.decoding("chat", model)
-        fields = {"model": model, "max_tokens": max_tokens, **(extra or {})}
-        backend = ChatBackend(client, fields, sampling, Answers(answers), concurrency)
-        super().__init__(model, backend, BYTES, Settings(decoding, sampling, profile, max_bytes))
-        self._client, self._concurrency = client, concurrency
+        decoding = replace(
+            decoding,
+            predictor="chat",
+            model=f"{client.url}#{model}",
+            grammar="none",
+            max_new_tokens=decoding.max_new_tokens or MAX_BYTES,
+            extra={"max_tokens": MAX_TOKENS, **decoding.extra},
+            profile=profile.name,
+            profile_hash=profile.hash,
+        )
+        continuer = ChatContinuer(client, model, decoding, Answers(answers), concurrency)
+        super().__init__(asking_setup(model, continuer, BYTES, decoding, profile), concurrency)
+        self._client = client
 
-    def predict_all(self, requests: Sequence[Request]) -> Iterator[tuple[int, Trace]]:
-        """Predict many side by side.
-
-        Raises:
-            CwmTraceError: the server does not answer any more; what it has answered is kept in `answers`.
-        """
-        return predict_side_by_side(self, requests, self._concurrency, self._client)
+    def _stop(self) -> None:
+        self._client.stop()
 
 
-class ChatBackend:
+class ChatContinuer:
     """Continues texts, as ids of bytes, by asking a chat model to.
 
     Args:
         client: of the server.
-        fields: of every request.
-        sampling: temperature and top-p; seeds come with each text.
+        model: its name there.
+        decoding: temperature and top-p, and further fields of every request; seeds come with each text.
         answers: what has been answered before.
         concurrency: requests at a time.
     """
@@ -135,12 +144,13 @@ class ChatBackend:
     def __init__(
         self,
         client: Client,
-        fields: Mapping[str, Any],
-        sampling: Sampling = GREEDY,
+        model: str,
+        decoding: Decoding = Decoding(),
         answers: Answers | None = None,
         concurrency: int = 8,
     ) -> None:
-        self._client, self._fields, self._sampling = client, fields, sampling
+        self._client, self._decoding = client, decoding
+        self._fields = {"model": model, **decoding.extra}
         self._answers = Answers(None) if answers is None else answers
         self._pool = ThreadPoolExecutor(max(1, concurrency), "cwm-trace-request")
 
@@ -155,7 +165,7 @@ class ChatBackend:
     def _continue(self, ask: Ask) -> Continuation:
         fields = {**self._fields, "messages": messages(spell(ask.ids)), "temperature": 0.0}
         if ask.seed is not None:
-            drawn = {"temperature": self._sampling.temperature, "top_p": self._sampling.top_p}
+            drawn = {"temperature": self._decoding.temperature, "top_p": self._decoding.top_p}
             fields |= {**drawn, "seed": ask.seed}
         one_frame = BYTES.ids[Special.FRAME] in ask.stop_ids
         if one_frame:

@@ -8,6 +8,8 @@ of tokens to its model length does so without a word, so lengths are planned her
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +20,11 @@ from typing import Any
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.backends.answers import Answers
-from cwm_trace.model.predict.backends.asking import Settings
-from cwm_trace.model.predict.backends.backend import GREEDY, Ask, Continuation, Sampling, Verdict
-from cwm_trace.model.predict.backends.batches import predict_side_by_side
+from cwm_trace.model.predict.backends.asking import asking_setup
+from cwm_trace.model.predict.backends.backend import Ask, Continuation, Verdict
 from cwm_trace.model.predict.backends.completions import PATIENT, Client, Patience, ServerError
-from cwm_trace.model.predict.backends.predictor import IdPredictor
-from cwm_trace.predictor import Request
-from cwm_trace.records import Trace
+from cwm_trace.model.predict.predictor import ModelPredictor
+from cwm_trace.records import Decoding
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import TraceTokens
 
@@ -32,24 +32,19 @@ BATCH = 16
 """Prompts of one request, at the most."""
 
 
-class ServerPredictor(IdPredictor):
+class ServerPredictor(ModelPredictor):
     """Predicts with a served model.
 
     Args:
         url: of the server, such as `http://127.0.0.1:8000`.
         model: the name it is served under; None: the only one there is.
         tokenizer: a tokenizer, or its folder or hub id; None: what the server says its model was loaded from.
-        sampling: how tokens are chosen.
-        profile: the reading of the format.
-        max_new_tokens: of one prediction or block; None: as many as fit.
-        max_length: tokens that fit, prompt included; None: what the server says.
-        logprobs: record log-probabilities of tokens.
-        drafts: judge the truth as a draft through `prompt_logprobs`, in one request.
+        decoding: how it is to decode. With the grammar `frame` every frame is kept valid: the grammar of each
+            goes along as `structured_outputs` for vLLM's guidance backend. Drafts, which go through
+            `prompt_logprobs`, are left out then: those probabilities know of no grammar.
+        profile: how frames are written.
         concurrency: requests to the server at a time.
         answers: a file that keeps every answer, so that a run that was cut short goes on where it ended.
-        extra: further fields of every completion request.
-        constrained: keep every frame valid by the frame grammar, which goes along as `structured_outputs` for
-            vLLM's guidance backend. Drafts are left out then: their probabilities know of no grammar.
         key: API key.
         patience: time-outs and retries.
 
@@ -63,16 +58,10 @@ class ServerPredictor(IdPredictor):
         model: str | None = None,
         tokenizer: Any = None,
         *,
-        sampling: Sampling = GREEDY,
+        decoding: Decoding = Decoding(),
         profile: FormatProfile = CWM,
-        max_new_tokens: int | None = None,
-        max_length: int | None = None,
-        logprobs: bool = False,
-        drafts: bool = True,
         concurrency: int = 8,
         answers: str | os.PathLike[str] | None = None,
-        extra: Mapping[str, Any] | None = None,
-        constrained: bool = False,
         key: str | None = None,
         patience: Patience = PATIENT,
     ) -> None:
@@ -85,27 +74,27 @@ class ServerPredictor(IdPredictor):
 
             tokenizer = load_tokenizer(tokenizer or card.get("root") or name)
         tokens = TraceTokens.from_tokenizer(tokenizer)
-        decoding = sampling.decoding("server", name, constrained=constrained)
-        settings = Settings(decoding, sampling, profile, max_new_tokens, logprobs, drafts and not constrained)
-        backend = ServerBackend(
-            client,
-            card,
-            sampling,
-            max_length=max_length,
-            concurrency=concurrency,
-            answers=Answers(answers),
-            extra=extra or {},
+        decoding = replace(
+            decoding,
+            predictor="server",
+            model=f"{client.url}#{name}",
+            fingerprint=said_of_itself(card),
+            grammar=decoding.grammar or "none",
+            profile=profile.name,
+            profile_hash=profile.hash,
         )
-        super().__init__(name, backend, tokens, settings)
-        self._client, self._concurrency = client, concurrency
+        continuer = ServerContinuer(client, card, decoding, concurrency=concurrency, answers=Answers(answers))
+        super().__init__(asking_setup(name, continuer, tokens, decoding, profile), concurrency)
+        self._client = client
 
-    def predict_all(self, requests: Sequence[Request]) -> Iterator[tuple[int, Trace]]:
-        """Predict many side by side; a prompt that does not fit gives a truncated prediction with a warning.
+    def _stop(self) -> None:
+        self._client.stop()
 
-        Raises:
-            CwmTraceError: the server does not answer any more; what it has answered is kept in `answers`.
-        """
-        return predict_side_by_side(self, requests, self._concurrency, self._client)
+
+def said_of_itself(card: Mapping[str, Any]) -> str:
+    """A digest of what a server says of its model: where it was loaded from, its length, its parent."""
+    said = {name: card.get(name) for name in ("id", "root", "parent", "max_model_len", "owned_by")}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def find_model(client: Client, model: str | None) -> dict[str, Any]:
@@ -126,17 +115,16 @@ def find_model(client: Client, model: str | None) -> dict[str, Any]:
     raise CwmTraceError(f"the server at {client.url} serves no model {model!r}, only: {names}")
 
 
-class ServerBackend:
+class ServerContinuer:
     """Continues ids through `/v1/completions`.
 
     Args:
         client: of the server.
         card: what the server says of the model.
-        sampling: temperature and top-p; seeds come with each text.
-        max_length: tokens that fit; None: `max_model_len` of the card.
+        decoding: temperature and top-p, the length, which is `max_model_len` of the card if it says none, and
+            further fields of each completion request; seeds come with each text.
         concurrency: requests at a time.
         answers: what has been answered before.
-        extra: further fields of each completion request.
     """
 
     can_judge = True
@@ -145,23 +133,21 @@ class ServerBackend:
         self,
         client: Client,
         card: Mapping[str, Any],
-        sampling: Sampling = GREEDY,
+        decoding: Decoding = Decoding(),
         *,
-        max_length: int | None = None,
         concurrency: int = 8,
         answers: Answers | None = None,
-        extra: Mapping[str, Any] | None = None,
     ) -> None:
-        self._client, self._sampling = client, sampling
+        self._client, self._decoding = client, decoding
         self._model, self._root = str(card["id"]), card.get("root")
         stated = card.get("max_model_len")
-        self.length: int | None = stated if max_length is None else max_length
+        self.length: int | None = stated if decoding.max_length is None else decoding.max_length
         if self.length is None:
             raise CwmTraceError(
                 f"the server at {client.url} does not say how many tokens its model takes: give max_length"
             )
         self._answers = Answers(None) if answers is None else answers
-        self._extra = dict(extra or {})
+        self._extra = dict(decoding.extra)
         self._pool = ThreadPoolExecutor(max(1, concurrency), "cwm-trace-request")
 
     def continue_all(self, asks: Sequence[Ask], *, logprobs: bool = False) -> list[Continuation]:
@@ -242,8 +228,8 @@ class ServerBackend:
             "max_tokens": ask.max_new_tokens,
             "stop_token_ids": sorted(ask.stop_ids),
             "ignore_eos": True,  # what ends a text is said above, and nothing else does
-            "temperature": 0.0 if ask.seed is None else self._sampling.temperature,
-            "top_p": 1.0 if ask.seed is None else self._sampling.top_p,
+            "temperature": 0.0 if ask.seed is None else self._decoding.temperature,
+            "top_p": 1.0 if ask.seed is None else self._decoding.top_p,
             "top_k": 0,
             "min_p": 0.0,
             "repetition_penalty": 1.0,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.predict.backends.asking import Settings
-from cwm_trace.model.predict.backends.backend import GREEDY, Ask, Continuation, Sampling, Verdict
-from cwm_trace.model.predict.backends.predictor import IdPredictor
+from cwm_trace.model.fingerprint import fingerprint_model
+from cwm_trace.model.predict.backends.asking import asking_setup
+from cwm_trace.model.predict.backends.backend import Ask, Continuation, Verdict
+from cwm_trace.model.predict.predictor import ModelPredictor
 from cwm_trace.model.tokenizer import check_trace_tokens, load_tokenizer
+from cwm_trace.records import Decoding
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import TraceTokens
 
@@ -28,22 +31,19 @@ CHUNK = 512
 """Tokens of a prompt in one pass."""
 
 
-class TransformersPredictor(IdPredictor):
+class TransformersPredictor(ModelPredictor):
     """Predicts with a model of transformers.
 
     Args:
         model: a folder or hub id, or a loaded model; a folder of a PEFT adapter is one too.
         tokenizer: for a loaded model, its tokenizer; a folder or hub id otherwise, that of the model if None.
-        sampling: how tokens are chosen.
-        profile: the reading of the format.
-        max_new_tokens: of one prediction or block; None: as many as fit.
-        max_length: tokens that fit, prompt included; None: what the model's configuration says.
-        logprobs: record log-probabilities of tokens.
-        drafts: judge the truth as a draft in one pass.
-        options: for `from_pretrained`: `dtype`, `device_map`, `quantization_config`, …
+        decoding: how it is to decode; it has no grammar.
+        profile: how frames are written.
+        options: for `from_pretrained`: `device_map`, `quantization_config`, …
 
     Raises:
-        CwmTraceError: there is no such model, or its tokenizer lacks the trace tokens.
+        CwmTraceError: there is no such model, its tokenizer lacks the trace tokens, or a grammar is asked
+            for.
     """
 
     def __init__(
@@ -51,26 +51,34 @@ class TransformersPredictor(IdPredictor):
         model: Any,
         tokenizer: Any = None,
         *,
-        sampling: Sampling = GREEDY,
+        decoding: Decoding = Decoding(),
         profile: FormatProfile = CWM,
-        max_new_tokens: int | None = None,
-        max_length: int | None = None,
-        logprobs: bool = False,
-        drafts: bool = True,
         **options: Any,
     ) -> None:
         name = str(model) if isinstance(model, str | Path) else model_name(model)
+        if decoding.constrained:
+            raise CwmTraceError(f"hf:{name} cannot be constrained by the frame grammar: leave the option out")
         if tokenizer is None or isinstance(tokenizer, str | Path):
             tokenizer = load_tokenizer(tokenizer or name)
         else:
             check_trace_tokens(tokenizer, name)
         if isinstance(model, str | Path):
-            model = load_causal_model(name, options)
+            model = load_causal_model(
+                name, {**({"dtype": decoding.dtype} if decoding.dtype else {}), **options}
+            )
         tokens = TraceTokens.from_tokenizer(tokenizer)
-        dtype = str(model.dtype).removeprefix("torch.")
-        decoding = sampling.decoding("transformers", name, dtype=dtype)
-        settings = Settings(decoding, sampling, profile, max_new_tokens, logprobs, drafts)
-        super().__init__(name, TransformersBackend(model, sampling, max_length), tokens, settings)
+        decoding = replace(
+            decoding,
+            predictor="transformers",
+            model=name,
+            fingerprint=fingerprint_model(model),
+            grammar="none",
+            dtype=str(model.dtype).removeprefix("torch."),
+            profile=profile.name,
+            profile_hash=profile.hash,
+        )
+        continuer = TransformersContinuer(model, decoding)
+        super().__init__(asking_setup(name, continuer, tokens, decoding, profile))
 
 
 def load_causal_model(name: str, options: dict[str, Any]) -> Any:
@@ -92,21 +100,21 @@ def model_name(model: Any) -> str:
     return str(getattr(model.config, "name_or_path", "")) or type(model).__name__
 
 
-class TransformersBackend:
+class TransformersContinuer:
     """Continues ids with `model.generate`, one text after the other.
 
     Args:
         model: a causal language model.
-        sampling: temperature and top-p; seeds come with each text.
-        max_length: tokens that fit; None: `max_position_embeddings`.
+        decoding: temperature, top-p and length, which is `max_position_embeddings` if it says none; seeds
+            come with each text.
     """
 
     can_judge = True
 
-    def __init__(self, model: Any, sampling: Sampling = GREEDY, max_length: int | None = None) -> None:
-        self._model, self._sampling = model, sampling
+    def __init__(self, model: Any, decoding: Decoding = Decoding()) -> None:
+        self._model, self._decoding = model, decoding
         longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self.length: int | None = longest if max_length is None else max_length
+        self.length: int | None = longest if decoding.max_length is None else decoding.max_length
         self._trunk: tuple[list[int], Any] = ([], None)
 
     @torch.inference_mode()
@@ -199,7 +207,7 @@ class TransformersBackend:
         """Nothing of the model's own `generation_config.json`: neither its penalties nor its stop tokens."""
         drawn: dict[str, Any] = {}
         if ask.seed is not None:
-            drawn = {"temperature": self._sampling.temperature, "top_p": self._sampling.top_p, "top_k": 0}
+            drawn = {"temperature": self._decoding.temperature, "top_p": self._decoding.top_p, "top_k": 0}
         config: Any = GenerationConfig
         return config(
             max_new_tokens=ask.max_new_tokens,

@@ -14,10 +14,9 @@ from torch import Tensor
 from cwm_trace import render_trace, trace_execution
 from cwm_trace.model.decoder import AnyCache, Decoder
 from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM
-from cwm_trace.model.predict.local import LocalPredictor
-from cwm_trace.model.predict.session import Options
+from cwm_trace.model.predict.local import MAX_ROWS, LocalPredictor
 from cwm_trace.model.tokenizer import build_tokenizer
-from cwm_trace.records import Trace
+from cwm_trace.records import Decoding, Trace
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import Special, TraceTokens
 
@@ -154,7 +153,12 @@ class Reciting(Decoder):
 def predictor(decoder: Decoder | None = None, /, **options: Any) -> LocalPredictor:
     """Of the taught model, if no other is given; names and values of up to 6 tokens, frames of up to 60."""
     profile: FormatProfile = options.pop("profile", CWM)
-    if options.get("constrained", True):
+    max_rows: int = options.pop("max_rows", MAX_ROWS)
+    if options.pop("constrained", True):
         options.setdefault("max_text_tokens", 6)
+    else:
+        options["grammar"] = "none"
     options.setdefault("max_frame_tokens", 60)
-    return LocalPredictor(decoder or taught_decoder(), tokens(), options=Options(**options), profile=profile)
+    decoding = Decoding(**options)
+    model = decoder or taught_decoder()
+    return LocalPredictor(model, tokens(), decoding=decoding, profile=profile, max_rows=max_rows)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cwm_trace.model.predict.local import LocalPredictor
-from cwm_trace.predictor import Request
+from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Trace
 from cwm_trace.wire.render import render_trace
 from tests.model.predict.examples import (

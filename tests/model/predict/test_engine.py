@@ -9,7 +9,7 @@ import pytest
 from transformers import CwmForCausalLM as Oracle
 
 from cwm_trace.model.decoder import Decoder
-from cwm_trace.predictor import Request
+from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Event, Outcome, Trace
 from tests.model.predict import naive
 from tests.model.predict.examples import (

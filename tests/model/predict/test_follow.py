@@ -11,8 +11,9 @@ from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.decoder import Decoder
-from cwm_trace.model.predict.local import LocalPredictor
-from cwm_trace.predictor import Request, roll_out
+from cwm_trace.model.predict.local import EngineBackend, LocalPredictor
+from cwm_trace.predict.protocol import Request
+from cwm_trace.predict.stepping import roll_out
 from cwm_trace.records import Event, Frame, Outcome, Trace
 from cwm_trace.states import resolve_states
 from cwm_trace.wire.profile import FormatProfile
@@ -54,17 +55,24 @@ def test_forced_is_naive_prediction_frame_by_frame(constrained: bool, count: int
     assert 2 * passes < counted[0]
 
 
+def fit(engine: LocalPredictor, length: int) -> None:
+    """Let the model read so many tokens."""
+    engine.setup = replace(engine.setup, length=length)
+
+
 def count_passes(engine: LocalPredictor) -> list[int]:
     """Counts the passes of a predictor from now on; every pass asks for logits once."""
     count = [0]
-    decoder = copy.copy(engine._decoder)
+    backend = engine.setup.backend
+    assert isinstance(backend, EngineBackend)
+    decoder = copy.copy(backend.decoder)
 
     def logits(states: Tensor) -> Tensor:
         count[0] += 1
         return Decoder.logits(decoder, states)
 
     decoder.logits = logits  # type: ignore[method-assign]
-    engine._decoder = decoder
+    backend.decoder = decoder
     return count
 
 
@@ -207,12 +215,12 @@ def test_a_difference_anywhere(constrained: bool) -> None:
 def test_a_model_that_is_too_short_keeps_what_it_has() -> None:
     for mode in ("free", "forced", "reground-3"):
         engine = predictor(max_text_tokens=3)
-        engine.length = len(prompt(start_of(REAL, 4))) + 1
+        fit(engine, len(prompt(start_of(REAL, 4))) + 1)
         trace = engine.predict(Request(start_of(REAL), mode, REAL))
         assert trace.outcome is Outcome.TRUNCATED
         if mode != "free":
             assert len(trace.frames) >= 4
-        engine.length = len(prompt(start_of(REAL)))
+        fit(engine, len(prompt(start_of(REAL))))
         request = Request(start_of(REAL), mode, REAL)
         ((_, trace),) = engine.predict_all([request])
         assert (len(trace.frames), trace.outcome) == (1, Outcome.TRUNCATED)
@@ -221,14 +229,14 @@ def test_a_model_that_is_too_short_keeps_what_it_has() -> None:
             engine.predict(request)
     engine = predictor(max_text_tokens=3)
     for room in range(1, 30, 5):
-        engine.length = len(prompt(start_of(REAL, 4))) + room
+        fit(engine, len(prompt(start_of(REAL, 4))) + room)
         same(engine, REAL, start_of(REAL))
 
 
 @pytest.mark.parametrize("mode", ["forced", "forced-event", "forced-state", "reground-3"])
 def test_a_first_frame_that_does_not_fit_is_truncated(mode: str) -> None:
     engine = predictor(max_text_tokens=3)
-    engine.length = len(prompt(start_of(REAL))) + 2
+    fit(engine, len(prompt(start_of(REAL))) + 2)
     trace = engine.predict(Request(start_of(REAL), mode, REAL))
     assert (trace.frames, trace.outcome) == (REAL.frames[:1], Outcome.TRUNCATED)
     assert trace.cost is not None

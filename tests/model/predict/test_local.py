@@ -9,9 +9,9 @@ import pytest
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.local import LocalPredictor
-from cwm_trace.model.predict.session import Options
-from cwm_trace.predictor import BatchPredictor, History, Known, Request
-from cwm_trace.records import Event, Outcome, Slot, SourceFile
+from cwm_trace.predict.history import History, Known
+from cwm_trace.predict.protocol import BatchPredictor, Request
+from cwm_trace.records import Decoding, Event, Outcome, Slot, SourceFile
 from cwm_trace.wire.parse import parse_trace
 from cwm_trace.wire.render import render_trace
 from cwm_trace.wire.tokens import TraceTokens
@@ -164,11 +164,11 @@ def test_output_inside_of_a_call_returns_from_all() -> None:
 def test_a_prompt_that_is_too_long() -> None:
     real = real_traces()[0]
     engine = predictor(guessing())
-    engine.length = 20
+    engine.setup = replace(engine.setup, length=20)
     request = Request(start_of(real))
     ((_, trace),) = engine.predict_all([request])
     assert (trace.frames, trace.outcome) == (real.frames[:1], Outcome.TRUNCATED)
-    assert trace.warnings[0].endswith("and local reads 20 at the most")
+    assert "and local reads 20 at the most" in trace.warnings[0]
     with pytest.raises(CwmTraceError, match="reads 20 at the most"):
         engine.predict(request)
     with pytest.raises(CwmTraceError, match="reads 20 at the most"):
@@ -211,9 +211,10 @@ def test_a_prediction_says_how_it_was_made() -> None:
 
 def test_a_real_folder_predicts(tmp_path: Path) -> None:
     folder = save_checkpoint(tmp_path / "checkpoint")
-    options = Options(max_text_tokens=3, max_new_tokens=60)
-    engine = LocalPredictor.load(folder, options=options)
-    assert engine.decoding.model == "checkpoint"
+    decoding = Decoding(max_text_tokens=3, max_new_tokens=60)
+    engine = LocalPredictor.load(folder, decoding=decoding)
+    assert engine.decoding.model == str(folder)
+    assert engine.name == "checkpoint"
     trace = engine.predict(Request(start_of(real_traces()[0])))
     assert {problem.grade for problem in trace.problems} <= {"truncated"}
     assert len(list(engine.stream(Request(start_of(real_traces()[0]))))) == len(trace.frames) - 1

@@ -23,7 +23,8 @@ from cwm_trace.model.training.packing import Packer
 from cwm_trace.model.training.recipe import Lora
 from cwm_trace.model.training.starting import add_tokens, keeps_documents_apart
 from cwm_trace.model.training.stream import Mix, Stream
-from cwm_trace.predictors import Decode, find_predictor
+from cwm_trace.predict.registry import find_predictor
+from cwm_trace.records import Decoding
 from tests.model.training.foreign import WORDS, finetuning_recipe, save_llama, save_qwen
 from tests.model.training.runs import log_of, tiny_recipe
 
@@ -123,7 +124,7 @@ def test_the_saved_model_loads_in_transformers_and_predicts(tuned: Path) -> None
     assert model.dtype is torch.bfloat16
     assert model.config.vocab_size == len(tokenizer)
     assert model.generation_config.eos_token_id == [0, end]
-    predictor = find_predictor(f"hf:{tuned / 'model'}", Decode(max_new_tokens=4))
+    predictor = find_predictor(f"hf:{tuned / 'model'}", Decoding(max_new_tokens=4))
     trace = predict_execution("def f(a):\n    return a\n", call="f(1)", model=predictor)
     assert [frame.event for frame in trace.frames[:1]] == ["call"]
 

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Sequence
+from typing import Any
 
-from cwm_trace.model.predict.backends.backend import Ask, Continuation, Verdict
+from cwm_trace.model.predict.backends.asking import asking_setup
+from cwm_trace.model.predict.backends.backend import Ask, Continuation, Continuer, Verdict
+from cwm_trace.model.predict.predictor import ModelPredictor
+from cwm_trace.records import Decoding
+from cwm_trace.wire import CWM, TraceTokens
+
+DECODING = {field.name for field in dataclasses.fields(Decoding)}
+
+
+def asked(continuer: Continuer, tokens: TraceTokens, **settings: Any) -> ModelPredictor:
+    """A predictor that asks this model."""
+    decoding = Decoding(**{"predictor": "parrot", "grammar": "none", **settings})
+    return ModelPredictor(asking_setup("parrot", continuer, tokens, decoding, CWM))
+
+
+def sorted_out(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a predictor, with those that are settings of its decoding put together."""
+    settings = {name: value for name, value in options.items() if name in DECODING}
+    rest = {name: value for name, value in options.items() if name not in DECODING}
+    return {**rest, "decoding": Decoding(**settings)}
 
 
 class Parrot:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from cwm_trace.model.predict.backends.truth import given_ids, write_truth
-from cwm_trace.modes import parse_mode
-from cwm_trace.predictor import ENDED, Request, forces_return
+from cwm_trace.predict.history import forces_return
+from cwm_trace.predict.modes import Mode, ModeKind, parse_mode
+from cwm_trace.predict.protocol import ENDED, Request
 from cwm_trace.records import Event, Frame, Outcome, Trace
 from cwm_trace.states import resolve_states
-from cwm_trace.wire import CWM, Special, TraceTokens, render_prompt
+from cwm_trace.wire import CWM, FormatProfile, Special, TraceTokens, render_prompt
 from cwm_trace.wire.parse import TraceParser
+from cwm_trace.wire.reader import FrameReader
+from cwm_trace.wire.render import main_thread
+from cwm_trace.wire.tokens import Piece
 
 OWN = ["free", "output", "step-over", "step-over-0"]
 TRUE = ["forced", "forced-event", "forced-state", "reground-1", "reground-3"]
@@ -56,8 +59,8 @@ class Reference:
         given = len(request.history.frames)
         assert len(got.frames) == given + len(want)
         for seen, place in zip(_all(got)[given:], want, strict=True):
-            if place is None:
-                assert seen[0] is Event.END
+            if place is None:  # nothing was said there, or a frame of which only the event came
+                assert seen[0] is Event.END or not seen[2]
             else:
                 assert seen[:-1] == place[:-1]
                 assert place[-1] in (None, seen[-1])  # more texts are kept where the names change their order
@@ -139,3 +142,70 @@ def _seen(frame: Frame, state: Any) -> Seen:
     texts = None if state is None else {name: slot.text for name, slot in state.items()}
     where = (frame.event, frame.line, frame.source, frame.activation, frame.depth)
     return (*where, texts, frame.value, frame.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class TrueFrame:
+    """A frame that the wire shows.
+
+    Args:
+        index: its position in `Trace.frames`.
+        frame: itself.
+        start: position of its first id.
+        end: position after its last one, the separator.
+        pieces: what the ids say.
+        legal: events that calls and returns allow here.
+    """
+
+    index: int
+    frame: Frame
+    start: int
+    end: int
+    pieces: tuple[Piece, ...]
+    legal: frozenset[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class TrueText:
+    """A real trace as ids.
+
+    Args:
+        ids: context and frames, and the end token where the execution ended.
+        frames: those that the wire shows: of the first thread, up to the return of the entry.
+        ended: whether the last id is the end token.
+    """
+
+    ids: list[int]
+    frames: list[TrueFrame]
+    ended: bool
+
+
+def write_truth(truth: Trace, tokens: TraceTokens, profile: FormatProfile) -> TrueText:
+    """Write a real trace as ids."""
+    ids = render_prompt(truth, given=0, profile=profile, tokens=tokens)
+    reader = FrameReader(replace(truth, frames=()), profile)
+    frames: list[TrueFrame] = []
+    shown = [(index, frame) for index, frame in enumerate(truth.frames) if frame.thread == 0]
+    for index, frame in shown[: len(main_thread(truth))]:
+        legal = reader.legal_events
+        pieces = reader.push(frame)
+        start = len(ids)
+        ids += tokens.encode_pieces(pieces)
+        frames.append(TrueFrame(index, frame, start, len(ids), tuple(pieces), legal))
+    ended = truth.outcome in ENDED
+    if ended:
+        ids.append(tokens.ids[Special.END])
+    return TrueText(ids, frames, ended)
+
+
+def given_ids(frame: TrueFrame, mode: Mode, tokens: TraceTokens) -> list[int]:
+    """The ids of a frame that a mode gives: none, its event, or with a state all up to its source."""
+    match mode.kind:
+        case ModeKind.FORCED_EVENT:
+            pieces = frame.pieces[:1]
+        case ModeKind.FORCED_STATE:
+            stateful = frame.frame.event in (Event.CALL, Event.LINE)
+            pieces = frame.pieces[: frame.pieces.index(Special.ACTION) + 1 if stateful else 1]
+        case _:
+            pieces = ()
+    return tokens.encode_pieces(pieces)

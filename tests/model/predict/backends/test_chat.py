@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from cwm_trace.api import trace_execution
-from cwm_trace.model.predict.backends.backend import Sampling
 from cwm_trace.model.predict.backends.chat import BYTES, EXAMPLE, EXAMPLE_ANSWER, ChatPredictor, clean, spell
 from cwm_trace.model.predict.backends.completions import Patience, ServerError
-from cwm_trace.predictor import Request, predict_all
+from cwm_trace.predict.protocol import Request, predict_all
 from cwm_trace.records import Event, Outcome, Trace
 from cwm_trace.wire import CWM, Special, parse_trace, render_prompt, render_trace
+from tests.model.predict.backends.backends import sorted_out
 from tests.model.predict.backends.fake_server import FakeServer, Fields, listening, status
 from tests.model.predict.backends.programs import small_traces
 from tests.model.predict.backends.reference import TRUE
@@ -61,7 +61,7 @@ def render(text: str) -> list[int]:
 
 
 def predictor(server: FakeServer, **options: Any) -> ChatPredictor:
-    return ChatPredictor(server.url, "some-chat", **{"patience": QUICK, **options})
+    return ChatPredictor(server.url, "some-chat", **sorted_out({"patience": QUICK, **options}))
 
 
 def test_the_example_is_what_the_tracer_records() -> None:
@@ -154,7 +154,7 @@ def test_a_reply_that_was_cut_off_ends_the_prediction(server: FakeServer) -> Non
 def test_a_model_that_goes_round_in_circles_comes_to_an_end(server: FakeServer) -> None:
     frame = "<|line_sep|>{}<|action_sep|>    return f(0)\n<|frame_sep|>"
     server.chat = lambda _: {"choices": [{"message": {"content": frame * 5}, "finish_reason": "stop"}]}
-    got = predictor(server, max_bytes=500).predict(Request(start_of(small_traces()[0])))
+    got = predictor(server, max_new_tokens=500).predict(Request(start_of(small_traces()[0])))
     assert got.outcome is Outcome.TRUNCATED
     assert 500 / 35 < len(got.frames) < 1000 / 15
 
@@ -162,7 +162,7 @@ def test_a_model_that_goes_round_in_circles_comes_to_an_end(server: FakeServer) 
 def test_replies_are_kept_and_samples_have_seeds(server: FakeServer, tmp_path: Path) -> None:
     start = start_of(small_traces()[0])
     requests = [Request(start, max_frames=2, sample=sample) for sample in range(3)]
-    options = {"answers": tmp_path / "replies.jsonl", "sampling": Sampling(0.5, seed=2)}
+    options = {"answers": tmp_path / "replies.jsonl", "temperature": 0.5, "seed": 2}
     first = dict(predict_all(predictor(server, **options), requests))
     asked = len(server.requests)
     assert len({fields["seed"] for fields in server.requests}) == asked

@@ -10,15 +10,13 @@ import llguidance.hf
 import pytest
 from llguidance import LLMatcher
 
-from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.predict.backends.asking import Settings
 from cwm_trace.model.predict.backends.backend import Ask, Continuation, Verdict
-from cwm_trace.model.predict.backends.predictor import IdPredictor
 from cwm_trace.model.tokenizer import build_tokenizer
-from cwm_trace.predictor import Request
-from cwm_trace.records import Decoding, Event, Trace
+from cwm_trace.predict.protocol import Request
+from cwm_trace.records import Event, Trace
 from cwm_trace.wire import render_prompt, render_trace
 from cwm_trace.wire.tokens import Special, TraceTokens
+from tests.model.predict.backends.backends import asked
 from tests.model.predict.backends.programs import small_traces
 
 
@@ -58,11 +56,12 @@ def predict(trace: Trace, mode: str, tokenizer: Any) -> tuple[Trace, Reciter]:
     ids = render_trace(trace, tokens=tokens)
     before_last = render_prompt(trace, given=len(trace.frames) - 1, tokens=tokens)
     backend = Reciter(ids, ids[len(before_last) + 1 :])
-    settings = Settings(Decoding("reciter", constrained=True), drafts=False)
-    return IdPredictor("reciter", backend, tokens, settings).predict(Request(start, mode, trace)), backend
+    return asked(backend, tokens, grammar="frame").predict(Request(start, mode, trace)), backend
 
 
-@pytest.mark.parametrize("mode", ["free", "output", "forced", "forced-event", "forced-state", "step-over-5"])
+@pytest.mark.parametrize(
+    "mode", ["free", "output", "forced", "forced-event", "forced-state", "reground-3", "step-over-5"]
+)
 def test_what_is_true_is_allowed_at_every_request(tokenizer: Any, mode: str) -> None:
     engine = llguidance.hf.from_tokenizer(tokenizer)
     end = tokenizer.convert_tokens_to_ids(Special.END.value)
@@ -79,8 +78,3 @@ def test_what_is_true_is_allowed_at_every_request(tokenizer: Any, mode: str) -> 
             matcher = LLMatcher(engine, LLMatcher.grammar_from_lark(ask.grammar))
             assert matcher.try_consume_tokens(said) == len(said), matcher.get_error()
             assert matcher.is_accepting()
-
-
-def test_blocks_of_several_frames_cannot_be_constrained(tokenizer: Any) -> None:
-    with pytest.raises(CwmTraceError, match="cannot be constrained in mode reground-3"):
-        predict(small_traces()[0], "reground-3", tokenizer)

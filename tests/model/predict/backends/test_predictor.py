@@ -11,23 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.predict.backends.asking import PromptTooLongError, Settings
-from cwm_trace.model.predict.backends.backend import Ask, Sampling
-from cwm_trace.model.predict.backends.predictor import IdPredictor
-from cwm_trace.model.predict.backends.truth import write_truth
-from cwm_trace.modes import parse_mode
-from cwm_trace.predictor import Request, predict_all
+from cwm_trace.model.predict.backends.backend import Ask
+from cwm_trace.model.predict.predictor import ModelPredictor
+from cwm_trace.model.predict.session import PromptTooLongError
+from cwm_trace.predict.history import History
+from cwm_trace.predict.modes import parse_mode
+from cwm_trace.predict.protocol import Request, predict_all
 from cwm_trace.records import Decoding, Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.states import Activations, resolve_states
 from cwm_trace.wire import CWM, Special, parse_trace, render_prompt, render_trace
 from cwm_trace.wire.profile import remove_addresses
 from tests.effort import examples
-from tests.model.predict.backends.backends import Parrot
-from tests.model.predict.backends.reference import OWN, TRUE, Reference
+from tests.model.predict.backends.backends import Parrot, asked
+from tests.model.predict.backends.reference import OWN, TRUE, Reference, write_truth
 from tests.traces import TOKENS, read_back, traces
 
 FRAME, END = TOKENS.ids[Special.FRAME], TOKENS.ids[Special.END]
-DECODING = Decoding("parrot")
 NOISES = [0.0, 0.004, 0.03, 0.3]
 CAP = 150
 """Tokens of one text: a model with much noise rarely ends a frame."""
@@ -37,8 +36,8 @@ def parrot(trace: Trace, noise: float = 0.0, **options: Any) -> Parrot:
     return Parrot([render_trace(trace, tokens=TOKENS)], noise, **options)
 
 
-def predictor(backend: Parrot, **changes: Any) -> IdPredictor:
-    return IdPredictor("parrot", backend, TOKENS, Settings(DECODING, **{"max_new_tokens": CAP, **changes}))
+def predictor(backend: Parrot, **changes: Any) -> ModelPredictor:
+    return asked(backend, TOKENS, **{"max_new_tokens": CAP, **changes})
 
 
 def start_of(trace: Trace) -> Trace:
@@ -68,7 +67,8 @@ def test_any_mode_says_what_generating_frame_by_frame_does(
     got = predictor(backend).predict(request)
     assert backend.judged <= (drafts and mode in ("free", *TRUE))
     reference(backend).check(got, request)
-    assert (got.mode, got.given, got.decoding) == (str(parse_mode(mode)), 1, DECODING)
+    assert (got.mode, got.given) == (str(parse_mode(mode)), 1)
+    assert got.decoding == Decoding("parrot", grammar="none", max_new_tokens=CAP)
 
 
 @examples(0.6)
@@ -128,11 +128,11 @@ def test_nothing_goes_beyond_the_length_of_the_model(
     prompt = len(render_prompt(trace, given=1, tokens=TOKENS))
     limited = predictor(parrot(trace, noise, length=prompt + room))
     if room <= 0 and (mode in OWN or len(trace.frames) > 1):
-        with pytest.raises(PromptTooLongError, match=f"the prompt takes {prompt} tokens and the model"):
+        with pytest.raises(PromptTooLongError, match=f"the prompt has {prompt} tokens and parrot reads"):
             limited.predict(request)
         ((_, cut),) = predict_all(limited, [request])
         assert (cut.frames, cut.outcome) == (trace.frames[:1], Outcome.TRUNCATED)
-        assert "nothing fits" in cut.warnings[0]
+        assert "shorten the program" in cut.warnings[0]
         return
     got = limited.predict(request)
     free = predictor(parrot(trace, noise)).predict(request)
@@ -160,32 +160,32 @@ def test_frames_come_as_they_are_read() -> None:
 def test_one_step_from_a_history_that_was_edited() -> None:
     trace = example()
     one = predictor(parrot(trace))
-    assert one.step(start_of(trace)) == one.predict(Request(start_of(trace))).frames[1]
-    ended = one.step(trace)
-    assert ended is not None
-    assert ended.event is Event.END
-    lost = Parrot([], 1.0, vocabulary=200)
-    assert predictor(lost).step(start_of(trace)) is None
+    first = one.step(History(trace, trace.frames[:1]))
+    assert first is not None
+    assert first.frame == one.predict(Request(start_of(trace))).frames[1]
+    assert one.step(History(trace, trace.frames)) is None
+    lost = predictor(Parrot([], 1.0, vocabulary=200)).step(History(trace, trace.frames[:1]))
+    assert lost is not None
+    assert (lost.frame.event, lost.frame.source) == (Event.END, "")
 
 
 def test_samples_differ_and_repeat() -> None:
     trace = example()
-    sampling = Sampling(0.8, 0.95, seed=5)
-    drawn = predictor(parrot(trace), sampling=sampling)
+    drawn = predictor(parrot(trace), temperature=0.8, top_p=0.95, seed=5)
     requests = [Request(start_of(trace), "free", sample=sample) for sample in range(4)]
     first = [drawn.predict(request) for request in requests]
     again = [drawn.predict(request) for request in requests]
     assert [t.frames for t in first] == [t.frames for t in again]
     assert len({t.problems or t.frames[-1].source for t in first}) > 1
     assert [t.decoding and t.decoding.sample for t in first] == [0, 1, 2, 3]
-    other = predictor(parrot(trace), sampling=replace(sampling, seed=6)).predict(requests[0])
-    assert (other.frames, other.problems) != (first[0].frames, first[0].problems)
+    other = predictor(parrot(trace), temperature=0.8, top_p=0.95, seed=6)
+    assert [other.predict(request).frames for request in requests] != [t.frames for t in first]
 
 
 def test_a_sampling_model_is_never_given_a_draft() -> None:
     trace = example()
     backend = parrot(trace)
-    predictor(backend, sampling=Sampling(1.0)).predict(Request(start_of(trace), "forced", trace))
+    predictor(backend, temperature=1.0).predict(Request(start_of(trace), "forced", trace))
     assert backend.judged == 0
     seeds = [ask.seed for ask in backend.asks]
     assert len(set(seeds)) == len(seeds)
@@ -247,9 +247,9 @@ def test_bad_requests_are_one_sentence() -> None:
     with pytest.raises(CwmTraceError, match="no mode 'dream'"):
         predictor(parrot(trace)).predict(Request(start_of(trace), "dream"))
     with pytest.raises(CwmTraceError, match="top_p is 0"):
-        Sampling(1.0, 0.0)
+        predictor(parrot(trace), temperature=1.0, top_p=0.0)
     with pytest.raises(CwmTraceError, match="temperature is nan"):
-        Sampling(float("nan"))
+        predictor(parrot(trace), temperature=float("nan"))
 
 
 def test_a_long_history_is_read_once() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from cwm_trace.model.predict.backends.backend import Ask
 from cwm_trace.model.predict.backends.completions import Client, Patience, ServerError
-from cwm_trace.model.predict.backends.server import ServerBackend, find_model
+from cwm_trace.model.predict.backends.server import ServerContinuer, find_model
 from tests.model.predict.backends.backends import Parrot
 from tests.model.predict.backends.fake_server import FakeServer, FaultError, Fields, error, listening
 
@@ -25,7 +25,7 @@ def server() -> Iterator[FakeServer]:
         yield running
 
 
-def replay(server: FakeServer, name: str) -> ServerBackend:
+def replay(server: FakeServer, name: str) -> ServerContinuer:
     """A backend of a server that answers every question with one recorded answer."""
     recorded = RECORDED[name]
 
@@ -38,7 +38,7 @@ def replay(server: FakeServer, name: str) -> ServerBackend:
 
     server.answer = answer  # type: ignore[method-assign]
     client = Client(server.url, patience=Patience(tries=1))
-    return ServerBackend(client, find_model(client, None))
+    return ServerContinuer(client, find_model(client, None))
 
 
 def test_texts_with_log_probabilities(server: FakeServer) -> None:

@@ -15,13 +15,13 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.decoding import generate
 from cwm_trace.model.modeling import CwmForCausalLM
-from cwm_trace.model.predict.backends.backend import Ask, Continuation, Sampling
-from cwm_trace.model.predict.backends.completions import Patience, ServerError
-from cwm_trace.model.predict.backends.server import ServerPredictor
-from cwm_trace.predictor import Request, predict_all
-from cwm_trace.records import Outcome, Trace
+from cwm_trace.model.predict.backends.backend import Ask, Continuation
+from cwm_trace.model.predict.backends.completions import Client, Patience, ServerError
+from cwm_trace.model.predict.backends.server import ServerContinuer, ServerPredictor, find_model
+from cwm_trace.predict.protocol import Request, predict_all
+from cwm_trace.records import Decoding, Outcome, Trace
 from cwm_trace.wire import Special, TraceTokens, render_prompt, render_trace
-from tests.model.predict.backends.backends import Parrot
+from tests.model.predict.backends.backends import Parrot, sorted_out
 from tests.model.predict.backends.fake_server import (
     FakeServer,
     Fields,
@@ -62,7 +62,7 @@ def server(parrot: Parrot, tokens: TraceTokens, tokenizer: Any) -> Iterator[Fake
 
 def predictor(server: FakeServer, tokenizer: Any, **options: Any) -> ServerPredictor:
     given = {"max_new_tokens": CAP, "patience": QUICK, **options}
-    return ServerPredictor(server.url, tokenizer=tokenizer, **given)
+    return ServerPredictor(server.url, tokenizer=tokenizer, **sorted_out(given))
 
 
 def complete(parrot: Parrot) -> Any:
@@ -148,8 +148,7 @@ def test_greedy_prompts_go_in_batches_and_drawn_ones_alone(server: FakeServer, t
     assert sum(len(fields["prompt"]) for fields in server.requests) >= len(trace.frames) - 1
     assert len(server.requests) == 1
     server.requests.clear()
-    sampling = Sampling(0.7, 0.9, seed=1)
-    drawn = predictor(server, tokenizer, sampling=sampling)
+    drawn = predictor(server, tokenizer, temperature=0.7, top_p=0.9, seed=1)
     first, again = drawn.predict(request), drawn.predict(request)
     assert first.frames == again.frames
     assert all(len(fields["prompt"]) == 1 for fields in server.requests)
@@ -256,7 +255,8 @@ def test_a_token_that_is_as_likely_as_another_is_not_taken_from_a_draft(
     server: FakeServer, tokenizer: Any, tokens: TraceTokens
 ) -> None:
     """Which one greedy decoding says is the server's affair: it is asked."""
-    backend = predictor(server, tokenizer).backend
+    client = Client(server.url, patience=QUICK)
+    backend = ServerContinuer(client, find_model(client, None))
     prompt = render_trace(small_traces()[0], tokens=tokens)[:40]
     plain = backend.judge(prompt, 1)
 
@@ -284,11 +284,11 @@ def test_lengths_are_planned_and_nothing_is_cut_silently(server: FakeServer, tok
                 needed = whole if mode == "forced" else whole - 1
                 assert (got.outcome is Outcome.TRUNCATED) == (length < needed)
     server.length = server.stated = prompt
-    with pytest.raises(CwmTraceError, match=f"takes {prompt} tokens and the model {prompt}: nothing fits"):
+    with pytest.raises(CwmTraceError, match=f"has {prompt} tokens and taught reads {prompt} at the most"):
         predictor(server, tokenizer).predict(Request(start_of(trace)))
     ((_, cut),) = predict_all(predictor(server, tokenizer), [Request(start_of(trace))])
     assert cut.outcome is Outcome.TRUNCATED
-    assert "nothing fits" in cut.warnings[0]
+    assert "shorten the program" in cut.warnings[0]
 
 
 def test_a_run_that_was_cut_short_goes_on_where_it_ended(
@@ -328,7 +328,7 @@ def test_another_question_has_another_answer(server: FakeServer, tokenizer: Any,
     path = tmp_path / "answers.jsonl"
     request = Request(start_of(small_traces()[0]))
     options: list[Fields] = [{}, {"max_new_tokens": 30}, {"logprobs": True}, {"extra": {"top_k": 5}}]
-    options.append({"sampling": Sampling(1.0)})
+    options.append({"temperature": 1.0})
     for count, changes in enumerate(options, start=1):
         predictor(server, tokenizer, answers=path, **changes).predict(request)
         assert len(server.requests) == count
@@ -344,7 +344,8 @@ def test_bad_servers_and_models_are_one_sentence(server: FakeServer, tokenizer: 
     server.stated = None
     with pytest.raises(CwmTraceError, match="does not say how many tokens its model takes: give max_length"):
         ServerPredictor(server.url, tokenizer=tokenizer)
-    assert ServerPredictor(server.url, tokenizer=tokenizer, max_length=77).backend.length == 77
+    short = ServerPredictor(server.url, tokenizer=tokenizer, decoding=Decoding(max_length=77))
+    assert short.setup.length == 77
     server.stated = 900
     with pytest.raises(CwmTraceError, match="no tokenizer can be loaded from taught"):
         ServerPredictor(server.url)

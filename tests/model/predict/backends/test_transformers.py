@@ -11,16 +11,20 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.predict.backends.backend import Ask, Sampling
-from cwm_trace.model.predict.backends.transformers import TransformersBackend, TransformersPredictor
-from cwm_trace.predictor import Request
-from cwm_trace.records import Event, Outcome
+from cwm_trace.model.predict.backends.backend import Ask
+from cwm_trace.model.predict.backends.transformers import TransformersContinuer, TransformersPredictor
+from cwm_trace.predict.protocol import Request
+from cwm_trace.records import Decoding, Event, Outcome
 from cwm_trace.wire import TraceTokens, render_prompt
 from tests.model.predict.backends.programs import small_traces
 from tests.model.predict.backends.reference import OWN, TRUE, Reference
 
 CAP = 30
 MODES = [*OWN, *TRUE]
+
+
+def continuer(folder: Path) -> TransformersContinuer:
+    return TransformersContinuer(load(folder))
 
 
 def load(folder: Path) -> Any:
@@ -41,7 +45,7 @@ def reference(model: Any, tokens: TraceTokens, cap: int = CAP) -> Reference:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("count", [6, pytest.param(60, marks=pytest.mark.slow)])
 def test_every_mode_says_what_generate_does(folder: Path, tokens: TraceTokens, mode: str, count: int) -> None:
-    predictor = TransformersPredictor(folder, max_new_tokens=CAP)
+    predictor = TransformersPredictor(folder, decoding=Decoding(max_new_tokens=CAP))
     oracle = reference(load(folder), tokens)
     right, readable, frames = 0, 0, 0
     for trace in small_traces()[:count]:
@@ -71,21 +75,21 @@ def test_another_architecture(tokens: TraceTokens, folder: Path, mode: str) -> N
     )
     model: Any = LlamaForCausalLM(config)
     model.eval()
-    predictor = TransformersPredictor(model, tokenizer, max_new_tokens=CAP)
-    assert (predictor.name, predictor.backend.length) == ("LlamaForCausalLM", 700)
+    predictor = TransformersPredictor(model, tokenizer, decoding=Decoding(max_new_tokens=CAP))
+    assert (predictor.name, predictor.setup.length) == ("LlamaForCausalLM", 700)
     for trace in small_traces()[:4]:
         request = Request(replace(trace, frames=trace.frames[:1]), mode, trace, max_frames=4)
         reference(model, tokens).check(predictor.predict(request), request)
 
 
 def test_the_cache_saves_passes_and_changes_nothing(folder: Path, tokens: TraceTokens) -> None:
-    backend = TransformersPredictor(folder).backend
+    backend = continuer(folder)
     trace = small_traces()[0]
     prompts = [render_prompt(trace, given=given, tokens=tokens) for given in (1, 2, 3, 5, 2)]
     asks = [Ask(prompt, 20, frozenset({0})) for prompt in prompts]
     alone = []
     for ask in asks:
-        alone += TransformersPredictor(folder).backend.continue_all([ask])
+        alone += continuer(folder).continue_all([ask])
     together = backend.continue_all(asks)
     assert [answer.ids for answer in together] == [answer.ids for answer in alone]
     chain = backend.continue_all([replace(asks[0], max_new_tokens=9)])
@@ -97,11 +101,13 @@ def test_the_cache_saves_passes_and_changes_nothing(folder: Path, tokens: TraceT
 
 
 def test_log_probabilities_are_those_of_a_pass(folder: Path, tokens: TraceTokens) -> None:
-    predictor = TransformersPredictor(folder, max_new_tokens=CAP, logprobs=True)
+    predictor = TransformersPredictor(folder, decoding=Decoding(max_new_tokens=CAP, logprobs=True))
     trace = small_traces()[1]
     request = Request(replace(trace, frames=trace.frames[:1]), "forced", trace)
     drafted = predictor.predict(request)
-    plain = TransformersPredictor(folder, max_new_tokens=CAP, logprobs=True, drafts=False).predict(request)
+    plain = TransformersPredictor(
+        folder, decoding=Decoding(max_new_tokens=CAP, logprobs=True, drafts=False)
+    ).predict(request)
     for one, other in zip(drafted.frames[1:], plain.frames[1:], strict=True):
         assert one.logprobs is not None
         assert other.logprobs is not None
@@ -110,7 +116,7 @@ def test_log_probabilities_are_those_of_a_pass(folder: Path, tokens: TraceTokens
             assert values == pytest.approx(other.logprobs[field], abs=1e-4)
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
     prompt = render_prompt(trace, tokens=tokens)
-    answer = predictor.backend.continue_all([Ask(prompt, 6, frozenset({0}))], logprobs=True)[0]
+    answer = continuer(folder).continue_all([Ask(prompt, 6, frozenset({0}))], logprobs=True)[0]
     with torch.no_grad():
         rows = model(torch.tensor([[*prompt, *answer.ids]])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
     want = [float(row[number]) for row, number in zip(rows, answer.ids, strict=True)]
@@ -118,7 +124,9 @@ def test_log_probabilities_are_those_of_a_pass(folder: Path, tokens: TraceTokens
 
 
 def test_samples_repeat_by_seed_and_differ_by_number(folder: Path) -> None:
-    predictor = TransformersPredictor(folder, sampling=Sampling(1.0, 0.9, seed=3), max_new_tokens=30)
+    predictor = TransformersPredictor(
+        folder, decoding=Decoding(temperature=1.0, top_p=0.9, seed=3, max_new_tokens=30)
+    )
     start = replace(small_traces()[0], frames=small_traces()[0].frames[:1])
     state = torch.random.get_rng_state()
     drawn = [predictor.predict(Request(start, sample=n)) for n in (0, 1, 0)]
@@ -132,13 +140,15 @@ def test_samples_repeat_by_seed_and_differ_by_number(folder: Path) -> None:
 def test_the_models_own_generation_config_changes_nothing(folder: Path, tokens: TraceTokens) -> None:
     trace = small_traces()[2]
     request = Request(replace(trace, frames=trace.frames[:1]), "free", max_frames=9)
-    plain = TransformersPredictor(folder, max_new_tokens=40)
+    plain = TransformersPredictor(folder, decoding=Decoding(max_new_tokens=40))
     want = plain.predict(request)
     model: Any = load(folder)
     model.generation_config.repetition_penalty = 5.0
     model.generation_config.eos_token_id = list(range(300))
     model.generation_config.do_sample = True
-    odd = TransformersPredictor(model, AutoTokenizer.from_pretrained(folder), max_new_tokens=40)
+    odd = TransformersPredictor(
+        model, AutoTokenizer.from_pretrained(folder), decoding=Decoding(max_new_tokens=40)
+    )
     assert odd.predict(request).frames == want.frames
 
 
@@ -146,18 +156,18 @@ def test_a_prediction_ends_at_the_length_of_the_model(folder: Path, tokens: Trac
     trace = small_traces()[0]
     start = replace(trace, frames=trace.frames[:1])
     prompt = len(render_prompt(start, tokens=tokens))
-    predictor = TransformersPredictor(folder, max_length=prompt + 5)
+    predictor = TransformersPredictor(folder, decoding=Decoding(max_length=prompt + 5))
     got = predictor.predict(Request(start))
     assert got.outcome is Outcome.TRUNCATED
     assert got.cost is not None
     assert got.cost.new_tokens <= 5
-    with pytest.raises(CwmTraceError, match=f"takes {prompt} tokens and the model {prompt}"):
-        TransformersPredictor(folder, max_length=prompt).predict(Request(start))
+    with pytest.raises(CwmTraceError, match=f"has {prompt} tokens and .* reads {prompt} at the most"):
+        TransformersPredictor(folder, decoding=Decoding(max_length=prompt)).predict(Request(start))
 
 
 def test_a_model_without_a_cache_of_this_kind(folder: Path, tokens: TraceTokens) -> None:
     model: Any = load(folder)
-    backend, forgetful = TransformersBackend(model), TransformersBackend(model)
+    backend, forgetful = TransformersContinuer(model), TransformersContinuer(model)
     forward = forgetful._forward
     forgetful._forward = lambda ids, cache: (forward(ids, None)[0], None)  # type: ignore[method-assign]
     prompt = render_prompt(small_traces()[0], given=3, tokens=tokens)

@@ -17,11 +17,10 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.decoding import generate
 from cwm_trace.model.modeling import CwmForCausalLM
-from cwm_trace.model.predict.backends.backend import Sampling
 from cwm_trace.model.predict.backends.completions import Patience, ServerError
 from cwm_trace.model.predict.backends.server import ServerPredictor
-from cwm_trace.predictor import Request
-from cwm_trace.records import Trace
+from cwm_trace.predict.protocol import Request
+from cwm_trace.records import Decoding, Trace
 from cwm_trace.wire import TraceTokens
 from tests.model.predict.backends.programs import small_traces
 from tests.model.predict.backends.reference import OWN, TRUE, Reference
@@ -63,7 +62,7 @@ def start_of(trace: Trace) -> Trace:
 def test_every_mode_says_what_our_own_loop_does(
     server: VllmServer, reference: Reference, mode: str, drafts: bool
 ) -> None:
-    predictor = ServerPredictor(server.url, max_new_tokens=CAP, drafts=drafts)
+    predictor = ServerPredictor(server.url, decoding=Decoding(max_new_tokens=CAP, drafts=drafts))
     requests = [Request(start_of(trace), mode, trace, max_frames=4) for trace in small_traces()[:30:3]]
     for index, got in predictor.predict_all(requests):
         reference.check(got, requests[index])
@@ -73,7 +72,9 @@ def test_log_probabilities_of_drafts_and_answers_agree(server: VllmServer) -> No
     trace = small_traces()[1]
     request = Request(start_of(trace), "forced", trace)
     one, other = (
-        ServerPredictor(server.url, max_new_tokens=CAP, logprobs=True, drafts=drafts).predict(request)
+        ServerPredictor(
+            server.url, decoding=Decoding(max_new_tokens=CAP, logprobs=True, drafts=drafts)
+        ).predict(request)
         for drafts in (True, False)
     )
     for drafted, plain in zip(one.frames[1:], other.frames[1:], strict=True):
@@ -84,7 +85,9 @@ def test_log_probabilities_of_drafts_and_answers_agree(server: VllmServer) -> No
 
 
 def test_samples_repeat_by_seed(server: VllmServer) -> None:
-    predictor = ServerPredictor(server.url, max_new_tokens=CAP, sampling=Sampling(1.0, 0.95, seed=4))
+    predictor = ServerPredictor(
+        server.url, decoding=Decoding(max_new_tokens=CAP, temperature=1.0, top_p=0.95, seed=4)
+    )
     requests = [Request(start_of(small_traces()[0]), sample=sample) for sample in range(4)]
     first, again = (dict(predictor.predict_all(requests)) for _ in range(2))
     frames = [(first[at].frames, first[at].problems) for at in range(4)]
@@ -97,10 +100,10 @@ def test_what_the_server_refuses_is_one_sentence(server: VllmServer) -> None:
         ServerPredictor(server.url, "other")
     start = start_of(small_traces()[0])
     with pytest.raises(ServerError, match=r"refused: 400 "):
-        ServerPredictor(server.url, extra={"structured_outputs": {"grammar": "start: ("}}).predict(
-            Request(start)
-        )
-    stretched = ServerPredictor(server.url, max_length=5000)
+        ServerPredictor(
+            server.url, decoding=Decoding(extra={"structured_outputs": {"grammar": "start: ("}})
+        ).predict(Request(start))
+    stretched = ServerPredictor(server.url, decoding=Decoding(max_length=5000))
     with pytest.raises(ServerError, match=r"give max_length|refused: 400"):
         stretched.predict(Request(start, max_frames=10_000))
 
@@ -115,7 +118,7 @@ def test_a_server_that_is_killed_in_the_middle(folder: Path, reference: Referenc
     rest: list[tuple[int, Trace]] = []
     with serve(python, folder, tmp_path / "first.log") as server:
         predictor = ServerPredictor(
-            server.url, max_new_tokens=CAP, answers=path, concurrency=2, patience=patience
+            server.url, decoding=Decoding(max_new_tokens=CAP), answers=path, concurrency=2, patience=patience
         )
         answers = predictor.predict_all(requests)
         done = len([next(answers) for _ in range(8)])
@@ -126,7 +129,9 @@ def test_a_server_that_is_killed_in_the_middle(folder: Path, reference: Referenc
     assert kept >= done
     assert done < len(requests)
     with serve(python, folder, tmp_path / "second.log") as server:
-        again = ServerPredictor(server.url, max_new_tokens=CAP, answers=path, patience=patience)
+        again = ServerPredictor(
+            server.url, decoding=Decoding(max_new_tokens=CAP), answers=path, patience=patience
+        )
         found = dict(again.predict_all(requests))
     assert len(found) == len(requests)
     assert len(path.read_bytes().splitlines()) > kept

@@ -3,11 +3,12 @@
 ======================  ===============================================================================
 name                    predictor
 ======================  ===============================================================================
-``copy``, ``oracle``…   a baseline (`cwm_trace.eval.baselines`)
+``copy``, ``oracle``…   a baseline (`cwm_trace.predict.baselines`)
 ``mini``                our engine on `cwm-mini`, the small model that comes along
 ``FOLDER``              our engine on the CWM checkpoint in that folder
 ``hf:FOLDER_OR_ID``     transformers on any causal language model whose tokenizer has the trace tokens
 ``http://HOST:PORT``    an OpenAI-compatible server; ``http://HOST:PORT#NAME`` if it serves several models
+``chat:URL#NAME``       any chat model behind ``/v1/chat/completions``
 ======================  ===============================================================================
 """
 
@@ -17,41 +18,23 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.predictor import Predictor
+from cwm_trace.predict.protocol import Predictor
+from cwm_trace.records import Decoding
 
+MINI = "cwm-mini"
+"""What traces and logs call the bundled model, wherever it is installed."""
 DEFAULT = "mini"
 """Who predicts where nothing is said."""
 
-MINI_BOUNDS = {"max_text_tokens": 128, "max_frame_tokens": 384}
+ANSWERS = "CWM_TRACE_ANSWERS"
+"""Environment variable: a file that keeps every answer of a server, for a run that is cut to go on from."""
+
+MINI_TEXT_TOKENS, MINI_FRAME_TOKENS = 128, 384
 """Where cwm-mini is cut: hardly a frame that it was trained on is longer, and lost, it does not stop."""
-
-
-@dataclass(frozen=True)
-class Decode:
-    """How a model is to choose its tokens.
-
-    Args:
-        constrained: keep every frame valid by the grammar; None: with our own engine only.
-        temperature: 0 is greedy.
-        top_p: probability mass to draw from, in (0, 1].
-        seed: of the draws.
-        logprobs: keep log-probabilities of predicted tokens in the frames.
-        max_new_tokens: tokens after which a rollout is cut; None: what the model's length leaves.
-        dtype: of the weights, such as `float32`; `auto`: that of the files.
-    """
-
-    constrained: bool | None = None
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-    logprobs: bool = False
-    max_new_tokens: int | None = None
-    dtype: str = "auto"
 
 
 def check_name(name: str) -> None:
@@ -60,44 +43,55 @@ def check_name(name: str) -> None:
     Raises:
         CwmTraceError: it has not, or it means the bundled model and that is not there.
     """
-    from cwm_trace.eval.baselines import BASELINES
+    from cwm_trace.predict.baselines import BASELINES
 
     if name == "mini":
         find_mini()
         return
-    if name in BASELINES or name.startswith(("http://", "https://", "hf:")) or os.path.isdir(name):
+    if name in BASELINES or name.startswith(("http://", "https://", "hf:", "chat:")) or os.path.isdir(name):
         return
     raise CwmTraceError(
-        f"there is no model {name!r}: give mini, a checkpoint folder, hf:FOLDER_OR_ID, http://HOST:PORT, or"
+        f"there is no model {name!r}: give mini, a checkpoint folder, hf:FOLDER_OR_ID, http://HOST:PORT,"
+        " chat:URL#NAME, or"
         f" one of {', '.join(BASELINES)}"
     )
 
 
-def find_predictor(name: str, decode: Decode = Decode()) -> Predictor:
+def find_predictor(name: str, decoding: Decoding = Decoding()) -> Predictor:
     """The predictor called `name`.
+
+    Args:
+        name: as above.
+        decoding: how it is to decode; who it is, it says itself.
 
     Raises:
         CwmTraceError: there is none, its packages are not installed, or it cannot decode like that.
     """
-    from cwm_trace.eval.baselines import BASELINES
+    from cwm_trace.predict.baselines import BASELINES
 
     check_name(name)
     if name in BASELINES:
-        if decode.constrained or decode.temperature or decode.logprobs:
+        if decoding.constrained or decoding.temperature or decoding.logprobs:
             raise CwmTraceError(f"{name} is a baseline: it has no tokens to constrain, draw or score")
         return BASELINES[name]()
     _require_model_packages()
     if name == "mini":
         # stored in bfloat16, which CPUs without AVX-512 compute many times slower
-        dtype = "float32" if decode.dtype == "auto" else decode.dtype
-        folder = str(find_mini())
+        decoding = replace(decoding, dtype=decoding.dtype or "float32")
+        decoding = replace(
+            decoding,
+            max_text_tokens=decoding.max_text_tokens or MINI_TEXT_TOKENS,
+            max_frame_tokens=decoding.max_frame_tokens or MINI_FRAME_TOKENS,
+        )
         with _no_progress():  # it loads in an instant
-            return _local(folder, replace(decode, dtype=dtype), **MINI_BOUNDS)
+            return _local(find_mini(), decoding, name=MINI)
+    if name.startswith("chat:"):
+        return _chat(name.removeprefix("chat:"), decoding)
     if name.startswith(("http://", "https://")):
-        return _server(name, decode)
+        return _server(name, decoding)
     if name.startswith("hf:"):
-        return _transformers(name.removeprefix("hf:"), decode)
-    return _local(name, decode)
+        return _transformers(name.removeprefix("hf:"), decoding)
+    return _local(Path(name), decoding)
 
 
 def find_mini() -> Path:
@@ -106,7 +100,7 @@ def find_mini() -> Path:
     Raises:
         CwmTraceError: this installation does not have it.
     """
-    folder = Path(__file__).parent / "model" / "pretrained" / "cwm-mini"
+    folder = Path(__file__).parents[1] / "model" / "pretrained" / "cwm-mini"
     if not (folder / "model.safetensors").is_file():
         raise CwmTraceError(
             f"this installation has no bundled model ({folder} has no model.safetensors): give a checkpoint"
@@ -129,45 +123,32 @@ def _no_progress() -> Iterator[None]:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _local(folder: str, decode: Decode, **bounds: Any) -> Predictor:
+def _local(folder: Path, decoding: Decoding, name: str | None = None) -> Predictor:
     from cwm_trace.model.predict.local import LocalPredictor
-    from cwm_trace.model.predict.session import Options
 
-    options = Options(
-        constrained=decode.constrained is not False,
-        temperature=decode.temperature,
-        top_p=decode.top_p,
-        seed=decode.seed,
-        logprobs=decode.logprobs,
-        max_new_tokens=decode.max_new_tokens,
-        **bounds,
-    )
-    return LocalPredictor.load(folder, options=options, dtype=decode.dtype)
+    return LocalPredictor.load(folder, decoding=decoding, name=name)
 
 
-def _transformers(name: str, decode: Decode) -> Predictor:
+def _transformers(name: str, decoding: Decoding) -> Predictor:
     from cwm_trace.model.predict.backends.transformers import TransformersPredictor
 
-    if decode.constrained:
-        raise CwmTraceError(f"hf:{name} cannot be constrained by the frame grammar: leave the option out")
-    return TransformersPredictor(name, **_shared(decode), dtype=decode.dtype)
+    return TransformersPredictor(name, decoding=decoding)
 
 
-def _server(name: str, decode: Decode) -> Predictor:
+def _server(name: str, decoding: Decoding) -> Predictor:
     from cwm_trace.model.predict.backends.server import ServerPredictor
 
     url, _, served = name.partition("#")
-    return ServerPredictor(url, served or None, constrained=bool(decode.constrained), **_shared(decode))
+    return ServerPredictor(url, served or None, decoding=decoding, answers=os.environ.get(ANSWERS))
 
 
-def _shared(decode: Decode) -> dict[str, Any]:
-    from cwm_trace.model.predict.backends.backend import Sampling
+def _chat(name: str, decoding: Decoding) -> Predictor:
+    from cwm_trace.model.predict.backends.chat import ChatPredictor
 
-    return {
-        "sampling": Sampling(decode.temperature, decode.top_p, decode.seed),
-        "logprobs": decode.logprobs,
-        "max_new_tokens": decode.max_new_tokens,
-    }
+    url, _, served = name.partition("#")
+    if not served:
+        raise CwmTraceError(f"chat:{url} names no model: give chat:{url}#NAME")
+    return ChatPredictor(url, served, decoding=decoding, answers=os.environ.get(ANSWERS))
 
 
 def has_model_packages() -> bool:

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.baselines import CopyPredictor
-from cwm_trace.predictor import NOTHING, History, Known, Prediction, Request, require_truth, roll_out
+from cwm_trace.predict.baselines import CopyPredictor
+from cwm_trace.predict.history import NOTHING, History, Known, Prediction
+from cwm_trace.predict.protocol import Request, require_truth
+from cwm_trace.predict.stepping import roll_out
 from cwm_trace.records import Decoding, Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.states import Activations, resolve_states
 from tests.traces import traces

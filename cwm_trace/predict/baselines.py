@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from cwm_trace.eval.successors import Successors
 from cwm_trace.flow import FlowFollower
-from cwm_trace.modes import parse_mode, visible_frames
-from cwm_trace.predictor import (
-    NOTHING,
-    History,
-    Known,
-    Prediction,
-    Predictor,
-    Request,
-    as_prediction,
-    require_truth,
-    roll_out,
-)
+from cwm_trace.predict.history import NOTHING, History, Known, Prediction
+from cwm_trace.predict.modes import parse_mode, visible_frames
+from cwm_trace.predict.protocol import Predictor, Request, as_prediction, require_truth
+from cwm_trace.predict.stepping import roll_out
+from cwm_trace.predict.successors import Successors
 from cwm_trace.records import UNCHANGED, Decoding, Event, Frame, Outcome, Slot, State, Trace
 from cwm_trace.wire.context import source_lines
 from cwm_trace.wire.lines import LineResolver

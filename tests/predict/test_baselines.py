@@ -7,10 +7,10 @@ from hypothesis import given
 
 from cwm_trace import trace_execution
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.baselines import BASELINES, CopyPredictor, OraclePredictor
 from cwm_trace.eval.score import score_program
 from cwm_trace.flow import Flow, analyse
-from cwm_trace.predictor import Predictor, Request
+from cwm_trace.predict.baselines import BASELINES, CopyPredictor, OraclePredictor
+from cwm_trace.predict.protocol import Predictor, Request
 from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.states import resolve_states
 from tests.effort import examples

@@ -1,0 +1,84 @@
+"""Files of older versions stay readable: each has the version of its form, and every step from one is here.
+
+A reader migrates a line, as plain data, before it checks it. A newer file is refused, since nobody here knows
+what it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cwm_trace.errors import CwmTraceError
+
+Line = dict[str, Any]
+
+TRACE_VERSION = 2
+"""Of trace files. 2: `decoding` says everything that changes an answer."""
+LOG_VERSION = 2
+"""Of benchmark logs. 2: the same."""
+
+
+def check_version(path: Path, version: object, newest: int) -> int:
+    """The version of a file, if it can be read here.
+
+    Raises:
+        CwmTraceError: it is newer, or none.
+    """
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise CwmTraceError(f"{path} is damaged: {version!r} is no schema version")
+    if version > newest:
+        raise CwmTraceError(
+            f"{path} was written by a newer cwm-trace: it has schema version {version}, and this one reads up"
+            f" to {newest}; update cwm-trace"
+        )
+    return version
+
+
+def migrate_trace_line(line: Line, version: int) -> Line:
+    """A line of a trace file in today's form."""
+    return _migrate(line, version, _TRACE_STEPS)
+
+
+def migrate_log_line(line: Line, version: int) -> Line:
+    """A line of a benchmark's log in today's form."""
+    return _migrate(line, version, _LOG_STEPS)
+
+
+def _migrate(line: Line, version: int, steps: tuple[Callable[[Line], Line], ...]) -> Line:
+    for step in steps[version - 1 :]:
+        line = step(line)
+    return line
+
+
+def _trace_from_1(line: Line) -> Line:
+    if line.get("kind") != "header":
+        return line
+    return {**line, "decoding": _decoding_from_1(line.get("decoding")), "schema_version": 2}
+
+
+def _log_from_1(line: Line) -> Line:
+    match line.get("kind"):
+        case "header":
+            return {**line, "decoding": _decoding_from_1(line.get("decoding")), "schema_version": 2}
+        case "program" if isinstance(line.get("stored"), dict):
+            stored = line["stored"]
+            return {**line, "stored": {**stored, "decoding": _decoding_from_1(stored.get("decoding"))}}
+        case _:
+            return line
+
+
+def _decoding_from_1(decoding: Any) -> Any:
+    """`constrained` became the level of the grammar, and a greedy prediction has a seed too."""
+    if not isinstance(decoding, dict):
+        return decoding
+    fields = {**decoding, "grammar": "frame" if decoding.get("constrained") else "none"}
+    fields.pop("constrained", None)
+    if fields.get("seed") is None:
+        fields["seed"] = 0
+    return fields
+
+
+_TRACE_STEPS: tuple[Callable[[Line], Line], ...] = (_trace_from_1,)
+_LOG_STEPS: tuple[Callable[[Line], Line], ...] = (_log_from_1,)
