@@ -5,7 +5,8 @@ after it. Standard library only. Sound above all: what a real execution does is 
 """
 
 from cwm_trace.flow.analysis import Analysis, analyse
+from cwm_trace.flow.follower import FlowFollower
 from cwm_trace.flow.history import Flow
 from cwm_trace.flow.legal import ANYTHING, Legal, Line
 
-__all__ = ["ANYTHING", "Analysis", "Flow", "Legal", "Line", "analyse"]
+__all__ = ["ANYTHING", "Analysis", "Flow", "FlowFollower", "Legal", "Line", "analyse"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from types import CodeType
 
-from cwm_trace.flow import facts as words
+from cwm_trace.flow import facts as hazards
 from cwm_trace.flow import interpreter as py
 from cwm_trace.flow.code import Code
 from cwm_trace.flow.facts import Facts, rewritten_by_pytest, unknown_imports
@@ -70,23 +70,25 @@ class Analysis:
         facts = self.facts
         self.unknown = unknown_imports(facts, files)
         self.may_be_interrupted = may_time_out
-        self.has_threads = facts.has(words.THREADS) or bool(self.unknown)
-        self.has_finalizers = facts.has(words.FINALIZES) or bool(self.unknown)
+        self.has_threads = facts.has(hazards.THREADS) or bool(self.unknown)
+        self.has_throws = facts.has(hazards.THROWS) or bool(self.unknown)
+        self.has_finalizers = facts.has(hazards.FINALIZES) or bool(self.unknown)
         self.has_objects = (
-            facts.classes or bool(facts.imports) or facts.has(frozenset(("type", "__import__")))
+            facts.classes or bool(facts.imports) or not facts.words.isdisjoint(("type", "__import__"))
         )
-        self.trusts_types = not facts.has(words.FORGES_TYPES)
-        self.trusts_texts = not facts.has(words.FORGES_TEXTS) and not self.unknown and not self.opaque
-        self.locals_are_free = facts.has(words.CHANGES_LOCALS)
-        self.cells_are_free = self.locals_are_free or facts.has(words.CHANGES_CELLS)
-        self.globals_are_free = self.locals_are_free or facts.has(words.CHANGES_GLOBALS)
+        self.trusts_types = not facts.has(hazards.FORGES_TYPES)
+        self.trusts_texts = not facts.has(hazards.FORGES_TEXTS) and not self.unknown and not self.opaque
+        self.locals_are_free = facts.has(hazards.CHANGES_LOCALS)
+        self.cells_are_free = self.locals_are_free or facts.has(hazards.CHANGES_CELLS)
+        self.globals_are_free = (
+            self.locals_are_free or bool(self.unknown) or facts.has(hazards.CHANGES_GLOBALS)
+        )
         self.functions_are_named = not (
             self.globals_are_free
-            or self.unknown
             or self.opaque
             or len(files) > 1
             or facts.stars
-            or facts.has(words.FINDS_FUNCTIONS, words.THREADS)
+            or facts.has(hazards.FINDS_FUNCTIONS, hazards.THREADS)
         )
 
     @staticmethod
@@ -111,9 +113,12 @@ class Analysis:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     tree = ast.parse(file.text)
-                    code = compile(tree, file.name, "exec", dont_inherit=True, optimize=0)
+                    code = compile(tree, file.name, "exec", dont_inherit=True)
                 self.facts.add(file.text, tree)
             except _NOT_COMPILED as error:
+                if number:
+                    self.opaque.add(number)  # a template that goes by its file's name
+                    continue
                 self.reason = f"{file.name} does not compile with Python {py.VERSION}: {error}".rstrip(": ")
                 return
             for part in _nested(code, number, None):
@@ -121,11 +126,13 @@ class Analysis:
                 self._by_file.setdefault(number, []).append(part)
         if not self.codes:
             self.reason = "no source text of the program is known that runs as it is written"
-        elif self.facts.has(words.OWN_TRACING):
+        elif self.facts.has(hazards.OWN_TRACING):
             self.reason = (
                 "the program may switch its own recording off and on (it names settrace, pdb or the like)"
             )
-        elif self.facts.has(words.INTERRUPTS):
+        elif self.facts.has(hazards.COMPILES) and self.facts.has(hazards.RUNS):
+            self.reason = "the program compiles code of its own, which may go by the name of any file"
+        elif self.facts.has(hazards.INTERRUPTS):
             self.reason = "the program may handle signals, which come between any two instructions"
 
     def regions(self, code: Code) -> Regions:
@@ -187,7 +194,8 @@ class Analysis:
         if not self.functions_are_named or code.is_generator or code.name.startswith("<"):
             return True
         inside_class = code.parent is not None and not code.parent.is_module and not code.parent.is_function
-        return inside_class or code.name in self.facts.escaping
+        is_special = "__" in code.name or code.name not in self.facts.functions
+        return inside_class or is_special or code.name in self.facts.escaping
 
 
 def _nested(raw: CodeType, file: int, parent: Code | None) -> Iterator[Code]:

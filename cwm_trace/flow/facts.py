@@ -1,6 +1,6 @@
 """What the text of a program makes possible beyond what its bytecode says, by its words and its syntax tree.
 
-All of it errs to one side. A word in a comment counts as if it were used: that allows more, never less.
+All of it errs to one side: a word in a comment counts as if it were used, which allows more, never less.
 """
 
 from __future__ import annotations
@@ -10,98 +10,85 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import NamedTuple
 
 from cwm_trace.records import SourceFile
 
 _WORD = re.compile(r"\w+")
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+class Hazard(NamedTuple):
+    """Something that breaks a rule: words one of which a program must use for it, modules it must import."""
+
+    words: frozenset[str]
+    modules: frozenset[str]
 
 
-OWN_TRACING = _words(
-    """
-    settrace settrace_all_threads f_trace f_trace_lines f_trace_opcodes breakpoint pdb bdb set_trace
-    coverage
-    """
+def _hazard(names: str, modules: str = "") -> Hazard:
+    return Hazard(frozenset(names.split()), frozenset(modules.split()))
+
+
+OWN_TRACING = _hazard(
+    "settrace settrace_all_threads f_trace f_trace_lines f_trace_opcodes breakpoint set_trace",
+    "pdb bdb coverage",
 )
 """With these a program may switch its recording off and on again."""
 
-CHANGES_LOCALS = _words(
-    """
-    exec eval locals vars f_locals _getframe currentframe _current_frames f_back gi_frame cr_frame
-    ag_frame tb_frame inspect gc ctypes code doctest
-    """
+CHANGES_LOCALS = _hazard(
+    "exec eval locals vars f_locals _getframe currentframe _current_frames f_back"
+    " gi_frame cr_frame ag_frame tb_frame",
+    "inspect gc ctypes code doctest",
 )
 """With these a program may bind variables of a function without a STORE instruction. Up to 3.12 a function's
 `locals()` keeps what `exec` puts into it; from 3.13 on `f_locals` writes through (PEP 667)."""
 
-CHANGES_CELLS = _words(
-    """
-    cell_contents __closure__
-    """
-)
+CHANGES_CELLS = _hazard("cell_contents __closure__")
 
-CHANGES_GLOBALS = _words(
-    """
-    monkeypatch pickle timeit globals setattr delattr __setattr__ __delattr__ __dict__ f_globals
-    __globals__ __builtins__ __getattribute__ reload importlib runpy __import__ mock patch
-    """
+CHANGES_GLOBALS = _hazard(
+    "globals setattr delattr __setattr__ __delattr__ __dict__ f_globals __globals__ __builtins__"
+    " __getattribute__ __import__ monkeypatch",
+    "importlib runpy mock pickle timeit",
 )
 """With these a program may bind variables of a module without a STORE instruction that names them."""
 
-FINDS_FUNCTIONS = _words(
-    """
-    compile modules __func__ __wrapped__ __code__ getattr
-    """
-)
+FINDS_FUNCTIONS = _hazard("compile modules __func__ __wrapped__ __code__ getattr")
 """With these, besides the two before, a program may call a function that it does not name."""
 
-FORGES_TYPES = _words(
-    """
-    __module__ __qualname__ builtins
-    """
-)
+FORGES_TYPES = _hazard("__module__ __qualname__", "builtins")
 """With these a class may go by the name of a built-in type."""
 
-FORGES_TEXTS = _words(
-    """
-    __repr__ UserString reprlib
-    """
-)
+FORGES_TEXTS = _hazard("__repr__ UserString", "reprlib")
 """With these an object that changes may be shown like a literal."""
 
-INTERRUPTS = _words(
-    """
-    signal setitimer alarm interrupt_main raise_signal kill faulthandler PyThreadState_SetAsyncExc
-    """
-)
+COMPILES = _hazard("compile CodeType FunctionType")
+RUNS = _hazard("exec eval CodeType FunctionType", "runpy")
+"""With one of each a program may run code that is not the text of the file that it names."""
+
+THROWS = _hazard("throw athrow aclose cancel contextmanager asynccontextmanager", "asyncio")
+"""With these an exception may be thrown into a generator that waits for another one."""
+
+INTERRUPTS = _hazard("setitimer interrupt_main raise_signal PyThreadState_SetAsyncExc", "signal faulthandler")
 """With these any instruction may be followed by a call or an exception, and a line be reported twice."""
 
-FINALIZES = _words(
-    """
-    __del__ weakref finalize gc
-    """
-)
+FINALIZES = _hazard("__del__", "weakref gc")
 """With these the end of an object may run code of the program."""
 
-THREADS = _words(
-    """
-    threading _thread concurrent multiprocessing to_thread run_in_executor ThreadPool
-    """
-)
+THREADS = _hazard("to_thread run_in_executor ThreadPool", "threading _thread concurrent multiprocessing")
 """With these another thread may run next."""
 
-SAFE_MODULES = _words(
-    """
-    __future__ _thread abc array asyncio base64 bisect calendar cmath collections concurrent contextlib
-    contextvars copy csv dataclasses datetime decimal difflib enum fnmatch fractions functools gc hashlib
-    heapq html io itertools json keyword math numbers operator os pathlib pprint queue random re secrets
-    shlex signal statistics string struct sys tempfile textwrap threading time token tokenize types typing
-    typing_extensions unicodedata uuid weakref zlib
-    """
-)
+_IMPORTS_BY_NAME = frozenset(("__import__", "import_module", "importlib", "modules"))
+"""With these a module may be had without an import statement: then its name is as good."""
+
+_SAFE = """
+    __future__ _thread abc argparse array asyncio atexit base64 binascii bisect bz2 calendar cmath codecs
+    collections colorsys concurrent configparser contextlib contextvars copy csv dataclasses datetime
+    decimal difflib enum errno fnmatch fractions functools gc glob graphlib gzip hashlib heapq html io
+    ipaddress itertools json keyword locale logging lzma math numbers operator os pathlib platform pprint
+    queue random re secrets shlex shutil signal statistics string struct subprocess sys sysconfig tempfile
+    textwrap threading time token tokenize tomllib traceback types typing typing_extensions unicodedata
+    uuid warnings weakref zipfile zlib zoneinfo
+"""
+SAFE_MODULES = frozenset(_SAFE.split())
 """Modules of the standard library that call nothing but what they are given, and that have no objects which
 change and are shown like a literal (`collections.UserString` apart)."""
 
@@ -113,22 +100,29 @@ class Facts:
     Args:
         words: every word of its text.
         imports: top-level names of the modules that it imports; `.` for its own package.
+        imported: every name in its import statements.
         stars: it has a `from module import *`.
         classes: it defines a class.
         direct_calls: lines of the calls by their plain name, by that name: `f(…)`.
         escaping: names that are used in another way than to call them.
+        functions: names of `def` statements.
     """
 
     words: set[str] = field(default_factory=set)
     imports: set[str] = field(default_factory=set)
+    imported: set[str] = field(default_factory=set)
     stars: bool = False
     classes: bool = False
     direct_calls: dict[str, set[int]] = field(default_factory=dict)
     escaping: set[str] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
 
-    def has(self, *sets: frozenset[str]) -> bool:
-        """Whether a word of these sets occurs."""
-        return any(not words.isdisjoint(self.words) for words in sets)
+    def has(self, *hazards: Hazard) -> bool:
+        """Whether one of these is possible."""
+        named = self.words if self.words & _IMPORTS_BY_NAME else self.imported
+        return any(
+            not (words.isdisjoint(self.words) and modules.isdisjoint(named)) for words, modules in hazards
+        )
 
     def add(self, text: str, tree: ast.AST) -> None:
         """Count a file in."""
@@ -156,12 +150,15 @@ class Facts:
             elif kind is ast.ClassDef:
                 self.classes = True
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                self.functions.add(node.name)
                 if node.decorator_list:
                     self.escaping.add(node.name)
             elif isinstance(node, ast.Import):
                 self.imports.update(alias.name.partition(".")[0] for alias in node.names)
+                self.imported.update(part for alias in node.names for part in alias.name.split("."))
             elif isinstance(node, ast.ImportFrom):
                 self.imports.add("." if node.level else (node.module or "").partition(".")[0])
+                self.imported.update((node.module or "").split("."), (alias.name for alias in node.names))
                 self.stars |= any(alias.name == "*" for alias in node.names)
 
 

@@ -6,61 +6,15 @@ happened, they start afresh from what its last frames say, and where that says n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable
 
 from cwm_trace.flow import interpreter as py
+from cwm_trace.flow.activation import NO_NAMES, Activation, Spot, Stack, fits, names_at_call
 from cwm_trace.flow.analysis import MODULE, Analysis
-from cwm_trace.flow.code import Code
-from cwm_trace.flow.legal import ANYTHING, EVENTS, Legal, Line
-from cwm_trace.flow.region import Calls, Place, Region, Regions
+from cwm_trace.flow.legal import ANYTHING, EVENTS, Legal
+from cwm_trace.flow.rules import Rules
 from cwm_trace.flow.values import is_immutable
 from cwm_trace.records import Event, Frame
-
-_NOWHERE: Place = frozenset()
-_NAMES: frozenset[str] = frozenset()
-
-
-class Spot(NamedTuple):
-    """A code object, and where an activation may be in it."""
-
-    regions: Regions
-    place: Place
-
-    @property
-    def code(self) -> Code:
-        """The code object."""
-        return self.regions.code
-
-    @property
-    def region(self) -> Region:
-        """What may run before its next event."""
-        return self.regions.of(self.place)
-
-
-class Activation(NamedTuple):
-    """What is known of an activation; replaced, never changed.
-
-    Args:
-        number, depth, file, line: of its last frame.
-        spots: where it may be; more than one where its code is not sure, none where nothing is known.
-        leaving: lines on which the exception of its last frame may leave it.
-        raised: lines of its exceptions so far.
-        bound: its variables, each with whether its value can never change.
-        stored: names that were bound since it last showed its variables; None: any.
-        is_suspended: it is a generator that waits.
-    """
-
-    number: int
-    depth: int
-    file: int
-    line: int
-    spots: tuple[Spot, ...]
-    leaving: frozenset[int] = frozenset()
-    raised: frozenset[int] = frozenset()
-    bound: Mapping[str, bool] = {}
-    stored: frozenset[str] | None = _NAMES
-    is_suspended: bool = False
 
 
 class Flow:
@@ -73,17 +27,17 @@ class Flow:
 
     def __init__(self, analysis: Analysis, frames: Iterable[Frame] = ()) -> None:
         self.analysis = analysis
-        self._activations: dict[int, Activation] = {}
-        self._stacks: dict[int, tuple[int, ...]] = {}
+        self._suspended: dict[int, Activation] = {}
+        self._stacks: dict[int, Stack | None] = {}
         self._thread = 0
         self._seen = 0
         for frame in frames:
             self.push(frame)
 
     def fork(self) -> Flow:
-        """A copy that goes on by itself: two small dicts, however long the history is."""
+        """A copy that goes on by itself: two small dicts, however long the history and deep the calls are."""
         other = Flow(self.analysis)
-        other._activations = dict(self._activations)
+        other._suspended = dict(self._suspended)
         other._stacks = dict(self._stacks)
         other._thread, other._seen = self._thread, self._seen
         return other
@@ -97,13 +51,13 @@ class Flow:
         """
         if self.analysis.reason or (thread is None and (self.analysis.has_threads or self._thread)):
             return ANYTHING
-        stack = self._stacks.get(self._thread if thread is None else thread, ())
-        if not stack:
+        stack = self._stacks.get(self._thread if thread is None else thread)
+        if stack is None:
             return self._outside(thread)
-        top = self._activations[stack[-1]]
+        top = stack.top
         if not top.spots:
             return Legal(EVENTS)
-        return self._inside(top)
+        return self._rules.inside(top)
 
     def illegal(self, frame: Frame) -> str:
         """Why a frame cannot come next, by the rules; empty if it can. Does not add it to the history."""
@@ -122,10 +76,13 @@ class Flow:
             return
         self._thread = frame.thread
         self._seen += 1
+        stack = self._stacks.get(frame.thread)
         if frame.event is Event.CALL:
+            while stack and stack.top.depth >= frame.depth:
+                stack = stack.below
             after = self._call(frame)
         else:
-            before = self._activations.get(frame.activation) or self._unknown(frame)
+            before, stack = self._find(stack, frame)
             match frame.event:
                 case Event.LINE:
                     after = self._line(before, frame)
@@ -133,22 +90,34 @@ class Flow:
                     after = self._exception(before, frame)
                 case _:
                     after = self._return(before, frame)
-        stack = self._stacks.get(frame.thread, ())
-        while stack and (
-            (below := self._activations[stack[-1]]).depth >= frame.depth or below.number == frame.activation
-        ):
-            stack = stack[:-1]
-            if below.number != frame.activation:
-                del self._activations[below.number]  # it has gone unseen
-        if frame.event is Event.RETURN:
-            if after.is_suspended:
-                self._activations[after.number] = after
-            else:
-                self._activations.pop(after.number, None)
-        else:
-            self._activations[after.number] = after
-            stack = (*stack, after.number)
+        self._suspended.pop(after.number, None)
+        if frame.event is not Event.RETURN:
+            stack = Stack(after, stack)
+        elif after.is_suspended:
+            self._suspended[after.number] = after
         self._stacks[frame.thread] = stack
+
+    def _find(self, stack: Stack | None, frame: Frame) -> tuple[Activation, Stack | None]:
+        """The activation of a frame that is no CALL, and those below it; those above it have gone unseen.
+
+        One that waits goes on above all others: an exception was thrown past it. Its depth is that of its
+        last call.
+        """
+        if stack and stack.top.number == frame.activation:
+            return stack.top, stack.below
+        if frame.activation in self._suspended:
+            return self._suspended[frame.activation], stack
+        while stack and stack.top.depth > frame.depth:
+            stack = stack.below
+        if stack and stack.top.depth == frame.depth:
+            if stack.top.number == frame.activation:
+                return stack.top, stack.below
+            stack = stack.below
+        return self._unknown(frame), stack
+
+    @property
+    def _rules(self) -> Rules:
+        return Rules(self.analysis, self._suspended)
 
     # What is legal
 
@@ -160,140 +129,30 @@ class Flow:
             return Legal(frozenset([Event.CALL]), {Event.CALL: frozenset([(0, line)])})
         events = frozenset([Event.CALL, Event.END])
         is_whole = analysis.entry not in ("", MODULE) and not thread
-        if is_whole and not any(one.is_suspended for one in self._activations.values()):
+        if is_whole and not self._suspended:
             events = frozenset([Event.END])
         return Legal(events)
 
-    def _inside(self, top: Activation) -> Legal:
-        regions = [spot.region for spot in top.spots]
-        file = top.file
-        lines: dict[Event, frozenset[Line] | None] = {}
-        following = {line for region in regions for line in region.lines}
-        if following:
-            lines[Event.LINE] = _in_file(file, following)
-        leaving = set(top.leaving)
-        for region in regions:
-            leaving |= region.returns
-            leaving.update(region.yields)
-            if region.escapes:
-                leaving |= region.escapes | region.own | top.raised  # RERAISE puts the old line back
-        if leaving:
-            lines[Event.RETURN] = _in_file(file, leaving)
-        raising = {line for region in regions for line in region.raises}
-        if self.analysis.may_be_interrupted:
-            raising |= {line for region in regions for line in region.own} | {top.line}
-        calls = self._calls(top)
-        if py.THROW_HAS_NO_CALL and (calls is None or calls):
-            thrown = frozenset((one.file, one.line) for one in self._waiting())
-            lines[Event.EXCEPTION] = _in_file(file, raising) | thrown
-        else:
-            lines[Event.EXCEPTION] = _in_file(file, raising)
-        if not lines[Event.EXCEPTION]:
-            del lines[Event.EXCEPTION]
-        if calls is None or calls:
-            lines[Event.CALL] = calls
-        if not lines:  # after an exception where none can be: no Python made this history
-            return Legal(EVENTS)
-        free = self._free(top)
-        new = gone = None
-        if free is not None:
-            new, gone = free - top.bound.keys(), free & top.bound.keys()
-        return Legal(frozenset(lines), lines, new, gone, self._unchanged(top, free), self._called(calls))
-
-    def _calls(self, top: Activation) -> frozenset[Line] | None:
-        """Lines of the functions that it may enter now; None: any."""
-        analysis = self.analysis
-        regions = [spot.region for spot in top.spots]
-        strength = max(region.calls for region in regions)
-        if analysis.may_be_interrupted:
-            return None
-        found = set[Line]()
-        if strength >= Calls.BY_DROPPING:
-            found.update((one.file, one.line) for one in self._waiting())
-        if (
-            strength is Calls.NEVER
-            or (strength is Calls.BY_DROPPING and not analysis.has_finalizers)
-            or (strength is Calls.BY_OPERATORS and not analysis.has_objects)
-        ):
-            return frozenset(found)
-        if analysis.unknown or analysis.opaque or not analysis.functions_are_named:
-            return None
-        here = {line for region in regions for line in region.own}
-        parents = [spot.code for spot in top.spots]
-        for (file, line), codes in analysis.codes.items():
-            if any(self._may_enter(code, parents, here, strength) for code in codes):
-                found.add((file, line))
-        return frozenset(found)
-
-    def _may_enter(self, code: Code, parents: list[Code], here: set[int], strength: Calls) -> bool:
-        analysis = self.analysis
-        if code.is_module:
-            return bool(analysis.facts.imports)
-        if not code.is_function:
-            return strength is Calls.BY_CALLING and code.parent in parents
-        if code.name in ("<listcomp>", "<setcomp>", "<dictcomp>"):
-            return strength is Calls.BY_CALLING and code.parent in parents and code.call_line in here
-        if analysis.escapes(code):
-            return True
-        return strength is Calls.BY_CALLING and not here.isdisjoint(
-            analysis.facts.direct_calls.get(code.name, ())
-        )
-
-    def _waiting(self) -> Iterator[Activation]:
-        return (one for one in self._activations.values() if one.is_suspended)
-
-    def _free(self, one: Activation) -> frozenset[str] | None:
-        """Names that may have been bound or unbound since it last showed its variables; None: any."""
-        found = one.stored
-        for spot in one.spots:
-            shared = self.analysis.changed_elsewhere(spot.code)
-            if found is None or shared is None or spot.region.imports_all:
-                return None
-            found = found | shared | spot.region.stores
-        return found if one.spots else None
-
-    @staticmethod
-    def _unchanged(one: Activation, free: frozenset[str] | None) -> frozenset[str]:
-        if free is None:
-            return _NAMES
-        return frozenset(name for name, forever in one.bound.items() if forever and name not in free)
-
-    def _called(self, calls: frozenset[Line] | None) -> frozenset[str] | None:
-        """Names that a CALL may show."""
-        if calls is None:
-            return None
-        found: set[str] = set()
-        for line in calls:
-            for code in self.analysis.codes.get(line, ()):
-                names = _names_at_call(code)
-                if names is None:
-                    return None
-                found |= names
-        for one in self._waiting():
-            free = self._free(one)
-            if free is None:
-                return None
-            found |= free | one.bound.keys()
-        return frozenset(found)
-
     def _resumes_silently(self, frame: Frame) -> bool:
-        """Whether an exception was thrown into a generator without a call event."""
-        if not py.THROW_HAS_NO_CALL or frame.event is not Event.EXCEPTION:
+        """Whether a frame comes from an exception that was thrown without a call event."""
+        one = self._suspended.get(frame.activation)
+        if not py.THROW_HAS_NO_CALL or one is None:
             return False
-        one = self._activations.get(frame.activation)
-        return one is not None and one.is_suspended and (frame.file, frame.line) == (one.file, one.line)
+        return (frame.file, frame.line) in self._rules.thrown_into(one).get(frame.event, ())
 
     def _illegal_names(self, frame: Frame) -> str:
         """Why the variables of a frame cannot be as it shows them."""
-        one = self._activations.get(frame.activation)
+        stack = self._stacks.get(frame.thread)
+        one = self._suspended.get(frame.activation)
         if frame.event is Event.CALL and one is None:
             return self._illegal_arguments(frame)
+        if frame.event is Event.LINE and one is None and stack:
+            one = stack.top
+            if one.number != frame.activation:
+                return f"activation {frame.activation} is not the running one"
         if frame.event not in (Event.CALL, Event.LINE) or one is None or not one.spots:
             return ""
-        stack = self._stacks.get(frame.thread, ())
-        if frame.event is Event.LINE and (not stack or stack[-1] != frame.activation):
-            return f"activation {frame.activation} is not the running one"
-        free = self._free(one)
+        free = self._rules.free(one)
         if free is None:
             return ""
         for name, slot in frame.changed.items():
@@ -310,7 +169,7 @@ class Flow:
         if not codes:
             return ""
         shown = {name for name, slot in frame.changed.items() if slot is not None}
-        possible = [_names_at_call(code) for code in codes]
+        possible = [names_at_call(code) for code in codes]
         if any(names is None or shown <= names for names in possible):
             return ""
         return f"a call on line {frame.line} shows {sorted(shown)}, which no function there has"
@@ -318,14 +177,13 @@ class Flow:
     # What a frame does to the history
 
     def _call(self, frame: Frame) -> Activation:
-        one = self._activations.get(frame.activation)
+        one = self._suspended.get(frame.activation)
         if one is not None:
-            spots = one.spots if one.is_suspended else _suspended(one, frame.line)
-            one = one._replace(depth=frame.depth, line=frame.line, spots=spots, is_suspended=False)
+            one = one._replace(depth=frame.depth, line=frame.line, is_suspended=False)
             return self._show(one._replace(leaving=frozenset()), frame)
         shown = {name for name, slot in frame.changed.items() if slot is not None}
         codes = self.analysis.codes.get((frame.file, frame.line), [])
-        fitting = [code for code in codes if _fits(code, shown)] or codes
+        fitting = [code for code in codes if fits(code, shown)] or codes
         regions = [self.analysis.regions(code) for code in fitting]
         spots = tuple(Spot(one, one.begin()) for one in regions)
         new = Activation(frame.activation, frame.depth, frame.file, frame.line, spots)
@@ -384,7 +242,7 @@ class Flow:
     def _show(self, one: Activation, frame: Frame) -> Activation:
         """The frame shows the variables of the activation."""
         if not frame.changed:
-            return one if one.stored == _NAMES else one._replace(stored=_NAMES)
+            return one if one.stored == NO_NAMES else one._replace(stored=NO_NAMES)
         analysis, bound = self.analysis, dict(one.bound)
         for name, slot in frame.changed.items():
             if slot is None:
@@ -393,7 +251,7 @@ class Flow:
                 bound[name] = is_immutable(
                     slot, trusts_types=analysis.trusts_types, trusts_texts=analysis.trusts_texts
                 )
-        return one._replace(bound=bound, stored=_NAMES)
+        return one._replace(bound=bound, stored=NO_NAMES)
 
     def _unknown(self, frame: Frame) -> Activation:
         """An activation whose call is not in the history."""
@@ -408,24 +266,3 @@ class Flow:
             if spots:
                 return spots
         return ()
-
-
-def _suspended(one: Activation, line: int) -> tuple[Spot, ...]:
-    return tuple(Spot(spot.regions, spot.regions.suspended_at(line)) for spot in one.spots)
-
-
-def _in_file(file: int, lines: Iterable[int]) -> frozenset[Line]:
-    return frozenset((file, line) for line in lines)
-
-
-def _names_at_call(code: Code) -> frozenset[str] | None:
-    """Names that a function may show when it is called; None: any."""
-    if not code.is_function:
-        return None
-    return frozenset((*code.arguments, *code.raw.co_freevars))
-
-
-def _fits(code: Code, shown: set[str]) -> bool:
-    """Whether an activation of the code may begin with these names."""
-    names = _names_at_call(code)
-    return names is None or (shown <= names and shown.issuperset(code.arguments))

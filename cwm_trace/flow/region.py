@@ -72,12 +72,6 @@ class Regions:
         """Anywhere on a line: where an activation is whose history nothing is known of."""
         return frozenset((AT, index) for index in self.code.lines.get(line, ()))
 
-    def suspended_at(self, line: int) -> Place:
-        """At any yield of a line."""
-        instructions = self.code.instructions
-        at = (index for index in self.code.lines.get(line, ()) if instructions[index].number in py.YIELDS)
-        return frozenset((AT, index) for index in at)
-
     def of(self, place: Place) -> Region:
         """The region that begins at `place`."""
         region = self._found.get(place)

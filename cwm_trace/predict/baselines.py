@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from cwm_trace.flow import FlowFollower
 from cwm_trace.predict.history import NOTHING, History, Known, Prediction
 from cwm_trace.predict.modes import parse_mode, visible_frames
 from cwm_trace.predict.protocol import Predictor, Request, as_prediction, require_truth
@@ -166,6 +167,50 @@ class FrequentPredictor(CopyPredictor):
         return Prediction(replace(guess, changed={}, raw=None, logprobs=None), known.state or state)
 
 
+class FlowCopyPredictor(CopyPredictor):
+    """What the rules of `cwm_trace.flow` decide without any model; where they leave a choice, the first.
+
+    Nothing changes, and execution goes on with the first legal line: the next one in the text, or else the
+    first. Where no line may follow it returns `None`, calls, or raises, the first of these that is legal.
+    """
+
+    name = "flow-copy"
+    decoding = Decoding("flow-copy")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._follower = FlowFollower()
+
+    def step(self, history: History, known: Known = NOTHING) -> Prediction | None:
+        """The next frame."""
+        legal = self._follower.follow(history.program, history.frames).legal()
+        if not history.stack or legal.events == {Event.END}:
+            return None
+        last = history.stack[-1]
+        events = _PREFERENCE if known.event is None else (known.event,)
+        for event in events:
+            lines = legal.lines.get(event) if event in legal.events else None
+            if lines:
+                return self._at(event, _first(lines, last), history, known)
+        return super().step(history, known)
+
+    def _at(self, event: Event, place: tuple[int, int], history: History, known: Known) -> Prediction:
+        """A frame of this event there."""
+        guess = _with_event(self.guess(history), replace(known, event=event), history)
+        file, line = place
+        lines = source_lines(history.program.files[file].text)
+        source = lines[line - 1] if 0 < line <= len(lines) else ""
+        return replace(guess, frame=replace(guess.frame, file=file, line=line, source=source))
+
+
+_PREFERENCE = (Event.LINE, Event.RETURN, Event.CALL, Event.EXCEPTION)
+
+
+def _first(lines: Iterable[tuple[int, int]], last: Frame) -> tuple[int, int]:
+    """The next line in the text of the running function's file; else the first one."""
+    return min(lines, key=lambda place: (place[0] != last.file, place[1] <= last.line, place[1]))
+
+
 class OraclePredictor:
     """Replays the truth: every accuracy of it must be 1."""
 
@@ -195,5 +240,6 @@ BASELINES: dict[str, Callable[[], Predictor]] = {
     "unchanged": UnchangedPredictor,
     "frequent": FrequentPredictor,
     "halt": HaltPredictor,
+    "flow-copy": FlowCopyPredictor,
 }
 """By name. `copy` is the textual next line as well: it is what skill is measured against."""

@@ -8,6 +8,7 @@ from hypothesis import given
 from cwm_trace import trace_execution
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.score import score_program
+from cwm_trace.flow import Flow, analyse
 from cwm_trace.predict.baselines import BASELINES, CopyPredictor, OraclePredictor
 from cwm_trace.predict.protocol import Predictor, Request
 from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Slot, SourceFile, Trace
@@ -161,3 +162,25 @@ def test_halting_is_right_once() -> None:
     assert score.events.false_negatives == score.length
     free = BASELINES["halt"]().predict(Request(start, "free"))
     assert (free.frames, free.outcome) == (real.frames[:1], Outcome.RETURNED)
+
+
+def test_flow_copy_takes_the_first_legal_line() -> None:
+    """Around the loop every line is the real one; the end of the loop, and the call, are choices."""
+    real = trace_execution(LOOP, call="f(3)")
+    said = lines_of("flow-copy", "forced", real)
+    true = [(frame.event, frame.line) for frame in real.frames]
+    wrong = [place for place, guess in zip(true, said, strict=True) if place != guess]
+    assert wrong == [(Event.CALL, 1), *[(Event.CALL, 8)] * 3, (Event.LINE, 6)]
+    assert len(wrong) < sum(a != b for a, b in zip(true, lines_of("copy", "forced", real), strict=True))
+
+
+def test_flow_copy_only_says_what_is_legal() -> None:
+    real = trace_execution(LOOP, call="f(3)")
+    for mode in ("free", "forced"):
+        start = replace(real, frames=real.frames[:1])
+        said = BASELINES["flow-copy"]().predict(Request(start, mode, real, max_frames=30))
+        flow = Flow(analyse(real), real.frames[:1])
+        for index, frame in enumerate(said.frames[1:], 1):
+            assert frame.event is not Event.END
+            assert flow.legal().allows(frame.event, frame.file, frame.line)
+            flow.push(real.frames[index] if mode == "forced" else frame)

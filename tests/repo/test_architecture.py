@@ -21,6 +21,7 @@ RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.plain", "cwm_trac
 MAY_IMPORT = {
     "cwm_trace/predict": (
         "cwm_trace.predict",
+        "cwm_trace.flow",
         "cwm_trace.wire",
         "cwm_trace.model.predict",  # the registry, when a model is asked for
         *RECORDS,

@@ -2,7 +2,7 @@
 
 import sys
 if sys.version_info >= (3, 11):
-    exec(compile('''
+    exec('''
 def f():
     try:
         raise ExceptionGroup("g", [ValueError(1), KeyError(2)])
@@ -12,4 +12,4 @@ def f():
         x = 2
     return x
 f()
-'''.replace("\n        ", "\n"), "<string>", "exec"))
+''')

@@ -43,3 +43,38 @@ except OSError:
     pass
 n = never()
 n.close()
+
+def patient():
+    try:
+        yield 1
+    except KeyError:
+        yield 2
+
+
+def waiting():
+    x = yield from patient()
+    return x
+
+
+w = waiting()
+next(w)
+w.throw(KeyError)
+next(w, None)
+
+
+def swallowing():
+    try:
+        yield 1
+    except KeyError:
+        pass
+
+
+def outer():
+    yield from swallowing()
+    yield 3
+
+
+o = outer()
+next(o)
+o.throw(KeyError)
+o.close()
