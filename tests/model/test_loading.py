@@ -67,6 +67,12 @@ def change_tensors(change: Callable[[dict[str, Any]], object]) -> Callable[[Path
     return rewrite
 
 
+def pickle_only(folder: Path) -> None:
+    for path in (*folder.glob("*.safetensors"), folder / INDEX):
+        path.unlink()
+    torch.save({}, folder / "pytorch_model.bin")
+
+
 def drop_from_index(folder: Path) -> None:
     index = json.loads((folder / INDEX).read_text())
     index["weight_map"].pop("model.norm.weight")
@@ -111,13 +117,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "tensor in no shard": (drop_from_index, r"have no model\.norm\.weight"),
     "index no JSON": (lambda f: (f / INDEX).write_text("{"), r"index\.json is not JSON"),
-    "a pickle": (
-        lambda f: (
-            [path.unlink() for path in (*f.glob("*.safetensors"), f / INDEX)],
-            torch.save({}, f / "pytorch_model.bin"),
-        ),
-        "pytorch_model.bin is a pickle: convert it by python -c",
-    ),
+    "a pickle": (pickle_only, "pytorch_model.bin is a pickle: convert it by python -c"),
     "no weights": (
         lambda f: [path.rename(f"{path}.gone") for path in (*f.glob("*.safetensors"), f / INDEX)],
         "there is neither model.safetensors nor",

@@ -12,7 +12,8 @@ from cwm_trace.api import predict_execution
 from cwm_trace.datasets.families import make_item
 from cwm_trace.datasets.tokenizing import tokenize_trace
 from cwm_trace.model.tokenizer import load_tokenizer
-from cwm_trace.model.training.stream import read_tokens, record
+from cwm_trace.model.tokens import read_tokens
+from cwm_trace.model.training.stream import record
 from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Decoding, Trace
 from cwm_trace.storage import read_trace
