@@ -153,7 +153,8 @@ def predict_execution(
         entry: the argument-less function whose execution is predicted; without it and without `call`, the
             whole script.
         call: an expression such as `"f(3)"`: an argument-less `main` that returns it is predicted.
-        model: name of a predictor (see `cwm_trace.predict.registry`), or a predictor.
+        model: name of a predictor (see `cwm_trace.predict.registry`), or a predictor. Our engine, if
+            it is named, predicts no step that Python cannot take (grammar `flow`).
         mode: name of a mode (see `cwm_trace.predict.modes`).
         history: a real trace of the same program. One that was cut before its end is continued, where the
             mode needs no truth; any other is the truth, and only the entry's CALL is given.
@@ -168,7 +169,7 @@ def predict_execution(
         CwmTraceError: no such program, entry, model or mode; a history of another program; a prompt that
             does not fit the model.
     """
-    predictor = find_predictor(model) if isinstance(model, str) else model
+    predictor = find_predictor(model, grammar="flow") if isinstance(model, str) else model
     needs_truth = parse_mode(mode).needs_truth or predictor.name == "oracle"
     if isinstance(program, Trace):
         start = program
@@ -214,7 +215,7 @@ def predict_step(
     >>> predict_step(replace(trace, frames=trace.frames[:4]), model="copy").source
     '    return n'
     """
-    predictor = find_predictor(model) if isinstance(model, str) else model
+    predictor = find_predictor(model, grammar="flow") if isinstance(model, str) else model
     if not isinstance(predictor, StepPredictor):
         raise CwmTraceError(f"{predictor.name} predicts whole executions only, no single steps")
     past = History(history, history.frames)

@@ -160,8 +160,8 @@ class Problem:
     message: str
 
 
-GRAMMARS = ("none", "frame")
-"""Levels of constraint on what a model may say: nothing, or every frame is valid."""
+GRAMMARS = ("none", "frame", "flow")
+"""Levels of constraint on what a model may say: nothing, every frame is valid, every step is possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +176,8 @@ class Decoding:
         model: checkpoint folder, hub id, or URL and served name; empty for a predictor without a model.
         fingerprint: digest of the model's weights, configuration and tokenizer, or of what its server says of
             it; empty without a model.
-        grammar: `none`: anything goes; `frame`: every frame is kept valid; empty: what the predictor does of
-            its own accord.
+        grammar: `none`: anything goes; `frame`: every frame is kept valid; `flow`: and is a step that Python
+            can take; empty: what the predictor does of its own accord.
         temperature: 0 is greedy.
         top_p: probability mass to draw from, in (0, 1].
         seed: of the draws.
