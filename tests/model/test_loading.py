@@ -77,6 +77,13 @@ def drop_from_index(folder: Path) -> None:
     save_file(held, name, {"format": "pt"})
 
 
+def leave_a_pickle(folder: Path) -> None:
+    """Weights as they were saved before safetensors."""
+    for path in (*folder.glob("*.safetensors"), folder / INDEX):
+        path.unlink()
+    torch.save({}, folder / "pytorch_model.bin")
+
+
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "unknown layer type": (edit(layer_types=[FULL, "global", FULL, FULL]), r"layer_types\.1.*'global'"),
     "too few layer types": (edit(layer_types=[FULL, WINDOW]), "2 layer_types for 4 layers"),
@@ -111,13 +118,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "tensor in no shard": (drop_from_index, r"have no model\.norm\.weight"),
     "index no JSON": (lambda f: (f / INDEX).write_text("{"), r"index\.json is not JSON"),
-    "a pickle": (
-        lambda f: (
-            [path.unlink() for path in (*f.glob("*.safetensors"), f / INDEX)],
-            torch.save({}, f / "pytorch_model.bin"),
-        ),
-        "pytorch_model.bin is a pickle: convert it by python -c",
-    ),
+    "a pickle": (leave_a_pickle, "pytorch_model.bin is a pickle: convert it by python -c"),
     "no weights": (
         lambda f: [path.rename(f"{path}.gone") for path in (*f.glob("*.safetensors"), f / INDEX)],
         "there is neither model.safetensors nor",
