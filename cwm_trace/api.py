@@ -54,6 +54,8 @@ def trace_execution(
     profile: FormatProfile = _default(CWM),
     include: Sequence[str] = _default(()),
     exclude: Sequence[str] = _default(()),
+    expand_objects: int = _default(0),
+    redact: Sequence[str] = _default(()),
     capture_output: bool = _default(False),
     **kwargs: Any,
 ) -> Trace:
@@ -74,6 +76,8 @@ def trace_execution(
         profile: its `addresses` decides whether values keep heap addresses.
         include: globs of files to record besides the user's own.
         exclude: globs of files not to record.
+        expand_objects: how many objects deep state is shown, as `Cart(total=3)`, instead of `repr`.
+        redact: names and regular expressions of what no value may show, or `default` for the usual ones.
         capture_output: keep standard output in `Trace.output` instead of letting it through.
 
     Raises:
@@ -94,6 +98,8 @@ def trace_execution(
         profile=profile,
         include=include,
         exclude=exclude,
+        expand_objects=expand_objects,
+        redact=redact,
         capture_output=capture_output,
     )
     call, entry = given["call"], given["entry"]
@@ -102,6 +108,8 @@ def trace_execution(
         given["profile"],
         given["include"],
         given["exclude"],
+        expand_objects=given["expand_objects"],
+        redact=given["redact"],
         capture_output=given["capture_output"],
     )
     sink = Memory()
@@ -145,7 +153,8 @@ def predict_execution(
         entry: the argument-less function whose execution is predicted; without it and without `call`, the
             whole script.
         call: an expression such as `"f(3)"`: an argument-less `main` that returns it is predicted.
-        model: name of a predictor (see `cwm_trace.predict.registry`), or a predictor.
+        model: name of a predictor (see `cwm_trace.predict.registry`), or a predictor. Our engine, if
+            it is named, predicts no step that Python cannot take (grammar `flow`).
         mode: name of a mode (see `cwm_trace.predict.modes`).
         history: a real trace of the same program. One that was cut before its end is continued, where the
             mode needs no truth; any other is the truth, and only the entry's CALL is given.
@@ -160,7 +169,7 @@ def predict_execution(
         CwmTraceError: no such program, entry, model or mode; a history of another program; a prompt that
             does not fit the model.
     """
-    predictor = find_predictor(model) if isinstance(model, str) else model
+    predictor = find_predictor(model, grammar="flow") if isinstance(model, str) else model
     needs_truth = parse_mode(mode).needs_truth or predictor.name == "oracle"
     if isinstance(program, Trace):
         start = program
@@ -206,7 +215,7 @@ def predict_step(
     >>> predict_step(replace(trace, frames=trace.frames[:4]), model="copy").source
     '    return n'
     """
-    predictor = find_predictor(model) if isinstance(model, str) else model
+    predictor = find_predictor(model, grammar="flow") if isinstance(model, str) else model
     if not isinstance(predictor, StepPredictor):
         raise CwmTraceError(f"{predictor.name} predicts whole executions only, no single steps")
     past = History(history, history.frames)

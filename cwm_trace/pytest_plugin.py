@@ -28,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="{}",
         help="how to record: the options that cwm-trace run --per-test was given",
     )
+    group.addoption(
+        "--cwm-trace-redact",
+        metavar="NAME|REGEX",
+        action="append",
+        default=[],
+        help="write no values of this name, nor text that matches; 'default' means the usual names",
+    )
 
 
 @pytest.fixture(name="cwm_trace")
@@ -47,7 +54,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     from cwm_trace.tracer.session import Block, Options
 
     how = json.loads(item.config.getoption("--cwm-trace-options"))
-    options = Options(**{**how, "limits": Limits(**how.get("limits", {}))})
+    redact = [*how.get("redact", ()), *item.config.getoption("--cwm-trace-redact")]
+    options = Options(**{**how, "limits": Limits(**how.get("limits", {})), "redact": redact})
 
     Path(folder).mkdir(parents=True, exist_ok=True)
     with TraceWriter(Path(folder) / trace_name(item.nodeid)) as writer:

@@ -32,6 +32,8 @@ def record(
     profile: FormatProfile = ...,
     include: Sequence[str] = ...,
     exclude: Sequence[str] = ...,
+    expand_objects: int = ...,
+    redact: Sequence[str] = ...,
 ) -> Recording: ...
 def record(
     function: Any = None,
@@ -41,6 +43,8 @@ def record(
     profile: FormatProfile = CWM,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    expand_objects: int = 0,
+    redact: Sequence[str] = (),
 ) -> Any:
     """Record a function whenever it is called, or everything that a block of code calls.
 
@@ -67,11 +71,15 @@ def record(
         profile: its `addresses` decides whether values keep heap addresses.
         include: globs of files to record besides the user's own.
         exclude: globs of files not to record.
+        expand_objects: how many objects deep state is shown, as `Cart(total=3)`, instead of `repr`.
+        redact: names and regular expressions of what no value may show, or `default` for the usual ones.
 
     Raises:
         CwmTraceError: this cannot be recorded.
     """
-    recording = Recording(recording_options(limits, profile, include, exclude))
+    recording = Recording(
+        recording_options(limits, profile, include, exclude, expand_objects=expand_objects, redact=redact)
+    )
     return recording if function is None else recording(function)
 
 
@@ -81,17 +89,27 @@ def recording_options(
     include: Sequence[str],
     exclude: Sequence[str],
     *,
+    expand_objects: int = 0,
+    redact: Sequence[str] = (),
     capture_output: bool = False,
 ) -> Options:
     """How to record, as the functions of the API take it."""
+    from cwm_trace.tracer.redaction import Rules
     from cwm_trace.tracer.session import Options
 
+    if isinstance(redact, str):
+        redact = [redact]
+    Rules(redact)  # a rule that cannot be read is said before anything runs
+    if expand_objects < 0:
+        raise CwmTraceError(f"expand_objects is {expand_objects}: it starts at 0")
     return Options(
         limits=limits,
         include=include,
         exclude=exclude,
         keep_addresses=profile.addresses == "kept",
         profile=profile.name,
+        expand_objects=expand_objects,
+        redact=redact,
         capture_output=capture_output,
     )
 

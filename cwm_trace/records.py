@@ -130,6 +130,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Capture:
+    """How values were turned into text, where that is not `repr`.
+
+    Args:
+        expand_objects: how many objects deep the state of an object is shown in the place of its `repr`.
+        redacted: what was replaced by `<redacted>`: names, `default`, `<pattern>` for a regular expression.
+    """
+
+    expand_objects: int = 0
+    redacted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A place where a predicted text is not a valid trace.
 
@@ -147,8 +160,8 @@ class Problem:
     message: str
 
 
-GRAMMARS = ("none", "frame")
-"""Levels of constraint on what a model may say: nothing, or every frame is valid."""
+GRAMMARS = ("none", "frame", "flow")
+"""Levels of constraint on what a model may say: nothing, every frame is valid, every step is possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +176,8 @@ class Decoding:
         model: checkpoint folder, hub id, or URL and served name; empty for a predictor without a model.
         fingerprint: digest of the model's weights, configuration and tokenizer, or of what its server says of
             it; empty without a model.
-        grammar: `none`: anything goes; `frame`: every frame is kept valid; empty: what the predictor does of
-            its own accord.
+        grammar: `none`: anything goes; `frame`: every frame is kept valid; `flow`: and is a step that Python
+            can take; empty: what the predictor does of its own accord.
         temperature: 0 is greedy.
         top_p: probability mass to draw from, in (0, 1].
         seed: of the draws.
@@ -245,6 +258,7 @@ class Trace:
         python: version of the interpreter that ran it, such as `3.11.7`; empty for a prediction.
         profile: name of the format profile it was recorded or predicted under.
         limits: the bounds it ran under.
+        capture: what was asked of its values.
         exit_code: what the program gave its parent; None if it was not a whole program.
         output: standard output, if it was captured.
         skipped: activations stepped over because of `limits.max_depth`.
@@ -266,6 +280,7 @@ class Trace:
     python: str = ""
     profile: str = "cwm"
     limits: Limits = Limits()
+    capture: Capture = Capture()
     exit_code: int | None = None
     output: str | None = None
     skipped: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cwm_trace.errors import CwmTraceError
@@ -37,6 +37,11 @@ class Activations:
         slots = self._slots[frame.activation] = {**self._slots.get(frame.activation, {}), **frame.changed}
         return {name: slot for name, slot in slots.items() if slot is not None}
 
+    def apply(self, frame: Frame) -> None:
+        """Apply `frame`, whose state nobody needs."""
+        if frame.changed or frame.activation not in self._slots:
+            self._slots[frame.activation] = {**self._slots.get(frame.activation, {}), **frame.changed}
+
     def change(self, activation: int, state: State) -> dict[str, Slot | None]:
         """What turns the last state of `activation` into `state`, which becomes the last one."""
         changed = diff_states(self.state(activation), state)
@@ -70,6 +75,26 @@ def resolve_states(frames: Iterable[Frame]) -> list[dict[str, Slot] | None]:
     return [
         activations.advance(frame) if frame.event in (Event.CALL, Event.LINE) else None for frame in frames
     ]
+
+
+def states_between(
+    frames: Sequence[Frame], first: int, last: int | None = None
+) -> dict[int, dict[str, Slot] | None]:
+    """`resolve_states` for frames `first` to `last` only, by index."""
+    first, last, _ = slice(first, last).indices(len(frames))
+    activations = Activations()
+    found: dict[int, dict[str, Slot] | None] = {}
+    for index in range(last):
+        frame = frames[index]
+        state = None
+        if frame.event in (Event.CALL, Event.LINE):
+            if index >= first:
+                state = activations.advance(frame)
+            else:
+                activations.apply(frame)
+        if index >= first:
+            found[index] = state
+    return found
 
 
 def edit_state(trace: Trace, changes: Mapping[str, str | None]) -> Trace:

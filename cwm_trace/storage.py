@@ -29,7 +29,18 @@ from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields
-from cwm_trace.records import Cost, Decoding, Frame, FrameFields, Limits, Outcome, Problem, SourceFile, Trace
+from cwm_trace.records import (
+    Capture,
+    Cost,
+    Decoding,
+    Frame,
+    FrameFields,
+    Limits,
+    Outcome,
+    Problem,
+    SourceFile,
+    Trace,
+)
 from cwm_trace.versions import TRACE_VERSION, check_version, migrate_trace_line
 from cwm_trace.wire.texts import escape_surrogates
 
@@ -56,6 +67,7 @@ class HeaderLine(_Line):
     given: int
     decoding: Decoding | None = None
     not_recorded: list[str] = []
+    capture: Capture = Capture()
 
 
 class FileLine(_Line):
@@ -109,6 +121,8 @@ class TraceWriter:
         self._ended = False
         self._flushed = time.monotonic()
         self.frames = 0
+        self.bytes = 0
+        """Of all lines so far, before they are compressed."""
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +148,7 @@ class TraceWriter:
                 given=trace.given,
                 decoding=trace.decoding,
                 not_recorded=list(trace.not_recorded),
+                capture=trace.capture,
             )
         )
 
@@ -194,6 +209,7 @@ class TraceWriter:
 
     def _put(self, data: bytes) -> None:
         """Write a line with its ending in one call, which the two of `jsonlines.Writer` could tear apart."""
+        self.bytes += len(data)
         if not self._compressed:
             while data:  # an unbuffered file may take only a part of it, just before its disk is full
                 data = data[self._stream.write(data) :]
@@ -277,6 +293,7 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
         given=header.given,
         decoding=header.decoding,
         not_recorded=tuple(header.not_recorded),
+        capture=header.capture,
     )
     if footer is None:
         return trace

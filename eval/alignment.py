@@ -17,8 +17,10 @@ from cwm_trace.predict.modes import Mode, ModeKind, parse_mode, visible_frames, 
 from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Frame, Slot, Trace
 from cwm_trace.states import Activations
+from cwm_trace.wire.context import TEXT_FILE
 from cwm_trace.wire.profile import CWM, PROFILES
 from cwm_trace.wire.render import FrameRenderer
+from cwm_trace.wire.shown import trace_as_shown
 
 _STATEFUL = (Event.CALL, Event.LINE)
 _NONE = Slot("None", "NoneType")
@@ -120,7 +122,7 @@ def align(
         CwmTraceError: the traces are of different programs, or the mode is unknown.
     """
     if real.files[:1] and predicted.files[:1] and real.files[0].text != predicted.files[0].text:
-        raise CwmTraceError("the two traces are of different programs: there is nothing to compare")
+        real, predicted = _of_one_program(real, predicted)
     mode = parse_mode(predicted.mode or "free")
     faults = [p.frame for p in predicted.problems if p.grade in ("tokens", "locals")]
     if mode.kind in (ModeKind.OUTPUT, ModeKind.STEP_OVER):
@@ -132,6 +134,33 @@ def align(
         predicted = visible_frames(predicted, mode)
     aligner = _Aligner(real, predicted, mode, equality, mask)
     return Alignment(real, predicted, mode, equality, mask, tuple(aligner.pairs()), frozenset(faults))
+
+
+def _of_one_program(real: Trace, predicted: Trace) -> tuple[Trace, Trace]:
+    """Both as text shows them, if one of the two went through text."""
+    from_text = [trace.files[0].name == TEXT_FILE for trace in (real, predicted)]
+    ours, theirs = real, predicted
+    if from_text == [False, True]:
+        ours = trace_as_shown(real, PROFILES.get(predicted.profile, CWM))
+    elif from_text == [True, False]:
+        theirs = trace_as_shown(predicted, PROFILES.get(real.profile, CWM))
+    if ours.files[0].text == theirs.files[0].text:
+        return ours, theirs
+    sides = (ours.files[0].text.split("\n"), theirs.files[0].text.split("\n"))
+    line, (one, other) = next(
+        (number, pair)
+        for number, pair in enumerate(zip_longest(*sides, fillvalue=None), start=1)
+        if pair[0] != pair[1]
+    )
+    text = ", as its text shows it," if from_text[0] != from_text[1] else ""
+    raise CwmTraceError(
+        f"the two traces are of different programs: line {line}{text} is {_quoted(one)} in the first"
+        f" and {_quoted(other)} in the second"
+    )
+
+
+def _quoted(line: str | None) -> str:
+    return "missing" if line is None else repr(f"{line[:59]}…" if len(line) > 60 else line.strip())
 
 
 def _visible_mask(mask: Mask, kept: list[int]) -> Mask:

@@ -89,6 +89,38 @@ def test_a_whole_pytest_run(folder: Path) -> None:
     assert "    return x + 1" in {frame.source for frame in trace.frames}
 
 
+@pytest.mark.parametrize("of", ["run", "pytest"])
+def test_secrets_of_tests_are_not_written(tmp_path: Path, of: str) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "def login(password):\n    return len(password)\ndef test_login(cwm_trace):\n"
+        "    assert login('hunter2' + '-zebra') == 13\n"
+        "    with cwm_trace(redact=['password'], expand_objects=1) as recording:\n"
+        "        login('hunter2' + '-zebra')\n    assert 'zebra' not in str(recording.trace.frames)\n"
+    )
+    if of == "run":
+        execute(
+            tmp_path,
+            "-m",
+            "cwm_trace",
+            "run",
+            "--per-test",
+            "--redact",
+            "password",
+            "-o",
+            "t",
+            "-m",
+            "pytest",
+        )
+    else:
+        execute(tmp_path, "-m", "pytest", "-p", "cwm_trace", "--cwm-trace=t", "--cwm-trace-redact=password")
+    (path,) = (tmp_path / "t").iterdir()
+    assert "hunter2-zebra" not in path.read_text()
+    trace = read_trace(path)
+    assert trace.outcome is Outcome.RETURNED
+    assert trace.capture.redacted == ("password",)
+    assert "<redacted>" in path.read_text()
+
+
 def test_without_the_option_nothing_happens(folder: Path) -> None:
     result = execute(folder, "-m", "pytest", "-q", "-k", "right")
     assert result.returncode == 0

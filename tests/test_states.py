@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event, Frame, Slot, SourceFile, Trace
-from cwm_trace.states import Activations, diff_states, edit_state, resolve_states
+from cwm_trace.states import Activations, diff_states, edit_state, resolve_states, states_between
 from tests.traces import states, traces
 
 ONE, TWO = Slot("1", "int"), Slot("2", "int")
@@ -94,3 +94,10 @@ def test_an_edited_state_is_that_of_the_last_frame() -> None:
     assert resolve_states(trace.frames) == [{"a": Slot("1"), "b": Slot("2")}]
     with pytest.raises(CwmTraceError, match="only a CALL or LINE"):
         edit_state(replace(trace, frames=()), {})
+
+
+@given(traces(), st.integers(-3, 9), st.none() | st.integers(-3, 9))
+def test_states_of_a_part_are_those_of_the_whole(trace: Trace, first: int, last: int | None) -> None:
+    whole = dict(enumerate(resolve_states(trace.frames)))
+    indices = range(len(trace.frames))[first:last]
+    assert states_between(trace.frames, first, last) == {index: whole[index] for index in indices}

@@ -15,7 +15,18 @@ from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import SourceLines, frame_fields
-from cwm_trace.records import Event, Frame, FrameFields, Limits, Outcome, Problem, Slot, SourceFile, Trace
+from cwm_trace.records import (
+    Capture,
+    Event,
+    Frame,
+    FrameFields,
+    Limits,
+    Outcome,
+    Problem,
+    Slot,
+    SourceFile,
+    Trace,
+)
 from cwm_trace.storage import TraceWriter, read_trace, write_trace
 from cwm_trace.versions import TRACE_VERSION
 from tests.effort import examples
@@ -36,6 +47,7 @@ SMALL = Trace(
     python="3.11.7",
     profile="kth",
     limits=Limits(max_frames=9, timeout=1.5),
+    capture=Capture(2, ("password", "<pattern>")),
     exit_code=3,
     output="out\n",
     skipped=2,

@@ -29,7 +29,7 @@ from typing import Any
 
 from cwm_trace import records
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import FrameFields, Limits, Outcome, SourceFile, Trace
+from cwm_trace.records import Capture, FrameFields, Limits, Outcome, SourceFile, Trace
 from cwm_trace.tracer.channel import ChannelReader, Receiver, slot_fields
 from cwm_trace.tracer.session import NOT_RECORDED, Fields, Memory
 from cwm_trace.tracer.steps import Step, StepResult
@@ -125,7 +125,7 @@ def record_isolated(
 
     Args:
         job: `source`, `call`, `name`, or `path` of a script; `arguments`, `entry`, `include`, `exclude`,
-            `keep_addresses`, as for `cwm_trace.tracer.session`.
+            `keep_addresses`, `expand_objects`, as for `cwm_trace.tracer.session`.
         sink: takes the recording; always gets a footer.
         limits: as for `trace_isolated`.
         bounds: as for `trace_isolated`.
@@ -140,7 +140,8 @@ def record_isolated(
     """
     limits = replace(limits, timeout=bounds.seconds)
     files = (SourceFile(str(job.get("name") or "<source>"), str(job.get("source", ""))),)
-    template = Trace(files=files, entry="", limits=limits, not_recorded=NOT_RECORDED)
+    capture = Capture(int(job.get("expand_objects", 0)))
+    template = Trace(files=files, entry="", limits=limits, capture=capture, not_recorded=NOT_RECORDED)
     notes: dict[str, str] = {}
 
     def hear(message: list[Any]) -> None:
@@ -258,6 +259,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "include": (),
     "exclude": (),
     "keep_addresses": False,
+    "expand_objects": 0,
 }
 
 _OUTCOMES = {

@@ -147,6 +147,7 @@ def _trace(job: dict[str, Any], sink: ChannelSink) -> None:
         include=job["include"],
         exclude=job["exclude"],
         keep_addresses=job["keep_addresses"],
+        expand_objects=job["expand_objects"],
         whole_process=True,
     )
     ending = record_program(program, sink, options, entry=job["entry"])

@@ -14,7 +14,7 @@ from types import CodeType, FunctionType
 from typing import Any, Protocol
 
 from cwm_trace.plain import SourceLines, frames_from_fields
-from cwm_trace.records import FrameFields, Limits, Outcome, SourceFile, Trace
+from cwm_trace.records import Capture, FrameFields, Limits, Outcome, SourceFile, Trace
 from cwm_trace.tracer.generated import GeneratedCode
 from cwm_trace.tracer.process import (
     Buffer,
@@ -114,6 +114,8 @@ class Options:
         exclude: globs of files not to record.
         keep_addresses: leave ` at 0x…` in values.
         profile: name of the format profile, for the header.
+        expand_objects: how many objects deep state is shown instead of `repr`; see `expansion`.
+        redact: what no value may show; see `redacting`.
         capture_output: keep what is written to `sys.stdout` instead of letting it through.
         whole_process: the program is all that this process is for: threads are waited for and exit handlers
             run while it is still recorded, an uncaught exception is printed, nothing is put back.
@@ -124,6 +126,8 @@ class Options:
     exclude: Sequence[str] = ()
     keep_addresses: bool = False
     profile: str = "cwm"
+    expand_objects: int = 0
+    redact: Sequence[str] = ()
     capture_output: bool = False
     whole_process: bool = False
 
@@ -221,7 +225,7 @@ class Block:
         root: str | None = None,
         entry: CodeType | None = None,
     ) -> None:
-        self._sink = sink
+        self._sink = sink = redacting(sink, options)
         self._guard = ExitStack()
         scope = Scope(filename, root or folder_of(filename), include=options.include, exclude=options.exclude)
         is_entry = None if entry is None else lambda code: code is entry
@@ -282,6 +286,7 @@ def record_run(
     """
     if options.limits.timeout is not None:
         check_deadline_possible()
+    sink = redacting(sink, options)
     recorder = _recorder(sink, options, scope, is_entry)
     try:
         sink.header(header)
@@ -304,6 +309,7 @@ def record_run(
     if failure is None and not recorder.forked:
         try:
             sink.footer(trace)
+            trace = getattr(sink, "written", trace)  # without its secrets
         except OSError as refused:
             failure = refused
     return Ending(trace, recorder.frames, exit_code(error), error, failure, forked=recorder.forked)
@@ -337,7 +343,11 @@ def _recorder(
         generated.listen()
     return Recorder(
         resolve=lambda filename: source_file(filename) if scope.covers(filename) else None,
-        describer=Describer(max_chars=options.limits.max_value_chars, keep_addresses=options.keep_addresses),
+        describer=Describer(
+            max_chars=None if options.redact else options.limits.max_value_chars,
+            keep_addresses=options.keep_addresses,
+            expand_objects=options.expand_objects,
+        ),
         emit=sink.frame,
         add_file=sink.file,
         limits=options.limits,
@@ -358,6 +368,7 @@ def make_header(
         python=platform.python_version(),
         profile=options.profile,
         limits=options.limits,
+        capture=Capture(options.expand_objects),
         not_recorded=NOT_RECORDED,
     )
 
@@ -385,6 +396,15 @@ def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
         skipped=recorder.skipped,
         warnings=tuple(warnings),
     )
+
+
+def redacting(sink: Sink, options: Options) -> Sink:
+    """The sink, behind one that lets no secret through if that is asked for."""
+    if not options.redact:
+        return sink
+    from cwm_trace.tracer.redacting import RedactingSink
+
+    return RedactingSink(sink, options.redact, options.limits.max_value_chars)
 
 
 def _starts_at(filename: str, line: int, name: str) -> Callable[[CodeType], bool]:

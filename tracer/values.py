@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cwm_trace.records import SlotFields
+from cwm_trace.tracer.expansion import expand
 
 ATOMS = frozenset([int, str, float, bool, type(None), bytes, complex, type(...)])
 """Types whose objects never change and hold nothing of the user's: keeping one alive changes no program."""
@@ -40,12 +41,16 @@ class Describer:
     Args:
         max_chars: characters of text that are kept; the number cut off is recorded.
         keep_addresses: leave ` at 0x…` in; without it traces of the same program repeat.
+        expand_objects: how many objects deep state is shown instead of `repr`; 0: not at all.
     """
 
-    __slots__ = ("_keep_addresses", "_max_chars")
+    __slots__ = ("_expand_objects", "_keep_addresses", "_max_chars")
 
-    def __init__(self, *, max_chars: int | None = None, keep_addresses: bool = False) -> None:
+    def __init__(
+        self, *, max_chars: int | None = None, keep_addresses: bool = False, expand_objects: int = 0
+    ) -> None:
         self._max_chars = max_chars
+        self._expand_objects = expand_objects
         self._keep_addresses = keep_addresses
 
     def text(self, value: Any) -> str:
@@ -55,7 +60,10 @@ class Describer:
                 return repr(value)
             except ValueError:
                 return hex(value)
-        text = safe_repr(value)
+        if self._expand_objects and take_image(value) is None:  # a container of plain values needs no care
+            text = expand(value, self._expand_objects, safe_repr)
+        else:
+            text = safe_repr(value)
         if not self._keep_addresses and " at 0x" in text and type(value) is not bytearray:
             return _not_the_wires(_ADDRESS.sub("", text))
         return text

@@ -9,9 +9,14 @@ import click
 @click.argument("real")
 @click.argument("predicted")
 @click.option("--equality", default="normal", show_default=True, help="exact, normal or typed.")
+@click.option("--around", type=click.IntRange(0), default=5, show_default=True, help="Frames around it.")
+@click.option("--all", "everything", is_flag=True, help="Show every frame.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers and the first divergence as JSON.")
-def compare(real: str, predicted: str, equality: str, as_json: bool) -> None:
-    """Compare two trace files frame by frame; the first wrong step is marked."""
+def compare(real: str, predicted: str, equality: str, around: int, everything: bool, as_json: bool) -> None:
+    """Compare two trace files frame by frame: the numbers, and the frames around the first wrong step.
+
+    `◀` marks that step, `✗` a variable that is wrong, `*` one that changed.
+    """
     from cwm_trace.api import compare_execution
     from cwm_trace.storage import read_trace
 
@@ -23,4 +28,4 @@ def compare(real: str, predicted: str, equality: str, as_json: bool) -> None:
     else:
         from cwm_trace.rendering.terminal import print_comparison
 
-        print_comparison(comparison)
+        print_comparison(comparison, around=None if everything else around)

@@ -25,7 +25,8 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--grammar",
             type=click.Choice(GRAMMARS),
-            help="none: anything goes; frame: every frame is valid.  [default: frame with our own engine]",
+            help="none: anything goes; frame: every frame is valid; flow: and a step that Python can take.  "
+            "[default: with our own engine flow, in bench frame]",
         ),
         click.option("--constrained", "grammar", flag_value="frame", help="Old name of --grammar frame."),
         click.option("--unconstrained", "grammar", flag_value="none", help="Old name of --grammar none."),
@@ -96,7 +97,7 @@ def predict(
     if samples > 1 and output is not None:
         raise CwmTraceError("-o holds one prediction: leave --samples out, or print them as --json")
     known = read_trace(history) if history is not None else None
-    predictor = find_predictor(model, decoding)
+    predictor = find_predictor(model, decoding, grammar="flow")
     for sample in range(samples):
         with counted_frames() as count:
             trace = predict_execution(

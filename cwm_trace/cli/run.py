@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from cwm_trace.tracer.session import Ending
 
 
+_MISPLACED = "cwm_trace.misplaced"
+_LARGE = 10_000_000  # bytes of a trace file, after which its size is worth a note
+
+
 class ProgramCommand(click.Command):
-    """Leaves everything after the program to the program, as `python` does after `-m` and `-c`."""
+    """Leaves everything after the program to the program, as `python` does after `-m` and `-c`.
+
+    Where an argument behind the program is spelt like an option of ours, it is noted for `warn_of_options`.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `--` behind the value of `-m` or `-c`."""
@@ -32,16 +39,29 @@ class ProgramCommand(click.Command):
             if isinstance(option, click.Option) and not option.is_flag
             for name in option.opts
         }
-        index = 0
+        index, program, own = 0, "", []
         while index < len(args):
             argument = args[index]
-            if argument == "--" or not argument.startswith("-") or argument == "-":
+            if argument == "--":
+                break
+            if not argument.startswith("-") or argument == "-":
+                program, own = argument, args[index + 1 :]
                 break
             if argument in ("-m", "-c") and index + 1 < len(args):
+                program = args[index + 1] if argument == "-m" else "the code after -c"
+                own = args[index + 2 :]
                 args = [*args[: index + 2], "--", *args[index + 2 :]]
                 break
             index += 2 if argument in takes_value else 1
+        ctx.meta[_MISPLACED] = program, self._ours(own)
         return super().parse_args(ctx, args)
+
+    def _ours(self, arguments: Sequence[str]) -> list[str]:
+        """Those of a program's own arguments, up to `--`, that are spelt like options of this command."""
+        until = arguments.index("--") if "--" in arguments else len(arguments)
+        names = {name for option in self.params for name in (*option.opts, *option.secondary_opts)}
+        found = (argument.partition("=")[0] for argument in arguments[:until])
+        return list(dict.fromkeys(name for name in found if name.startswith("-") and name in names))
 
 
 @click.command(cls=ProgramCommand, context_settings={"allow_interspersed_args": False})
@@ -57,6 +77,19 @@ class ProgramCommand(click.Command):
 @click.option("--max-bytes", type=click.IntRange(1), help="Stop recording after so many bytes of values.")
 @click.option("--max-value-chars", type=click.IntRange(1), help="Keep so many characters of a value.")
 @click.option("--max-depth", type=click.IntRange(0), help="Step over deeper calls; the entry has depth 0.")
+@click.option(
+    "--expand-objects",
+    type=click.IntRange(0),
+    default=0,
+    metavar="DEPTH",
+    help="Show objects by their state, so many deep: Cart(total=3).",
+)
+@click.option(
+    "--redact",
+    multiple=True,
+    metavar="NAME|REGEX",
+    help="Write no values of this name, nor text that matches; 'default' means the usual names.",
+)
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Interrupt after so many seconds.")
 @click.option("--sandbox", is_flag=True, help="Run it in a child process that cannot harm the rest.")
 @click.option("--per-test", is_flag=True, help="With -m pytest: one trace for each test, in -o FOLDER.")
@@ -78,6 +111,8 @@ def run(
     max_bytes: int | None,
     max_value_chars: int | None,
     max_depth: int | None,
+    expand_objects: int,
+    redact: tuple[str, ...],
     timeout: float | None,
     sandbox: bool,
     per_test: bool,
@@ -89,15 +124,20 @@ def run(
 ) -> None:
     """Run a program and record it, frame by frame as it happens.
 
-    The program runs as under python, with its own standard streams and exit code; options come before it.
+    The program runs as under python, with its own standard streams and exit code; options come before it,
+    and what stands behind it is its own: if it looks like an option of this command, a line on standard error
+    says so (`--` before the program's arguments silences it).
     Only the user's code is recorded, not the standard library and not installed packages. At a frame or
     byte limit recording stops and the program goes on; with --sandbox it is ended there, or after 10 seconds.
     """
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.records import Limits
     from cwm_trace.storage import TraceWriter
+    from cwm_trace.tracer.redaction import Rules
     from cwm_trace.tracer.session import Options, record_program
 
+    _warn_of_options()
+    Rules(redact)  # a rule that cannot be read is said before anything runs
     if not beside and (model or mode):
         raise CwmTraceError("--model and --mode say how to predict: they need --predict")
     if per_test:
@@ -111,7 +151,13 @@ def run(
             "max_value_chars": max_value_chars,
             "max_depth": max_depth,
         }
-        how = {"include": include, "exclude": exclude, "limits": bounds}
+        how = {
+            "include": include,
+            "exclude": exclude,
+            "limits": bounds,
+            "expand_objects": expand_objects,
+            "redact": redact,
+        }
         _run_pytest(arguments, module, output or "pytest.traces", how)
     if sandbox and module is not None:
         raise CwmTraceError("--sandbox does not go with -m: give a SCRIPT or -c CODE")
@@ -122,20 +168,44 @@ def run(
     if sandbox:
         from cwm_trace.cli.sandbox import run_sandboxed
 
-        job = {"call": call or "", "entry": entry, "include": include, "exclude": exclude}
+        job = {
+            "call": call or "",
+            "entry": entry,
+            "include": include,
+            "exclude": exclude,
+            "expand_objects": expand_objects,
+        }
         with TraceWriter(path) as writer:
-            ended = run_sandboxed(program, job, writer, limits)
-        _report(ended, path, quiet=quiet, as_json=as_json)
+            ended = run_sandboxed(program, job, writer, limits, redact)
+        _report(ended, path, writer.bytes, quiet=quiet, as_json=as_json)
         show_beside()
         sys.exit(ended.exit_code)
-    options = Options(limits=limits, include=include, exclude=exclude, whole_process=True)
+    options = Options(
+        limits=limits,
+        include=include,
+        exclude=exclude,
+        expand_objects=expand_objects,
+        redact=redact,
+        whole_process=True,
+    )
     with TraceWriter(path) as writer, _no_context():
         ending = record_program(program, writer, options, entry=entry)
     if ending.forked:
         sys.exit(ending.exit_code)
-    _report(ending, path, quiet=quiet, as_json=as_json)
+    _report(ending, path, writer.bytes, quiet=quiet, as_json=as_json)
     show_beside()
     _leave(ending)
+
+
+def _warn_of_options() -> None:
+    program, names = click.get_current_context().meta.get(_MISPLACED, ("", []))
+    if names:
+        verb = "is its argument" if len(names) == 1 else "are its arguments"
+        click.echo(
+            f"cwm-trace: {', '.join(names)} behind {program} {verb}, no option of cwm-trace: options come"
+            f" before {program} (-- before its arguments silences this)",
+            err=True,
+        )
 
 
 def _prepare_prediction(path: str, model: str, mode: str) -> Callable[[], None]:
@@ -207,7 +277,7 @@ def _load(
     return load_script(script, arguments[1:]), default
 
 
-def _report(ending: Ending, path: str, *, quiet: bool, as_json: bool) -> None:
+def _report(ending: Ending, path: str, size: int, *, quiet: bool, as_json: bool) -> None:
     trace = ending.trace
     if ending.failure is not None:
         click.echo(f"cwm-trace: recording ended early: {path}: {ending.failure.strerror}", err=True)
@@ -219,12 +289,20 @@ def _report(ending: Ending, path: str, *, quiet: bool, as_json: bool) -> None:
             "frames": ending.frames,
             "outcome": trace.outcome.value,
             "exit_code": trace.exit_code,
+            "bytes": size,
             "skipped": trace.skipped,
             "warnings": list(trace.warnings),
         }
         click.echo(json.dumps(summary))
     elif not quiet:
         click.echo(f"cwm-trace: {ending.frames} frames ({trace.outcome.value}) in {path}", err=True)
+    if size >= _LARGE and not quiet:
+        click.echo(
+            f"cwm-trace: the trace has {size / 1e6:.0f} MB: --max-value-chars cuts long values, --entry and"
+            " --exclude record less of the program, --max-depth steps over deep calls, --max-frames and"
+            " --max-bytes end the recording, -o FILE.gz compresses it",
+            err=True,
+        )
 
 
 def _leave(ending: Ending) -> None:

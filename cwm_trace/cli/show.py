@@ -11,9 +11,14 @@ _SHOWN = 500
 @click.argument("trace")
 @click.option("--first", type=click.IntRange(0), default=0, help="Start at this frame.")
 @click.option("--count", type=click.IntRange(1), help="Show so many frames.  [default: 500; all as JSON]")
+@click.option("--full", is_flag=True, help="Show all variables at every line, not only what changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the frames with their whole states as JSON.")
-def show(trace: str, first: int, count: int | None, as_json: bool) -> None:
-    """Show the frames of a trace file: each line with the variables before it runs, changed ones marked."""
+def show(trace: str, first: int, count: int | None, full: bool, as_json: bool) -> None:
+    """Show the frames of a trace file: each line with the variables that changed before it runs.
+
+    `*` marks a change, `-` a variable that is gone. Where a call is shown for the first time, all of its
+    variables are.
+    """
     from cwm_trace.storage import read_trace
 
     recorded = read_trace(trace)
@@ -25,7 +30,7 @@ def show(trace: str, first: int, count: int | None, as_json: bool) -> None:
     from cwm_trace.rendering.terminal import print_trace
 
     last = first + (count or _SHOWN)
-    print_trace(recorded, first, last)
+    print_trace(recorded, first, last, whole_states=full)
     left = len(recorded.frames) - last
     if left > 0:
         click.echo(f"{left} more frames: --first {last}, --count {left}")

@@ -66,6 +66,9 @@ class Writer(Protocol):
     def cost(self) -> Cost | None:
         """What it took so far; None if nobody counts."""
 
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the prediction must know about it, a sentence each."""
+
 
 def drive(plan: Plan, writer: Writer) -> Trace:
     """Predict, and tell the request's `on_frame`."""
@@ -92,7 +95,7 @@ def stream(plan: Plan, writer: Writer) -> Generator[Frame, None, Trace]:
             if plan.follows:
                 yield from new
     yield from assembly.fill_to_the_end() if plan.follows else ()
-    return assembly.trace(writer.decoding, writer.cost())
+    return assembly.trace(writer)
 
 
 class Assembly:
@@ -134,16 +137,17 @@ class Assembly:
             self._fill(len(self._plan.frames))
         return self.frames[start:]
 
-    def trace(self, decoding: Decoding, cost: Cost | None) -> Trace:
-        """The prediction."""
+    def trace(self, writer: Writer) -> Trace:
+        """The prediction that a writer has written."""
         outcome = self._outcome
         if self._plan.follows:
             truth = self._plan.request.truth
             assert truth is not None
             surplus = len(self.frames) > len(truth.frames)
             outcome = Outcome.TRUNCATED if self._left else Outcome.INCOMPLETE if surplus else truth.outcome
-        trace = as_prediction(self._plan.request, self.frames, outcome or Outcome.TRUNCATED, decoding, cost)
-        warnings = (HIDDEN,) if self._plan.hidden else ()
+        outcome = outcome or Outcome.TRUNCATED
+        trace = as_prediction(self._plan.request, self.frames, outcome, writer.decoding, writer.cost())
+        warnings = (*writer.warnings(), *((HIDDEN,) if self._plan.hidden else ()))
         return replace(trace, problems=tuple(self._problems), warnings=warnings)
 
     def _place(self, segment: Segment, written: Written) -> None:

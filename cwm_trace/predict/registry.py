@@ -57,12 +57,13 @@ def check_name(name: str) -> None:
     )
 
 
-def find_predictor(name: str, decoding: Decoding = Decoding()) -> Predictor:
+def find_predictor(name: str, decoding: Decoding = Decoding(), *, grammar: str = "frame") -> Predictor:
     """The predictor called `name`.
 
     Args:
         name: as above.
         decoding: how it is to decode; who it is, it says itself.
+        grammar: that of our own engine, where `decoding` says none.
 
     Raises:
         CwmTraceError: there is none, its packages are not installed, or it cannot decode like that.
@@ -75,6 +76,8 @@ def find_predictor(name: str, decoding: Decoding = Decoding()) -> Predictor:
             raise CwmTraceError(f"{name} is a baseline: it has no tokens to constrain, draw or score")
         return BASELINES[name]()
     _require_model_packages()
+    if not name.startswith(("http://", "https://", "hf:", "chat:")):
+        decoding = replace(decoding, grammar=decoding.grammar or grammar)
     if name == "mini":
         # stored in bfloat16, which CPUs without AVX-512 compute many times slower
         decoding = replace(decoding, dtype=decoding.dtype or "float32")

@@ -41,6 +41,10 @@ class StepWriter:
         """Nobody counts."""
         return None
 
+    def warnings(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def write(self, plan: Plan) -> Iterator[Frame | Written]:
         """Each segment from the frames before it."""
         if not plan.follows:

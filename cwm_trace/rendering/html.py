@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from cwm_trace.records import UNCHANGED, Frame, State, Trace
+from cwm_trace.records import Event, Frame, State, Trace
 from cwm_trace.rendering.wording import (
     EVENT_WORDS,
     comparison_sentences,
     short_text,
+    shown_slot,
     trace_sentences,
 )
 from cwm_trace.states import resolve_states
@@ -36,7 +37,10 @@ def trace_html(trace: Trace) -> str:
     states = resolve_states(trace.frames)
     rows = [
         _row(
-            [*_place(index, frame), _content(frame, states[index], frame.changed)],
+            [
+                *_place(index, frame),
+                _content(frame, states[index], () if frame.event is Event.CALL else frame.changed),
+            ],
             "given" if index < trace.given else "",
         )
         for index, frame in enumerate(trace.frames[:SHOWN_FRAMES])
@@ -97,22 +101,30 @@ def _place(index: int, frame: Frame) -> tuple[str, str, str, str]:
     return str(index), str(frame.line or ""), escape(EVENT_WORDS[frame.event]), source
 
 
-def _content(frame: Frame, state: State | None, changed: Collection[str], wrong: Collection[str] = ()) -> str:
+def _content(
+    frame: Frame,
+    state: State | None,
+    changed: Collection[str],
+    wrong: Collection[str] = (),
+    *,
+    marks_wrong: bool = False,
+) -> str:
     if state is None:
         return "" if frame.value is None else escape(f"→ {short_text(frame.value.text)}")
     parts = []
     for name, slot in state.items():
-        value = "?" if slot.text == UNCHANGED else short_text(slot.text)
         kind = "wrong" if name in wrong else "changed" if name in changed else "same"
-        parts.append(_span(f"{name}={value}", kind))
+        is_wrong = marks_wrong and name in wrong
+        parts.append(_span(shown_slot(name, slot, changed=name in changed, wrong=is_wrong), kind))
     return "  ".join(parts)
 
 
-def _changes(frame: Frame, state: State | None, pair: Pair) -> str:
+def _changes(frame: Frame, state: State | None, pair: Pair, *, predicted: bool = False) -> str:
     """Like `_content`, without the variables that neither changed nor are wrong."""
     names = {*pair.real_changes, *pair.predicted_changes, *pair.wrong}
     shown = None if state is None else {name: slot for name, slot in state.items() if name in names}
-    return _content(frame, shown, names, pair.wrong)
+    marked = () if frame.event is Event.CALL else frame.changed
+    return _content(frame, shown, marked, pair.wrong, marks_wrong=predicted)
 
 
 def _predicted(pair: Pair, states: Sequence[State | None]) -> str:
@@ -121,7 +133,7 @@ def _predicted(pair: Pair, states: Sequence[State | None]) -> str:
     frame = pair.predicted
     if frame is None:
         return _span("(nothing)", "wrong")
-    content = _changes(frame, states[pair.index], pair)
+    content = _changes(frame, states[pair.index], pair, predicted=True)
     real = pair.real
     if real is not None and frame.event is real.event and frame.source == real.source:
         return content

@@ -2,54 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cwm_trace.records import UNCHANGED, Frame, State, Trace
+from cwm_trace.records import Event, Frame, Slot, State, Trace
 from cwm_trace.rendering.wording import (
     EVENT_WORDS,
     comparison_sentences,
     printable,
     short_text,
+    shown_slot,
     trace_sentences,
 )
-from cwm_trace.states import resolve_states
+from cwm_trace.states import states_between
 
 if TYPE_CHECKING:
     from cwm_trace.eval.alignment import Pair
     from cwm_trace.eval.comparison import Comparison
 
 
+AROUND = 5
+"""Frames before and after the first wrong one that a comparison shows."""
+_SHORT = 30  # frames of a comparison that is shown whole
+
+
 def print_trace(
-    trace: Trace, first: int = 0, last: int | None = None, console: Console | None = None
+    trace: Trace,
+    first: int = 0,
+    last: int | None = None,
+    console: Console | None = None,
+    *,
+    whole_states: bool = False,
 ) -> None:
-    """Print frames `first` to `last`: the line, and the variables before it runs."""
+    """Print frames `first` to `last`: the line, and the variables that have changed before it runs.
+
+    Where an activation is shown for the first time, all of its variables are; with `whole_states` always.
+    """
     console = console or Console()
-    states = resolve_states(trace.frames)
     table = _table("variables before the line runs")
-    for index in range(len(trace.frames))[first:last]:
-        frame, state = trace.frames[index], states[index]
+    seen: set[int] = set()
+    for index, state in states_between(trace.frames, first, last).items():
+        frame = trace.frames[index]
+        shown: Mapping[str, Slot | None] | None = state
+        if state is not None:
+            if frame.activation in seen and not whole_states:
+                shown = {name: state.get(name) for name in frame.changed}
+            else:
+                shown = {**state, **{name: slot for name, slot in frame.changed.items() if slot is None}}
+            seen.add(frame.activation)
+        marked = () if frame.event is Event.CALL else frame.changed
         style = "dim" if index < trace.given else ""
-        table.add_row(*_place(index, frame), _content(frame, state, frame.changed), style=style)
+        table.add_row(*_place(index, frame), _content(frame, shown, marked), style=style)
     console.print(table)
     for line in trace_sentences(trace):
         console.print(line, highlight=False, markup=False)
 
 
-def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
-    """Print real and predicted frames side by side, with the variables that changed or are wrong."""
+def print_comparison(
+    comparison: Comparison, console: Console | None = None, *, around: int | None = AROUND
+) -> None:
+    """Print real and predicted frames side by side, with the variables that changed or are wrong.
+
+    Args:
+        comparison: of two traces.
+        console: to print on.
+        around: frames before and after the first wrong one; None: all frames. A short comparison is always
+            printed whole.
+    """
     console = console or Console()
+    first = comparison.first_divergence
+    start, end = shown_range(comparison, around)
     table = _table("really")
     table.add_column("predicted", ratio=3, overflow="fold")
     table.add_column("", width=2)
-    first = comparison.first_divergence
-    real_states = resolve_states(comparison.real.frames)
-    predicted_states = resolve_states(comparison.predicted.frames)
-    for pair in comparison.pairs:
+    real_states = states_between(comparison.real.frames, start, end)
+    predicted_states = states_between(comparison.predicted.frames, start, end)
+    for pair in comparison.pairs[start:end]:
         frame = pair.real or pair.predicted
         if frame is None:
             continue
@@ -64,9 +96,25 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
             mark,
             style="dim" if pair.given else "on grey15" if is_first else "",
         )
-    console.print(table)
-    for line in comparison_sentences(comparison):
+    if end > start:
+        console.print(table)
+    sentences = comparison_sentences(comparison)
+    total = len(comparison.pairs)
+    if end - start < total:
+        what = f"frames {start} to {end - 1} of {total} are shown" if end > start else f"{total} frames"
+        sentences.append(f"{what}: --around N shows more of them, --all every one")
+    for line in sentences:
         console.print(line, highlight=False, markup=False)
+
+
+def shown_range(comparison: Comparison, around: int | None) -> tuple[int, int]:
+    """The frames to show, from the first to before the last."""
+    total, first = len(comparison.pairs), comparison.first_divergence
+    if around is None or total <= _SHORT:
+        return 0, total
+    if first is None:
+        return 0, 0
+    return max(0, first.index - around), min(total, first.index + around + 1)
 
 
 def _table(state_title: str) -> Table:
@@ -84,7 +132,12 @@ def _place(index: int, frame: Frame) -> tuple[str, str, str, Text]:
 
 
 def _content(
-    frame: Frame, state: State | None, changes: Collection[str], wrong: Collection[str] = ()
+    frame: Frame,
+    state: Mapping[str, Slot | None] | None,
+    changes: Collection[str],
+    wrong: Collection[str] = (),
+    *,
+    marks_wrong: bool = False,
 ) -> Text:
     """The variables of a CALL or LINE, the value of a RETURN or EXCEPTION."""
     if state is None:
@@ -92,26 +145,32 @@ def _content(
         return Text(text, "bold")
     parts = []
     for name, slot in state.items():
-        value = "?" if slot.text == UNCHANGED else slot.text
         style = "bold red" if name in wrong else "bold yellow" if name in changes else "dim"
-        parts.append(Text(f"{name}={short_text(value)}", style))
+        is_wrong = marks_wrong and name in wrong
+        shown = shown_slot(name, slot, changed=name in changes, wrong=is_wrong)
+        parts.append(Text(printable(shown), style))
     return Text("  ").join(parts)
 
 
-def _changes(frame: Frame, state: State | None, pair: Pair) -> Text:
+def _changes(frame: Frame, state: State | None, pair: Pair, *, predicted: bool = False) -> Text:
     """Like `_content`, without the variables that neither changed nor are wrong."""
     names = {*pair.real_changes, *pair.predicted_changes, *pair.wrong}
-    shown = None if state is None else {name: slot for name, slot in state.items() if name in names}
-    return _content(frame, shown, names, pair.wrong)
+    shown: dict[str, Slot | None] | None = None
+    if state is not None:
+        shown = {name: slot for name, slot in state.items() if name in names}
+        if predicted:
+            shown.update((name, None) for name in sorted(pair.wrong) if name not in state)
+    marked = () if frame.event is Event.CALL else frame.changed
+    return _content(frame, shown, marked, pair.wrong, marks_wrong=predicted)
 
 
-def _predicted(pair: Pair, states: Sequence[State | None]) -> Text:
+def _predicted(pair: Pair, states: Mapping[int, State | None]) -> Text:
     if pair.given:
         return Text("(given)")
     frame = pair.predicted
     if frame is None:
         return Text("(nothing)", "red")
-    content = _changes(frame, states[pair.index], pair)
+    content = _changes(frame, states[pair.index], pair, predicted=True)
     if pair.real is not None and frame.event is pair.real.event and frame.source == pair.real.source:
         return content
     where = f"{EVENT_WORDS[frame.event]} {frame.line or ''}".strip()

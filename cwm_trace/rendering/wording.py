@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cwm_trace.records import Event, Trace
+from cwm_trace.records import UNCHANGED, Event, Slot, Trace
 
 if TYPE_CHECKING:
     from cwm_trace.eval.comparison import Comparison
@@ -33,6 +33,14 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "⏎" if char == "\n" else repr(char)[1:-1] for char in text)
 
 
+def shown_slot(name: str, slot: Slot | None, *, changed: bool, wrong: bool = False) -> str:
+    """A variable as tables show it: `*` marks a change, `✗` what is wrong, `-` what is not there."""
+    mark = "✗" if wrong else "*" if changed else ""
+    if slot is None:
+        return f"{mark if wrong else ''}-{name}"
+    return f"{mark}{name}={'?' if slot.text == UNCHANGED else short_text(slot.text)}"
+
+
 def trace_sentences(trace: Trace) -> list[str]:
     """What a trace is, and what a reader must know about it."""
     what = f"{len(trace.frames)} frames of {trace.files[0].name if trace.files else '?'}"
@@ -40,6 +48,10 @@ def trace_sentences(trace: Trace) -> list[str]:
     lines = [f"{what}, entry {trace.entry}: {trace.outcome.value} ({who})"]
     if trace.skipped:
         lines.append(f"{trace.skipped} calls deeper than {trace.limits.max_depth} were stepped over")
+    if trace.capture.expand_objects:
+        lines.append(f"objects are shown by their state, {trace.capture.expand_objects} deep")
+    if trace.capture.redacted:
+        lines.append(f"redacted: {', '.join(trace.capture.redacted)}")
     lines += [f"warning: {warning}" for warning in trace.warnings]
     lines += [f"frame {problem.frame}: {problem.message} ({problem.grade})" for problem in trace.problems]
     return lines

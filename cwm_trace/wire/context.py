@@ -11,6 +11,9 @@ from cwm_trace.wire.profile import FormatProfile
 START_MARKER = "  # << START_OF_TRACE"
 MODULE = "<module>"
 MAIN = "def main():"
+TEXT_FILE = "<context>"
+"""Name of the one file of a trace that was read from text."""
+
 _DEF = re.compile(r"\s*(?:async\s+)?def\s+(\w+)")
 _INDENT = "    "
 
@@ -91,4 +94,4 @@ def parse_context(text: str) -> tuple[tuple[SourceFile, ...], str, int]:
             lines[index] = lines[index].removesuffix(START_MARKER)
             entry, entry_line = function_name(lines[index]), index + 1
             break
-    return (SourceFile("<context>", "\n".join(lines)),), entry, entry_line
+    return (SourceFile(TEXT_FILE, "\n".join(lines)),), entry, entry_line

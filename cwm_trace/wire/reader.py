@@ -56,6 +56,14 @@ class FrameReader:
         self._stack.replay(frame)
         return self._renderer.render(frame)
 
+    def unchanged_texts(self) -> dict[str, str]:
+        """What a LINE of the running activation shows of each variable that has not changed.
+
+        Each as it stands between its quotes: `..`, or the value in full after frames of other activations.
+        """
+        activation = self._stack.running
+        return {} if activation is None else self._renderer.unchanged_texts(activation)
+
     def preview(self, frame: Frame) -> list[Piece]:
         """The pieces that `push` would return."""
         return self._renderer.fork().render(frame)

@@ -136,6 +136,17 @@ class FrameRenderer:
             return [token, first, Special.ACTION, second, Special.FRAME]
         return [token, Special.ACTION, first, Special.ARG, second, Special.FRAME]
 
+    def unchanged_texts(self, activation: int) -> dict[str, str]:
+        """What a LINE shows of each variable of an activation that has not changed, between its quotes."""
+        state = self._activations.state(activation)
+        texts = {name: self._profile.text_of(slot) for name, slot in state.items()}
+        in_run = self._last == activation or self._profile.diff_reset == "never"
+        before = self._shown.get(activation, {}) if in_run else {}
+        return {
+            name: UNCHANGED if before.get(name) == text else json.dumps(text)[1:-1]
+            for name, text in texts.items()
+        }
+
     def texts(self, frame: Frame) -> tuple[str, str]:
         """Locals and source of a CALL or LINE, source and value of a RETURN or EXCEPTION."""
         source = self._source(frame)

@@ -110,6 +110,11 @@ class StackMachine:
             return _INSIDE
         return _BETWEEN if self.outcome is not Outcome.INCOMPLETE else _AT_THE_START
 
+    @property
+    def running(self) -> int | None:
+        """The activation whose next event comes, unless a call does; None outside of all."""
+        return self._stack[-1].number if self._stack else None
+
     def finish(self) -> tuple[Outcome, int]:
         """The end of the trace: how the entry ended, and how many calls are still open."""
         while self._drops_returns and self._stack and self._stack[-1].raised is not None:

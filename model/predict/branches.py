@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from cwm_trace.model.predict.guide import Reading
 from cwm_trace.model.predict.rollout import Rollout
 from cwm_trace.model.predict.truth import Span
 from cwm_trace.predict.driver import Texts, Written
 from cwm_trace.records import Event, Frame, Outcome, Problem
-from cwm_trace.wire.reader import FrameReader
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class Branch:
 
     Args:
         span: the true frames.
-        reader: has taken the frames of the span that are right.
+        reading: has taken the frames of the span that are right.
         frames: those frames, as they are read.
         texts: what each was read from.
         problems: what is wrong with them; numbered from the first frame of the span.
@@ -27,7 +27,7 @@ class Branch:
     """
 
     span: Span
-    reader: FrameReader
+    reading: Reading
     frames: list[Frame] = field(default_factory=list)
     texts: list[Texts | None] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -60,40 +60,41 @@ class Branch:
 
 
 def read_spans(
-    spans: Sequence[Span], frames: Sequence[Frame], reader: FrameReader, keep_logprobs: bool
+    spans: Sequence[Span], frames: Sequence[Frame], reading: Reading, keep_logprobs: bool
 ) -> Iterator[Branch]:
     """Read what is right of each span, from the true history before it.
 
     Args:
         spans: after they were judged.
         frames: the true frames from the first span on.
-        reader: has taken the frames before; each branch has a copy, which a rollout may go on with.
+        reading: has taken the frames before; each branch has a copy, which a rollout may go on with.
         keep_logprobs: keep log-probabilities in the frames.
     """
     at = 0
     for span in spans:
-        branch = Branch(span, reader.fork())
+        branch = Branch(span, reading.fork())
         for index, true in enumerate(span.frames[: span.right]):
             if not true.pieces:  # a RETURN that the profile does not write
-                branch.reader.push(frames[at + index])
+                branch.reading.push(frames[at + index])
                 branch.frames.append(frames[at + index])
                 branch.texts.append(None)
                 continue
             if true.event is Event.END:
-                branch.outcome, faults = branch.reader.end()
+                branch.outcome, faults = branch.reading.reader.end()
                 frame = None
             else:
-                frame, faults = branch.reader.read(true.pieces[:-1])
+                frame, faults = branch.reading.reader.read(true.pieces[:-1])
             place = true.start - span.start
             branch.problems += [Problem(grade, index, place, message) for grade, message in faults]
             if frame is not None:
+                branch.reading.follow(frame)
                 if keep_logprobs:
                     found = {name: tuple(values) for name, values in span.frame_logprobs(index).items()}
                     frame = replace(frame, logprobs=found)
                 branch.frames.append(frame)
-                branch.texts.append(branch.reader.texts)
+                branch.texts.append(branch.reading.reader.texts)
         yield branch
         for _ in span.frames:
             if at < len(frames):
-                reader.push(frames[at])
+                reading.push(frames[at])
                 at += 1

@@ -13,6 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
+from cwm_trace.model.predict.guide import START, Names, Opening, Place
 from cwm_trace.model.predict.vocabulary import INDEX, NO_MORE, SHORTEST, STATES, Legal, Vocabulary
 from cwm_trace.records import Event, Trace
 from cwm_trace.wire.context import MODULE, context_lines
@@ -78,20 +81,47 @@ class FrameGrammar:
         )
         self._single = {token: Legal((number,)) for token, number in tokens.ids.items()}
         self._events: dict[frozenset[Event], Legal] = {}
-        self._root = self._tree(running_lines(program, profile), tokens)
+        self._tokens = tokens
+        self._lines = running_lines(program, profile)
+        self._root = self._tree(self._lines)
+        self._trees: dict[frozenset[str], _Node] = {}
+        self._quoted = [number for number, text in enumerate(vocabulary.texts) if '"' in text]
 
-    def start(self, legal: frozenset[Event]) -> FrameState:
-        """The beginning of a frame whose event is one of `legal`."""
+    def start(self, opening: Opening) -> FrameState:
+        """The beginning of a frame."""
+        legal = opening.events
         if legal not in self._events:
             numbers = sorted(self.ids[EVENT_TOKENS[event]] for event in legal)
             self._events[legal] = Legal(tuple(numbers))
-        return FrameState(self, self._events[legal])
+        return FrameState(self, self._events[legal], opening)
 
-    def _tree(self, lines: Iterable[str], tokens: TraceTokens) -> _Node:
+    def lines_of(self, opening: Opening, event: Event | None) -> _Node:
+        """The tree of the lines that a frame of this event may show."""
+        texts = None if event is None else opening.lines.get(event)
+        if texts is None:
+            return self._root
+        if texts not in self._trees:
+            possible = [line for line in self._lines if line in texts]
+            self._trees[texts] = self._tree(possible) if possible else self._root
+        return self._trees[texts]
+
+    def spellings(self, names: Names, place: Place, row: int) -> Legal:
+        """What may come next inside of locals: tokens of a row after which the guide knows how to go on."""
+        texts, allowed = self.vocabulary.texts, self.vocabulary.allowed[row]
+        if place.mode == "text" and place.rest is None:  # only what ends the value can be wrong
+            numbers = [number for number in self._quoted if allowed[number]]
+            but = tuple(number for number in numbers if names.after(place, texts[number]) is None)
+            return Legal(None, row, but)
+        fitting = [
+            int(number) for number in np.flatnonzero(allowed) if names.after(place, texts[number]) is not None
+        ]
+        return Legal(tuple(fitting)) if fitting else Legal(None, row)
+
+    def _tree(self, lines: Iterable[str]) -> _Node:
         root = _Node()
         for line in lines:
             node = root
-            for number in tokens.encode(line):
+            for number in self._tokens.encode(line):
                 node = node.children.setdefault(number, _Node())
         stack = [root]
         while stack:
@@ -107,21 +137,27 @@ class FrameState:
     __slots__ = (
         "_dfa",
         "_grammar",
+        "_guided",
         "_legal",
         "_name",
         "_names",
         "_node",
+        "_opening",
         "_phase",
+        "_place",
         "_text_tokens",
         "event",
         "ids",
     )
 
-    def __init__(self, grammar: FrameGrammar, legal: Legal) -> None:
+    def __init__(self, grammar: FrameGrammar, legal: Legal, opening: Opening) -> None:
         self._grammar = grammar
         self._legal = legal
+        self._opening = opening
+        self._guided: Names | None = None
+        self._place = START
         self._phase = "event"
-        self._node = grammar._root
+        self._node = grammar._root  # until it is known which lines may come
         self._dfa = _LOCALS
         self._names: set[str] = set()
         self._name = ""
@@ -131,7 +167,8 @@ class FrameState:
 
     def copy(self) -> FrameState:
         """A copy that goes on by itself."""
-        other = FrameState(self._grammar, self._legal)
+        other = FrameState(self._grammar, self._legal, self._opening)
+        other._guided, other._place = self._guided, self._place
         other._phase, other._node, other._dfa = self._phase, self._node, self._dfa
         other._names, other._name, other._text_tokens = set(self._names), self._name, self._text_tokens
         other.event, other.ids = self.event, list(self.ids)
@@ -211,8 +248,11 @@ class FrameState:
             case "locals" | "value":
                 self._dfa = INDEX[phase]
                 self._text_tokens = 0
+                if phase == "locals" and self.event is not None:
+                    self._guided = self._opening.names.get(self.event)
                 self._legal = self._json_legal()
             case "source":
+                self._node = self._grammar.lines_of(self._opening, self.event)
                 self._legal = self._node.legal
             case "done":
                 self._legal = Legal(())
@@ -223,6 +263,12 @@ class FrameState:
         grammar = self._grammar
         before, text = self._dfa, grammar.vocabulary.texts[number]
         self._dfa = int(grammar.vocabulary.after[before, number])
+        if self._guided is not None and self._phase == "locals":
+            place = self._guided.after(self._place, text)
+            if place is None:  # what is given may be anything
+                self._guided = None
+            else:
+                self._place = place
         kind, kind_before = _KINDS[self._dfa], _KINDS[before]
         if kind_before == "name":
             added, quote, _ = text.partition('"')
@@ -243,6 +289,12 @@ class FrameState:
         in_name = row in _NAMED
         if self._phase == "locals" and len(self._names) + in_name >= grammar.max_names:
             row += NO_MORE
+        if self._guided is not None and self._phase == "locals":
+            if self._place.mode == "text" and self._place.rest is None:
+                bound = grammar.max_text_tokens
+                if bound is not None and self._text_tokens >= bound:
+                    row += SHORTEST
+            return grammar.spellings(self._guided, self._place, row)
         if in_name and self._names:
             closing, start = grammar.vocabulary.closing, len(self._name)
             repeated = [name[start:] for name in self._names if name.startswith(self._name)]

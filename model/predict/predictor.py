@@ -121,7 +121,7 @@ class ModelPredictor:
             assembly = Assembly(plan)
             assembly.add(writer.finished(starts[row].rollout))
             writer.meter.passes = meter.passes
-            yield index, assembly.trace(self.decoding, writer.cost())
+            yield index, assembly.trace(writer)
 
     def _side_by_side(self, requests: Sequence[Request]) -> Iterator[tuple[int, Trace]]:
         """As they are done. The first error ends all of them; so does a caller who wants no more."""

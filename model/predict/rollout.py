@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cwm_trace.model.predict.grammar import FrameGrammar
+from cwm_trace.model.predict.guide import Reading
 from cwm_trace.model.predict.vocabulary import Legal
 from cwm_trace.predict.history import forces_return
 from cwm_trace.predict.modes import Mode, ModeKind
 from cwm_trace.records import Event, Frame, Outcome, Problem
 from cwm_trace.wire.parse import split
-from cwm_trace.wire.reader import FrameReader
 from cwm_trace.wire.tokens import EVENT_TOKENS, TOKEN_EVENTS, Piece, Special, TraceTokens
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Rollout:
     """A continuation of a trace.
 
     Args:
-        reader: has taken the frames before.
+        reading: has taken the frames before.
         tokens: the tokenizer's mapping.
         grammar: of the program; None: anything goes.
         history: the frames before.
@@ -147,7 +147,7 @@ class Rollout:
 
     def __init__(
         self,
-        reader: FrameReader,
+        reading: Reading,
         tokens: TraceTokens,
         grammar: FrameGrammar | None,
         *,
@@ -160,7 +160,7 @@ class Rollout:
         sampler: Any = None,
         drafter: Drafter | None = None,
     ) -> None:
-        self.reader = reader
+        self.reading, self.reader = reading, reading.reader
         self.frames: list[Frame] = []
         self.texts: list[tuple[str, str] | None] = []
         """What each frame was read from."""
@@ -293,6 +293,8 @@ class Rollout:
                 self._problem(grade, message, len(written) - 1)
             return
         frame, faults = self.reader.read(pieces_of(written[:-1], self._tokens))
+        if frame is not None:
+            self.reading.follow(frame)
         for grade, message in faults:
             self._problem(grade, message)
         if frame is None and self.mode.needs_truth:  # what is no frame keeps its place
@@ -335,7 +337,7 @@ class Rollout:
     def _next_frame(self) -> OpenFrame:
         if self._grammar is None:
             return FreeFrame(self._tokens)
-        return self._grammar.start(self.reader.legal_events)
+        return self._grammar.start(self.reading.opening)
 
 
 def pieces_of(ids: Sequence[int], tokens: TraceTokens) -> list[Piece]:

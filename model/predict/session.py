@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.flow import Analysis, Flow, analyse
 from cwm_trace.model.predict.backend import Backend
 from cwm_trace.model.predict.drafts import FrameDrafter
 from cwm_trace.model.predict.grammar import FrameGrammar
+from cwm_trace.model.predict.guide import Opening, Reading, read_program
 from cwm_trace.model.predict.rollout import Budget, FreeFrame, OpenFrame, Rollout
 from cwm_trace.model.predict.vocabulary import Vocabulary
 from cwm_trace.predict.plan import Plan
-from cwm_trace.records import Decoding, Event, Frame, Outcome
+from cwm_trace.records import Decoding, Frame, Outcome, Trace
 from cwm_trace.wire.profile import FormatProfile
-from cwm_trace.wire.reader import FrameReader
 from cwm_trace.wire.render import main_thread, render_prompt
 from cwm_trace.wire.tokens import TraceTokens
 
@@ -89,6 +90,9 @@ class Session:
             self._grammar = FrameGrammar(
                 history, setup.profile, setup.tokens, setup.vocabulary, setup.decoding.max_text_tokens
             )
+        self.warnings: tuple[str, ...] = ()
+        """What a reader of the prediction must know about it."""
+        self._analysis = self._what_flow_knows()
         if plan.segments:
             self.require_room(len(self.prompt))
 
@@ -108,13 +112,27 @@ class Session:
                 f"a prompt of {tokens} tokens leaves no room to predict any: raise max_new_tokens"
             )
 
-    def reader(self) -> FrameReader:
-        """A reader that has taken the known frames."""
-        return FrameReader(self.plan.request.history, self.setup.profile)
+    def reading(self) -> Reading:
+        """A reading that has taken the known frames."""
+        flow = None if self._analysis is None else Flow(self._analysis, self.frames)
+        return read_program(self.plan.request.history, flow, self.setup.profile)
 
-    def open_frame(self, legal: frozenset[Event]) -> OpenFrame:
-        """The beginning of a frame whose event is one of those that are legal."""
-        return FreeFrame(self.setup.tokens) if self._grammar is None else self._grammar.start(legal)
+    def open_frame(self, opening: Opening) -> OpenFrame:
+        """The beginning of a frame."""
+        return FreeFrame(self.setup.tokens) if self._grammar is None else self._grammar.start(opening)
+
+    def _what_flow_knows(self) -> Analysis | None:
+        """The analysis of the program, if the grammar is `flow` and it can speak of this program."""
+        request = self.plan.request
+        if self.setup.decoding.grammar != "flow":
+            return None
+        analysis = analyse(request.truth or request.history)
+        why = analysis.reason
+        if not why and request.truth is not None:
+            why = _faults_of_flow(analysis, request.truth)
+        if why:
+            self.warnings = (f"predicted under the grammar 'frame': {why}",)
+        return None if why else analysis
 
     def seed(self, *numbers: int) -> int:
         """A seed that depends on these numbers and the request's."""
@@ -122,12 +140,12 @@ class Session:
         return int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big")
 
     def rollout(
-        self, reader: FrameReader, history: Sequence[Frame], budget: Budget, *, position: int = 0, start: int
+        self, reading: Reading, history: Sequence[Frame], budget: Budget, *, position: int = 0, start: int
     ) -> Rollout:
         """A rollout that has not begun.
 
         Args:
-            reader: has taken the frames before.
+            reading: has taken the frames before.
             history: those frames; the last one may force an event.
             budget: where it is cut.
             position: of its first token among those that are predicted in one go.
@@ -135,7 +153,7 @@ class Session:
         """
         setup = self.setup
         return Rollout(
-            reader,
+            reading,
             setup.tokens,
             self._grammar,
             history=history,
@@ -167,3 +185,15 @@ class Session:
             setup.max_frame_tokens,
             ending,
         )
+
+
+def _faults_of_flow(analysis: Analysis, truth: Trace) -> str:
+    """What flow calls illegal of a real trace, so that no fault of its own becomes a model's."""
+    flow, illegal = Flow(analysis), []
+    for number, frame in enumerate(truth.frames):
+        if reason := flow.illegal(frame):
+            illegal.append(f"frame {number}, {reason}")
+        flow.push(frame)
+    if not illegal:
+        return ""
+    return f"flow calls {len(illegal)} of its {len(truth.frames)} real frames impossible, first {illegal[0]}"

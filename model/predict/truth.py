@@ -12,15 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cwm_trace.model.predict.guide import Opening, Reading
 from cwm_trace.model.predict.rollout import OpenFrame
 from cwm_trace.model.predict.vocabulary import Legal
 from cwm_trace.predict.modes import Mode, ModeKind
 from cwm_trace.records import Event, Frame
-from cwm_trace.wire.reader import FrameReader
 from cwm_trace.wire.tokens import TOKEN_EVENTS, Piece, Special, TraceTokens
 
-OpenFrames = Callable[[frozenset[Event]], OpenFrame]
-"""Begins a frame whose event is one of those that are legal."""
+OpenFrames = Callable[[Opening], OpenFrame]
+"""Begins a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class TrueFrame:
         pieces: what is written: nothing for a RETURN that the profile drops.
         ids: the same in ids.
         start: position of its first token.
-        legal: events that the stack allows.
+        opening: what may stand there.
         given: leading tokens that the mode gives.
     """
 
@@ -40,7 +40,7 @@ class TrueFrame:
     pieces: Sequence[Piece]
     ids: Sequence[int]
     start: int
-    legal: frozenset[Event]
+    opening: Opening
     given: int = 0
 
     @property
@@ -125,7 +125,7 @@ class Span:
 
 
 def write_frames(
-    reader: FrameReader,
+    reading: Reading,
     frames: Sequence[tuple[int, Frame]],
     start: int,
     mode: Mode,
@@ -137,7 +137,7 @@ def write_frames(
     """True frames as they follow a prompt, those that fit the model.
 
     Args:
-        reader: has taken the frames of the prompt; takes these.
+        reading: has taken the frames of the prompt; takes these.
         frames: the true frames after the prompt, each with its index in the true trace.
         start: tokens of the prompt.
         mode: of the prediction.
@@ -147,16 +147,16 @@ def write_frames(
     """
     written: list[TrueFrame] = []
     for index, frame in frames:
-        legal = reader.legal_events
-        pieces = reader.push(frame)
+        opening = reading.opening
+        pieces = reading.push(frame)
         ids = tokens.encode_pieces(pieces)
         if start + len(ids) > length:
             return written
-        written.append(TrueFrame(index, pieces, ids, start, legal, _given(mode, pieces, tokens)))
+        written.append(TrueFrame(index, pieces, ids, start, opening, _given(mode, pieces, tokens)))
         start += len(ids)
     if ends and start < length:
         end = [tokens.ids[Special.END]]
-        written.append(TrueFrame(-1, [Special.END], end, start, reader.legal_events))
+        written.append(TrueFrame(-1, [Special.END], end, start, reading.opening))
     return written
 
 
@@ -191,7 +191,7 @@ def _choices(frames: Sequence[TrueFrame], open_frame: OpenFrames) -> list[Choice
     for index, true in enumerate(frames):
         if not true.ids:  # a RETURN that the profile does not write
             continue
-        frame = open_frame(true.legal)
+        frame = open_frame(true.opening)
         if true.given:
             frame.give(true.ids[: true.given], true.event)
         for offset, number in enumerate(true.ids[true.given :], start=true.given):

@@ -44,6 +44,10 @@ class ModelWriter:
         """That of the predictor."""
         return self._setup.decoding
 
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the prediction must know about it."""
+        return self.session.warnings
+
     def cost(self) -> Cost:
         """What it took so far."""
         seconds = round(time.perf_counter() - self._begun, 6)
@@ -67,7 +71,7 @@ class ModelWriter:
         given = self._given_ids(plan)
         session.require_room(len(session.prompt) + len(given))
         budget = session.budget(segment.limit, len(session.prompt))
-        rollout = session.rollout(session.reader(), session.frames, budget, start=len(session.frames))
+        rollout = session.rollout(session.reading(), session.frames, budget, start=len(session.frames))
         rollout.start(given, segment.known.event)
         return Start(session.prompt, len(session.prompt), rollout)
 
@@ -88,7 +92,7 @@ class ModelWriter:
         is_call = known.event is Event.CALL
         activation = len(history.states) if is_call else history.stack[-1].activation
         changed = diff_states(history.states.state(activation), known.state)
-        pieces = self.session.reader().push(Frame(known.event, 0, "", activation, changed=changed))
+        pieces = self.session.reading().push(Frame(known.event, 0, "", activation, changed=changed))
         return tokens.encode_pieces(pieces[: pieces.index(Special.ACTION) + 1])
 
     def _along_the_truth(self, plan: Plan) -> Iterator[Frame | Written]:
@@ -96,7 +100,7 @@ class ModelWriter:
         shown, groups, ends = self._true_frames(plan)
         start = len(session.prompt)
         written = write_frames(
-            session.reader(),
+            session.reading(),
             shown,
             start,
             plan.mode,
@@ -129,7 +133,7 @@ class ModelWriter:
         memory = session.drafter.remember(session.frames) if session.drafter is not None else None
         frames = [frame for _, frame in shown]
         at = 0
-        for branch in read_spans(spans, frames, session.reader(), setup.decoding.logprobs):
+        for branch in read_spans(spans, frames, session.reading(), setup.decoding.logprobs):
             span = branch.span
             if span.wrong is not None:
                 starts.append(self._branch_off(plan, branch, ids, number + at, memory))
@@ -209,7 +213,7 @@ class ModelWriter:
         else:
             left, ending = plan.segments[0].limit - len(branch.frames), Outcome.TRUNCATED
         rollout = session.rollout(
-            branch.reader,
+            branch.reading,
             branch.frames[-1:],
             session.budget(left, position, predicted, ending),
             position=frame - span.start if span.frames else 0,

@@ -179,6 +179,68 @@ def test_ctrl_c_while_a_model_predicts_ends_both_processes_without_a_word(tmp_pa
     assert read_trace(tmp_path / "p.trace.jsonl").outcome is Outcome.RETURNED
 
 
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["p.py", "-o", "x", "--call=f(1)"], "-o, --call behind p.py"),
+        (["-c", "x = 1", "--redact", "y"], "--redact behind the code after -c"),
+        (["-m", "p", "-q"], "-q behind p"),
+        (["p.py", "--", "-o", "x"], ""),
+        (["--", "p.py", "-o", "x"], ""),
+        (["-q", "p.py", "--other", "-x", "o"], ""),
+    ],
+)
+def test_options_of_ours_behind_the_program_are_said(
+    shell: Cli, tmp_path: Path, arguments: list[str], names: str
+) -> None:
+    (tmp_path / "p.py").write_text("import sys\nprint(sys.argv[1:])\n")
+    ended = shell("run", *arguments)
+    lines = [line for line in ended.stderr.splitlines() if "options come before" in line]
+    assert len(lines) == bool(names)
+    assert all(names in line for line in lines)
+    if "p.py" in arguments:
+        after = arguments[arguments.index("p.py") + 1 :]
+        assert ended.stdout == f"{after}\n"
+
+
+def test_a_large_trace_names_the_options_that_help(shell: Cli, tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text("x = 'a' * 5_000_000\ny = x + 'b'\nz = 1\n")
+    error = shell("run", "p.py").stderr
+    assert "the trace has 10 MB: --max-value-chars" in error
+    for option in ("--entry", "--exclude", "--max-depth", "--max-frames", "--max-bytes"):
+        assert option in error
+    assert "MB" not in shell("run", "--max-value-chars", "100", "p.py").stderr
+
+
+@pytest.mark.parametrize("how", [[], ["--sandbox"], ["--max-value-chars", "12"]])
+def test_secrets_are_not_written(shell: Cli, tmp_path: Path, how: list[str]) -> None:
+    (tmp_path / "p.py").write_text(
+        "import os, sys\npassword = 'hunt' + 'er2-zebra'\nurl = f'http://u:{password}@h'\n"
+        "print(len(url), flush=True)\nif sys.argv[1:] == ['leave']:\n    os._exit(0)\n"
+    )
+    for arguments in (["--token", "hunter2-zebra"], ["leave"]):
+        ended = shell("run", *how, "--redact", "password", "--redact", "token", "p.py", *arguments)
+        text = (tmp_path / "p.trace.jsonl").read_text()
+        assert ended.stdout == "24\n"
+        assert "hunter" not in text
+        assert "<redacted>" in text
+        assert read_trace(tmp_path / "p.trace.jsonl").capture.redacted == ("password", "token")
+    bad = shell("run", "--redact", "[", "p.py")
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bad.stderr.startswith("cwm-trace: --redact '[' is not a regular expression")
+
+
+@pytest.mark.parametrize("how", [[], ["--sandbox"]])
+def test_objects_are_expanded_on_request(shell: Cli, tmp_path: Path, how: list[str]) -> None:
+    (tmp_path / "p.py").write_text(
+        "class Cart:\n    def __init__(self):\n        self.n = 1\nc = Cart()\nx = 2\n"
+    )
+    shell("run", *how, "--expand-objects", "1", "p.py")
+    trace = read_trace(tmp_path / "p.trace.jsonl")
+    assert trace.capture.expand_objects == 1
+    assert "Cart(n=1)" in [slot.text for frame in trace.frames for slot in frame.changed.values() if slot]
+
+
 def test_timeout(shell: Cli, tmp_path: Path) -> None:
     (tmp_path / "loop.py").write_text("while True:\n    pass\n")
     result = shell("run", "--timeout", "0.3", "loop.py")

@@ -3,9 +3,11 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from rich.console import Console
 
+from cwm_trace import trace_execution
 from cwm_trace.eval.comparison import compare
 from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
 from cwm_trace.rendering.terminal import print_comparison, print_trace
@@ -49,6 +51,81 @@ def test_a_trace_is_a_row_for_each_frame() -> None:
     assert "4 frames of p.py, entry f: returned (Python 3.11.7)" in text
     assert "b = [a]" not in shown(REAL, 2)
     assert "return b" not in shown(REAL, 0, 2)
+
+
+def rows(text: str) -> dict[str, str]:
+    """The lines of a table by their number."""
+    return {line.split()[0]: line for line in text.splitlines() if line.split() and line.split()[0].isdigit()}
+
+
+LOOP = trace_execution(
+    "def g(i):\n    return i\ndef f(n):\n    x = 'same'\n    for i in range(n):\n        g(i)\n"
+    "    del i\n    return x\n",
+    call="f(2)",
+)
+
+
+def test_changes_are_marked_and_nothing_is_repeated() -> None:
+    text = shown(LOOP)
+    assert text.count("x='same'") == 1
+    assert "*x='same'" in text
+    assert [name for name in ("*i=0", "*i=1", "-i") if name in text] == ["*i=0", "*i=1", "-i"]
+    assert rows(text)["2"].rstrip().endswith("n=2")  # a call: its arguments, which nothing was before
+    assert "*n" not in text
+
+
+def test_a_part_begins_with_whole_states_and_full_has_all_of_them() -> None:
+    line = next(row for row in rows(shown(LOOP, 5)).values() if "g(i)" in row)
+    assert "n=2" in line
+    assert "x='same'" in line
+    console = Console(file=io.StringIO(), width=160)
+    print_trace(LOOP, console=console, whole_states=True)
+    text = str(console.file.getvalue())  # type: ignore[attr-defined]
+    assert text.count("x='same'") > 4
+    assert text.count("*x='same'") == 1
+    assert "-i" in text
+
+
+def many(length: int, wrong: int | None = None) -> Trace:
+    frames = [
+        Frame(Event.LINE, 2, "    b = [a]", changed={"a": Slot(str(-7 if index == wrong else index))})
+        for index in range(length)
+    ]
+    return replace(REAL, frames=(REAL.frames[0], *frames))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "around", "first", "last"), [(500, 5, 496, 506), (500, 0, 501, 501), (2, 5, 0, 8)]
+)
+def test_a_long_comparison_shows_where_it_goes_wrong(wrong: int, around: int, first: int, last: int) -> None:
+    comparison = compare(many(1000), replace(many(1000, wrong), mode="free"))
+    console = Console(file=io.StringIO(), width=160)
+    print_comparison(comparison, console, around=around)
+    text = str(console.file.getvalue())  # type: ignore[attr-defined]
+    numbers = [int(number) for number in rows(text)]
+    assert (numbers[0], numbers[-1], len(numbers)) == (first, last, last - first + 1)
+    assert text.count("✗◀") == 1
+    assert "✗a=-7" in text
+    assert (
+        f"frames {first} to {last} of 1001 are shown: --around N shows more of them, --all every one" in text
+    )
+
+
+def test_a_long_comparison_without_fault_is_its_summary() -> None:
+    text = compared(many(1000), replace(many(1000), mode="free"))
+    assert "b = [a]" not in text
+    assert "no divergence" in text
+    assert "1001 frames: --around N shows more of them, --all every one" in text
+    console = Console(file=io.StringIO(), width=160)
+    print_comparison(compare(many(40), many(40)), console, around=None)
+    assert len(rows(str(console.file.getvalue()))) == 41  # type: ignore[attr-defined]
+
+
+def test_what_a_prediction_lacks_is_marked_without_colour() -> None:
+    lacks = replace(REAL.frames[2], changed={"c": Slot("1")})
+    text = compared(REAL, replace(REAL, frames=(*REAL.frames[:2], lacks), mode="free", given=1))
+    assert "✗c=1" in text
+    assert "✗-b" in text
 
 
 def test_limits_and_warnings_are_said() -> None:

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     ),
     "cwm_trace/flow": ("cwm_trace.flow", "cwm_trace.records", "cwm_trace.errors"),
     "tracer": ("cwm_trace.tracer", *RECORDS),
-    "model": ("cwm_trace.model", "cwm_trace.wire", "cwm_trace.predict", *RECORDS),
+    "model": ("cwm_trace.model", "cwm_trace.flow", "cwm_trace.wire", "cwm_trace.predict", *RECORDS),
     "model/training": (
         "cwm_trace.model",
         "cwm_trace.wire",

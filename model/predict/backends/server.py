@@ -65,6 +65,10 @@ class ServerPredictor(ModelPredictor):
         key: str | None = None,
         patience: Patience = PATIENT,
     ) -> None:
+        if decoding.grammar == "flow":
+            raise CwmTraceError(
+                f"{url} keeps frames valid and knows no more of Python: give the grammar frame"
+            )
         client = Client(url, key, patience)
         hasty = replace(patience, tries=min(patience.tries, 2))  # a wrong address is said soon
         card = find_model(Client(url, key, hasty), model)

@@ -57,7 +57,7 @@ class TransformersPredictor(ModelPredictor):
     ) -> None:
         name = str(model) if isinstance(model, str | Path) else model_name(model)
         if decoding.constrained:
-            raise CwmTraceError(f"hf:{name} cannot be constrained by the frame grammar: leave the option out")
+            raise CwmTraceError(f"hf:{name} cannot be constrained by a grammar: leave the option out")
         if tokenizer is None or isinstance(tokenizer, str | Path):
             tokenizer = load_tokenizer(tokenizer or name)
         else:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.predict.grammar import FrameGrammar
+from cwm_trace.model.predict.guide import Opening
 from cwm_trace.model.predict.rollout import pieces_of
 from cwm_trace.model.predict.vocabulary import Vocabulary
 from cwm_trace.records import Frame, State, Trace
@@ -47,7 +48,7 @@ def write_constrained(
         history, CWM, tokens(), Vocabulary(tokens(), decoder.config.vocab_size), max_text_tokens
     )
     reader = FrameReader(history, CWM)
-    state = grammar.start(reader.legal_events)
+    state = grammar.start(Opening(reader.legal_events))
     text, ids = prompt(history), list[int]()
     sums, total = [], 0.0
     while len(ids) < count:
@@ -63,7 +64,7 @@ def write_constrained(
             if legal[best] == END:
                 break
             reader.read(pieces_of(state.ids, tokens())[:-1])
-            state = grammar.start(reader.legal_events)
+            state = grammar.start(Opening(reader.legal_events))
     return ids, sums
 
 

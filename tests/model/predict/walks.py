@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 
 from cwm_trace.model.predict.grammar import FrameGrammar, FrameState
+from cwm_trace.model.predict.guide import Opening
 from cwm_trace.model.predict.vocabulary import Vocabulary
 from cwm_trace.records import Event, SourceFile, Trace
 from cwm_trace.wire.profile import CWM, FormatProfile
@@ -78,14 +79,14 @@ def legal_ids(grammar: FrameGrammar, state: FrameState) -> list[int]:
 
 def at_locals(grammar: FrameGrammar) -> FrameState:
     """A LINE whose locals come next."""
-    state = grammar.start(frozenset([Event.LINE]))
+    state = grammar.start(Opening(frozenset([Event.LINE])))
     state.take(grammar.ids[Special.LINE])
     return state
 
 
 def at_value(grammar: FrameGrammar) -> FrameState:
     """A RETURN whose value comes next."""
-    state = grammar.start(frozenset([Event.RETURN]))
+    state = grammar.start(Opening(frozenset([Event.RETURN])))
     while state.field != "value":
         state.take(legal_ids(grammar, state)[0])
     return state

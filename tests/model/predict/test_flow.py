@@ -1,0 +1,131 @@
+"""The grammar `flow`: what really happens is never out of reach, and only what Python could do is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cwm_trace import trace_execution
+from cwm_trace.datasets.families import make_item
+from cwm_trace.datasets.units import record_item
+from cwm_trace.flow import Flow, analyse
+from cwm_trace.model.predict.guide import START, Names
+from cwm_trace.plain import SourceLines, frames_from_fields
+from cwm_trace.predict.protocol import Request
+from cwm_trace.records import Event, Limits, Trace
+from cwm_trace.wire.render import main_thread, render_trace
+from tests.effort import rest_in_ci
+from tests.model.predict.examples import (
+    Reciting,
+    guessing,
+    predictor,
+    real_traces,
+    start_of,
+    taught_decoder,
+    tokens,
+)
+
+SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.py"))
+FAMILIES = ("general-v1", "generators", "exceptions", "closures", "objects", "recursion", "library")
+
+
+def recited(real: Trace) -> Trace:
+    """The forced prediction of a model that knows the trace by heart."""
+    decoder = Reciting(render_trace(real, tokens=tokens()))
+    engine = predictor(decoder, grammar="flow", max_text_tokens=None, max_frame_tokens=10**6)
+    engine.setup = replace(engine.setup, length=10**6)
+    return engine.predict(Request(start_of(real), "forced", real))
+
+
+def everything_is_in_reach(real: Trace) -> None:
+    shown = main_thread(real)
+    if len(shown) < 2 or len(render_trace(real, tokens=tokens())) > 20_000:
+        return
+    got = recited(real)
+    assert got.warnings == () or "cannot be shown" in got.warnings[0]
+    for frame, true in zip(main_thread(got), shown, strict=False):
+        assert (frame.event, frame.source, frame.value and frame.value.text) == (
+            true.event,
+            true.source,
+            true.value and true.value.text,
+        )
+
+
+def test_the_truth_of_small_programs_is_in_reach() -> None:
+    for real in real_traces()[:10]:
+        assert recited(real).frames == recited(replace(real)).frames
+        everything_is_in_reach(real)
+
+
+@pytest.mark.parametrize("sample", rest_in_ci(SAMPLES, 12), ids=lambda path: path.stem)
+def test_the_truth_of_samples_is_in_reach(sample: Path) -> None:
+    everything_is_in_reach(trace_execution(sample, limits=Limits(max_frames=120), capture_output=True))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_truth_of_generated_programs_is_in_reach(family: str) -> None:
+    for number in range(2):
+        trace, fields = record_item(make_item(family, number, seed=5), Limits(max_frames=120))
+        everything_is_in_reach(replace(trace, frames=frames_from_fields(fields, SourceLines(trace.files))))
+
+
+@pytest.mark.parametrize("mode", ["forced", "free", "reground-3"])
+def test_what_is_predicted_is_possible(mode: str) -> None:
+    for decoder in (taught_decoder(), guessing()):
+        engine = predictor(decoder, grammar="flow")
+        for real in real_traces()[:10]:
+            got = engine.predict(Request(start_of(real), mode, real, max_frames=8))
+            analysis = analyse(real)
+            assert not analysis.reason
+            for place in range(1, len(got.frames)):
+                history = real.frames[:place] if mode == "forced" else got.frames[:place]
+                frame = got.frames[place]
+                if not frame.source or frame.event is Event.END:
+                    break  # it was cut
+                if mode == "reground-3" and (place - 1) % 3 == 0:
+                    history = real.frames[:place]
+                elif mode == "reground-3":
+                    continue  # its history is the truth and what was said after it
+                legal = Flow(analysis, history).legal()
+                lines = legal.lines.get(frame.event)
+                assert frame.event in legal.events
+                texts = {real.files[0].text.split("\n")[line - 1] for _, line in lines or ()}
+                assert lines is None or frame.source in texts
+
+
+def test_a_program_of_another_python_falls_back_and_says_so() -> None:
+    real = replace(real_traces()[0], python="3.99.1")
+    got = predictor(grammar="flow").predict(Request(start_of(real), "forced", real))
+    plain = predictor().predict(Request(start_of(real), "forced", real))
+    assert got.frames == plain.frames
+    assert got.warnings == (f"predicted under the grammar 'frame': {analyse(real).reason}",)
+
+
+def test_a_real_frame_that_flow_calls_impossible_is_no_fault_of_the_model() -> None:
+    real = real_traces()[0]
+    odd = replace(real, frames=(*real.frames[:3], real.frames[1], *real.frames[3:]))
+    got = predictor(grammar="flow").predict(Request(start_of(odd), "forced", odd))
+    assert got.frames == predictor().predict(Request(start_of(odd), "forced", odd)).frames
+    assert "real frames impossible, first frame 3, " in got.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ('{"a": "..", "b": "1"}', True),
+        ('{"b": "1", "a": ".."}', True),
+        ('{"a": "..", "b": "\\\\\\""}', True),
+        ('{"a": "..", "c": "1", "b": ""}', True),
+        ('{"a": "1"', False),  # it has not changed
+        ('{"a": ".."}', False),  # b cannot have gone
+        ('{"d', False),  # there is no such name
+        ('{"a": "..", "a', False),
+        ("{}", False),
+    ],
+)
+def test_locals_are_followed_by_character(text: str, fits: bool) -> None:
+    names = Names(frozenset("abc"), frozenset("ab"), {"a": ".."})
+    assert (names.after(START, text) is not None) == fits
+    assert Names().after(START, text) is not None
