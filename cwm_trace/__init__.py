@@ -95,5 +95,12 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(_MODULES[name]), name)
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext cwm_trace` calls: gives notebooks the magic `%%cwm_trace`."""
+    from cwm_trace.notebook import load_extension
+
+    load_extension(shell)
+
+
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])

@@ -296,7 +296,7 @@ class Trace:
     def value(self) -> Slot | None:
         """What the entry returned; None if it did not return, or an exception left it."""
         for frame in reversed(self.frames):
-            if frame.depth == 0 and frame.event is Event.RETURN:
+            if frame.depth == 0 and not frame.thread and frame.event is Event.RETURN:
                 return frame.value
         return None
 

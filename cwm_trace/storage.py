@@ -9,11 +9,13 @@ incomplete. `.gz` and `.zst` are compressed, by suffix.
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import gzip
 import io
 import itertools
 import json
 import os
+import resource
 import threading
 import time
 import zlib
@@ -44,6 +46,7 @@ from cwm_trace.records import (
 from cwm_trace.versions import TRACE_VERSION, check_version, migrate_trace_line
 from cwm_trace.wire.texts import escape_surrogates
 
+_HIGH, _ROOM = 1024, 64
 _FLUSH_SECONDS = 0.5  # of a compressed stream: flushing each line would undo the compression
 
 
@@ -110,7 +113,7 @@ class TraceWriter:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         try:
-            self._file: BinaryIO = open(self.path, "wb", buffering=0)  # noqa: SIM115 (closed by `close`)
+            self._file: BinaryIO = _out_of_the_way(open(self.path, "wb", buffering=0))  # noqa: SIM115
         except OSError as error:
             raise CwmTraceError(f"cannot write {self.path}: {error.strerror}") from error
         self._descriptor = self._file.fileno()
@@ -118,7 +121,7 @@ class TraceWriter:
         self._compressed = compressed is not None
         self._stream = compressed or self._file
         self._lock = threading.RLock()  # a signal handler may write again, or end the process
-        self._ended = False
+        self._ended = self._failed = False
         self._flushed = time.monotonic()
         self.frames = 0
         self.bytes = 0
@@ -197,11 +200,19 @@ class TraceWriter:
         os.close(nowhere)
 
     def close(self) -> None:
-        """Close the file; without a footer it reads as incomplete."""
+        """Close the file; without a footer it reads as incomplete.
+
+        Raises:
+            OSError: not all could be written, and no line before has said so.
+        """
         try:
-            self._stream.close()
-        finally:
-            self._file.close()
+            try:
+                self._stream.close()
+            finally:
+                self._file.close()
+        except OSError:
+            if not self._failed:
+                raise
 
     def _write(self, line: _Line) -> None:
         with self._lock:
@@ -210,14 +221,34 @@ class TraceWriter:
     def _put(self, data: bytes) -> None:
         """Write a line with its ending in one call, which the two of `jsonlines.Writer` could tear apart."""
         self.bytes += len(data)
-        if not self._compressed:
-            while data:  # an unbuffered file may take only a part of it, just before its disk is full
-                data = data[self._stream.write(data) :]
-            return
-        self._stream.write(data)
-        if time.monotonic() - self._flushed > _FLUSH_SECONDS:
-            self._stream.flush()
-            self._flushed = time.monotonic()
+        try:
+            if not self._compressed:
+                while data:  # an unbuffered file may take only a part of it, just before its disk is full
+                    data = data[self._stream.write(data) :]
+                return
+            self._stream.write(data)
+            if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+                self._stream.flush()
+                self._flushed = time.monotonic()
+        except OSError:
+            self._failed = True
+            raise
+
+
+def _out_of_the_way(file: BinaryIO) -> BinaryIO:
+    """The same file under a high descriptor.
+
+    A program that closes every descriptor and opens files of its own gets the low ones: it must not find that
+    one of them is written to by us.
+    """
+    try:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        low = (_HIGH if soft == resource.RLIM_INFINITY else min(soft, _HIGH)) - _ROOM
+        number = fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, max(low, 0))
+    except OSError:
+        return file
+    file.close()
+    return open(number, "wb", buffering=0)
 
 
 def write_trace(trace: Trace, path: str | os.PathLike[str]) -> None:

@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from cwm_trace.records import FrameFields, SlotFields
 from cwm_trace.tracer.interpreter import CELL_ARGUMENTS_COME_LAST, READING_LOCALS_UNBINDS
+from cwm_trace.tracer.interrupts import (
+    TRACE_FUNCTIONS,
+    forget_trace_functions,
+    is_cut_short,
+    is_foreign,
+    let_through,
+)
 from cwm_trace.tracer.opcodes import leaves_by_exception, suspends
 from cwm_trace.tracer.values import ATOMS, CONTAINERS, bare_name, is_plain, safe_str, take_image
 
@@ -51,10 +58,12 @@ class Activation:
     """
 
     __slots__ = (
+        "changed",
         "depth",
         "file",
         "is_simple",
         "known",
+        "left_at",
         "namespace",
         "number",
         "place",
@@ -77,9 +86,13 @@ class Activation:
         self.raised: type[BaseException] | None = None
         self.raised_at = -1
         """`f_lasti` of the last event, if that was an exception."""
+        self.left_at = 0
+        """The line of the last RETURN."""
         self.namespace: Mapping[str, Any] | None = None
         self.known: dict[str, tuple[Any, str | int | None, type | None]] = {}
         """Of each variable the value or image that is held, its text or the hash of that, and its type."""
+        self.changed: dict[str, SlotFields | None] = {}
+        """What the next CALL or LINE shows; it outlives an event that an exception from outside cut short."""
 
     def enter(self, stack: Stack) -> None:
         """A call or a resume: the activation is now the top of the stack."""
@@ -99,21 +112,36 @@ class Activation:
             return
         try:
             if event == "line":
+                if self.stack is None:
+                    self.resume()
                 self.raised_at = -1
                 self.on_state("line", frame)
             elif event == "exception":
+                forget_trace_functions(arg[2])
                 self.on_exception(frame, arg[1])
             elif event == "return":
                 self.on_return(frame, arg)
         except BaseException as error:
-            self.recorder.miss(error)
+            if not is_foreign(error):
+                self.recorder.missed += 1
+                return
+            if event == "return" and is_cut_short(error, self.recorder.emits):
+                self.on_event(frame, event, arg)
+            let_through(frame, self.recorder.on_call, self.on_event)
+            raise
+
+    def resume(self) -> None:
+        """CALL of a suspended activation that goes on without a call event (`THROW_HAS_NO_CALL`)."""
+        self.enter(self.recorder.current_stack())
+        fields = self.place.copy()
+        fields["event"], fields["line"] = "call", self.left_at
+        self.recorder.record(fields)
 
     def on_state(self, event: Any, frame: FrameType) -> None:
         """CALL and LINE: the variables that changed since this activation was last looked at."""
         values = frame.f_locals if self.is_simple else self.variables(frame)
-        known, recorder = self.known, self.recorder
+        known, recorder, changed = self.known, self.recorder, self.changed
         describer = recorder.describer
-        changed: dict[str, SlotFields | None] = {}
         for name, value in values.items():
             held, key, known_kind = known.get(name, _UNKNOWN)
             if held is value:
@@ -129,19 +157,20 @@ class Activation:
                 held = Image(take_image(value))
             else:
                 held = _NOTHING
-            known[name] = held, now, kind
             if key != now or known_kind is not kind:
                 changed[name] = slot = describer.fields(value, text)
                 recorder.bytes += len(slot["text"])
+            known[name] = held, now, kind
         if len(known) > len(values):
             for name in [name for name in known if name not in values]:
-                del known[name]
                 changed[name] = None
+                del known[name]
         fields = self.place.copy()
         fields["event"] = event
         fields["line"] = frame.f_lineno or 0
         if changed:
             fields["changed"] = changed
+            self.changed = {}
         recorder.record(fields)
 
     def variables(self, frame: FrameType) -> Mapping[str, Any]:
@@ -154,7 +183,10 @@ class Activation:
             namespace = namespace_of(frame)
             if READING_LOCALS_UNBINDS:
                 self.namespace = namespace  # read once, at the call, before any comprehension
-        return visible(namespace, is_module=code.co_name == "<module>")
+        is_module = code.co_name == "<module>"
+        return visible(
+            namespace, is_module=is_module, hidden=self.recorder.hidden if is_module else frozenset()
+        )
 
     def on_exception(self, frame: FrameType, error: BaseException) -> None:
         """EXCEPTION."""
@@ -165,28 +197,43 @@ class Activation:
         fields["message"] = safe_str(error)
         self.recorder.record(fields)
 
+    def leave(self, frame: FrameType) -> None:
+        """RETURN right after the CALL: what came into the trace function leaves the activation."""
+        self.stack = None
+        fields = self.place.copy()
+        fields["event"] = "return"
+        fields["line"] = frame.f_lineno or 0
+        self.recorder.record(fields)
+
     def on_return(self, frame: FrameType, value: Any) -> None:
         """RETURN, a yield included; without a value if an exception leaves the activation."""
         fields = self._fields("return", frame)
         unwinding = value is None and leaves_by_exception(frame, self.raised_at)
         if not unwinding:
             fields["value"] = self.recorder.describer.describe(unwrap(value))
-        if self.stack is not None:
-            self.stack.depth = self.depth
-            self.stack = None
-        self.recorder.record(fields)
+        self.left_at = fields["line"]
+        stack, self.stack = self.stack, None
+        if stack is not None:
+            stack.depth = self.depth
+        try:
+            self.recorder.record(fields)
+        except BaseException as error:
+            if is_cut_short(error, self.recorder.emits):
+                self.stack = stack
+            raise
         if self.number == 0 and (unwinding or not suspends(frame)):
             self.recorder.finish_entry(self.raised if unwinding else None)
 
     def _fields(self, event: Any, frame: FrameType) -> FrameFields:
-        if (
-            self.stack is None
-        ):  # CPython 3.11 throws into a suspended generator without a call event before it
-            self.enter(self.recorder.current_stack())
+        if self.stack is None:
+            self.resume()
         fields = self.place.copy()
         fields["event"] = event
         fields["line"] = frame.f_lineno or 0
         return fields
+
+
+TRACE_FUNCTIONS.add(Activation.on_event.__code__)
 
 
 def unwrap(value: Any) -> Any:
@@ -211,12 +258,15 @@ def namespace_of(frame: FrameType) -> Mapping[str, Any]:
     return {}  # a metaclass may prepare any mapping for a class body: reading it would run its code
 
 
-def visible(namespace: Mapping[str, Any], *, is_module: bool) -> dict[str, Any]:
+def visible(
+    namespace: Mapping[str, Any], *, is_module: bool, hidden: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """The variables of a namespace; of a module without dunders, modules, functions and classes."""
     return {
         name: value
         for name, value in list(namespace.items())
         if type(name) is str
+        and name not in hidden
         and not (
             is_module
             and (

@@ -28,8 +28,8 @@ from cwm_trace.tracer.session import (
     folder_of,
     make_header,
     record_run,
-    source_file,
 )
+from cwm_trace.tracer.sources import source_of
 
 _COROUTINE = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE
 _LAZY = _COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
@@ -58,15 +58,14 @@ def record_call(
     name = function.__name__ if code is None else code.co_name
     if code is not None and code.co_flags & (_COROUTINE | inspect.CO_ASYNC_GENERATOR):
         _require_no_loop(name)
-    if code is None:
-        header = make_header(options, (), name, 0)
-    else:
-        header = make_header(options, (source_file(code.co_filename),), name, code.co_firstlineno)
+    source = None if code is None else source_of(code, getattr(function, "__globals__", {}))
+    line = 0 if code is None else code.co_firstlineno
+    header = make_header(options, () if source is None else (source,), name, line)
     result: list[Any] = [None]
 
     def run(recorder: Recorder) -> None:
-        if code is not None:
-            recorder.know_file(code)
+        if code is not None and source is not None:
+            recorder.sources.know(code, source)
         recorder.start()
         value = function(*args, **kwargs)
         if code is not None and code.co_flags & _LAZY:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import _thread
 import atexit
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any, NoReturn, Protocol
 
-from cwm_trace.errors import CwmTraceError
-from cwm_trace.tracer.activation import Activation
 from cwm_trace.tracer.recorder import Recorder
+from cwm_trace.tracer.signals import deliver_signals
 from cwm_trace.tracer.values import TimeLimitReached
 
 _NO_KEYWORDS: Mapping[str, Any] = {}
@@ -32,7 +29,7 @@ class Buffer(Protocol):
 
 
 def report_error(error: BaseException, own: str) -> None:
-    """Say what Python would of an uncaught exception, without the frames of our own file at its top."""
+    """Say what Python would of an uncaught exception, without the frames of our folder `own` at its top."""
     if isinstance(error, TimeLimitReached):
         return
     if isinstance(error, SystemExit):
@@ -40,7 +37,7 @@ def report_error(error: BaseException, own: str) -> None:
             print(error.code, file=sys.stderr)
         return
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == own:
+    while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == own:
         trace = trace.tb_next
     error.__traceback__ = trace  # the hook looks there, not at its argument
     sys.excepthook(type(error), error, trace)
@@ -80,7 +77,8 @@ def guard_process(recorder: Recorder, sink: Buffer) -> Iterator[None]:
     _recordings.append((recorder, sink))
     os._exit, _thread.start_new_thread = flush_and_leave, start_recorded
     try:
-        yield
+        with deliver_signals():
+            yield
     finally:
         os._exit, _thread.start_new_thread = leave, start_thread
         _recordings.remove((recorder, sink))
@@ -107,48 +105,3 @@ def exit_code(error: BaseException | None) -> int:
     if isinstance(error, KeyboardInterrupt):
         return 130
     return 124 if isinstance(error, TimeLimitReached) else 1
-
-
-def _in_callback(frame: FrameType | None) -> bool:
-    """Whether a frame, or one that it was called from, is our trace function."""
-    callbacks = (Recorder.on_call.__code__, Activation.on_event.__code__)
-    while frame is not None:
-        if frame.f_code in callbacks:
-            return True
-        frame = frame.f_back
-    return False
-
-
-def check_deadline_possible() -> None:
-    """Refuse a time limit in a thread that gets no signals, before anything is recorded.
-
-    Raises:
-        CwmTraceError: this is not the main thread.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        raise CwmTraceError("a timeout needs the main thread, whose signals it uses")
-
-
-@contextmanager
-def deadline(seconds: float | None) -> Iterator[None]:
-    """Interrupt the program after `seconds`, and again every second in case it catches that."""
-    if seconds is None:
-        yield
-        return
-    patience = 100
-
-    def interrupt(_number: int, frame: FrameType | None) -> None:
-        nonlocal patience
-        if patience and _in_callback(frame):  # raised there, it would end the recording: try again soon
-            patience -= 1
-            signal.setitimer(signal.ITIMER_REAL, 0.01, 1.0)
-            return
-        raise TimeLimitReached(f"the program ran longer than {seconds:g} seconds")
-
-    previous = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)

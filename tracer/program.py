@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.util
 import io
 import os
+import pkgutil
 import re
 import sys
 import tokenize
@@ -36,6 +37,7 @@ class Program:
         entry_line: line of the entry's definition; 0 for `<module>`.
         entry_code: the code of the entry, if it is called after the module has been set up; it is not bound
             to a name, so that the program may have a `main` of its own.
+        module: its name, if Python's own `runpy` finds and runs it: with `-m`, or `__main__` of a folder.
         attributes: of the `__main__` module (`__file__`, `__spec__`, …).
     """
 
@@ -47,6 +49,7 @@ class Program:
     entry: str = MODULE
     entry_line: int = 0
     entry_code: CodeType | None = None
+    module: str | None = None
     attributes: tuple[tuple[str, Any], ...] = ()
 
 
@@ -75,6 +78,8 @@ def load_script(path: str, arguments: Sequence[str] = ()) -> Program:
 def load_module(name: str, arguments: Sequence[str] = ()) -> Program:
     """The module `name`, as `python -m name arguments…` runs it; of a package its `__main__`.
 
+    Nothing is imported yet: the packages around it are, with the module's own arguments, when it is run.
+
     Raises:
         CwmTraceError: there is no such module, or it has no source code.
     """
@@ -84,23 +89,61 @@ def load_module(name: str, arguments: Sequence[str] = ()) -> Program:
         spec = _find_main(name)
     finally:
         sys.path.remove(here)
-    loader = spec.loader
-    if not isinstance(loader, importlib.machinery.SourceFileLoader) or spec.origin is None:
+    text = _source_of(spec)
+    if text is None or spec.origin is None:
         raise CwmTraceError(f"module {name!r} has no Python source to trace")
-    data = _read(spec.origin)
+    _require_code(text, spec.origin)
     return Program(
-        source=SourceFile(spec.origin, _decode(data, spec.origin)),
-        code=_compile(data, spec.origin, spec.origin),
-        argv=(spec.origin, *arguments),
+        source=SourceFile(spec.origin, text),
+        code=_compile(text, spec.origin, spec.origin),
+        argv=("-m", *arguments),
         path=here,
         root=here,
-        attributes=(
-            ("__file__", spec.origin),
-            ("__cached__", spec.cached),
-            ("__spec__", spec),
-            ("__package__", spec.parent),
-            ("__loader__", loader),
-        ),
+        module=name,
+    )
+
+
+def load_folder(path: str, arguments: Sequence[str] = ()) -> Program:
+    """The `__main__.py` in a folder or a zip file, as `python path arguments…` runs it.
+
+    Raises:
+        CwmTraceError: there is none.
+    """
+    try:
+        importer = pkgutil.get_importer(path)
+        spec = importer.find_spec("__main__") if importer is not None else None
+    except (ImportError, OSError) as error:
+        raise CwmTraceError(f"cannot read {path}: {error}") from error
+    text = None if spec is None else _source_of(spec)
+    if spec is None or text is None or spec.origin is None:
+        raise CwmTraceError(f"{path} has no __main__.py: name a Python file in it")
+    _require_code(text, spec.origin)
+    return Program(
+        source=SourceFile(spec.origin, text),
+        code=_compile(text, spec.origin, spec.origin),
+        argv=(path, *arguments),
+        path=path,
+        root=os.path.join(os.getcwd(), path),
+        module="__main__",
+    )
+
+
+def load_input(arguments: Sequence[str] = ()) -> Program:
+    """The program on standard input, as `python - arguments…` runs it.
+
+    Raises:
+        CwmTraceError: it cannot be compiled, or is empty.
+    """
+    name = "<stdin>"
+    text = _decode(sys.stdin.buffer.read(), "standard input")
+    loader = importlib.machinery.SourceFileLoader("__main__", name)
+    return Program(
+        source=SourceFile(name, text),
+        code=_compile(text, name, "standard input"),
+        argv=("-", *arguments),
+        path="",
+        root=os.getcwd(),
+        attributes=(("__file__", name), ("__cached__", None), ("__spec__", None), ("__loader__", loader)),
     )
 
 
@@ -197,6 +240,7 @@ def surroundings(program: Program, *, restore: bool = True) -> Iterator[ModuleTy
     module = ModuleType("__main__")
     module.__dict__.update(program.attributes)
     module.__dict__["__builtins__"] = sys.modules["builtins"]
+    module.__dict__.setdefault("__annotations__", {})  # as the interpreter makes `__main__`
     name = module.__name__
     saved = sys.argv, sys.path[:], sys.modules.get(name)
     sys.argv = list(program.argv)
@@ -233,7 +277,10 @@ def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
 
 def _find_main(name: str) -> importlib.machinery.ModuleSpec:
     try:
-        spec = importlib.util.find_spec(name)
+        spec = _find_unimported(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = _find_unimported("__main__", name, spec.submodule_search_locations)
+        spec = spec or importlib.util.find_spec(name)  # a package may say in its own code where its parts are
         if spec is not None and spec.submodule_search_locations is not None:
             spec = importlib.util.find_spec(f"{name}.__main__")
     except (ImportError, AttributeError, TypeError, ValueError) as error:
@@ -241,6 +288,38 @@ def _find_main(name: str) -> importlib.machinery.ModuleSpec:
     if spec is None:
         raise CwmTraceError(f"there is no module {name!r} that can be run")
     return spec
+
+
+def _find_unimported(
+    name: str, package: str = "", path: Sequence[str] | None = None
+) -> importlib.machinery.ModuleSpec | None:
+    """The spec of a module, without an import of the packages around it."""
+    spec = None
+    for part in name.split("."):
+        if spec is not None:
+            path = spec.submodule_search_locations
+            if path is None:
+                return None
+        package = f"{package}.{part}" if package else part
+        specs = (finder.find_spec(package, path) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+        spec = next((spec for spec in specs if spec is not None), None)
+        if spec is None:
+            return None
+    return spec
+
+
+def _source_of(spec: importlib.machinery.ModuleSpec) -> str | None:
+    """The text of a module, if its loader has it."""
+    loader = spec.loader
+    if isinstance(loader, importlib.machinery.SourceFileLoader) and spec.origin is not None:
+        return _decode(_read(spec.origin), spec.origin)
+    if not spec.has_location or not hasattr(loader, "get_source"):
+        return None
+    try:
+        text: str | None = loader.get_source(spec.name)  # type: ignore[union-attr]
+    except (ImportError, SyntaxError, ValueError) as error:
+        raise CwmTraceError(f"{spec.origin} is not Python source: {_reason(error)}") from error
+    return text
 
 
 def _read(path: str) -> bytes:

@@ -1,7 +1,7 @@
 """The recorder: its trace function chooses the activations that are recorded, and hands their frames on.
 
 Coverage tools cannot see into a trace function, so whatever can be tested apart lives elsewhere: `values`
-(text), `scope` and `generated` (whose code), `opcodes` (what a RETURN means).
+(text), `scope` and `sources` (whose code), `interrupts` (signals), `opcodes` (what a RETURN means).
 """
 
 from __future__ import annotations
@@ -10,53 +10,73 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from cwm_trace.records import FrameFields, Limits, Outcome, SourceFile
+from cwm_trace.records import FrameFields, Limits, Outcome
 from cwm_trace.tracer.activation import Activation, Stack
-from cwm_trace.tracer.generated import SHARED_NAME, GeneratedCode
+from cwm_trace.tracer.greenlets import are_there, follow_greenlets
+from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS, is_cut_short, is_foreign, let_through
+from cwm_trace.tracer.sources import Sources
 from cwm_trace.tracer.values import Describer, TimeLimitReached
 
 Emit = Callable[[FrameFields], object]
-Resolve = Callable[[str], "SourceFile | None"]
 
 _UNKNOWN = -1
 
 
 class _Threads(threading.local):
-    """The stack of the running thread; threads are numbered in the order of their first recorded call."""
+    """The stack of what runs in the thread: itself, or one of its greenlets.
+
+    Stacks are numbered in the order of their first recorded call.
+    """
 
     def __init__(self, numbers: Iterator[int]) -> None:
+        self.numbers = numbers
         self.stack = Stack(next(numbers))
+        self.stop_following: Callable[[], None] | None = None
+        if are_there():
+            self.follow_greenlets()
+
+    def follow_greenlets(self) -> bool:
+        """Give each greenlet of this thread a stack of its own; False if that is not possible yet."""
+        stacks: WeakKeyDictionary[Any, Stack] = WeakKeyDictionary()
+        first = [self.stack]
+
+        def go_on(greenlet: Any) -> None:
+            stack = stacks.get(greenlet)
+            if stack is None:
+                stack = stacks[greenlet] = first.pop() if first else Stack(next(self.numbers))
+            self.stack = stack
+
+        self.stop_following = follow_greenlets(go_on)
+        return self.stop_following is not None
 
 
 class Recorder:
     """Records the current thread, and threads that it starts, between `start` and `stop`.
 
     Args:
-        resolve: the source file of a code object's file name; None if its code is not recorded.
+        sources: the source file of each code object, if that is recorded.
         describer: gives the text, type and size of values.
         emit: takes each frame as it happens.
-        add_file: takes each source file before its first frame; files are numbered in this order.
         limits: `max_frames`, `max_bytes` and `max_depth` are kept here.
         is_entry: if given, recording begins with the first call of a code object for which it is true, and
             ends when that returns.
-        generated: what is known of code without a file.
     """
 
     def __init__(
         self,
         *,
-        resolve: Resolve,
+        sources: Sources,
         describer: Describer,
         emit: Emit,
-        add_file: Callable[[SourceFile], object],
         limits: Limits = Limits(),
         is_entry: Callable[[Any], bool] | None = None,
-        generated: GeneratedCode | None = None,
     ) -> None:
         self.describer = describer
+        self.emits = Recorder.record.__code__
         self.outcome: Outcome | None = None
         self.failure: OSError | None = None
         self.frames = 0
@@ -68,35 +88,32 @@ class Recorder:
         self.forked = False
         self.entered = is_entry is None
         self.active = False
-        self._resolve = resolve
+        self.hidden: frozenset[str] = frozenset()
+        """Variables of modules that are not the user's: what IPython binds."""
+        self.when_entry_returns: Callable[[], object] = lambda: None
+        self.sources = sources
+        self._numbers = sources.numbers
         self._emit = emit
-        self._add_file = add_file
         self._max_frames = sys.maxsize if limits.max_frames is None else limits.max_frames
         self._max_bytes = sys.maxsize if limits.max_bytes is None else limits.max_bytes
         self._max_depth = sys.maxsize if limits.max_depth is None else limits.max_depth
         self._is_entry = is_entry
-        self._files: dict[str, int | None] = {}
-        self._file_numbers = itertools.count()
-        self._generated = generated or GeneratedCode()
         self._activations = itertools.count()
         self._threads = _Threads(itertools.count())
-        self._lock = threading.Lock()
+        self._main: tuple[Stack, str] | None = None
         self._owner = 0
         self._previous: Any = None
         self._previous_of_threads: Any = None
 
-    def know_file(self, code: CodeType) -> None:
-        """Number the source file of `code`, which the sink already has."""
-        number = next(self._file_numbers)
-        if code.co_filename == SHARED_NAME:
-            self._generated.adopt(code, number)
-        else:
-            self._files[code.co_filename] = number
-
     def start(self) -> None:
         """Install the trace function; the one there was is put back by `stop`."""
+        if self.prepare():
+            sys.settrace(self.on_call)
+
+    def prepare(self) -> bool:
+        """Do all that `start` does but that, and say whether it is to be done."""
         if self.failure is not None:
-            return
+            return False
         self._owner = threading.get_ident()
         self._previous = sys.gettrace()
         if self._previous is not None:
@@ -105,7 +122,7 @@ class Recorder:
         self._previous_of_threads = threading._trace_hook  # type: ignore[attr-defined]  # gettrace: 3.10
         self.active = True
         threading.settrace(self.on_call)
-        sys.settrace(self.on_call)
+        return True
 
     def stop(self) -> None:
         """End the recording; in the thread that started it, put the previous trace function back."""
@@ -115,6 +132,9 @@ class Recorder:
                 sys.settrace(None)
             return
         self._owner = 0
+        if self._threads.stop_following is not None:
+            self._threads.stop_following()
+            self._threads.stop_following = None
         threading.settrace(self._previous_of_threads)
         if sys.gettrace() == self.on_call:
             sys.settrace(self._previous)
@@ -132,9 +152,11 @@ class Recorder:
         """The trace function of calls; nothing of its own gets out into the program."""
         if event != "call" or not self.active:
             return None
+        threads = self._threads
+        activation: Activation | None = None
         try:
             code = frame.f_code
-            file = self._files.get(code.co_filename, _UNKNOWN)
+            file = self._numbers.get(id(code), _UNKNOWN)
             if file is _UNKNOWN:
                 file = self._find(frame)
             if file is None:
@@ -143,10 +165,11 @@ class Recorder:
                 if not (self._is_entry and self._is_entry(code)):
                     return None
                 self.entered = True
-            stack = self._threads.stack
+            stack = threads.stack
+            depth = stack.depth
             activation = self._resumed(frame)
             if activation is None:
-                if stack.depth > self._max_depth:
+                if depth > self._max_depth:
                     self.skipped += 1
                     return None
                 activation = Activation(self, next(self._activations), file, code)
@@ -154,7 +177,14 @@ class Recorder:
             activation.on_state("call", frame)
             return frame.f_trace or activation.on_event
         except BaseException as error:
-            self.miss(error)
+            if activation is not None:
+                stack.depth = depth
+            if is_foreign(error):
+                if activation is not None and not is_cut_short(error, self.emits):
+                    activation.leave(frame)
+                let_through(frame, self.on_call, self.on_call)
+                raise
+            self.missed += 1
             return None
 
     def _resumed(self, frame: FrameType) -> Activation | None:
@@ -181,12 +211,6 @@ class Recorder:
         """The stack of the running thread."""
         return self._threads.stack
 
-    def miss(self, error: BaseException) -> None:
-        """An event could not be recorded; interrupts are the program's and go on."""
-        if isinstance(error, KeyboardInterrupt | TimeLimitReached):
-            raise error
-        self.missed += 1
-
     def fail(self, error: OSError) -> None:
         """Nothing more can be recorded."""
         self.failure = error
@@ -194,6 +218,7 @@ class Recorder:
 
     def finish_entry(self, raised: type[BaseException] | None) -> None:
         """The entry has returned, or `raised` has left it: nothing after it is recorded."""
+        self.when_entry_returns()
         if self._is_entry is not None:
             self._end(outcome_of(raised))
 
@@ -202,33 +227,25 @@ class Recorder:
             self.outcome = outcome
         self.stop()
 
+    def keep_preamble_apart(self, filename: str) -> None:
+        """Until the module of that file runs as `__main__`, what is recorded is a stream of its own.
+
+        `-m` imports the packages around a module first; the main stream is that of the module alone.
+        """
+        self._main = self._threads.stack, filename
+        self._threads.stack = Stack(next(self._threads.numbers))
+
     def _find(self, frame: FrameType) -> int | None:
         """The number of the source file of a frame's code, which is seen for the first time."""
-        filename = frame.f_code.co_filename
-        if filename.startswith("<"):
-            return self._find_generated(frame)
-        with self._lock:
-            if filename not in self._files:
-                source = self._resolve(filename)
-                self._files[filename] = None if source is None else self._add(source)
-        return self._files[filename]
-
-    def _find_generated(self, frame: FrameType) -> int | None:
-        """The file of code that has none: the program's own, or what recorded code gave to `exec`."""
-        code = frame.f_code
-        number = self._generated.number_of(code)
-        if number is None and code.co_name == "<module>" and frame.f_back and self._resumed(frame.f_back):
-            source = self._generated.source_of(code.co_filename)
-            with self._lock:
-                number = self._generated.numbers.get(source)
-                if number is None:
-                    number = self._generated.numbers[source] = self._add(source)
-            self._generated.adopt(code, number)
-        return number
-
-    def _add(self, source: SourceFile) -> int:
-        self._add_file(source)
-        return next(self._file_numbers)
+        back = frame.f_back
+        if self._threads.stop_following is None and are_there():
+            # asked again at every call until the module, which is being imported, can be followed
+            self._numbers = self.sources.numbers if self._threads.follow_greenlets() else {}
+        if self._main is not None:
+            stack, filename = self._main
+            if frame.f_code.co_filename == filename and frame.f_globals.get("__name__") == "__main__":
+                self._threads.stack, self._main = stack, None
+        return self.sources.find(frame, run_by_user=back is not None and self._resumed(back) is not None)
 
 
 def outcome_of(raised: type[BaseException] | None) -> Outcome:
@@ -240,3 +257,6 @@ def outcome_of(raised: type[BaseException] | None) -> Outcome:
     if issubclass(raised, SystemExit):
         return Outcome.EXITED
     return Outcome.KILLED if issubclass(raised, KeyboardInterrupt) else Outcome.RAISED
+
+
+TRACE_FUNCTIONS.add(Recorder.on_call.__code__)

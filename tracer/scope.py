@@ -42,7 +42,7 @@ class Scope:
     def covers(self, filename: str) -> bool:
         """Whether functions of this file are recorded."""
         path = self._absolute(filename)
-        if any(fnmatch(path, glob) for glob in self._exclude):
+        if self.excludes(filename):
             return False
         if filename == self._main or any(fnmatch(path, glob) for glob in self._include):
             return True
@@ -52,6 +52,21 @@ class Scope:
         if real.startswith(_library()) or any(part in real.split(os.sep) for part in _INSTALLED):
             return False
         return real.startswith(self._root) and not real.startswith(_OWN)
+
+    def excludes(self, filename: str) -> bool:
+        """Whether the user does not want functions of this file recorded."""
+        return bool(self._exclude) and any(fnmatch(self._absolute(filename), glob) for glob in self._exclude)
+
+    def reason(self, filename: str) -> str:
+        """Why a file is not covered."""
+        real = os.path.realpath(self._absolute(filename))
+        if real.startswith(_library()):
+            return "of the standard library"
+        if any(part in real.split(os.sep) for part in _INSTALLED):
+            return "of an installed package"
+        if self._root is None:
+            return "not of the user's"
+        return f"not in {self._root}"
 
     def _absolute(self, path: str) -> str:
         return path if path.startswith(("<", "*")) else os.path.join(self._directory, path)

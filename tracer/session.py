@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import linecache
 import os
 import platform
+import runpy
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
@@ -15,11 +15,8 @@ from typing import Any, Protocol
 
 from cwm_trace.plain import SourceLines, frames_from_fields
 from cwm_trace.records import Capture, FrameFields, Limits, Outcome, SourceFile, Trace
-from cwm_trace.tracer.generated import GeneratedCode
 from cwm_trace.tracer.process import (
     Buffer,
-    check_deadline_possible,
-    deadline,
     exit_code,
     finish,
     guard_process,
@@ -27,7 +24,10 @@ from cwm_trace.tracer.process import (
 )
 from cwm_trace.tracer.program import MODULE, Program, find_function, surroundings
 from cwm_trace.tracer.recorder import Recorder, outcome_of
+from cwm_trace.tracer.rootless import call_first
 from cwm_trace.tracer.scope import Scope
+from cwm_trace.tracer.signals import check_deadline_possible, deadline
+from cwm_trace.tracer.sources import Sources, source_of
 from cwm_trace.tracer.values import Describer
 
 NOT_RECORDED = ("other processes, forked ones included", "threads that C code starts", "C functions")
@@ -180,16 +180,19 @@ def record_program(
     notes: list[str] = []
 
     def run(recorder: Recorder) -> None:
-        recorder.know_file(program.code)
+        recorder.sources.know(program.code, program.source)
         with surroundings(program, restore=not options.whole_process) as module:
             if program.entry_code is not None:
+                recorder.sources.know(program.entry_code, program.source)
                 exec(program.code, module.__dict__)
                 entry_function = FunctionType(program.entry_code, module.__dict__)
-                recorder.start()
-                note_unfinished(entry_function(), notes)
+                note_unfinished(_run_first(recorder, entry_function), notes)
+            elif program.module is not None:
+                recorder.keep_preamble_apart(program.code.co_filename)
+                runner: Any = vars(runpy)["_run_module_as_main"]
+                _run_first(recorder, runner, program.module, program.module != "__main__")
             else:
-                recorder.start()
-                exec(program.code, module.__dict__)
+                _run_first(recorder, exec, program.code, module.__dict__)
 
     return record_run(run, header, sink, options, scope, is_entry, notes)
 
@@ -233,9 +236,9 @@ class Block:
         if entry is None:
             self._header = make_header(options, (), "", 0)
         else:
-            source = source_file(entry.co_filename)
+            source = source_of(entry, {})
             self._header = make_header(options, (source,), entry.co_name, entry.co_firstlineno)
-            self._recorder.know_file(entry)
+            self._recorder.sources.know(entry, source)
         self._sink.header(self._header)
 
     def start(self) -> None:
@@ -325,7 +328,7 @@ def _run(run: Callable[[Recorder], None], recorder: Recorder, options: Options) 
             if not options.whole_process:
                 raise
             error = raised
-            report_error(raised, _run.__code__.co_filename)
+            report_error(raised, os.path.dirname(_run.__code__.co_filename))
         if options.whole_process:
             finish()
     except BaseException as raised:
@@ -335,24 +338,33 @@ def _run(run: Callable[[Recorder], None], recorder: Recorder, options: Options) 
     return error
 
 
+def _run_first(recorder: Recorder, function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function and record it, with no frame of ours above its own."""
+    if not recorder.prepare():
+        return function(*args)
+
+    def when_first_returns(mend: Callable[[], object]) -> None:
+        recorder.when_entry_returns = mend
+
+    return call_first(function, *args, trace=recorder.on_call, when_first_returns=when_first_returns)
+
+
 def _recorder(
     sink: Sink, options: Options, scope: Scope, is_entry: Callable[[CodeType], bool] | None
 ) -> Recorder:
-    generated = GeneratedCode()
+    sources = Sources(scope, sink.file)
     if options.whole_process:
-        generated.listen()
+        sources.listen()
     return Recorder(
-        resolve=lambda filename: source_file(filename) if scope.covers(filename) else None,
+        sources=sources,
         describer=Describer(
             max_chars=None if options.redact else options.limits.max_value_chars,
             keep_addresses=options.keep_addresses,
             expand_objects=options.expand_objects,
         ),
         emit=sink.frame,
-        add_file=sink.file,
         limits=options.limits,
         is_entry=is_entry,
-        generated=generated,
     )
 
 
@@ -388,6 +400,9 @@ def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
         warnings.append(
             f"{recorder.missed} events could not be recorded (most often near the recursion limit)"
         )
+    if recorder.entered and not recorder.frames and recorder.sources.left_out and recorder.failure is None:
+        ran = "; ".join(f"{name} ({why})" for name, why in recorder.sources.left_out.items())
+        warnings.append(f"nothing was recorded: what ran is not the user's code: {ran}")
     if not recorder.entered:
         warnings.append(f"{header.entry} was never called: nothing was recorded")
     return replace(
@@ -414,11 +429,6 @@ def _starts_at(filename: str, line: int, name: str) -> Callable[[CodeType], bool
         return code.co_firstlineno == line and code.co_name == last and code.co_filename == filename
 
     return is_entry
-
-
-def source_file(filename: str) -> SourceFile:
-    """The text of a file, as code objects name it."""
-    return SourceFile(filename, "".join(linecache.getlines(filename)))
 
 
 def folder_of(filename: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from cwm_trace.records import SlotFields
 from cwm_trace.tracer.expansion import expand
+from cwm_trace.tracer.interrupts import PROGRAM_CALLS, was_sent
 
 ATOMS = frozenset([int, str, float, bool, type(None), bytes, complex, type(...)])
 """Types whose objects never change and hold nothing of the user's: keeping one alive changes no program."""
@@ -98,6 +99,8 @@ def safe_repr(value: Any) -> str:
     except (KeyboardInterrupt, TimeLimitReached):
         raise
     except BaseException as error:  # SystemExit, RecursionError, and whatever else a program may raise
+        if was_sent(error):
+            raise
         return f"<unrepresentable {bare_name(type(value))}: {bare_name(type(error))}>"
     if text.isascii():
         return text if text != ".." else _not_the_wires(text)
@@ -116,8 +119,13 @@ def safe_str(error: BaseException) -> str:
     except (KeyboardInterrupt, TimeLimitReached):
         raise
     except BaseException as failure:
+        if was_sent(failure):
+            raise
         return f"<unprintable {bare_name(type(error))}: {bare_name(type(failure))}>"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+PROGRAM_CALLS.update([safe_repr.__code__, safe_str.__code__])
 
 
 def bare_name(kind: type) -> str:

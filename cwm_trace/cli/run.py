@@ -6,8 +6,10 @@ import json
 import os
 import signal
 import sys
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,6 +19,7 @@ from click.globals import pop_context, push_context
 from cwm_trace.predict.registry import DEFAULT
 
 if TYPE_CHECKING:
+    from cwm_trace.storage import TraceWriter
     from cwm_trace.tracer.program import Program
     from cwm_trace.tracer.session import Ending
 
@@ -159,9 +162,9 @@ def run(
             "redact": redact,
         }
         _run_pytest(arguments, module, output or "pytest.traces", how)
-    if sandbox and module is not None:
-        raise CwmTraceError("--sandbox does not go with -m: give a SCRIPT or -c CODE")
     program, default = _load(arguments, module, code, call, output)
+    if sandbox and program.module is not None:
+        raise CwmTraceError("--sandbox does not go with -m or a folder: give a SCRIPT or -c CODE")
     limits = Limits(max_frames, max_bytes, max_value_chars, max_depth, timeout)
     path = output or default
     show_beside = _prepare_prediction(path, model or DEFAULT, mode or "forced") if beside else lambda: None
@@ -188,13 +191,27 @@ def run(
         redact=redact,
         whole_process=True,
     )
-    with TraceWriter(path) as writer, _no_context():
-        ending = record_program(program, writer, options, entry=entry)
+    writer = TraceWriter(path)
+    try:
+        with _no_context():
+            ending = record_program(program, writer, options, entry=entry)
+    finally:
+        refused = _close(writer)
+    ending = replace(ending, failure=ending.failure or refused)
     if ending.forked:
         sys.exit(ending.exit_code)
     _report(ending, path, writer.bytes, quiet=quiet, as_json=as_json)
     show_beside()
     _leave(ending)
+
+
+def _close(writer: TraceWriter) -> OSError | None:
+    """Close the file of a recording; gives why it is not whole."""
+    try:
+        writer.close()
+    except OSError as refused:
+        return refused
+    return None
 
 
 def _warn_of_options() -> None:
@@ -256,7 +273,15 @@ def _load(
 ) -> tuple[Program, str]:
     """The program, and the name of its trace file unless another is asked for."""
     from cwm_trace.errors import CwmTraceError
-    from cwm_trace.tracer.program import load_call, load_code, load_module, load_script, read_source
+    from cwm_trace.tracer.program import (
+        load_call,
+        load_code,
+        load_folder,
+        load_input,
+        load_module,
+        load_script,
+        read_source,
+    )
 
     if output == "-":
         raise CwmTraceError("-o - is not possible: standard output is the program's own")
@@ -271,9 +296,14 @@ def _load(
     if not arguments:
         raise CwmTraceError("there is no program: give a SCRIPT, -m MODULE or -c CODE")
     script = arguments[0]
+    if script == "-" and call is None:
+        return load_input(arguments[1:]), "stdin.trace.jsonl"
     default = f"{os.path.splitext(os.path.basename(script))[0]}.trace.jsonl"
     if call is not None:
         return load_call(read_source(script), call, name=script), default
+    if os.path.isdir(script) or zipfile.is_zipfile(script):
+        name = os.path.splitext(os.path.basename(os.path.abspath(script)))[0]
+        return load_folder(script, arguments[1:]), f"{name}.trace.jsonl"
     return load_script(script, arguments[1:]), default
 
 

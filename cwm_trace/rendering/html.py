@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 SHOWN_FRAMES = 200
 _STYLE = (
-    "<style>.cwm-trace td,.cwm-trace th{text-align:left;vertical-align:top;padding:1px 8px;"
-    "font-family:monospace;white-space:pre-wrap}.cwm-trace .wrong{color:#c00}.cwm-trace .right{color:#080}"
+    "<style>.cwm-trace td,.cwm-trace th{text-align:left!important;vertical-align:top!important;"
+    "padding:1px 8px!important;font-family:monospace;white-space:pre-wrap!important}"
+    ".cwm-trace .wrong{color:#c00}.cwm-trace .right{color:#080}"
     ".cwm-trace .given{opacity:.55}.cwm-trace tr.first{outline:2px solid #c00}"
     ".cwm-trace .changed{font-weight:bold}.cwm-trace .same{opacity:.6}</style>"
 )
@@ -88,7 +89,7 @@ def _document(heads: Iterable[str], rows: list[str], total: int, start: int, sen
 
 
 def _row(cells: Iterable[str], kind: str = "", *, cell: str = "td") -> str:
-    inner = "".join(f"<{cell}>{content}</{cell}>" for content in cells)
+    inner = "".join(f'<{cell} style="text-align:left">{content}</{cell}>' for content in cells)
     return f'<tr class="{kind}">{inner}</tr>' if kind else f"<tr>{inner}</tr>"
 
 
@@ -97,7 +98,9 @@ def _span(text: str, kind: str) -> str:
 
 
 def _place(index: int, frame: Frame) -> tuple[str, str, str, str]:
-    source = escape(short_text(frame.source.rstrip()))
+    text = short_text(frame.source.rstrip())
+    bare = text.lstrip(" ")
+    source = "\u00a0" * (len(text) - len(bare)) + escape(bare)  # a notebook's style sheet drops spaces
     return str(index), str(frame.line or ""), escape(EVENT_WORDS[frame.event]), source
 
 

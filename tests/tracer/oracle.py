@@ -40,6 +40,7 @@ class Oracle:
         self.folder = str(folder) + os.sep
         self.steps: list[Step] = []
         self.codes: list[CodeType] = []
+        self.left: dict[int, Step] = {}
 
     def __call__(self, frame: FrameType, event: str, arg: Any) -> Any:
         if not self.is_user(frame):
@@ -52,19 +53,23 @@ class Oracle:
         return frame.f_trace
 
     def note(self, number: int, frame: FrameType, event: str, arg: Any) -> None:
-        depth = sum(self.is_user(below) for below in _below(frame))
+        """Note an event; 3.11 tells of no call where an exception was thrown into a suspended frame."""
+        left = self.left.pop(number, None)
+        if left is not None and event != "call":
+            self.steps.append(left._replace(event="call", value=None, depth=_depth(self, frame)))
         value = arg if event == "return" else arg[1] if event == "exception" else None
-        self.steps.append(
-            Step(
-                event,
-                frame.f_lineno or 0,
-                os.path.basename(frame.f_code.co_filename),
-                number,
-                depth,
-                _locals(frame) if event in ("call", "line") and _is_function(frame.f_code) else None,
-                _text(value) if event in ("return", "exception") else None,
-            )
+        step = Step(
+            event,
+            frame.f_lineno or 0,
+            os.path.basename(frame.f_code.co_filename),
+            number,
+            _depth(self, frame),
+            _locals(frame) if _is_function(frame.f_code) else None,
+            _text(value) if event in ("return", "exception") else None,
         )
+        if event == "return":
+            self.left[number] = step
+        self.steps.append(step if event in ("call", "line") else step._replace(locals=None))
 
     def is_user(self, frame: FrameType) -> bool:
         return frame.f_code.co_filename.startswith(self.folder)
@@ -131,6 +136,10 @@ def watch(path: Path, *, traced: bool) -> Watched:
     finally:
         sys.argv, sys.path[:] = argv, search
     return Watched(output.getvalue(), ending, oracle.steps, oracle.codes)
+
+
+def _depth(oracle: Oracle, frame: FrameType) -> int:
+    return sum(oracle.is_user(below) for below in _below(frame))
 
 
 def _below(frame: FrameType) -> list[FrameType]:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from cwm_trace import read_trace
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.tracer.program import (
     find_function,
     load_call,
     load_code,
+    load_folder,
     load_module,
     load_script,
     read_source,
     surroundings,
 )
 from tests.effort import HANGS
+from tests.tracer.stacks import check_stacks
 
 
 def write(folder: Path, data: bytes | str, name: str = "program.py") -> str:
@@ -128,8 +132,10 @@ def test_the_program_sees_what_it_would_see_under_python(tmp_path: Path, how: st
     assert python.returncode == traced.returncode == 0, traced.stderr
 
 
-def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANGS, check=False)
+def run(command: list[str], folder: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=HANGS, check=False, input=text
+    )
 
 
 def test_a_call_leaves_the_programs_own_main_alone() -> None:
@@ -144,3 +150,100 @@ def test_a_call_leaves_the_programs_own_main_alone() -> None:
 def test_line_endings_of_source_text_are_pythons(ending: str) -> None:
     assert load_code(f"x = 1{ending}y = 2{ending}").source.text == "x = 1\ny = 2\n"
     assert load_call(f"def f():{ending}    return 1{ending}", "f()").entry_line == 3
+
+
+ABOVE = """
+import inspect, logging, sys, traceback, warnings
+def depth():
+    frame, count = sys._getframe(), 0
+    while frame:
+        frame, count = frame.f_back, count + 1
+    return count
+print(depth(), sys._getframe().f_back, [f.function for f in inspect.stack()])
+warnings.warn("look", stacklevel=2)
+print("".join(traceback.format_stack()))
+def outer():
+    warnings.warn("further", stacklevel=9)
+    raise LookupError("nothing")
+try:
+    outer()
+except LookupError:
+    traceback.print_exc()
+print(__annotations__)
+sys.stdout.flush()
+raise SystemExit("bye") if len(sys.argv) > 1 else KeyError("uncaught")
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["exit"]])
+@pytest.mark.parametrize("how", ["script", "folder", "zip", "input", "-m", "-c"])
+def test_a_program_sees_above_and_around_itself_what_it_sees_under_python(
+    tmp_path: Path, how: str, arguments: list[str]
+) -> None:
+    package = tmp_path / "app"
+    package.mkdir()
+    write(package, ABOVE, "__main__.py")
+    write(package, "import sys\nprint(sys.argv, sys.path[0], __name__)\n", "__init__.py")
+    write(package, "def help():\n    return 1\n", "part.py")
+    with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
+        archive.write(package / "__main__.py", "__main__.py")
+    what = {
+        "script": ["app/__main__.py"],
+        "folder": ["app"],
+        "zip": ["app.pyz"],
+        "input": ["-"],
+        "-m": ["-m", "app"],
+        "-c": ["-c", ABOVE],
+    }[how]
+    text = ABOVE if how == "input" else None
+    python = run([sys.executable, *what, *arguments], tmp_path, text)
+    traced = run(
+        [sys.executable, "-m", "cwm_trace", "run", "-q", "-o", "t", *what, *arguments], tmp_path, text
+    )
+    assert (traced.stdout, traced.stderr) == (python.stdout, python.stderr)
+    assert traced.returncode == python.returncode == 1
+    trace = read_trace(tmp_path / "t")
+    assert [frame.source for frame in trace.frames if not frame.thread][
+        1
+    ] == "import inspect, logging, sys, traceback, warnings"
+    check_stacks(trace)
+    assert ("import sys" in {frame.source for frame in trace.frames}) == (how == "-m")
+
+
+def test_modules_of_a_zip_file_are_the_users(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
+        archive.writestr("__main__.py", "from pack.part import double\nprint(double(4))\n")
+        archive.writestr("pack/__init__.py", "")
+        archive.writestr("pack/part.py", "def double(x):\n    return 2 * x\n")
+    run([sys.executable, "-m", "cwm_trace", "run", "-q", "-o", "t", "app.pyz"], tmp_path)
+    trace = read_trace(tmp_path / "t")
+    assert "    return 2 * x" in {frame.source for frame in trace.frames}
+
+
+@pytest.mark.parametrize(
+    ("what", "sentence"), [("empty", "has no __main__.py"), ("broken.zip", "cannot be compiled")]
+)
+def test_folders_that_cannot_be_run(tmp_path: Path, what: str, sentence: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with zipfile.ZipFile(tmp_path / "broken.zip", "w") as archive:
+        archive.writestr("__main__.py", "x = (\n")
+    with pytest.raises(CwmTraceError, match=sentence):
+        load_folder(str(tmp_path / what))
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_program_that_closes_every_descriptor_ends_the_recording_only(tmp_path: Path, suffix: str) -> None:
+    program = """
+import os, resource
+os.closerange(3, min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 4096))
+with open("own.txt", "w") as file:
+    for n in range(5):
+        file.write("mine")
+print("done")
+"""
+    path = write(tmp_path, program)
+    traced = run([sys.executable, "-m", "cwm_trace", "run", "-o", f"t.jsonl{suffix}", path], tmp_path)
+    assert (traced.returncode, traced.stdout) == (0, "done\n")
+    assert "recording ended early" in traced.stderr
+    assert "Traceback" not in traced.stderr
+    assert (tmp_path / "own.txt").read_text() == "mine" * 5

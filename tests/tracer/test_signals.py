@@ -1,0 +1,354 @@
+"""Signals, and exceptions from other threads, are the program's wherever they arrive."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+from cwm_trace import Event, Limits, Outcome, Trace, read_trace, record, trace_execution
+from tests.tracer.stacks import check_stacks
+
+
+def run(folder: Path, program: str, *options: str, warned: bool | None = False) -> tuple[Trace, str]:
+    """The trace of a program and what it wrote; a recording that ended early fails unless `warned`."""
+    (folder / "program.py").write_text(textwrap.dedent(program))
+    command = [sys.executable, "-m", "cwm_trace", "run", "-o", "t.jsonl", *options, "program.py"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    trace = read_trace(folder / "t.jsonl")
+    check_stacks(trace)
+    assert warned is None or bool(trace.warnings) == warned, trace.warnings
+    return trace, done.stdout
+
+
+RAISES = """
+import signal
+
+class Late(Exception):
+    pass
+
+def on_alarm(number, frame):
+    where = frame.f_code.co_name
+    raise Late(where)
+
+def candidate():
+    n = 0
+    while True:
+        n += 1
+
+signal.signal(signal.SIGALRM, on_alarm)
+places = []
+for _ in range(20):
+    signal.setitimer(signal.ITIMER_REAL, 0.003)
+    try:
+        candidate()
+    except Late as late:
+        frames = []
+        trace = late.__traceback__
+        while trace:
+            frames.append((trace.tb_frame.f_code.co_name, trace.tb_frame.f_code.co_filename == __file__))
+            trace = trace.tb_next
+        places.append((late.args, frames))
+own = [("<module>", True), ("candidate", True), ("on_alarm", True)]
+print(all(place == (("candidate",), own) for place in places))
+"""
+
+
+def test_a_handler_that_raises_is_heard_and_recorded(tmp_path: Path) -> None:
+    trace, output = run(tmp_path, RAISES)
+    assert output == "True\n"
+    calls = [f for f in trace.frames if f.event is Event.CALL and f.source.startswith("def on_alarm")]
+    assert [frame.depth for frame in calls] == [2] * 20
+    assert trace.frames[-1].event is Event.RETURN
+
+
+INTERRUPTED = """
+import os, signal, threading, time
+
+caught = 0
+stop = threading.Event()
+main = threading.get_ident()
+
+def press():
+    while not stop.wait(0.01):
+        signal.pthread_kill(main, signal.SIGINT)
+
+threading.Thread(target=press).start()
+n = 0
+while caught < 15:
+    try:
+        while True:
+            n += 1
+    except KeyboardInterrupt:
+        caught += 1
+while True:
+    try:
+        stop.set()
+        time.sleep(0.1)
+        break
+    except KeyboardInterrupt:
+        pass
+print(caught)
+"""
+
+
+def test_an_interrupt_that_the_program_catches_does_not_end_the_recording(tmp_path: Path) -> None:
+    trace, output = run(tmp_path, INTERRUPTED)
+    assert output == "15\n"
+    raised = [frame for frame in trace.frames if frame.event is Event.EXCEPTION]
+    assert len(raised) >= 15
+    assert all(frame.value and frame.value.text == "KeyboardInterrupt()" for frame in raised)
+    assert trace.frames[-1].source == "print(caught)"
+
+
+TICKS = """
+import signal
+
+ticks = []
+
+def on_tick(number, frame):
+    ticks.append(frame.f_code.co_filename == __file__)
+    if len(ticks) == 50:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+class Shown:
+    def __repr__(self):
+        return "".join(str(i) for i in range(30))
+
+def work(shown):
+    n = 0
+    while len(ticks) < 50:
+        n += 1
+
+signal.signal(signal.SIGALRM, on_tick)
+signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+work(Shown())
+print(len(ticks), all(ticks))
+"""
+
+
+def test_the_frame_a_handler_is_given_is_the_programs(tmp_path: Path) -> None:
+    """A `__repr__` that is called for the trace is not a place where the program is."""
+    trace, output = run(tmp_path, TICKS)
+    assert output == "50 True\n"
+    texts = {f.changed["shown"].text for f in trace.frames if f.changed.get("shown")}  # type: ignore[union-attr]
+    assert texts == {"".join(map(str, range(30)))}
+
+
+WAITS = """
+import signal, threading
+
+lock = threading.Lock()
+
+class Late(Exception):
+    pass
+
+class Guarded:
+    def __repr__(self):
+        with lock:
+            return "guarded"
+
+def on_alarm(number, frame):
+    raise Late(frame.f_code.co_name)
+
+def work():
+    guarded = Guarded()
+    with lock:
+        return 1
+
+signal.signal(signal.SIGALRM, on_alarm)
+signal.setitimer(signal.ITIMER_REAL, 0.3, 0.3)
+try:
+    work()
+    print("done")
+except Late as late:
+    print(late, not lock.locked())
+signal.setitimer(signal.ITIMER_REAL, 0)
+after = 1
+"""
+
+
+def test_a_handler_ends_a_repr_that_waits(tmp_path: Path) -> None:
+    trace, output = run(tmp_path, WAITS)
+    assert output == "work True\n"  # untraced nothing waits: docs/tracer-limits.md
+    assert trace.frames[-1].source == "after = 1"
+
+
+SENT = """
+import ctypes, threading, time, traceback
+
+def extract(error):
+    return traceback.extract_tb(error.__traceback__)
+
+class Stop(Exception):
+    pass
+
+def send(ident):
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Stop))
+
+def spin():
+    n = 0
+    while True:
+        n += 1
+
+def work():
+    for _ in range(10):
+        try:
+            ready.set()
+            spin()
+        except Stop as stop:
+            stopped.append(stop)
+            done.set()
+    after = "done"
+
+ready, done, stopped = threading.Event(), threading.Event(), []
+thread = threading.Thread(target=work)
+thread.start()
+for _ in range(10):
+    ready.wait()
+    ready.clear()
+    time.sleep(0.01)
+    send(thread.ident)
+    done.wait()
+    done.clear()
+thread.join()
+own = {"program.py"}
+print(len(stopped), {trace.filename.rpartition("/")[2] for stop in stopped for trace in extract(stop)} == own)
+"""
+
+
+def test_an_exception_from_another_thread_is_heard(tmp_path: Path) -> None:
+    """It may arrive on the very first instruction of the trace function: only then the recording ends."""
+    heard = 0
+    for _ in range(3):
+        trace, output = run(tmp_path, SENT, warned=None)
+        assert output.startswith("10 ")
+        if trace.frames[-1].thread == 0 and not trace.warnings:
+            assert output == "10 True\n"
+            heard = max(heard, sum(frame.event is Event.EXCEPTION for frame in trace.frames))
+    assert heard in (0, 20)
+
+
+ASYNCIO = """
+import asyncio, os, signal, threading, time
+
+heard = []
+
+async def main():
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, heard.append, 1)
+    main_thread = threading.get_ident()
+
+    def send():
+        for _ in range(20):
+            signal.pthread_kill(main_thread, signal.SIGUSR1)
+            time.sleep(0.01)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    n = 0
+    while sender.is_alive():
+        n += 1
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
+
+asyncio.run(main())
+print(len(heard) <= 20, len(heard) > 0)
+"""
+
+
+def test_a_signal_that_was_put_off_is_told_to_asyncio_once(tmp_path: Path) -> None:
+    _, output = run(tmp_path, ASYNCIO)
+    assert output == "True True\n"
+
+
+ALARMED = """
+import signal
+signal.signal(signal.SIGALRM, lambda *a: None)
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+n = 0
+while True:
+    n += 1
+"""
+
+
+def test_the_time_limit_and_the_programs_alarms_do_not_meet(tmp_path: Path) -> None:
+    trace, _ = run(tmp_path, ALARMED, "--timeout", "0.5")
+    assert trace.outcome is Outcome.TIMED_OUT
+
+
+def test_a_time_limit_leaves_an_alarm_that_was_set_before_alone() -> None:
+    rung = threading.Event()
+    previous = signal.signal(signal.SIGALRM, lambda *_: rung.set())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        trace_execution("x = 1\ny = 2\n", limits=Limits(timeout=5.0))
+        assert rung.wait(5)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+
+
+def test_handlers_are_the_programs_own_to_ask_for() -> None:
+    def mine(*_: object) -> None: ...
+
+    before = signal.getsignal(signal.SIGUSR1), signal.getsignal(signal.SIGINT)
+    with record() as recording:
+        assert signal.signal(signal.SIGUSR1, mine) == before[0]
+        assert signal.getsignal(signal.SIGUSR1) is mine
+        assert signal.getsignal(signal.SIGINT) is before[1]
+        assert signal.signal(signal.SIGUSR1, signal.SIG_IGN) is mine
+        assert signal.signal(signal.SIGUSR1, before[0]) is signal.SIG_IGN
+    assert recording.trace is not None
+    assert (signal.getsignal(signal.SIGUSR1), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_a_tests_time_limit_keeps_its_verdict(tmp_path: Path) -> None:
+    (tmp_path / "test_late.py").write_text(
+        "import signal, pytest\n"
+        "class Late(Exception): pass\n"
+        "def on(*a): raise Late\n"
+        "def spin():\n    n = 0\n    while n < 3_000_000:\n        n += 1\n"
+        "def test_late():\n"
+        "    signal.signal(signal.SIGALRM, on)\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.05)\n"
+        "    with pytest.raises(Late):\n        spin()\n"
+    )
+    command = ["run", "--per-test", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_late.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "cwm_trace", *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert re.search(r"1 passed", done.stdout), done.stdout
+
+
+def test_a_recording_that_nobody_takes_ends_and_the_program_is_interrupted(tmp_path: Path) -> None:
+    """A trace function that waits puts signals off for a second, not for ever."""
+    (tmp_path / "program.py").write_text("n = 0\nwhile True:\n    n += 1\n")
+    os.mkfifo(tmp_path / "t.jsonl")
+    reader = os.open(tmp_path / "t.jsonl", os.O_RDONLY | os.O_NONBLOCK)
+    command = [sys.executable, "-m", "cwm_trace", "run", "-o", "t.jsonl", "program.py"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    try:
+        pressed = 0
+        while process.poll() is None and pressed < 20:
+            time.sleep(0.75)
+            if select.select([reader], [], [], 0)[0]:  # it has begun
+                process.send_signal(signal.SIGINT)
+                pressed += 1
+        assert process.returncode == -signal.SIGINT
+        assert process.stderr is not None
+        assert "recording ended early" in process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(reader)

@@ -1,0 +1,197 @@
+"""Signals of a recorded program: its handlers are called as they would be without a tracer.
+
+A handler is called wherever the main thread happens to be, which is most often in a trace function. What is
+installed for the program is therefore a `Delivery`, which puts such a signal off until the trace function
+has been left. `signal.signal` and `signal.getsignal` give and take the program's own handlers as ever.
+"""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial, update_wrapper
+from types import FrameType
+from typing import Any
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.tracer.interrupts import (
+    TRACE_FUNCTIONS,
+    Interrupted,
+    is_program_call,
+    raiser,
+    trace_function_of,
+    when_left,
+)
+from cwm_trace.tracer.values import TimeLimitReached
+
+_bare: Any = vars(signal)["_signal"]
+"""The module below `signal`, which gives and takes handlers as they are."""
+
+_PATIENCE = 1.0
+"""Seconds that a trace function may put a signal off, until it is taken to be stuck (a pipe nobody reads)."""
+
+_OUR_SIGNAL = int(getattr(signal, "SIGRTMAX", signal.SIGUSR2))
+"""Carries the time limit; the program's alarms stay its own."""
+
+
+class Delivery:
+    """The handler of a signal as the interpreter has it, in front of the program's.
+
+    Calling it looks its `__call__` up, here a property: it decides, ends, and what it decided on is called
+    by the interpreter. So the program's handler has none of our frames around it, nor in its traceback.
+    """
+
+    __slots__ = ("errors", "handler", "since")
+
+    def __init__(self, handler: Callable[..., object]) -> None:
+        self.handler = handler
+        self.errors: list[BaseException] = []
+        """What the handler raised in a `__repr__`, to be raised in the program."""
+        self.since: tuple[int, float] = (0, 0.0)
+        """The trace function that the signal was last put off by, and when."""
+
+    @property
+    def __call__(self) -> Callable[..., object]:
+        """Who is to be called."""
+        frame = sys._getframe().f_back
+        callback = trace_function_of(frame)
+        if callback is None:
+            return raiser(self.errors.pop()) if self.errors else self.handler
+        if is_program_call(frame):
+            return partial(self._call_inside, callback)
+        now = time.monotonic()
+        if self.since[0] == id(callback) and now - self.since[1] > _PATIENCE:
+            return raiser(OSError(errno.ETIMEDOUT, "nobody takes the recording"))
+        if self.since[0] != id(callback):
+            self.since = id(callback), now
+        return partial(_put_off, callback)
+
+    def _call_inside(self, callback: FrameType, number: int, _: FrameType | None) -> None:
+        """In a `__repr__`, which may wait for what only a signal ends: call the handler at once."""
+        try:
+            self.handler(number, callback.f_back)
+        except BaseException as error:
+            _forget_frames(error)
+            self.errors.append(error)
+            _put_off(callback, number, None)
+            raise Interrupted from None
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drop the tracebacks of an error: they would keep the trace function's frame beyond its end."""
+    while error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        error = error.__context__
+
+
+def _put_off(callback: FrameType, number: int, _: FrameType | None) -> None:
+    meet: Callable[[], object] = partial(_thread.interrupt_main, number)  # type: ignore[arg-type]
+    steps = [meet]
+    descriptor = signal.set_wakeup_fd(-1)
+    if descriptor != -1:  # has been told of this signal
+        signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+        again = partial(signal.set_wakeup_fd, descriptor, warn_on_full_buffer=False)
+        steps = [partial(signal.set_wakeup_fd, -1), *steps, again]
+    when_left(callback, steps)
+
+
+@contextmanager
+def deliver_signals() -> Iterator[None]:
+    """Put a `Delivery` in front of every handler, those that the program installs included.
+
+    In another thread than the main one, which alone gets signals, this does nothing.
+    """
+    if _delivering or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _delivering.append(True)
+    names: dict[str, Any] = vars(signal)
+    to_number, to_name = names["_enum_to_int"], names["_int_to_enum"]
+
+    def wrapped_number(value: Any) -> Any:
+        return to_number(_wrap(value))
+
+    def unwrapped_name(value: Any, kind: Any) -> Any:
+        return to_name(_unwrap(value), kind)
+
+    update_wrapper(wrapped_number, to_number)
+    update_wrapper(unwrapped_name, to_name)
+    TRACE_FUNCTIONS.update([wrapped_number.__code__, unwrapped_name.__code__])
+    names["_enum_to_int"], names["_int_to_enum"] = wrapped_number, unwrapped_name
+    _replace(_wrap)
+    try:
+        yield
+    finally:
+        names["_enum_to_int"], names["_int_to_enum"] = to_number, to_name
+        _replace(_unwrap)
+        _delivering.clear()
+
+
+_delivering: list[bool] = []
+
+
+TRACE_FUNCTIONS.add(vars(Delivery)["__call__"].fget.__code__)
+
+
+def _wrap(value: Any) -> Any:
+    if not callable(value) or isinstance(value, signal.Handlers | Delivery):
+        return value
+    return Delivery(value)
+
+
+def _unwrap(value: Any) -> Any:
+    return value.handler if type(value) is Delivery else value
+
+
+def _replace(change: Callable[[Any], Any]) -> None:
+    """Change every handler that Python code has."""
+    for number in signal.valid_signals():
+        handler = _bare.getsignal(number)
+        changed = change(handler)
+        if changed is not handler:
+            _bare.signal(number, changed)
+
+
+def check_deadline_possible() -> None:
+    """Refuse a time limit in a thread that gets no signals, before anything is recorded.
+
+    Raises:
+        CwmTraceError: this is not the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise CwmTraceError("a timeout needs the main thread, whose signals it uses")
+
+
+@contextmanager
+def deadline(seconds: float | None) -> Iterator[None]:
+    """Interrupt the program after `seconds`, and again every second in case it catches that.
+
+    A thread waits and sends the main thread a signal of its own; the program keeps its alarms.
+    """
+    if seconds is None:
+        yield
+        return
+    ended = _thread.allocate_lock()
+    ended.acquire()
+    main = threading.get_ident()
+
+    def watch() -> None:
+        wait = min(seconds, threading.TIMEOUT_MAX)
+        while not ended.acquire(timeout=wait):
+            signal.pthread_kill(main, _OUR_SIGNAL)
+            wait = 1.0
+
+    error = TimeLimitReached(f"the program ran longer than {seconds:g} seconds")
+    previous = _bare.signal(_OUR_SIGNAL, Delivery(raiser(error)))
+    _thread.start_new_thread(watch, ())
+    try:
+        yield
+    finally:
+        ended.release()
+        _bare.signal(_OUR_SIGNAL, previous)
