@@ -6,8 +6,8 @@
 | `ci`    | `make test-ci`   | 100                    | `ci`, and every property   |
 | `slow`  | `make test-slow` | 1,000                  | `slow`, and every property |
 
-`dev` has a case of every kind, `ci` and `slow` have more cases of these kinds. `.ci/run` runs the first, and the second where
-`CWM_TRACE_MORE` is set.
+`dev` has a case of every kind, `ci` and `slow` have more cases of these kinds. `.ci/run` runs the first, and
+the second where `CWM_TRACE_MORE` is set.
 """
 
 from __future__ import annotations

@@ -9,11 +9,10 @@ import click
 COMMANDS = {
     "demo": "Record a small program, predict every step from the true steps before it, and show both.",
     "run": "Run a program and record it, frame by frame as it happens.",
-    "show": "Show the frames of a trace file: each line with the variables before it runs,"
-    " changed ones marked.",
+    "show": "Show the frames of a trace file: each line with the variables that changed before it runs.",
     "convert": "Convert a trace file (JSON Lines) to CWM text, or CWM text to a trace file.",
     "predict": "Predict the execution of FILE, line by line.",
-    "compare": "Compare two trace files frame by frame; the first wrong step is marked.",
+    "compare": "Compare two trace files frame by frame: the numbers, and the frames around the first wrong step.",
     "bench": "Predict many programs, compare with what really happens, and report with intervals.",
     "dataset": "Build datasets of traces, describe them, pack them for training.",
     "model": "Look at checkpoints and convert them.",

@@ -162,6 +162,8 @@ def run(
             "redact": redact,
         }
         _run_pytest(arguments, module, output or "pytest.traces", how)
+    if sandbox and module is not None:  # before anything of it is imported
+        raise CwmTraceError("--sandbox does not go with -m or a folder: give a SCRIPT or -c CODE")
     program, default = _load(arguments, module, code, call, output)
     if sandbox and program.module is not None:
         raise CwmTraceError("--sandbox does not go with -m or a folder: give a SCRIPT or -c CODE")

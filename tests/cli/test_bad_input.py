@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
     [
         (["run"], "there is no program"),
         (["run", "missing.py"], "cannot read missing.py"),
-        (["run", "a_folder"], "is a directory"),
+        (["run", "a_folder"], "has no __main__.py"),
         (["run", "empty.py"], "is empty"),
         (["run", "syntax.py"], "line 1 cannot be compiled"),
         (["run", "binary.py"], "binary.py"),
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
         (["run", "-c", "x = ("], "cannot be compiled"),
         (["run", "-m", "no_such_module"], "no module 'no_such_module'"),
         (["run", "-m", "sys"], "no Python source"),
-        (["run", "-m", "json", "-c", "1"], "no module 'json' that can be run"),
+        (["run", "-m", "json"], "no module 'json' that can be run"),
         (["run", "--entry", "g", "good.py"], "no function 'g'"),
         (["run", "--call", "f(", "good.py"], "is not an expression"),
         (["run", "--call", "f(1)"], "exactly one SCRIPT"),

@@ -54,7 +54,9 @@ def test_streams_and_exit_code_are_the_programs_own(shell: Cli, tmp_path: Path, 
     python = under_python(tmp_path, "program.py", *arguments, stdin="some text")
     traced = shell("run", "-q", "program.py", *arguments, stdin="some text")
     assert traced.stdout == python.stdout
-    assert traced.stderr == python.stderr
+    own = "".join(line for line in traced.stderr.splitlines(True) if line.startswith("cwm-trace: "))
+    assert traced.stderr == own + python.stderr
+    assert own.count("\n") == ("-o" in arguments)  # options of ours that stand behind the program are noticed
     assert traced.returncode == python.returncode
     assert read_trace(tmp_path / "program.trace.jsonl").exit_code == python.returncode
 
@@ -84,7 +86,9 @@ def test_source_text(shell: Cli, tmp_path: Path) -> None:
     python = under_python(tmp_path, "-c", "import sys; print(sys.argv); x = 1 / 0", "a", "-m")
     assert traced.stdout == python.stdout == "['-c', 'a', '-m']\n"
     assert traced.returncode == python.returncode == 1
-    assert traced.stderr.startswith(python.stderr)
+    notice, _, rest = traced.stderr.partition("\n")
+    assert notice.startswith("cwm-trace: -m behind the code after -c is its argument")
+    assert rest.startswith(python.stderr)
     assert read_trace(tmp_path / "code.trace.jsonl").outcome is Outcome.RAISED
 
 
@@ -116,6 +120,7 @@ def test_the_summary_is_the_last_line(shell: Cli, tmp_path: Path) -> None:
         "exit_code": 3,
         "skipped": 0,
         "warnings": [],
+        "bytes": (tmp_path / "program.trace.jsonl").stat().st_size,
     }
     assert result.returncode == 3
 

@@ -91,10 +91,9 @@ def test_a_model_that_has_read_one_profile_finds_it(profile: FormatProfile) -> N
 
 
 @pytest.mark.parametrize(
-    "case", rest_in_ci([(field, value) for field in ORDER for value in readings_of(field) or ()])
+    ("field", "value"), rest_in_ci([(field, value) for field in ORDER for value in readings_of(field) or ()])
 )
-def test_every_reading_of_every_field_is_found(case: tuple[str, str]) -> None:
-    field, value = case
+def test_every_reading_of_every_field_is_found(field: str, value: str) -> None:
     profile = replace(CWM, **{field: value})  # type: ignore[arg-type]
     finding = judge_field(field, record_programs(field), learned(profile), TOKENS, CWM)
     assert finding.settled

@@ -112,7 +112,7 @@ HUB_FAULTS: list[tuple[str, Callable[[Path], object], str]] = [
     (
         "another model",
         lambda f: edit(f / "config.json", lambda c: c.update(model_type="llama")),
-        "model_type.*'llama'",
+        "says llama and has CWM's layer_types",
     ),
     (
         "a wrong layer type",
