@@ -12,7 +12,8 @@ COMMANDS = {
     "show": "Show the frames of a trace file: each line with the variables that changed before it runs.",
     "convert": "Convert a trace file (JSON Lines) to CWM text, or CWM text to a trace file.",
     "predict": "Predict the execution of FILE, line by line.",
-    "compare": "Compare two trace files frame by frame: the numbers, and the frames around the first wrong step.",
+    "compare": "Compare two trace files frame by frame: the numbers, and the frames around the first wrong"
+    " step.",
     "bench": "Predict many programs, compare with what really happens, and report with intervals.",
     "dataset": "Build datasets of traces, describe them, pack them for training.",
     "model": "Look at checkpoints and convert them.",
