@@ -110,8 +110,9 @@ def load_folder(path: str, arguments: Sequence[str] = ()) -> Program:
     Raises:
         CwmTraceError: there is none, or it cannot be read or compiled.
     """
+    full = os.path.join(os.getcwd(), path)  # so its modules are found from wherever the program goes
     try:
-        importer = pkgutil.get_importer(path)
+        importer = pkgutil.get_importer(full)
         spec = importer.find_spec("__main__") if importer is not None else None
     except (SyntaxError, ValueError) as error:  # to find a module in a zip file is to compile it
         raise _not_compiled(error, getattr(error, "filename", None) or path) from error
@@ -125,8 +126,8 @@ def load_folder(path: str, arguments: Sequence[str] = ()) -> Program:
         source=SourceFile(spec.origin, text),
         code=_compile(text, spec.origin, spec.origin),
         argv=(path, *arguments),
-        path=path,
-        root=os.path.join(os.getcwd(), path),
+        path=full,
+        root=full,
         module="__main__",
     )
 

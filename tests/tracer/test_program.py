@@ -160,6 +160,7 @@ def depth():
         frame, count = frame.f_back, count + 1
     return count
 back = sys._getframe().f_back  # without its address, which is another one in every process
+print(sys.argv[1:], sys.path[0], globals().get("__file__"), __spec__ and __spec__.origin)
 print(depth(), back and (back.f_code.co_filename, back.f_lineno, back.f_code.co_name))
 print([f.function for f in inspect.stack()])
 warnings.warn("look", stacklevel=2)
@@ -220,6 +221,20 @@ def test_modules_of_a_zip_file_are_the_users(tmp_path: Path) -> None:
     run([sys.executable, "-m", "cwm_trace", "run", "-q", "-o", "t", "app.pyz"], tmp_path)
     trace = read_trace(tmp_path / "t")
     assert "    return 2 * x" in {frame.source for frame in trace.frames}
+
+
+@pytest.mark.parametrize("what", ["app", "./app/", "app.pyz"])
+def test_modules_of_a_folder_are_found_from_elsewhere(tmp_path: Path, what: str) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    write(tmp_path / "app", "import os\nos.chdir('elsewhere')\nimport part\nprint(part.x)\n", "__main__.py")
+    write(tmp_path / "app", "x = 7\n", "part.py")
+    with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
+        for name in ("__main__.py", "part.py"):
+            archive.write(tmp_path / "app" / name, name)
+    traced = run([sys.executable, "-m", "cwm_trace", "run", "-q", "-o", "t", what], tmp_path)
+    assert (traced.stdout, traced.stderr, traced.returncode) == ("7\n", "", 0)
+    assert "x = 7" in {frame.source for frame in read_trace(tmp_path / "t").frames}
 
 
 @pytest.mark.parametrize(
