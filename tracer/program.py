@@ -11,6 +11,7 @@ import pkgutil
 import re
 import sys
 import tokenize
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def load_module(name: str, arguments: Sequence[str] = ()) -> Program:
     Nothing is imported yet: the packages around it are, with the module's own arguments, when it is run.
 
     Raises:
-        CwmTraceError: there is no such module, or it has no source code.
+        CwmTraceError: there is no such module, it has no source code, or it cannot be compiled.
     """
     here = os.getcwd()
     sys.path.insert(0, here)  # as -m has it, before the search
@@ -107,12 +108,15 @@ def load_folder(path: str, arguments: Sequence[str] = ()) -> Program:
     """The `__main__.py` in a folder or a zip file, as `python path arguments…` runs it.
 
     Raises:
-        CwmTraceError: there is none.
+        CwmTraceError: there is none, or it cannot be read or compiled.
     """
+    full = os.path.join(os.getcwd(), path)  # so its modules are found from wherever the program goes
     try:
-        importer = pkgutil.get_importer(path)
+        importer = pkgutil.get_importer(full)
         spec = importer.find_spec("__main__") if importer is not None else None
-    except (ImportError, OSError) as error:
+    except (SyntaxError, ValueError) as error:  # to find a module in a zip file is to compile it
+        raise _not_compiled(error, getattr(error, "filename", None) or path) from error
+    except (ImportError, OSError, EOFError, zlib.error) as error:
         raise CwmTraceError(f"cannot read {path}: {error}") from error
     text = None if spec is None else _source_of(spec)
     if spec is None or text is None or spec.origin is None:
@@ -122,8 +126,8 @@ def load_folder(path: str, arguments: Sequence[str] = ()) -> Program:
         source=SourceFile(spec.origin, text),
         code=_compile(text, spec.origin, spec.origin),
         argv=(path, *arguments),
-        path=path,
-        root=os.path.join(os.getcwd(), path),
+        path=full,
+        root=full,
         module="__main__",
     )
 
@@ -283,7 +287,9 @@ def _find_main(name: str) -> importlib.machinery.ModuleSpec:
         spec = spec or importlib.util.find_spec(name)  # a package may say in its own code where its parts are
         if spec is not None and spec.submodule_search_locations is not None:
             spec = importlib.util.find_spec(f"{name}.__main__")
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+    except SyntaxError as error:  # of the package around it, or of a module in a zip file
+        raise _not_compiled(error, error.filename or f"module {name!r}") from error
+    except Exception as error:  # finders, and packages that have to be imported, are anybody's code
         raise CwmTraceError(f"cannot find module {name!r}: {error}") from error
     if spec is None:
         raise CwmTraceError(f"there is no module {name!r} that can be run")
@@ -359,8 +365,12 @@ def _compile(source: str | bytes, filename: str, where: str) -> CodeType:
     try:
         return compile(source, filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise CwmTraceError(f"{where}{line} cannot be compiled: {_reason(error)}") from error
+        raise _not_compiled(error, where) from error
+
+
+def _not_compiled(error: Exception, where: str) -> CwmTraceError:
+    line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+    return CwmTraceError(f"{where}{line} cannot be compiled: {_reason(error)}")
 
 
 def _reason(error: BaseException) -> str:

@@ -159,7 +159,10 @@ def depth():
     while frame:
         frame, count = frame.f_back, count + 1
     return count
-print(depth(), sys._getframe().f_back, [f.function for f in inspect.stack()])
+back = sys._getframe().f_back  # without its address, which is another one in every process
+print(sys.argv[1:], sys.path[0], globals().get("__file__"), __spec__ and __spec__.origin)
+print(depth(), back and (back.f_code.co_filename, back.f_lineno, back.f_code.co_name))
+print([f.function for f in inspect.stack()])
 warnings.warn("look", stacklevel=2)
 print("".join(traceback.format_stack()))
 def outer():
@@ -220,6 +223,20 @@ def test_modules_of_a_zip_file_are_the_users(tmp_path: Path) -> None:
     assert "    return 2 * x" in {frame.source for frame in trace.frames}
 
 
+@pytest.mark.parametrize("what", ["app", "./app/", "app.pyz"])
+def test_modules_of_a_folder_are_found_from_elsewhere(tmp_path: Path, what: str) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    write(tmp_path / "app", "import os\nos.chdir('elsewhere')\nimport part\nprint(part.x)\n", "__main__.py")
+    write(tmp_path / "app", "x = 7\n", "part.py")
+    with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
+        for name in ("__main__.py", "part.py"):
+            archive.write(tmp_path / "app" / name, name)
+    traced = run([sys.executable, "-m", "cwm_trace", "run", "-q", "-o", "t", what], tmp_path)
+    assert (traced.stdout, traced.stderr, traced.returncode) == ("7\n", "", 0)
+    assert "x = 7" in {frame.source for frame in read_trace(tmp_path / "t").frames}
+
+
 @pytest.mark.parametrize(
     ("what", "sentence"), [("empty", "has no __main__.py"), ("broken.zip", "cannot be compiled")]
 )
@@ -229,6 +246,63 @@ def test_folders_that_cannot_be_run(tmp_path: Path, what: str, sentence: str) ->
         archive.writestr("__main__.py", "x = (\n")
     with pytest.raises(CwmTraceError, match=sentence):
         load_folder(str(tmp_path / what))
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"x = (\n", "line 1 cannot be compiled: '(' was never closed"),
+        (b"x = 1\0\n", "cannot be compiled: source code string cannot contain null bytes"),
+        (b"# coding: nonsense\n", "cannot be compiled: unknown encoding: nonsense"),
+    ],
+)
+def test_modules_of_a_zip_file_that_cannot_be_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, sentence: str
+) -> None:
+    broken = str(tmp_path / "broken.zip")
+    with zipfile.ZipFile(broken, "w") as archive:
+        for name in ("__main__.py", "broken_module.py", "broken_package/__init__.py"):
+            archive.writestr(name, data)
+        archive.writestr("broken_package/part.py", "x = 1\n")
+    monkeypatch.syspath_prepend(broken)
+    for load, name in (
+        (load_folder, broken),
+        (load_module, "broken_module"),
+        (load_module, "broken_package.part"),
+    ):
+        with pytest.raises(CwmTraceError) as raised:
+            load(name)
+        assert sentence in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+
+def test_a_zip_file_that_cannot_be_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("__main__.py", "x = 1\n" * 1000)
+    data = bytearray(path.read_bytes())
+    start = 30 + len("__main__.py")  # the local header and the name come before the data
+    data[start : start + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    with pytest.raises(CwmTraceError, match=r"cannot read .*damaged\.zip"):
+        load_folder(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("x = (\n", r"__init__\.py, line 1 cannot be compiled: '\(' was never closed"),
+        ("raise RuntimeError('not today')\n", "cannot find module 'spoilt_package': not today"),
+    ],
+)
+def test_a_package_without_a_main_that_cannot_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, sentence: str
+) -> None:
+    (tmp_path / "spoilt_package").mkdir()
+    write(tmp_path / "spoilt_package", text, "__init__.py")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CwmTraceError, match=sentence):
+        load_module("spoilt_package")
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
