@@ -1,3 +1,4 @@
+"""`throw` goes through a delegating generator to the one that handles it."""
 def inner():
     try:
         yield 1

@@ -9,12 +9,14 @@ import re
 import runpy
 import sys
 from contextlib import redirect_stdout
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from tests.tracer.goldens import forget_siblings
 
+_SUSPENDS = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -41,6 +43,8 @@ class Oracle:
         self.steps: list[Step] = []
         self.codes: list[CodeType] = []
         self.left: dict[int, Step] = {}
+        self.running: set[int] = set()
+        """The ids of the frames that were called and have not returned since."""
 
     def __call__(self, frame: FrameType, event: str, arg: Any) -> Any:
         if not self.is_user(frame):
@@ -54,9 +58,12 @@ class Oracle:
 
     def note(self, number: int, frame: FrameType, event: str, arg: Any) -> None:
         """Note an event; 3.11 tells of no call where an exception was thrown into a suspended frame."""
+        self.running.add(id(frame))
         left = self.left.pop(number, None)
         if left is not None and event != "call":
             self.steps.append(left._replace(event="call", value=None, depth=_depth(self, frame)))
+        # up to 3.12 a look at the variables drops what they no longer name: none where nothing is shown
+        is_last = event == "return" and not frame.f_code.co_flags & _SUSPENDS
         value = arg if event == "return" else arg[1] if event == "exception" else None
         step = Step(
             event,
@@ -64,11 +71,12 @@ class Oracle:
             os.path.basename(frame.f_code.co_filename),
             number,
             _depth(self, frame),
-            _locals(frame) if _is_function(frame.f_code) else None,
+            _locals(frame) if _is_function(frame.f_code) and not is_last else None,
             _text(value) if event in ("return", "exception") else None,
         )
         if event == "return":
             self.left[number] = step
+            self.running.discard(id(frame))
         self.steps.append(step if event in ("call", "line") else step._replace(locals=None))
 
     def is_user(self, frame: FrameType) -> bool:
@@ -139,7 +147,12 @@ def watch(path: Path, *, traced: bool) -> Watched:
 
 
 def _depth(oracle: Oracle, frame: FrameType) -> int:
-    return sum(oracle.is_user(below) for below in _below(frame))
+    """How many frames below are the user's and were called.
+
+    `throw` goes straight to the innermost generator: those that delegate to it stand below it on the
+    interpreter's stack, but go on, and so are called, only when it has returned.
+    """
+    return sum(oracle.is_user(below) and id(below) in oracle.running for below in _below(frame))
 
 
 def _below(frame: FrameType) -> list[FrameType]:

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from cwm_trace import Event, Limits, Outcome, Trace, read_trace, record, trace_execution
@@ -40,6 +41,7 @@ def on_alarm(number, frame):
     raise Late(where)
 
 def candidate():
+    signal.setitimer(signal.ITIMER_REAL, 0.003)
     n = 0
     while True:
         n += 1
@@ -47,7 +49,6 @@ def candidate():
 signal.signal(signal.SIGALRM, on_alarm)
 places = []
 for _ in range(20):
-    signal.setitimer(signal.ITIMER_REAL, 0.003)
     try:
         candidate()
     except Late as late:
@@ -71,31 +72,28 @@ def test_a_handler_that_raises_is_heard_and_recorded(tmp_path: Path) -> None:
 
 
 INTERRUPTED = """
-import os, signal, threading, time
+import signal, threading, time
 
 caught = 0
-stop = threading.Event()
+ready = threading.Event()
 main = threading.get_ident()
 
 def press():
-    while not stop.wait(0.01):
+    for _ in range(15):
+        ready.wait()
+        ready.clear()
+        time.sleep(0.005)
         signal.pthread_kill(main, signal.SIGINT)
 
 threading.Thread(target=press).start()
 n = 0
 while caught < 15:
     try:
+        ready.set()
         while True:
             n += 1
     except KeyboardInterrupt:
         caught += 1
-while True:
-    try:
-        stop.set()
-        time.sleep(0.1)
-        break
-    except KeyboardInterrupt:
-        pass
 print(caught)
 """
 
@@ -335,20 +333,26 @@ def test_a_recording_that_nobody_takes_ends_and_the_program_is_interrupted(tmp_p
     """A trace function that waits puts signals off for a second, not for ever."""
     (tmp_path / "program.py").write_text("n = 0\nwhile True:\n    n += 1\n")
     os.mkfifo(tmp_path / "t.jsonl")
-    reader = os.open(tmp_path / "t.jsonl", os.O_RDONLY | os.O_NONBLOCK)
+    ends = [os.open(tmp_path / "t.jsonl", flag | os.O_NONBLOCK) for flag in (os.O_RDONLY, os.O_WRONLY)]
     command = [sys.executable, "-m", "cwm_trace", "run", "-o", "t.jsonl", "program.py"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     try:
-        pressed = 0
-        while process.poll() is None and pressed < 20:
-            time.sleep(0.75)
-            if select.select([reader], [], [], 0)[0]:  # it has begun
-                process.send_signal(signal.SIGINT)
-                pressed += 1
+        while select.select([], ends[1:], [], 0)[1]:  # there is room in the pipe
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        for _ in range(10):  # the one after the second has passed is heard; none is to meet what it ends
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=3)
+                break
         assert process.returncode == -signal.SIGINT
         assert process.stderr is not None
         assert "recording ended early" in process.stderr.read()
     finally:
         process.kill()
         process.communicate()
-        os.close(reader)
+        for end in ends:
+            os.close(end)
