@@ -36,7 +36,8 @@ def shortest_labels(decodings: Sequence[Decoding]) -> list[str]:
 def _label(decoding: Decoding, parts: int) -> str:
     tail = "/".join(part for part in decoding.model.split("/")[-parts:] if part)
     name = tail or decoding.model or decoding.predictor
-    return f"{name}+grammar" if decoding.constrained else name
+    level = {"frame": "+grammar", "flow": "+flow"}.get(decoding.grammar, "")
+    return name + level
 
 
 def _clashing(labels: Sequence[str], decodings: Sequence[Decoding]) -> list[list[int]]:
