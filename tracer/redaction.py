@@ -174,7 +174,7 @@ class Secrets:
     def replace(self, text: str) -> str:
         """The text with every secret in it replaced."""
         text = self._replace_pairs(text)
-        for long in self._long:
+        for long in sorted(self._long, key=len, reverse=True):
             text = text.replace(long, PLACEHOLDER)
         for form in self._rules.patterns:
             text = form.sub(lambda found: PLACEHOLDER if found.group() else "", text)
@@ -198,7 +198,7 @@ class Secrets:
                 continue
             start, end = (starts[row - 1] + column for row, column in (token.start, token.end))
             was = text[start:end]
-            for long in self._long:
+            for long in sorted(self._long, key=len, reverse=True):
                 was = was.replace(long, PLACEHOLDER + "\n" * long.count("\n"))
             for form in forms:
                 was = form.sub(_keeping_lines, was)

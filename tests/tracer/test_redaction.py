@@ -314,6 +314,14 @@ def test_long_texts_take_linear_work() -> None:
     assert secrets.replace(f"x{'key ' * 5_000}y") == f"x{PLACEHOLDER}y"
 
 
+def test_the_longest_of_long_secrets_goes_first() -> None:
+    for first, second in (("key " * 600, "key " * 600 + "z"), ("key " * 600 + "z", "key " * 600)):
+        secrets = Secrets(Rules(["password"]))
+        secrets.learn(repr(first))
+        secrets.learn(repr(second))
+        assert secrets.replace(f"x{'key ' * 600}zy") == f"x{PLACEHOLDER}y"
+
+
 def test_what_the_command_says_of_a_misspelt_name() -> None:
     ending = record_program(
         load_code("password = 'hunter2-Zebra'\nx = 1\n"), Memory(), Options(redact=["pasword"])

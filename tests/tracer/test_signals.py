@@ -224,15 +224,15 @@ print(len(stopped), {trace.filename.rpartition("/")[2] for stop in stopped for t
 
 
 def test_an_exception_from_another_thread_is_heard(tmp_path: Path) -> None:
-    """It may arrive on the very first instruction of the trace function: only then the recording ends."""
-    heard = 0
-    for _ in range(3):
+    """The program hears each, always; the recording of its thread goes on, unless one arrives on the very
+    first instruction of the trace function, which a busy machine makes likelier."""
+    for _ in range(20):
         trace, output = run(tmp_path, SENT, warned=None)
-        assert output.startswith("10 ")
-        if trace.frames[-1].thread == 0 and not trace.warnings:
-            assert output == "10 True\n"
-            heard = max(heard, sum(frame.event is Event.EXCEPTION for frame in trace.frames))
-    assert heard in (0, 20)
+        assert output in ("10 True\n", "10 False\n")
+        heard = sum(frame.event is Event.EXCEPTION for frame in trace.frames)
+        if output == "10 True\n" and trace.frames[-1].thread == 0 and heard == 20:
+            return
+    raise AssertionError("it never went on")
 
 
 ASYNCIO = """
