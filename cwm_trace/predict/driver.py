@@ -14,8 +14,9 @@ from typing import Protocol
 from cwm_trace.predict.history import NO_MORE
 from cwm_trace.predict.plan import Plan, Segment
 from cwm_trace.predict.protocol import as_prediction
-from cwm_trace.records import Cost, Decoding, Event, Frame, Outcome, Problem, Trace
+from cwm_trace.records import Cost, Decoding, Frame, Outcome, Problem, Trace
 from cwm_trace.states import Activations
+from cwm_trace.wire.render import STATEFUL
 
 HIDDEN = (
     "frames of other threads, and after the return of the entry, cannot be shown to a model: they stand as"
@@ -167,7 +168,7 @@ class Assembly:
         for index, frame in enumerate(predicted):
             if segment.places:
                 self._fill(segment.places[index])
-            if frame.event in (Event.CALL, Event.LINE):
+            if frame.event in STATEFUL:
                 state = states.advance(frame) if len(segment.places) > 1 else states.after(frame)
                 changed = self._chain.change(frame.activation, state)
                 reordered = [*self._chain.state(frame.activation)] != [*state]

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from cwm_trace.predict.history import NOTHING, Known
 from cwm_trace.predict.modes import Mode, ModeKind, parse_mode
 from cwm_trace.predict.protocol import ENDED, Request, require_truth
-from cwm_trace.records import Event, Frame, Trace
+from cwm_trace.records import Frame, Trace
 from cwm_trace.states import Activations
+from cwm_trace.wire.render import STATEFUL
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,6 @@ def told(mode: Mode, real: Frame, states: Activations) -> Known:
         case ModeKind.FORCED_EVENT:
             return Known(real.event)
         case ModeKind.FORCED_STATE:
-            return Known(real.event, states.after(real) if real.event in (Event.CALL, Event.LINE) else None)
+            return Known(real.event, states.after(real) if real.event in STATEFUL else None)
         case _:
             return NOTHING

@@ -10,9 +10,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.history import History, Known, Prediction
 from cwm_trace.predict.modes import parse_mode
 from cwm_trace.records import Cost, Decoding, Frame, Outcome, Trace
-
-ENDED = (Outcome.RETURNED, Outcome.RAISED, Outcome.EXITED)
-"""Outcomes of an execution that came to its end, so that predicting the end is right."""
+from cwm_trace.wire.render import ENDED as ENDED  # outcomes after which predicting the end is right
 
 
 @dataclass(frozen=True)

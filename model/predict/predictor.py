@@ -13,11 +13,9 @@ from cwm_trace.predict.driver import Assembly, drive, stream
 from cwm_trace.predict.history import NOTHING, History, Known, Prediction
 from cwm_trace.predict.plan import Plan, make_plan
 from cwm_trace.predict.protocol import Request, as_prediction
-from cwm_trace.records import Decoding, Event, Frame, Outcome, Trace
-from cwm_trace.wire.render import shown_indices
+from cwm_trace.records import Decoding, Frame, Outcome, Trace
+from cwm_trace.wire.render import STATEFUL, shown_indices
 from cwm_trace.wire.tokens import TraceTokens
-
-STATEFUL = (Event.CALL, Event.LINE)
 
 
 class ModelPredictor:
