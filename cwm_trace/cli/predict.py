@@ -38,17 +38,26 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--logprobs", is_flag=True, help="Keep the log-probability of every predicted token."),
         click.option("--max-new-tokens", type=click.IntRange(1), help="Cut a rollout after so many tokens."),
         click.option(
+            "--engine",
+            type=click.Choice(["auto", "torch", "numpy"]),
+            default="auto",
+            show_default=True,
+            help="What computes, with our own engine; auto: NumPy for a model below 50 M parameters.",
+        ),
+        click.option(
             "--dtype", default="", help="Of the weights: float32, bfloat16, …  [default: the files']"
         ),
     ]
-    names = ("grammar", "temperature", "top_p", "seed", "logprobs", "max_new_tokens", "dtype")
+    names = ("grammar", "temperature", "top_p", "seed", "logprobs", "max_new_tokens", "engine", "dtype")
 
     @functools.wraps(command)
     def collected(**arguments: Any) -> None:
         from cwm_trace.records import Decoding
 
         chosen = {name: arguments.pop(name) for name in names}
-        command(decoding=Decoding(**{**chosen, "grammar": chosen["grammar"] or ""}), **arguments)
+        chosen["grammar"] = chosen["grammar"] or ""
+        chosen["engine"] = chosen["engine"].replace("auto", "")
+        command(decoding=Decoding(**chosen), **arguments)
 
     for option in reversed(options):
         collected = option(collected)

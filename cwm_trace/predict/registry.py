@@ -4,7 +4,7 @@
 name                    predictor
 ======================  ===============================================================================
 ``copy``, ``oracle``…   a baseline (`cwm_trace.predict.baselines`)
-``mini``                our engine on `cwm-mini`, the small model that comes along
+``mini``                our engine on `cwm-mini`, the small model that comes along, without torch
 ``FOLDER``              our engine on the CWM checkpoint in that folder
 ``hf:FOLDER_OR_ID``     transformers on any causal language model whose tokenizer has the trace tokens
 ``http://HOST:PORT``    an OpenAI-compatible server; ``http://HOST:PORT#NAME`` if it serves several models
@@ -14,12 +14,12 @@ name                    predictor
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from dataclasses import replace
 from pathlib import Path
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.extras import is_installed, require
 from cwm_trace.predict.protocol import Predictor
 from cwm_trace.records import Decoding
 
@@ -72,9 +72,14 @@ def find_predictor(name: str, decoding: Decoding = Decoding(), *, grammar: str =
     if name in BASELINES:
         if decoding.constrained or decoding.temperature or decoding.logprobs:
             raise CwmTraceError(f"{name} is a baseline: it has no tokens to constrain, draw or score")
+        if decoding.engine:
+            raise CwmTraceError(f"{name} is a baseline: it needs no engine")
         return BASELINES[name]()
-    _require_model_packages()
-    if not name.startswith(("http://", "https://", "hf:", "chat:")):
+    _require_packages(name)
+    if name.startswith(("http://", "https://", "hf:", "chat:")):
+        if decoding.engine:
+            raise CwmTraceError(f"{name} is not run by our engine: leave the engine {decoding.engine} out")
+    else:
         decoding = replace(decoding, grammar=decoding.grammar or grammar)
     if name == "mini":
         # stored in bfloat16, which CPUs without AVX-512 compute many times slower
@@ -137,14 +142,19 @@ def _chat(name: str, decoding: Decoding) -> Predictor:
     return ChatPredictor(url, served, decoding=decoding, answers=os.environ.get(ANSWERS))
 
 
-def has_model_packages() -> bool:
-    """Whether torch and transformers are installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("torch", "transformers"))
+def has_mini_packages() -> bool:
+    """Whether what the bundled model needs is installed."""
+    return is_installed(*_MINI_PACKAGES)
 
 
-def _require_model_packages() -> None:
-    if not has_model_packages():
-        raise CwmTraceError(
-            "a model needs torch and transformers: pip install 'cwm-trace[model]'; a baseline, such as copy,"
-            " does without"
-        )
+_MINI_PACKAGES = ("numpy", "tokenizers")
+
+
+def _require_packages(name: str) -> None:
+    """Make sure that a model's packages are there; whether torch is among them, its size decides later."""
+    if name.startswith("hf:"):
+        require("model", name, "torch", "transformers")
+    elif name.startswith(("http://", "https://")):
+        require("model", "the tokenizer of a server's model", "numpy", "tokenizers", "transformers")
+    elif not name.startswith("chat:"):
+        require("mini", "a model", *_MINI_PACKAGES)
