@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from cwm_trace.debug import travel
 from cwm_trace.debug.predicting import PredictedTimeline
 from cwm_trace.debug.timeline import Timeline
-from cwm_trace.eval.equality import Equality, slots_equal
+from cwm_trace.eval.comparison.equality import Equality, slots_equal
 from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Frame, Slot
 

@@ -55,7 +55,7 @@ MAY_IMPORT = {
         "cwm_trace.flow",
         "cwm_trace.predict",
         "cwm_trace.rendering",
-        "cwm_trace.eval.equality",
+        "cwm_trace.eval.comparison.equality",
         "cwm_trace.tracer",  # to record a program, when it is asked for
         "cwm_trace.storage",
         "cwm_trace.api",
