@@ -14,7 +14,7 @@ from cwm_trace.eval.format.reading_programs import TEMPLATES, record_programs
 from cwm_trace.eval.format.readings import MARGIN, ORDER, branch_trace, judge_field, probe_format
 from cwm_trace.wire.profile import CWM, KTH, FormatProfile, readings_of
 from cwm_trace.wire.render import render_trace
-from cwm_trace.wire.tokens import Special, TraceTokens
+from cwm_trace.wire.tokens import Piece, Special, TraceTokens
 from tests.effort import rest_in_ci
 
 TOKENS = TraceTokens.of_bytes()
@@ -88,7 +88,7 @@ def test_a_script_is_judged_by_the_same_tokens_after_either_context() -> None:
         line = [main.ids[at] for at in main.judged]
         assert line == [module.ids[at] for at in module.judged]
         source = trace.files[0].text.partition("\n")[0]
-        pieces = [Special.LINE, "{}", Special.ACTION, f"{source}\n", Special.FRAME]
+        pieces: list[Piece] = [Special.LINE, "{}", Special.ACTION, f"{source}\n", Special.FRAME]
         assert line == TOKENS.encode_pieces(pieces)
         assert main.ids[main.judged[0] - 1] == TOKENS.ids[Special.FRAME]
 
