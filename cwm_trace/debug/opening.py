@@ -14,7 +14,7 @@ from cwm_trace.debug.session import Session
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.baselines import BASELINES
 from cwm_trace.predict.protocol import Predictor
-from cwm_trace.predict.registry import DEFAULT, find_predictor, has_model_packages
+from cwm_trace.predict.registry import DEFAULT, find_predictor, has_mini_packages
 from cwm_trace.records import Decoding, Trace
 
 
@@ -89,7 +89,7 @@ def open_console(opening: Opening) -> Console:
 
 def open_model(opening: Opening) -> Predictor:
     """The predictor that is asked for, with its log-probabilities where it has some."""
-    name = opening.model or (DEFAULT if has_model_packages() else "flow-copy")
+    name = opening.model or (DEFAULT if has_mini_packages() else "flow-copy")
     if name in BASELINES:
         return find_predictor(name)
     decoding = Decoding(
