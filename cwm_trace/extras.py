@@ -47,8 +47,8 @@ def require(extra: str, what: str, *packages: str) -> None:
         raise CwmTraceError(f"{what} needs {' and '.join(missing)}: pip install 'cwm-trace[{extra}]'")
 
 
-def explain_missing(error: ModuleNotFoundError) -> str:
+def explain_missing(error: ModuleNotFoundError, what: str = "this") -> str:
     """The same sentence for an import that failed; empty if no extra brings what is missing."""
     package = (error.name or "").partition(".")[0]
     extra = EXTRA_OF.get(package)
-    return f"this needs {package}: pip install 'cwm-trace[{extra}]'" if extra else ""
+    return f"{what} needs {package}: pip install 'cwm-trace[{extra}]'" if extra else ""

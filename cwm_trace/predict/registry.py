@@ -36,17 +36,19 @@ MINI_TEXT_TOKENS, MINI_FRAME_TOKENS = 128, 384
 
 
 def check_name(name: str) -> None:
-    """Make sure that `name` has the form of a predictor's name, without loading anything.
+    """Make sure that `name` has the form of a predictor's name and its packages are there; nothing is loaded.
 
     Raises:
-        CwmTraceError: it has not, or it means the bundled model and that is not there.
+        CwmTraceError: it has not, they are not, or it means the bundled model and that is not there.
     """
     from cwm_trace.predict.baselines import BASELINES
 
+    if name in BASELINES:
+        return
     if name == "mini":
         find_mini()
-        return
-    if name in BASELINES or name.startswith(("http://", "https://", "hf:", "chat:")) or os.path.isdir(name):
+    if name == "mini" or name.startswith(("http://", "https://", "hf:", "chat:")) or os.path.isdir(name):
+        _require_packages(name)
         return
     raise CwmTraceError(
         f"there is no model {name!r}: give mini, a checkpoint folder, hf:FOLDER_OR_ID, http://HOST:PORT,"
@@ -75,7 +77,6 @@ def find_predictor(name: str, decoding: Decoding = Decoding(), *, grammar: str =
         if decoding.engine:
             raise CwmTraceError(f"{name} is a baseline: it needs no engine")
         return BASELINES[name]()
-    _require_packages(name)
     if name.startswith(("http://", "https://", "hf:", "chat:")):
         if decoding.engine:
             raise CwmTraceError(f"{name} is not run by our engine: leave the engine {decoding.engine} out")
@@ -155,6 +156,6 @@ def _require_packages(name: str) -> None:
     if name.startswith("hf:"):
         require("model", name, "torch", "transformers")
     elif name.startswith(("http://", "https://")):
-        require("model", "the tokenizer of a server's model", "numpy", "tokenizers", "transformers")
+        require("model", "a server's tokenizer", "numpy", "tokenizers", "transformers")
     elif not name.startswith("chat:"):
         require("mini", "a model", *_MINI_PACKAGES)
