@@ -58,7 +58,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name's module on first use (PEP 562): reading a trace file needs no parser of the format."""
+    """Import a public name's module on first use (PEP 562): reading a trace file needs no parser."""
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

@@ -21,7 +21,7 @@ from cwm_trace.records import Decoding
 from tests.model.pairs import save_checkpoint
 
 PROGRAM = "def f(n):\n    return n + 1\n"
-HOME = Path(cwm_trace.predict.registry.__file__).parent / "model" / "pretrained" / "cwm-mini"
+HOME = Path(cwm_trace.predict.registry.__file__).parents[1] / "model" / "pretrained" / "cwm-mini"
 needs_weights = pytest.mark.skipif(not HOME.exists(), reason="this checkout has no bundled model")
 
 
