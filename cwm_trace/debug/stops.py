@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from cwm_trace.debug.listing import function_name
+from cwm_trace.debug.listing import function_name, list_file
 from cwm_trace.debug.literals import ExpressionError, evaluate, show_value
 from cwm_trace.debug.timeline import Timeline
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import Event, Frame
+from cwm_trace.records import Event, Frame, Trace
 
 
 class Place(Protocol):
@@ -62,6 +62,17 @@ class AtLine:
 
     def __str__(self) -> str:
         return f"line {self.line}"
+
+
+def line_place(program: Trace, file: int, line: int) -> AtLine:
+    """The line of code at `line`, or the first behind it.
+
+    Raises:
+        CwmTraceError: there is none.
+    """
+    listing = list_file(program.files[file])
+    line = listing.line_at(line)
+    return AtLine(file, line, is_definition=line in listing.functions.values())
 
 
 @dataclass(frozen=True)

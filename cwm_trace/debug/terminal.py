@@ -108,14 +108,20 @@ def _answer(console: Console, line: str) -> Reply:
 
 
 def _typed_lines(console: Console, output: TextIO) -> Iterator[str]:
-    while True:
-        try:
-            yield input(prompt(console))
-        except KeyboardInterrupt:
-            print("\nquit ends the session", file=output)
-        except EOFError:
-            print(file=output)
-            return
+    while (line := _typed_line(console, output)) is not None:
+        yield line
+
+
+def _typed_line(console: Console, output: TextIO) -> str | None:
+    """The next line; empty after Ctrl-C, None at the end."""
+    try:
+        return input(prompt(console))
+    except KeyboardInterrupt:
+        print("\nquit ends the session", file=output)
+        return "#"
+    except EOFError:
+        print(file=output)
+        return None
 
 
 @contextmanager
