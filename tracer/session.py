@@ -402,6 +402,11 @@ def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
         warnings.append(
             "another recording began while this one ran: what it recorded is in its trace, not in this one"
         )
+    if recorder.lost_greenlets:
+        warnings.append(
+            "greenlets were switched unheard after the program's own function for that raised, or replaced"
+            " ours: their frames may stand on one stack"
+        )
     if recorder.missed:
         warnings.append(
             f"{recorder.missed} events could not be recorded (most often near the recursion limit)"
