@@ -271,6 +271,7 @@ class Rule:
     once: bool = False
     enabled: bool = True
     _counted: WeakKeyDictionary[Timeline, list[int]] = field(default_factory=WeakKeyDictionary, repr=False)
+    _held: WeakKeyDictionary[Timeline, dict[int, bool]] = field(default_factory=WeakKeyDictionary, repr=False)
     _scanned: WeakKeyDictionary[Timeline, int] = field(default_factory=WeakKeyDictionary, repr=False)
 
     def __post_init__(self) -> None:
@@ -300,8 +301,14 @@ class Rule:
             return False
         if not self.condition:
             return True
+        known = self._held.setdefault(timeline, {})
+        if index not in known:
+            known[index] = self._is_true(timeline, index)
+        return known[index]
+
+    def _is_true(self, timeline: Timeline, index: int) -> bool:
         try:
-            return bool(evaluate(self.condition, timeline.state(index)))
+            return bool(evaluate(self.condition, timeline.view(index)))
         except ExpressionError:
             return False
 
