@@ -96,7 +96,9 @@ class LocalPredictor(ModelPredictor):
             CwmTraceError: it is no CWM checkpoint, its tokenizer has no trace tokens, or the engine cannot
                 decode it.
         """
-        decoder = load_decoder(Path(folder), decoding.engine, decoding.dtype)
+        decoder = load_decoder(
+            Path(folder), decoding.engine, decoding.dtype, as_type=decoding.as_type or None
+        )
         decoding = replace(decoding, fingerprint=fingerprint_folder(folder))
         return cls(
             decoder, read_tokens(folder), name=str(folder) if name is None else name, decoding=decoding

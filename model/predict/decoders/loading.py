@@ -20,18 +20,19 @@ NUMPY_BELOW = 50_000_000
 """Parameters from which on PyTorch decodes, unless NumPy is asked for."""
 
 
-def load_decoder(folder: Path, engine: str = "", dtype: str = "") -> TraceDecoder:
+def load_decoder(folder: Path, engine: str = "", dtype: str = "", as_type: str | None = None) -> TraceDecoder:
     """Load a checkpoint folder onto the CPU.
 
     Args:
         folder: of the checkpoint.
         engine: `torch` or `numpy`; empty: NumPy for a plain model below 50 M parameters in float32.
         dtype: of the weights, such as `bfloat16`; empty: with NumPy float32, else that of the files.
+        as_type: `cwm` for a folder whose `config.json` says something else.
 
     Raises:
         CwmTraceError: it is no CWM checkpoint, the engine cannot decode it, or torch is not installed.
     """
-    values = check_checkpoint(folder)
+    values = check_checkpoint(folder, as_type)
     config = read_config(values, str(folder / "config.json"))
     why_not = _why_not_numpy(config, dtype)
     if engine == "numpy" and why_not:
@@ -47,7 +48,7 @@ def load_decoder(folder: Path, engine: str = "", dtype: str = "") -> TraceDecode
     from cwm_trace.model.loading import load_weights
     from cwm_trace.model.predict.decoders.torch import TorchDecoder
 
-    return TorchDecoder(Decoder(load_weights(folder, dtype=dtype or "auto")))
+    return TorchDecoder(Decoder(load_weights(folder, dtype=dtype or "auto", as_type=as_type)))
 
 
 def count_parameters(config: dict[str, Any], folder: Path) -> int:
