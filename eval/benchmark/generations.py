@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cwm_trace.datasets.item import Item
+from cwm_trace.datasets.loaders.livecodebench import call_of
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.tasks import Case
 from cwm_trace.wire.parse import parse_trace
@@ -154,10 +155,9 @@ def _case(
     code, given = fields.get("code"), fields.get("input")
     if isinstance(code, str) and isinstance(given, str):
         function = str(fields.get("function_name") or "f")
-        is_call = function != "f" and given.strip().startswith(f"{function}(")
         expected = fields.get("expected", fields.get("output"))
         source = code if code.endswith("\n") else code + "\n"
-        call = given.strip() if is_call else f"{function}({given})"
+        call = call_of(function, given) if "function_name" in fields else f"f({given})"
         family = "cruxeval" if function == "f" else "livecodebench"
         text = expected if isinstance(expected, str) else None
         return Case(Item(name, source, call, family, split="test", expected=text), "sandbox")

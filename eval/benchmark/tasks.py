@@ -21,7 +21,10 @@ from cwm_trace.records import Trace
 SIZES: Mapping[str, int] = {"smoke": 60, "core": 1_000, "full": 8_000}
 """Programs of a generated task; a smaller size is the beginning of a bigger one."""
 
-OUTSIDE = ("cruxeval", "humaneval", "mbpp", "quixbugs", "doctest")
+OUTSIDE = (
+    *("cruxeval", "humaneval", "humanevalplus", "livecodebench", "mbpp", "mbppplus"),
+    *("quixbugs", "doctest"),
+)
 """Loaders of code from outside that are tasks: what they read is run in the sandbox."""
 
 DEFAULT_PRESET = "general-v1"
