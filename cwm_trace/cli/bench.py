@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cwm_trace.cli.predict import decode_options, model_arguments
+from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.registry import DEFAULT
 
 if TYPE_CHECKING:
     from cwm_trace.eval.benchmark.results import Results
+    from cwm_trace.eval.comparison import Comparison
     from cwm_trace.records import Decoding
 
 FORMATS = click.Choice(["table", "markdown", "json", "html"])
@@ -177,6 +180,68 @@ def report(places: tuple[Path, ...], plots: Path | None, form: str) -> None:
 
 
 @bench.command()
+@click.argument("log", metavar="LOG", type=click.Path(path_type=Path))
+@click.argument("name", metavar="[ID]", required=False)
+@click.option("--sample", type=click.IntRange(0), default=0, help="Which prediction of the program.")
+@click.option(
+    "--outcome",
+    "outcomes",
+    multiple=True,
+    callback=_split,
+    metavar="OUTCOME,…",
+    help="These only: wrong, right, truncated, unparsable, no-trace, excluded, failed, …",
+)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at the most.")
+@click.option("--around", type=click.IntRange(0), default=5, show_default=True, help="Frames around it.")
+@click.option("--all", "everything", is_flag=True, help="Every frame of the program.")
+@_format
+def show(
+    log: Path,
+    name: str | None,
+    sample: int,
+    outcomes: list[str],
+    limit: int,
+    around: int,
+    everything: bool,
+    form: str,
+) -> None:
+    """List the programs of a LOG, wrong ones first; or show one, real beside predicted."""
+    from cwm_trace.eval.benchmark.drill import compare_program, list_programs, read_one_log
+
+    run = read_one_log(log)
+    if name is None:
+        from cwm_trace.rendering.benchmark import grids_markdown, grids_page, print_grids, program_grid
+
+        rows = list_programs(run, outcomes)
+        grid = program_grid(run.header, rows, limit)
+        if form == "json":
+            click.echo(json.dumps([asdict(row) for row in rows[:limit]], indent=2, ensure_ascii=False))
+        elif form == "table":
+            print_grids([grid])
+        else:
+            click.echo(grids_markdown([grid]) if form == "markdown" else grids_page([grid]))
+        return
+    _show_comparison(compare_program(run, name, sample), None if everything else around, form)
+
+
+def _show_comparison(comparison: Comparison, around: int | None, form: str) -> None:
+    if form == "json":
+        from cwm_trace.rendering.plain import comparison_json
+
+        click.echo(comparison_json(comparison))
+    elif form == "table":
+        from cwm_trace.rendering.terminal import print_comparison
+
+        print_comparison(comparison, around=around)
+    elif form == "html":
+        from cwm_trace.rendering.html import comparison_html
+
+        click.echo(comparison_html(comparison))
+    else:
+        raise CwmTraceError("one program is shown as table, html or json: markdown has no columns for it")
+
+
+@bench.command()
 @click.argument("file", metavar="FILE")
 @click.option("--model", default="", help="Who generated.  [default: the file's name]")
 @click.option(
@@ -186,6 +251,7 @@ def report(places: tuple[Path, ...], plots: Path | None, form: str) -> None:
     "--tasks", multiple=True, callback=_split, metavar="TASK,…", help="Whose programs the rows name by id."
 )
 @_execute
+@click.option("--inputs", "are_inputs", is_flag=True, help="The answers are inputs (CRUXEval-I): run them.")
 @_limit
 @_output
 @_resume
@@ -196,6 +262,7 @@ def rescore(
     profile: str,
     tasks: list[str],
     execute: bool,
+    are_inputs: bool,
     limit: int | None,
     output: Path,
     resume: bool,
@@ -215,7 +282,14 @@ def rescore(
 
     with ExitStack() as stack:
         reporter = BenchReporter(stack)
-        if is_log(file):
+        if are_inputs:
+            from cwm_trace.eval.benchmark.generations import read_rows
+            from cwm_trace.eval.benchmark.inputs import rescore_inputs
+            from cwm_trace.eval.benchmark.tasks import find_tasks
+
+            programs = [case for task in find_tasks(tasks) for case in task.cases] if tasks else []
+            run = rescore_inputs(read_rows(file, programs)[:limit], file, output, model=model, resume=resume)
+        elif is_log(file):
             run = rescore_log(Path(file), output, execute=execute, resume=resume, report=reporter)
         else:
             run = rescore_file(
@@ -231,6 +305,61 @@ def rescore(
             )
     require_programs([run])
     _show(Results((run,)), form)
+
+
+@bench.command()
+@click.option("--tasks", multiple=True, callback=_split, metavar="TASK,…", help="Whose inputs are asked for.")
+@click.option("--model", required=True, metavar="MODEL", help="http://HOST:PORT#NAME, or chat:URL#NAME.")
+@decode_options
+@model_arguments
+@click.option(
+    "--samples", type=click.IntRange(1), default=1, show_default=True, help="Ask so often for each: pass@k."
+)
+@_limit
+@_output
+@_resume
+@_format
+def inputs(
+    tasks: list[str],
+    model: str,
+    decoding: Decoding,
+    arguments: dict[str, str],
+    samples: int,
+    limit: int | None,
+    output: Path,
+    resume: bool,
+    form: str,
+) -> None:
+    """Ask a served model for inputs that give an output (CRUXEval-I); each is run, in the sandbox."""
+    from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.eval.benchmark.inputs import run_inputs
+    from cwm_trace.eval.benchmark.results import Results, require_numpy, require_programs
+    from cwm_trace.eval.benchmark.tasks import find_tasks
+    from cwm_trace.predict.registry import find_writer
+
+    require_numpy()
+    if samples > 1 and not decoding.temperature:
+        raise CwmTraceError("every sample would be the same: give a --temperature above 0")
+    found = find_tasks(tasks, limit=limit)
+    writer = find_writer(model, decoding, arguments)
+    with ExitStack() as stack:
+        reporter = BenchReporter(stack)
+        runs = [
+            run_inputs(
+                task,
+                writer,
+                output,
+                samples=samples,
+                concurrency=int(arguments.get("concurrency", 8)),
+                resume=resume,
+                report=reporter,
+            )
+            for task in found
+        ]
+    require_programs(runs)
+    results = Results(tuple(runs), decoding.seed)
+    _show(results, form)
+    _require_answers(results)
 
 
 @bench.command("compare")
@@ -262,8 +391,6 @@ def compare_runs(first: Path, others: tuple[Path, ...], flips: int, seed: int, f
 
 def _require_answers(results: Results) -> None:
     """Say so in the end if a server refused to answer for some programs."""
-    from cwm_trace.errors import CwmTraceError
-
     failed = [(run, line) for run in results.runs for line in run.failed]
     if failed:
         run, line = failed[0]

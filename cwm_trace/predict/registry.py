@@ -31,6 +31,7 @@ from cwm_trace.predict.arguments import (
     with_arguments,
 )
 from cwm_trace.predict.protocol import Predictor
+from cwm_trace.predict.writing import Writer
 from cwm_trace.records import Decoding
 
 MINI = "cwm-mini"
@@ -111,6 +112,28 @@ def find_predictor(
     if name.startswith("hf:"):
         return _transformers(name.removeprefix("hf:"), decoding, values.get("tokenizer"))
     return _local(Path(name), decoding)
+
+
+def find_writer(
+    name: str, decoding: Decoding = Decoding(), arguments: Mapping[str, str] | None = None
+) -> Writer:
+    """The model called `name`, to be asked in words.
+
+    Raises:
+        CwmTraceError: it is none that can be, or there is no such server.
+    """
+    if not name.startswith(("http://", "https://", "chat:")):
+        raise CwmTraceError(
+            f"{name} cannot be asked in words: give http://HOST:PORT#NAME or chat:URL#NAME, or score finished"
+            " answers with bench rescore --inputs"
+        )
+    values = read_arguments(arguments or {}, OF_CHATS, name)
+    from cwm_trace.model.predict.backends.writing import ServedWriter
+
+    url, _, served = name.removeprefix("chat:").partition("#")
+    client = {key: value for key, value in _of_client(values).items() if key != "concurrency"}
+    decoding = with_arguments(decoding, values)
+    return ServedWriter(url, served or None, chat=name.startswith("chat:"), decoding=decoding, **client)
 
 
 def _argument_names(name: str) -> tuple[str, ...]:

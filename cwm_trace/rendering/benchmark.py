@@ -18,6 +18,8 @@ from cwm_trace.eval.statistics.estimates import Estimate
 
 if TYPE_CHECKING:
     from cwm_trace.eval.benchmark.contrasts import Contrast
+    from cwm_trace.eval.benchmark.drill import ProgramRow
+    from cwm_trace.eval.benchmark.log import Header
     from cwm_trace.eval.benchmark.results import Report, Results
 
 SHOWN = {
@@ -40,6 +42,12 @@ SHOWN = {
     "valid_format": "valid format",
 }
 """Metrics that the tables show, and what they call them; JSON has all."""
+
+INPUTS = {
+    "output_accuracy": "the input that is found gives the output",
+    "output_no_literal": "the input is no literal, so not run (lower is better)",
+}
+"""The same of input prediction."""
 
 RESULT_WORDS = {
     "truncated": "cut by a budget",
@@ -112,6 +120,24 @@ def contrast_grid(contrast: Contrast, flips: int = 10) -> Grid:
                 notes.append(f"{SHOWN[name]}, {verb} by B: {len(ids)}: {', '.join(ids[:flips])}{more}")
     title = f"{first.task}, mode {first.mode}: B minus A on {len(contrast.programs)} programs"
     return Grid(title, ["", "B minus A", "95 % interval", "p (of no difference)"], rows, notes)
+
+
+def program_grid(header: Header, rows: Sequence[ProgramRow], limit: int) -> Grid:
+    """A row for each prediction of a log."""
+    has_samples = any(row.sample for row in rows)
+    cells = [
+        [
+            f"{row.id} #{row.sample}" if has_samples else row.id,
+            row.outcome,
+            row.output or "-",
+            f"{row.frames[0]} of {row.frames[1]}" if row.frames[1] else "-",
+            row.reason or row.first_wrong or "-",
+        ]
+        for row in rows[:limit]
+    ]
+    notes = [f"{len(rows) - limit} more: give --limit"] if len(rows) > limit else []
+    title = f"{header.task}, mode {header.mode}, {header.model}: what is most wrong first"
+    return Grid(title, ["program", "outcome", "output", "frames right", "first wrong"], cells, notes, False)
 
 
 def results_markdown(results: Results) -> str:
@@ -188,7 +214,8 @@ def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
     rows = [["programs", *(str(report.programs) for report in reports)]]
     if any(report.predictions != report.programs for report in reports):
         rows.append(["predictions", *(str(report.predictions) for report in reports)])
-    for name, words in {**SHOWN, **_sample_words(reports)}.items():
+    shown = INPUTS if mode == "input" else SHOWN
+    for name, words in {**shown, **_sample_words(reports)}.items():
         found = [report.metrics.get(name, _NONE) for report in reports]
         if any(estimate.value is not None for estimate in found) and not (
             name in _IF_ANY and not any(estimate.value for estimate in found)
@@ -196,8 +223,8 @@ def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
             cells = []
             for report, estimate in zip(reports, found, strict=True):
                 is_floor = has_model and not report.header.decoding.model and not report.header.source
-                shown = estimate_text(estimate, with_skill=report.header.model != FLOOR)
-                cells.append(value_text(estimate) if is_floor else shown)
+                text = estimate_text(estimate, with_skill=report.header.model != FLOOR)
+                cells.append(value_text(estimate) if is_floor else text)
             rows.append([words, *cells])
     for result, words in RESULT_WORDS.items():
         counts = [report.results[result] for report in reports]

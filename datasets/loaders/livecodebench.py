@@ -1,4 +1,4 @@
-"""LiveCodeBench's execution scenario (Jain et al. 2024, arXiv 2403.07974): solutions of contests, one call."""
+"""LiveCodeBench's execution scenario (Jain et al. 2024, arXiv 2403.07974): solutions of contests."""
 
 from __future__ import annotations
 

@@ -26,7 +26,10 @@ def read_models(path: str, model: type[Model], what: str) -> Iterator[Model]:
         with opened(path, "rt", encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
                 if number == 1 and line.lstrip().startswith("["):
-                    for place, row in enumerate(json.loads(line + lines.read()), start=1):
+                    rows = json.loads(line + lines.read())
+                    if not rows:
+                        raise CwmTraceError(f"{path}, line 1: not {what}, but an empty array")
+                    for place, row in enumerate(rows, start=1):
                         yield validate(row, model, f"{path}, row {place}: not {what}")
                     return
                 if line.strip():
