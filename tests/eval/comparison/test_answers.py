@@ -157,6 +157,7 @@ def test_every_spelling_of_cruxevals_answers() -> None:
                 "{'k': {'l': {1: 2}}}",
             ),
         ]
+    values += [f"[{value}]" for value in values]
     assert check(values) > 400
 
 
