@@ -1,4 +1,4 @@
-"""Frames as the page reads them: an index of all, and the values in blocks that it unpacks when it shows them.
+"""Frames as the page reads them: an index of all, and the values in blocks that it unpacks one by one.
 
 The index holds what the page needs of every frame at once (lines, depths, what is wrong), a list per field.
 A block holds what changes in `BLOCK` frames and begins with a key state: the variables so far of every
@@ -55,7 +55,7 @@ def pack_guess(comparison: Comparison, real: Trace) -> Packed:
 
     Args:
         comparison: of the prediction; of some modes it holds only the frames that they speak about.
-        real: the whole execution; `at` of the index says which of its frames each predicted one stands beside.
+        real: the whole execution; `at` of the index says beside which of its frames each predicted one is.
     """
     predicted, pairs = comparison.predicted, comparison.pairs
     index = dict(_index(predicted.frames))
@@ -145,6 +145,11 @@ def _blocks(trace: Trace, comparison: Comparison | None) -> Iterator[str]:
                 for pair in comparison.pairs[start : start + BLOCK]
                 if pair.wrong and pair.scored
             }
+            block["changed"] = {  # against the history that the prediction was handed
+                pair.index - start: sorted(map(names, pair.predicted_changes))
+                for pair in comparison.pairs[start : start + BLOCK]
+                if pair.predicted is not None and {*pair.predicted_changes} != {*pair.predicted.changed}
+            }
         yield pack({"names": list(names.numbers), "slots": list(slots.numbers), **block})
 
 
@@ -160,7 +165,7 @@ def _row(frame: Frame, lines: list[list[str]], names: _Table, slots: _Table) -> 
     """What changed; then, as far as there is any, the value, the message, the source, nats by field."""
     text = lines[frame.file] if frame.file < len(lines) else []
     known = text[frame.line - 1] if 0 < frame.line <= len(text) else None
-    nats = frame.logprobs and {name: round(-sum(values), 3) for name, values in frame.logprobs.items()}
+    nats = frame.logprobs and {name: round(-sum(values, 0.0), 3) for name, values in frame.logprobs.items()}
     row: list[Any] = [
         _changes(frame.changed, names, slots),
         None if frame.value is None else slots(_slot(frame.value)),

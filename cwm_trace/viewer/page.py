@@ -85,7 +85,8 @@ def _facts(guess: Trace) -> list[str]:
 def _assemble(title: str, head: str, packed: Sequence[Packed], table: str) -> str:
     assets = files("cwm_trace.viewer") / "assets"
     style = (assets / "view.css").read_text("utf-8")
-    script = '"use strict";(() => {\n' + "\n".join((assets / n).read_text("utf-8") for n in _SCRIPTS) + "})();\n"
+    parts = [(assets / name).read_text("utf-8") for name in _SCRIPTS]
+    script = "\n".join(['"use strict";(() => {', *parts, "})();"])
     body = (assets / "body.html").read_text("utf-8")
     policy = (
         f"default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "

@@ -65,7 +65,9 @@ class Side {
     const row = block.rows[at];
     const values = this.state(block, frame);
     const changed = new Set();
-    for (let i = 0; i < row[0].length; i += 2) changed.add(block.names[row[0][i]]);
+    const marked = block.changed && block.changed[at];
+    if (marked) for (const name of marked) changed.add(block.names[name]);
+    else for (let i = 0; i < row[0].length; i += 2) changed.add(block.names[row[0][i]]);
     return {
       values,
       changed,

@@ -38,7 +38,6 @@ class Page {
     this.map = new Minimap(this);
     this.steps.fill(this.walk.count);
     this.fillCalls();
-    this.about();
     this.listen();
     this.follow();
   }
@@ -52,13 +51,15 @@ class Page {
   }
 
   choose(guess) {
-    if (!(guess in this.sides) || (guess === 0 && this.sides.length > 1)) return;
+    this.look(guess);
+    this.go(this.row);
+  }
+
+  look(guess) {
     this.guess = guess;
     document.getElementById("guess").value = guess;
     this.steps.redraw();
     this.map.draw();
-    this.about();
-    this.go(this.row);
   }
 
   // The line that the prediction is at, where that is another one than the real; 0 otherwise.
@@ -191,6 +192,7 @@ class Page {
       tab.tabIndex = is ? 0 : -1;
       document.getElementById(tab.getAttribute("aria-controls")).hidden = !is;
     }
+    if (name === "about") this.about();
     if (name === "history") this.history.show();
     if (name === "steps") this.steps.choose(this.row);
     if (name === "calls") this.chooseCall(this.row);
@@ -224,7 +226,7 @@ class Page {
         this.go(at);
         return "";
       }),
-      search: () => ask("Search in sources, names and values", "search", this.sought || "", async (text) => {
+      search: () => ask("Search in sources, names and values", "text", this.sought || "", async (text) => {
         if (!text) return "type what to look for";
         this.sought = text;
         const main = this.sides[0];
@@ -273,10 +275,7 @@ class Page {
   follow() {
     const wanted = new URLSearchParams(location.hash.slice(1));
     const guess = Number(wanted.get("guess"));
-    if (guess in this.sides && guess > 0) {
-      this.guess = guess;
-      document.getElementById("guess").value = guess;
-    }
+    if (guess in this.sides && guess > 0 && guess !== this.guess) this.look(guess);
     const row = wanted.get("frame");
     const other = this.sides[this.guess];
     const start = this.guess && other.first != null ? other.row(other.first) : 0;

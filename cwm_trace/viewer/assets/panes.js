@@ -88,7 +88,8 @@ function stateTable(page, real, guess, label) {
 
 function placeWords(side, frame) {
   const event = EVENTS[side.events[frame]];
-  return side.lines[frame] ? `${event}, line ${side.lines[frame]}` : event;
+  const line = side.lines[frame];
+  return side.events[frame] === "l" ? `line ${line || "?"}` : line ? `${event}, line ${line}` : event;
 }
 
 // What a prediction says of the step, where that is more than its variables.
