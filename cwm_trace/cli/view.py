@@ -26,7 +26,7 @@ def view(trace: str, guesses: tuple[str, ...], output: str | None, is_opened: bo
     if output == "-":
         click.echo(page)
         return
-    path = Path(output) if output else _beside(trace)
+    path = Path(output) if output else page_path(trace)
     path.write_text(page, "utf-8")
     count = f"{len(real.frames):,} frame{'s' * (len(real.frames) != 1)}"
     click.echo(f"{path}: {count}, {_size(path.stat().st_size)}")
@@ -36,8 +36,8 @@ def view(trace: str, guesses: tuple[str, ...], output: str | None, is_opened: bo
         webbrowser.open(path.resolve().as_uri())
 
 
-def _beside(trace: str) -> Path:
-    """`x.html` for `x.trace.jsonl` or anything like it, in the same folder."""
+def page_path(trace: str) -> Path:
+    """Where the page of a trace file goes: `x.html` for `x.trace.jsonl` or anything like it, in the same folder."""
     if trace == "-":
         return Path("trace.html")
     path = Path(trace)

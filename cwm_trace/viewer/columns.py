@@ -165,7 +165,9 @@ def _row(frame: Frame, lines: list[list[str]], names: _Table, slots: _Table) -> 
     """What changed; then, as far as there is any, the value, the message, the source, nats by field."""
     text = lines[frame.file] if frame.file < len(lines) else []
     known = text[frame.line - 1] if 0 < frame.line <= len(text) else None
-    nats = frame.logprobs and {name: round(-sum(values, 0.0), 3) for name, values in frame.logprobs.items()}
+    nats: dict[str, float] | None = None
+    if frame.logprobs is not None:
+        nats = {name: round(-sum(logprobs), 3) for name, logprobs in frame.logprobs.items()}
     row: list[Any] = [
         _changes(frame.changed, names, slots),
         None if frame.value is None else slots(_slot(frame.value)),
