@@ -394,6 +394,11 @@ def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
             "the trace function was replaced while the program ran (by the program, a debugger, a coverage"
             " tool, or a RecursionError): recording ended there"
         )
+    if recorder.lost_threads:
+        warnings.append(
+            f"of {recorder.lost_threads} other threads only a part was recorded: their trace function was"
+            " removed (by the program, a RecursionError, or an exception that another thread sent)"
+        )
     if recorder.displaced:
         warnings.append(
             f"{recorder.displaced} was set aside while this was recorded, and put back afterwards"
