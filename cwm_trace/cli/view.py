@@ -37,7 +37,7 @@ def view(trace: str, guesses: tuple[str, ...], output: str | None, is_opened: bo
 
 
 def page_path(trace: str) -> Path:
-    """Where the page of a trace file goes: `x.html` for `x.trace.jsonl` or anything like it, in the same folder."""
+    """Where the page of a trace file goes: `x.html` beside `x.trace.jsonl` or anything like it."""
     if trace == "-":
         return Path("trace.html")
     path = Path(trace)
