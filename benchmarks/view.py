@@ -1,4 +1,4 @@
-"""What a page of the viewer costs: seconds to make it, its bytes, seconds until a browser shows it, and a step.
+"""What a page of the viewer costs: seconds to make it, bytes, seconds until a browser shows it, and a step.
 
 python benchmarks/view.py [--frames 1000 10000 100000]
 
