@@ -126,7 +126,7 @@ def trace_execution(
         text = str(target) if is_text else read_source(os.fspath(target))
         program = load_call(text, call, name="<source>" if is_text else os.fspath(target))
     elif is_text:
-        program = load_code(str(target), [str(argument) for argument in args])
+        program = load_code(str(target), [str(argument) for argument in args], where="the source text")
     else:
         program = load_script(os.fspath(target), [str(argument) for argument in args])
     _raise_interrupt(record_program(program, sink, options, entry=entry).error)
@@ -427,7 +427,7 @@ def _prompt(program: str | os.PathLike[str], entry: str | None, call: str | None
         check_call(text, call, "the program" if is_text else name)
         loaded = load_call(text, call, name=name)
     else:
-        loaded = load_code(str(program)) if is_text else load_script(name)
+        loaded = load_code(str(program), where="the source text") if is_text else load_script(name)
     text, line = loaded.source.text, loaded.entry_line
     if entry is not None:
         function = find_function(text, entry, name)
