@@ -259,7 +259,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 8,
     seed: int = 0,
-    decoding: Decoding = Decoding(),
+    decoding: Decoding | Sequence[Decoding] = Decoding(),
     max_frames: int = 1_000,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -276,7 +276,7 @@ def evaluate(
         limit: programs of each task at the most, the first ones; None: all.
         batch_size: programs that a predictor is given at a time.
         seed: of resampling.
-        decoding: how models that are named choose their tokens.
+        decoding: how models that are named choose their tokens; each of them in each of several ways.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         output: folder of the logs; None: one that is deleted in the end.
         resume: go on with the logs that are there.
@@ -310,10 +310,15 @@ def evaluate(
         if isinstance(name, str):
             check_name(name)
     found = find_tasks([tasks] if isinstance(tasks, str) else tasks, limit=limit)
-    predictors = [
-        find_predictor(name, Decoding() if name in BASELINES else decoding) if isinstance(name, str) else name
-        for name in names
-    ]
+    ways = [decoding] if isinstance(decoding, Decoding) else list(decoding)
+    predictors: list[Predictor] = []
+    for name in names:
+        if not isinstance(name, str):
+            predictors.append(name)
+        elif name in BASELINES:
+            predictors.append(find_predictor(name))
+        else:
+            predictors += [find_predictor(name, way) for way in ways]
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory()) if output is None else output
         settings = Settings(

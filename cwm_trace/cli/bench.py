@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cwm_trace.cli.predict import decode_options
+from cwm_trace.cli.predict import decode_options_of_levels, split
 from cwm_trace.predict.registry import DEFAULT
 
 if TYPE_CHECKING:
     from cwm_trace.records import Decoding
 
 FORMATS = click.Choice(["table", "markdown", "json", "html"])
-
-
-def _split(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    """The texts of an option that may be repeated, and that may hold several with commas between them."""
-    return [part.strip() for value in values for part in value.split(",") if part.strip()]
 
 
 _format = click.option("--format", "form", type=FORMATS, default="table", show_default=True)
@@ -37,23 +32,23 @@ _output = click.option(
 
 
 @click.group("bench", invoke_without_command=True)
-@click.option("--tasks", multiple=True, callback=_split, metavar="TASK,…", help="What to run; see bench ls.")
+@click.option("--tasks", multiple=True, callback=split, metavar="TASK,…", help="What to run; see bench ls.")
 @click.option(
     "--model",
     "models",
     multiple=True,
-    callback=_split,
+    callback=split,
     metavar="MODEL,…",
     help=f"Who predicts.  [{DEFAULT}]",
 )
 @click.option(
-    "--mode", "modes", multiple=True, callback=_split, metavar="MODE,…", help="How; all: every mode.  [free]"
+    "--mode", "modes", multiple=True, callback=split, metavar="MODE,…", help="How; all: every mode.  [free]"
 )
 @_limit
 @click.option(
     "--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Programs at a time."
 )
-@decode_options
+@decode_options_of_levels
 @click.option(
     "--max-frames", type=click.IntRange(1), default=1000, show_default=True, help="Stop a prediction there."
 )
@@ -72,7 +67,7 @@ def bench(
     modes: list[str],
     limit: int | None,
     batch_size: int,
-    decoding: Decoding,
+    decodings: list[Decoding],
     max_frames: int,
     output: Path,
     resume: bool,
@@ -97,8 +92,8 @@ def bench(
             modes=modes or ["free"],
             limit=limit,
             batch_size=batch_size,
-            seed=decoding.seed,
-            decoding=decoding,
+            seed=decodings[0].seed,
+            decoding=decodings,
             max_frames=max_frames,
             output=output,
             resume=resume,
