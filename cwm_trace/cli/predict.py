@@ -79,8 +79,14 @@ def _decode_options(command: Callable[..., None], grammar: Callable[..., Any]) -
         click.option(
             "--dtype", default="", help="Of the weights: float32, bfloat16, …  [default: the files']"
         ),
+        click.option(
+            "--as",
+            "as_type",
+            type=click.Choice(["cwm"]),
+            help="Of a folder whose config.json says llama.",
+        ),
     ]
-    names = ("grammar", "temperature", "top_p", "seed", "logprobs", "max_new_tokens", "dtype")
+    names = ("grammar", "temperature", "top_p", "seed", "logprobs", "max_new_tokens", "dtype", "as_type")
 
     @functools.wraps(command)
     def collected(**arguments: Any) -> None:
@@ -88,6 +94,7 @@ def _decode_options(command: Callable[..., None], grammar: Callable[..., Any]) -
 
         chosen = {name: arguments.pop(name) for name in names}
         levels = chosen.pop("grammar") or ""
+        chosen["as_type"] = chosen["as_type"] or ""
         decodings = [
             Decoding(**chosen, grammar=level) for level in ([levels] if isinstance(levels, str) else levels)
         ]
