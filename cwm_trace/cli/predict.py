@@ -67,8 +67,8 @@ def _split_levels(
 def _decode_options(command: Callable[..., None], grammar: Callable[..., Any]) -> Callable[..., None]:
     options = [
         grammar,
-        click.option("--constrained", "grammar", flag_value="frame", help="Old name of --grammar frame."),
-        click.option("--unconstrained", "grammar", flag_value="none", help="Old name of --grammar none."),
+        click.option("--constrained", "old_level", flag_value="frame", help="Old name of --grammar frame."),
+        click.option("--unconstrained", "old_level", flag_value="none", help="Old name of --grammar none."),
         click.option("--temperature", type=click.FloatRange(0), default=0.0, help="0, the default: greedy."),
         click.option(
             "--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Mass to draw from."
@@ -110,12 +110,11 @@ def _decode_options(command: Callable[..., None], grammar: Callable[..., Any]) -
         from cwm_trace.records import Decoding
 
         chosen = {name: arguments.pop(name) for name in names}
-        levels = chosen.pop("grammar") or ""
+        levels, old = chosen.pop("grammar"), arguments.pop("old_level")
         chosen["engine"] = chosen["engine"].replace("auto", "")
         chosen["as_type"] = chosen["as_type"] or ""
-        decodings = [
-            Decoding(**chosen, grammar=level) for level in ([levels] if isinstance(levels, str) else levels)
-        ]
+        several = [levels] if isinstance(levels, str) else levels or [old or ""]
+        decodings = [Decoding(**chosen, grammar=level) for level in several]
         command(decodings=decodings, **arguments)
 
     for option in reversed(options):
