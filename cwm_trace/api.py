@@ -18,7 +18,7 @@ from cwm_trace.predict.modes import ALL_MODES, parse_mode
 from cwm_trace.predict.protocol import ENDED, Predictor, Request, StepPredictor
 from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor
 from cwm_trace.recording import recording_options
-from cwm_trace.records import Decoding, Event, Frame, Limits, Slot, SourceFile, Trace
+from cwm_trace.records import Decoding, Event, Frame, Limits, Program, Slot, SourceFile, Trace
 from cwm_trace.states import diff_states
 from cwm_trace.wire.profile import CWM, FormatProfile
 
@@ -78,7 +78,7 @@ def trace_execution(
         exclude: globs of files not to record.
         expand_objects: how many objects deep state is shown, as `Cart(total=3)`, instead of `repr`.
         redact: names and regular expressions of what no value may show, or `default` for the usual ones.
-        capture_output: keep standard output in `Trace.output` instead of letting it through.
+        capture_output: keep standard output in `Run.output` instead of letting it through.
 
     Raises:
         CwmTraceError: the target cannot be read, compiled or traced; it is asynchronous, and an event loop is
@@ -394,9 +394,7 @@ def _prompt(program: str | os.PathLike[str], entry: str | None, call: str | None
             raise CwmTraceError(f"{entry} takes arguments: give a call such as '{entry}(…)', or a history")
         line = function.line
     seed = Frame(Event.CALL, line, text.split("\n")[line - 1] if line else "")
-    return Trace(
-        files=(SourceFile(name, text),), entry=entry or loaded.entry, entry_line=line, frames=(seed,)
-    )
+    return Trace(Program((SourceFile(name, text),), entry or loaded.entry, line), (seed,))
 
 
 def _raise_interrupt(error: BaseException | None) -> None:

@@ -37,9 +37,12 @@ from cwm_trace.records import (
     Decoding,
     Frame,
     FrameFields,
+    Guess,
     Limits,
     Outcome,
     Problem,
+    Program,
+    Run,
     SourceFile,
     Trace,
 )
@@ -143,14 +146,14 @@ class TraceWriter:
                 files=list(trace.files),
                 entry=trace.entry,
                 entry_line=trace.entry_line,
-                arguments=list(trace.arguments),
-                python=trace.python,
+                arguments=list(trace.program.arguments),
+                python=trace.run.python,
                 profile=trace.profile,
-                limits=trace.limits,
-                mode=trace.mode,
-                given=trace.given,
-                decoding=trace.decoding,
-                not_recorded=list(trace.not_recorded),
+                limits=trace.run.limits,
+                mode=trace.guess.mode,
+                given=trace.guess.given,
+                decoding=trace.guess.decoding,
+                not_recorded=list(trace.run.not_recorded),
                 capture=trace.capture,
             )
         )
@@ -175,14 +178,14 @@ class TraceWriter:
                 FooterLine(
                     outcome=trace.outcome,
                     frames=self.frames,
-                    skipped=trace.skipped,
-                    exit_code=trace.exit_code,
-                    output=trace.output,
+                    skipped=trace.run.skipped,
+                    exit_code=trace.run.exit_code,
+                    output=trace.run.output,
                     warnings=list(trace.warnings),
-                    problems=list(trace.problems),
+                    problems=list(trace.guess.problems),
                     entry=trace.entry,
                     entry_line=trace.entry_line,
-                    cost=trace.cost,
+                    cost=trace.guess.cost,
                 )
             )
 
@@ -311,34 +314,23 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
             raise CwmTraceError(f"{path} has a second header: write each trace to a file of its own")
         else:
             frames.append(frame_from_fields(line, sources))
+    program = Program(tuple(files), header.entry, header.entry_line, tuple(header.arguments))
+    run = Run(header.python, header.limits, not_recorded=tuple(header.not_recorded))
+    guess = Guess(header.mode, header.given, header.decoding)
     trace = Trace(
-        files=tuple(files),
-        entry=header.entry,
-        entry_line=header.entry_line,
-        frames=tuple(frames),
-        arguments=tuple(header.arguments),
-        python=header.python,
-        profile=header.profile,
-        limits=header.limits,
-        mode=header.mode,
-        given=header.given,
-        decoding=header.decoding,
-        not_recorded=tuple(header.not_recorded),
-        capture=header.capture,
+        program, tuple(frames), profile=header.profile, capture=header.capture, run=run, guess=guess
     )
     if footer is None:
         return trace
     return dataclasses.replace(
         trace,
+        program=dataclasses.replace(program, entry=footer.entry, entry_line=footer.entry_line),
         outcome=footer.outcome,
-        skipped=footer.skipped,
-        exit_code=footer.exit_code,
-        output=footer.output,
         warnings=tuple(footer.warnings),
-        problems=tuple(footer.problems),
-        entry=footer.entry,
-        entry_line=footer.entry_line,
-        cost=footer.cost,
+        run=dataclasses.replace(
+            run, exit_code=footer.exit_code, output=footer.output, skipped=footer.skipped
+        ),
+        guess=dataclasses.replace(guess, problems=tuple(footer.problems), cost=footer.cost),
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cwm_trace.datasets.item import Item, Knob
 from cwm_trace.plain import SourceLines, frames_from_fields
-from cwm_trace.records import FrameFields, Outcome, SlotFields, SourceFile, Trace
+from cwm_trace.records import FrameFields, Outcome, Program, Run, SlotFields, SourceFile, Trace
 from cwm_trace.wire.context import MAIN
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def make_row(item: Item, trace: Trace, frames: list[FrameFields]) -> Row:
         "files": [{"name": file.name, "text": file.text} for file in trace.files],
         "entry": trace.entry,
         "entry_line": trace.entry_line,
-        "python": trace.python,
+        "python": trace.run.python,
         "profile": trace.profile,
         "outcome": trace.outcome.value,
-        "exit_code": trace.exit_code,
-        "output": trace.output,
-        "skipped": trace.skipped,
+        "exit_code": trace.run.exit_code,
+        "output": trace.run.output,
+        "skipped": trace.run.skipped,
         "frames": [_frame_row(frame) for frame in frames],
     }
 
@@ -49,16 +49,11 @@ def trace_of(row: Mapping[str, Any]) -> Trace:
     """The trace of a row."""
     files = tuple(SourceFile(file["name"], file["text"]) for file in row["files"])
     return Trace(
-        files=files,
-        entry=row["entry"],
-        entry_line=row["entry_line"],
-        frames=frames_from_fields(map(_frame_fields, row["frames"]), SourceLines(files)),
-        outcome=Outcome(row["outcome"]),
-        python=row["python"],
-        profile=row["profile"],
-        exit_code=row["exit_code"],
-        output=row["output"],
-        skipped=row["skipped"],
+        Program(files, row["entry"], row["entry_line"]),
+        frames_from_fields(map(_frame_fields, row["frames"]), SourceLines(files)),
+        Outcome(row["outcome"]),
+        row["profile"],
+        run=Run(row["python"], exit_code=row["exit_code"], output=row["output"], skipped=row["skipped"]),
     )
 
 

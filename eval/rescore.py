@@ -220,13 +220,15 @@ def read_generation(text: str, start: Trace, profile: FormatProfile, decoding: D
     outcome = predicted.outcome
     if text.strip() and not text.lstrip().startswith(_EVENTS):
         problem = Problem("tokens", len(start.frames), 0, "the text does not start with a frame")
-        predicted = replace(predicted, problems=(*predicted.problems, problem))
+        predicted = replace(
+            predicted, guess=replace(predicted.guess, problems=(*predicted.guess.problems, problem))
+        )
     elif outcome is Outcome.INCOMPLETE:
         last = predicted.frames[-1]
-        cut = any(problem.grade == "truncated" for problem in predicted.problems)
+        cut = any(problem.grade == "truncated" for problem in predicted.guess.problems)
         at_end = not cut and last.event is Event.RETURN and last.depth == 0
         outcome = Outcome.RETURNED if at_end else Outcome.TRUNCATED
-    return replace(predicted, outcome=outcome, mode=MODE, decoding=decoding)
+    return replace(predicted, outcome=outcome, guess=replace(predicted.guess, mode=MODE, decoding=decoding))
 
 
 def _read(path: str) -> Iterator[CallRow | PromptRow]:

@@ -58,7 +58,7 @@ def _line(answer: Answer, local: LocalSteps, keep: bool) -> ProgramLine:
         id=item.id,
         family=item.family,
         knobs=dict(item.knobs),
-        prompt=digest(render_prompt(real, given=max(1, predicted.given))),
+        prompt=digest(render_prompt(real, given=max(1, predicted.guess.given))),
         real_frames=len(real.frames),
         result=result_of(predicted),
         score=replace(scores[Equality.NORMAL], local_steps=local.by_kind, local_outside=local.outside),
@@ -80,7 +80,7 @@ def result_of(predicted: Trace) -> str:
         return "timed-out"
     if predicted.outcome is Outcome.TRUNCATED:
         return "truncated"
-    if any(problem.grade in _INVALID for problem in predicted.problems):
+    if any(problem.grade in _INVALID for problem in predicted.guess.problems):
         return "unparsable"
     return "complete" if predicted.outcome in ENDED else "no-end"
 

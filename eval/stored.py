@@ -8,7 +8,7 @@ import pydantic
 from typing_extensions import TypedDict
 
 from cwm_trace.plain import SourceLines, frame_fields, frames_from_fields
-from cwm_trace.records import Cost, Decoding, FrameFields, Outcome, Problem, Trace
+from cwm_trace.records import Cost, Decoding, FrameFields, Guess, Outcome, Problem, Run, Trace
 from cwm_trace.storage import dump_line
 
 
@@ -29,15 +29,15 @@ _STORED = pydantic.TypeAdapter(Stored)
 
 def store_prediction(predicted: Trace) -> Stored:
     """The part of a prediction that its program and its given frames do not have."""
-    sources = SourceLines(predicted.files)
+    sources, guess = SourceLines(predicted.files), predicted.guess
     return {
-        "frames": [frame_fields(frame, sources) for frame in predicted.frames[predicted.given :]],
-        "given": predicted.given,
+        "frames": [frame_fields(frame, sources) for frame in predicted.frames[guess.given :]],
+        "given": guess.given,
         "outcome": predicted.outcome,
-        "mode": predicted.mode,
-        "problems": list(predicted.problems),
-        "decoding": predicted.decoding,
-        "cost": predicted.cost,
+        "mode": guess.mode,
+        "problems": list(guess.problems),
+        "decoding": guess.decoding,
+        "cost": guess.cost,
     }
 
 
@@ -53,16 +53,15 @@ def restore_prediction(stored: Stored, start: Trace) -> Trace:
         start,
         frames=(*start.frames[: stored["given"]], *frames),
         outcome=stored["outcome"],
-        mode=stored["mode"],
-        given=stored["given"],
-        problems=tuple(stored["problems"]),
-        decoding=stored["decoding"],
-        cost=stored["cost"],
-        python="",
-        exit_code=None,
-        output=None,
-        not_recorded=(),
         warnings=(),
+        run=Run(),
+        guess=Guess(
+            stored["mode"],
+            stored["given"],
+            stored["decoding"],
+            tuple(stored["problems"]),
+            stored["cost"],
+        ),
     )
 
 

@@ -17,7 +17,7 @@ from cwm_trace.eval.equality import Equality, slots_equal
 from cwm_trace.eval.own import HASH_SEEDS, LIMITS, record_own
 from cwm_trace.eval.tasks import Case
 from cwm_trace.predict.protocol import ENDED
-from cwm_trace.records import Event, Limits, Slot, Trace
+from cwm_trace.records import Event, Limits, Run, Slot, Trace
 
 _ENDINGS = tuple(outcome.value for outcome in ENDED)
 _DEPENDENT_NAMES = {"set", "frozenset", "hash", "id", "dir", "vars", "globals", "locals", "__hash__"}
@@ -90,11 +90,8 @@ def start_of(truth: Trace) -> Trace:
     return replace(
         truth,
         frames=truth.frames[:1],
-        output=None,
-        exit_code=None,
         warnings=(),
-        not_recorded=(),
-        python="",
+        run=Run(limits=truth.run.limits),
     )
 
 

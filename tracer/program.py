@@ -25,7 +25,7 @@ MODULE = "<module>"
 
 
 @dataclass(frozen=True)
-class Program:
+class Runnable:
     """Code that is ready to run, and what Python sets up around it.
 
     Args:
@@ -54,7 +54,7 @@ class Program:
     attributes: tuple[tuple[str, Any], ...] = ()
 
 
-def load_script(path: str, arguments: Sequence[str] = ()) -> Program:
+def load_script(path: str, arguments: Sequence[str] = ()) -> Runnable:
     """The script at `path`, as `python path arguments…` runs it.
 
     Raises:
@@ -66,7 +66,7 @@ def load_script(path: str, arguments: Sequence[str] = ()) -> Program:
     code = _compile(data, full, path)
     loader = importlib.machinery.SourceFileLoader("__main__", full)
     folder = os.path.dirname(os.path.realpath(full))
-    return Program(
+    return Runnable(
         source=SourceFile(path, text),
         code=code,
         argv=(path, *arguments),
@@ -76,7 +76,7 @@ def load_script(path: str, arguments: Sequence[str] = ()) -> Program:
     )
 
 
-def load_module(name: str, arguments: Sequence[str] = ()) -> Program:
+def load_module(name: str, arguments: Sequence[str] = ()) -> Runnable:
     """The module `name`, as `python -m name arguments…` runs it; of a package its `__main__`.
 
     Nothing is imported yet: the packages around it are, with the module's own arguments, when it is run.
@@ -94,7 +94,7 @@ def load_module(name: str, arguments: Sequence[str] = ()) -> Program:
     if text is None or spec.origin is None:
         raise CwmTraceError(f"module {name!r} has no Python source to trace")
     _require_code(text, spec.origin)
-    return Program(
+    return Runnable(
         source=SourceFile(spec.origin, text),
         code=_compile(text, spec.origin, spec.origin),
         argv=("-m", *arguments),
@@ -104,7 +104,7 @@ def load_module(name: str, arguments: Sequence[str] = ()) -> Program:
     )
 
 
-def load_folder(path: str, arguments: Sequence[str] = ()) -> Program:
+def load_folder(path: str, arguments: Sequence[str] = ()) -> Runnable:
     """The `__main__.py` in a folder or a zip file, as `python path arguments…` runs it.
 
     Raises:
@@ -122,7 +122,7 @@ def load_folder(path: str, arguments: Sequence[str] = ()) -> Program:
     if spec is None or text is None or spec.origin is None:
         raise CwmTraceError(f"{path} has no __main__.py: name a Python file in it")
     _require_code(text, spec.origin)
-    return Program(
+    return Runnable(
         source=SourceFile(spec.origin, text),
         code=_compile(text, spec.origin, spec.origin),
         argv=(path, *arguments),
@@ -132,7 +132,7 @@ def load_folder(path: str, arguments: Sequence[str] = ()) -> Program:
     )
 
 
-def load_input(arguments: Sequence[str] = ()) -> Program:
+def load_input(arguments: Sequence[str] = ()) -> Runnable:
     """The program on standard input, as `python - arguments…` runs it.
 
     Raises:
@@ -141,7 +141,7 @@ def load_input(arguments: Sequence[str] = ()) -> Program:
     name = "<stdin>"
     text = _decode(sys.stdin.buffer.read(), "standard input")
     loader = importlib.machinery.SourceFileLoader("__main__", name)
-    return Program(
+    return Runnable(
         source=SourceFile(name, text),
         code=_compile(text, name, "standard input"),
         argv=("-", *arguments),
@@ -151,7 +151,7 @@ def load_input(arguments: Sequence[str] = ()) -> Program:
     )
 
 
-def load_code(text: str, arguments: Sequence[str] = ()) -> Program:
+def load_code(text: str, arguments: Sequence[str] = ()) -> Runnable:
     """Source text, as `python -c text arguments…` runs it.
 
     Raises:
@@ -160,7 +160,7 @@ def load_code(text: str, arguments: Sequence[str] = ()) -> Program:
     name = "<string>"
     text = _with_newlines(text)
     _require_code(text, "the code after -c")
-    return Program(
+    return Runnable(
         source=SourceFile(name, text),
         code=_compile(text, name, "the code after -c"),
         argv=("-c", *arguments),
@@ -170,7 +170,7 @@ def load_code(text: str, arguments: Sequence[str] = ()) -> Program:
     )
 
 
-def load_call(text: str, call: str, *, name: str = "<source>") -> Program:
+def load_call(text: str, call: str, *, name: str = "<source>") -> Runnable:
     """One call of a function: `text` is set up as a module, then an argument-less `main` returns the call.
 
     Args:
@@ -196,7 +196,7 @@ def load_call(text: str, call: str, *, name: str = "<source>") -> Program:
     main = f"def main():\n    return {call.strip()}\n"
     full = os.path.join(os.getcwd(), name) if not name.startswith("<") else name
     folder = os.path.dirname(os.path.realpath(full)) if full != name else os.getcwd()
-    return Program(
+    return Runnable(
         source=SourceFile(name, body + main),
         code=_compile(body, full, name),
         argv=(name,),
@@ -239,7 +239,7 @@ def find_function(text: str, name: str, where: str) -> Function:
 
 
 @contextmanager
-def surroundings(program: Program, *, restore: bool = True) -> Iterator[ModuleType]:
+def surroundings(program: Runnable, *, restore: bool = True) -> Iterator[ModuleType]:
     """`__main__`, `sys.argv` and `sys.path[0]` as the program expects them; put back if `restore`."""
     module = ModuleType("__main__")
     module.__dict__.update(program.attributes)

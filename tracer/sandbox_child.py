@@ -22,7 +22,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Limits, SourceFile
 from cwm_trace.tracer import containment
 from cwm_trace.tracer.channel import ChannelSink
-from cwm_trace.tracer.program import Program, load_call, load_code, load_script, read_source
+from cwm_trace.tracer.program import Runnable, load_call, load_code, load_script, read_source
 from cwm_trace.tracer.session import Options, record_program
 from cwm_trace.tracer.steps import answer_steps
 
@@ -155,7 +155,7 @@ def _trace(job: dict[str, Any], sink: ChannelSink) -> None:
         sink.say("error", type(ending.error).__name__)
 
 
-def _load(job: dict[str, Any]) -> Program:
+def _load(job: dict[str, Any]) -> Runnable:
     name, call, path = job["name"], job["call"], job["path"]
     if call:
         program = load_call(read_source(path) if path else job["source"], call, name=path or name)

@@ -14,7 +14,7 @@ from types import CodeType, FunctionType
 from typing import Any, Protocol
 
 from cwm_trace.plain import SourceLines, frames_from_fields
-from cwm_trace.records import Capture, FrameFields, Limits, Outcome, SourceFile, Trace
+from cwm_trace.records import Capture, FrameFields, Limits, Outcome, Program, Run, SourceFile, Trace
 from cwm_trace.tracer.process import (
     Buffer,
     exit_code,
@@ -22,7 +22,7 @@ from cwm_trace.tracer.process import (
     guard_process,
     report_error,
 )
-from cwm_trace.tracer.program import MODULE, Program, find_function, surroundings
+from cwm_trace.tracer.program import MODULE, Runnable, find_function, surroundings
 from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.rootless import call_first
 from cwm_trace.tracer.scope import Scope
@@ -55,7 +55,7 @@ class Memory:
     def __init__(self) -> None:
         self._files: list[SourceFile] = []
         self._fields: list[FrameFields] = []
-        self.trace = Trace(files=(), entry="")
+        self.trace = Trace(Program())
         self.frame = self._fields.append
 
     def header(self, trace: Trace) -> None:
@@ -70,7 +70,8 @@ class Memory:
         """Make the trace."""
         sources = SourceLines(self._files)
         frames = frames_from_fields(self._fields, sources)
-        self.trace = replace(trace, files=tuple(self._files), frames=frames)
+        program = replace(trace.program, files=tuple(self._files))
+        self.trace = replace(trace, program=program, frames=frames)
 
     def flush(self) -> None:
         """Memory ends with the process."""
@@ -85,7 +86,7 @@ class Fields:
     def __init__(self) -> None:
         self.files: list[SourceFile] = []
         self.frames: list[FrameFields] = []
-        self.trace = Trace(files=(), entry="")
+        self.trace = Trace(Program())
         self.file = self.files.append
         self.frame = self.frames.append
 
@@ -95,7 +96,7 @@ class Fields:
 
     def footer(self, trace: Trace) -> None:
         """Keep what is known at the end; the frames stay apart."""
-        self.trace = replace(trace, files=tuple(self.files))
+        self.trace = replace(trace, program=replace(trace.program, files=tuple(self.files)))
 
     def flush(self) -> None:
         """Memory ends with the process."""
@@ -156,7 +157,7 @@ class Ending:
 
 
 def record_program(
-    program: Program, sink: Sink, options: Options = Options(), *, entry: str | None = None
+    program: Runnable, sink: Sink, options: Options = Options(), *, entry: str | None = None
 ) -> Ending:
     """Run a program and record it.
 
@@ -304,10 +305,12 @@ def record_run(
         except BaseException as late:  # an interrupt between the program's end and here
             error = late
     trace = _footer(header, recorder, outcome_of(None if error is None else type(error)))
-    trace = replace(trace, warnings=(*trace.warnings, *notes))
-    if header.entry == MODULE:
-        trace = replace(trace, exit_code=exit_code(error))
-    trace = replace(trace, output=None if output is None else output.getvalue())
+    facts = replace(
+        trace.run,
+        exit_code=exit_code(error) if header.entry == MODULE else None,
+        output=None if output is None else output.getvalue(),
+    )
+    trace = replace(trace, warnings=(*trace.warnings, *notes), run=facts)
     failure = recorder.failure
     if failure is None and not recorder.forked:
         try:
@@ -373,15 +376,10 @@ def make_header(
 ) -> Trace:
     """What is known before the first frame."""
     return Trace(
-        files=files,
-        entry=entry,
-        entry_line=line,
-        arguments=tuple(arguments),
-        python=platform.python_version(),
+        Program(files, entry, line, tuple(arguments)),
         profile=options.profile,
-        limits=options.limits,
         capture=Capture(options.expand_objects),
-        not_recorded=NOT_RECORDED,
+        run=Run(platform.python_version(), options.limits, not_recorded=NOT_RECORDED),
     )
 
 
@@ -412,8 +410,8 @@ def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
     return replace(
         header,
         outcome=recorder.outcome or outcome,
-        skipped=recorder.skipped,
         warnings=tuple(warnings),
+        run=replace(header.run, skipped=recorder.skipped),
     )
 
 

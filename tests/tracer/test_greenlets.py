@@ -87,13 +87,13 @@ def test_greenlets_take_turns(tmp_path: Path) -> None:
 
 def test_a_switch_from_deep_within_a_stack(tmp_path: Path) -> None:
     trace = record(tmp_path, THROUGH)
-    assert trace.output == "1 42 True\n"
+    assert trace.run.output == "1 42 True\n"
     assert max(frame.depth for frame in trace.frames if frame.thread == 1) == 1
     assert max(frame.depth for frame in trace.frames if frame.thread == 0) == 4
 
 
 def test_what_is_thrown_into_a_greenlet_arrives_on_its_stack(tmp_path: Path) -> None:
     trace = record(tmp_path, THROWN)
-    assert trace.output == "ready ('k',)\n"
+    assert trace.run.output == "ready ('k',)\n"
     raised = [frame for frame in trace.frames if frame.event is Event.EXCEPTION]
     assert {(frame.thread, frame.depth) for frame in raised} == {(1, 0)}

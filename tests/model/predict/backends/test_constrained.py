@@ -69,7 +69,7 @@ def test_what_is_true_is_allowed_at_every_request(tokenizer: Any, mode: str) -> 
         one for one in small_traces(count=12, max_frames=40) if one.frames[-1].event is Event.RETURN
     ]:
         predicted, backend = predict(trace, mode, tokenizer)
-        assert predicted.problems == ()
+        assert predicted.guess.problems == ()
         assert predicted.outcome is trace.outcome
         assert backend.asked
         for ask, said in backend.asked:
