@@ -149,13 +149,13 @@ def _record_isolated(item: Item, limits: Limits, run: int) -> Trace:
 
 
 def _record_here(case: Case, limits: Limits) -> Trace:
-    from cwm_trace.tracer.program import load_call, load_code
     from cwm_trace.tracer.session import Memory, Options, record_program
+    from cwm_trace.tracer.target import load_text
 
     if threading.current_thread() is not threading.main_thread():
         limits = replace(limits, timeout=None)  # which needs the main thread's signals
     item = case.item
-    program = load_call(item.source, item.call) if item.call else load_code(item.source)
+    program = load_text(item.source, item.call)
     sink = Memory()
     ending = record_program(program, sink, Options(limits=limits, capture_output=True))
     if isinstance(ending.error, KeyboardInterrupt):

@@ -14,12 +14,12 @@ import tokenize
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import SourceFile
+from cwm_trace.records import Program, SourceFile
 
 MODULE = "<module>"
 
@@ -29,29 +29,39 @@ class Runnable:
     """Code that is ready to run, and what Python sets up around it.
 
     Args:
-        source: name and text of the file that holds the entry.
+        program: what is executed: its file, its entry, its arguments.
         code: the compiled module.
         argv: `sys.argv`.
         path: `sys.path[0]`.
         root: the folder of the user's code.
-        entry: function whose execution is the trace; `<module>`: all of it.
-        entry_line: line of the entry's definition; 0 for `<module>`.
         entry_code: the code of the entry, if it is called after the module has been set up; it is not bound
             to a name, so that the program may have a `main` of its own.
         module: its name, if Python's own `runpy` finds and runs it: with `-m`, or `__main__` of a folder.
         attributes: of the `__main__` module (`__file__`, `__spec__`, …).
     """
 
-    source: SourceFile
+    program: Program
     code: CodeType
     argv: tuple[str, ...]
     path: str
     root: str
-    entry: str = MODULE
-    entry_line: int = 0
     entry_code: CodeType | None = None
     module: str | None = None
     attributes: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def source(self) -> SourceFile:
+        """The file that holds the entry."""
+        return self.program.files[0]
+
+    def enter(self, name: str) -> Program:
+        """The program, entered by another function of it.
+
+        Raises:
+            CwmTraceError: it has no such function.
+        """
+        line = find_function(self.source.text, name, self.source.name).line
+        return replace(self.program, entry=name, entry_line=line)
 
 
 def load_script(path: str, arguments: Sequence[str] = ()) -> Runnable:
@@ -67,7 +77,7 @@ def load_script(path: str, arguments: Sequence[str] = ()) -> Runnable:
     loader = importlib.machinery.SourceFileLoader("__main__", full)
     folder = os.path.dirname(os.path.realpath(full))
     return Runnable(
-        source=SourceFile(path, text),
+        _script(path, text, arguments),
         code=code,
         argv=(path, *arguments),
         path=folder,
@@ -95,7 +105,7 @@ def load_module(name: str, arguments: Sequence[str] = ()) -> Runnable:
         raise CwmTraceError(f"module {name!r} has no Python source to trace")
     _require_code(text, spec.origin)
     return Runnable(
-        source=SourceFile(spec.origin, text),
+        _script(spec.origin, text, arguments),
         code=_compile(text, spec.origin, spec.origin),
         argv=("-m", *arguments),
         path=here,
@@ -123,7 +133,7 @@ def load_folder(path: str, arguments: Sequence[str] = ()) -> Runnable:
         raise CwmTraceError(f"{path} has no __main__.py: name a Python file in it")
     _require_code(text, spec.origin)
     return Runnable(
-        source=SourceFile(spec.origin, text),
+        _script(spec.origin, text, arguments),
         code=_compile(text, spec.origin, spec.origin),
         argv=(path, *arguments),
         path=full,
@@ -142,7 +152,7 @@ def load_input(arguments: Sequence[str] = ()) -> Runnable:
     text = _decode(sys.stdin.buffer.read(), "standard input")
     loader = importlib.machinery.SourceFileLoader("__main__", name)
     return Runnable(
-        source=SourceFile(name, text),
+        _script(name, text, arguments),
         code=_compile(text, name, "standard input"),
         argv=("-", *arguments),
         path="",
@@ -161,7 +171,7 @@ def load_code(text: str, arguments: Sequence[str] = ()) -> Runnable:
     text = _with_newlines(text)
     _require_code(text, "the code after -c")
     return Runnable(
-        source=SourceFile(name, text),
+        _script(name, text, arguments),
         code=_compile(text, name, "the code after -c"),
         argv=("-c", *arguments),
         path="",
@@ -197,13 +207,11 @@ def load_call(text: str, call: str, *, name: str = "<source>") -> Runnable:
     full = os.path.join(os.getcwd(), name) if not name.startswith("<") else name
     folder = os.path.dirname(os.path.realpath(full)) if full != name else os.getcwd()
     return Runnable(
-        source=SourceFile(name, body + main),
+        Program((SourceFile(name, body + main),), "main", line),
         code=_compile(body, full, name),
         argv=(name,),
         path=folder,
         root=folder,
-        entry="main",
-        entry_line=line,
         entry_code=_compile("\n" * (line - 1) + main, full, name).co_consts[0],
         attributes=(("__name__", _module_name(name)), ("__file__", full)),
     )
@@ -262,6 +270,10 @@ def surroundings(program: Runnable, *, restore: bool = True) -> Iterator[ModuleT
                 del sys.modules[name]
             else:
                 sys.modules[name] = before
+
+
+def _script(name: str, text: str, arguments: Sequence[str]) -> Program:
+    return Program((SourceFile(name, text),), MODULE, arguments=tuple(arguments))
 
 
 def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:

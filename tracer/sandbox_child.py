@@ -163,7 +163,8 @@ def _load(job: dict[str, Any]) -> Runnable:
         program = load_script(path, job["arguments"])
     else:
         return load_code(job["source"], job["arguments"])
-    return replace(program, source=SourceFile(name, program.source.text))
+    named = (SourceFile(name, program.source.text),)
+    return replace(program, program=replace(program.program, files=named))
 
 
 def _add_site_builtins() -> None:

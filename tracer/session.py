@@ -22,7 +22,7 @@ from cwm_trace.tracer.process import (
     guard_process,
     report_error,
 )
-from cwm_trace.tracer.program import MODULE, Runnable, find_function, surroundings
+from cwm_trace.tracer.program import MODULE, Runnable, surroundings
 from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.rootless import call_first
 from cwm_trace.tracer.scope import Scope
@@ -170,13 +170,10 @@ def record_program(
     Raises:
         CwmTraceError: the program has no such function.
     """
-    line = (
-        find_function(program.source.text, entry, program.source.name).line if entry else program.entry_line
-    )
-    name = entry or program.entry
-    is_entry = _starts_at(program.code.co_filename, line, name) if name != MODULE else None
+    entered = program.enter(entry) if entry else program.program
+    is_entry = _starts_at(program.code.co_filename, entered) if entered.entry != MODULE else None
     scope = Scope(program.code.co_filename, program.root, include=options.include, exclude=options.exclude)
-    header = make_header(options, (program.source,), name, line, program.argv[1:])
+    header = make_header(options, entered)
 
     notes: list[str] = []
 
@@ -235,10 +232,10 @@ class Block:
         is_entry = None if entry is None else lambda code: code is entry
         self._recorder = _recorder(sink, options, scope, is_entry)
         if entry is None:
-            self._header = make_header(options, (), "", 0)
+            self._header = make_header(options, Program())
         else:
             source = source_of(entry, {})
-            self._header = make_header(options, (source,), entry.co_name, entry.co_firstlineno)
+            self._header = make_header(options, Program((source,), entry.co_name, entry.co_firstlineno))
             self._recorder.sources.know(entry, source)
         self._sink.header(self._header)
 
@@ -371,12 +368,10 @@ def _recorder(
     )
 
 
-def make_header(
-    options: Options, files: tuple[SourceFile, ...], entry: str, line: int, arguments: Sequence[str] = ()
-) -> Trace:
+def make_header(options: Options, program: Program) -> Trace:
     """What is known before the first frame."""
     return Trace(
-        Program(files, entry, line, tuple(arguments)),
+        program,
         profile=options.profile,
         capture=Capture(options.expand_objects),
         run=Run(platform.python_version(), options.limits, not_recorded=NOT_RECORDED),
@@ -424,8 +419,8 @@ def redacting(sink: Sink, options: Options) -> Sink:
     return RedactingSink(sink, options.redact, options.limits.max_value_chars)
 
 
-def _starts_at(filename: str, line: int, name: str) -> Callable[[CodeType], bool]:
-    last = name.rpartition(".")[2]
+def _starts_at(filename: str, program: Program) -> Callable[[CodeType], bool]:
+    line, last = program.entry_line, program.entry.rpartition(".")[2]
 
     def is_entry(code: CodeType) -> bool:
         return code.co_firstlineno == line and code.co_name == last and code.co_filename == filename
