@@ -8,7 +8,6 @@ incomplete. `.gz` and `.zst` are compressed, by suffix.
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import gzip
 import io
@@ -30,19 +29,23 @@ import pydantic_core
 from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields
+from cwm_trace.plain import (
+    SourceLines,
+    checker,
+    frame_fields,
+    frame_from_fields,
+    trace_fields,
+    trace_from_fields,
+)
 from cwm_trace.records import (
     Capture,
     Cost,
     Decoding,
     Frame,
     FrameFields,
-    Guess,
     Limits,
     Outcome,
     Problem,
-    Program,
-    Run,
     SourceFile,
     Trace,
 )
@@ -62,17 +65,17 @@ class HeaderLine(_Line):
 
     kind: Literal["header"] = "header"
     schema_version: int
-    files: list[SourceFile]
+    files: tuple[SourceFile, ...]
     entry: str
     entry_line: int
-    arguments: list[str]
+    arguments: tuple[str, ...]
     python: str
     profile: str
     limits: Limits
     mode: str
     given: int
     decoding: Decoding | None = None
-    not_recorded: list[str] = []
+    not_recorded: tuple[str, ...] = ()
     capture: Capture = Capture()
 
 
@@ -93,14 +96,15 @@ class FooterLine(_Line):
     skipped: int
     exit_code: int | None
     output: str | None
-    warnings: list[str]
-    problems: list[Problem]
+    warnings: tuple[str, ...]
+    problems: tuple[Problem, ...]
     entry: str
     entry_line: int
     cost: Cost | None = None
 
 
-_FRAME = pydantic.TypeAdapter(FrameFields)
+def _named(kind: type[_Line], trace: Trace) -> dict[str, Any]:
+    return {name: value for name, value in trace_fields(trace).items() if name in kind.model_fields}
 
 
 class TraceWriter:
@@ -140,23 +144,7 @@ class TraceWriter:
 
     def header(self, trace: Trace) -> None:
         """Write the header from what `trace` says about the program; its frames are not looked at."""
-        self._write(
-            HeaderLine(
-                schema_version=TRACE_VERSION,
-                files=list(trace.files),
-                entry=trace.entry,
-                entry_line=trace.entry_line,
-                arguments=list(trace.program.arguments),
-                python=trace.run.python,
-                profile=trace.profile,
-                limits=trace.run.limits,
-                mode=trace.guess.mode,
-                given=trace.guess.given,
-                decoding=trace.guess.decoding,
-                not_recorded=list(trace.run.not_recorded),
-                capture=trace.capture,
-            )
-        )
+        self._write(HeaderLine(schema_version=TRACE_VERSION, **_named(HeaderLine, trace)))
 
     def file(self, file: SourceFile) -> None:
         """Add a source file that was not known when the header was written."""
@@ -174,20 +162,7 @@ class TraceWriter:
         """Write the footer from how `trace` ended."""
         with self._lock:
             self._ended = True
-            self._write(
-                FooterLine(
-                    outcome=trace.outcome,
-                    frames=self.frames,
-                    skipped=trace.run.skipped,
-                    exit_code=trace.run.exit_code,
-                    output=trace.run.output,
-                    warnings=list(trace.warnings),
-                    problems=list(trace.guess.problems),
-                    entry=trace.entry,
-                    entry_line=trace.entry_line,
-                    cost=trace.guess.cost,
-                )
-            )
+            self._write(FooterLine(frames=self.frames, **_named(FooterLine, trace)))
 
     def flush(self) -> None:
         """Empty the buffers of a compressed file; others have none."""
@@ -314,24 +289,8 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
             raise CwmTraceError(f"{path} has a second header: write each trace to a file of its own")
         else:
             frames.append(frame_from_fields(line, sources))
-    program = Program(tuple(files), header.entry, header.entry_line, tuple(header.arguments))
-    run = Run(header.python, header.limits, not_recorded=tuple(header.not_recorded))
-    guess = Guess(header.mode, header.given, header.decoding)
-    trace = Trace(
-        program, tuple(frames), profile=header.profile, capture=header.capture, run=run, guess=guess
-    )
-    if footer is None:
-        return trace
-    return dataclasses.replace(
-        trace,
-        program=dataclasses.replace(program, entry=footer.entry, entry_line=footer.entry_line),
-        outcome=footer.outcome,
-        warnings=tuple(footer.warnings),
-        run=dataclasses.replace(
-            run, exit_code=footer.exit_code, output=footer.output, skipped=footer.skipped
-        ),
-        guess=dataclasses.replace(guess, problems=tuple(footer.problems), cost=footer.cost),
-    )
+    known = {**vars(header), "files": tuple(files), **(vars(footer) if footer is not None else {})}
+    return trace_from_fields(known, frames)
 
 
 _AnyLine = HeaderLine | FileLine | FooterLine | FrameFields
@@ -366,7 +325,7 @@ def _validate(line: dict[str, Any]) -> _AnyLine:
         case "footer":
             return FooterLine.model_validate(line)
         case _:
-            return _FRAME.validate_python(line)
+            return cast(FrameFields, checker(FrameFields).validate_python(line))
 
 
 def whole_lines(stream: Iterable[bytes]) -> Iterator[bytes]:

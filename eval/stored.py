@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import pydantic
 from typing_extensions import TypedDict
 
-from cwm_trace.plain import SourceLines, frame_fields, frames_from_fields
-from cwm_trace.records import Cost, Decoding, FrameFields, Guess, Outcome, Problem, Run, Trace
+from cwm_trace.plain import (
+    SourceLines,
+    checker,
+    frame_fields,
+    frames_from_fields,
+    trace_fields,
+    trace_from_fields,
+)
+from cwm_trace.records import Cost, Decoding, FrameFields, Outcome, Problem, Trace
 from cwm_trace.storage import dump_line
 
 
@@ -19,26 +23,16 @@ class Stored(TypedDict):
     given: int
     outcome: Outcome
     mode: str
-    problems: list[Problem]
+    problems: tuple[Problem, ...]
     decoding: Decoding | None
     cost: Cost | None
 
 
-_STORED = pydantic.TypeAdapter(Stored)
-
-
 def store_prediction(predicted: Trace) -> Stored:
     """The part of a prediction that its program and its given frames do not have."""
-    sources, guess = SourceLines(predicted.files), predicted.guess
-    return {
-        "frames": [frame_fields(frame, sources) for frame in predicted.frames[guess.given :]],
-        "given": guess.given,
-        "outcome": predicted.outcome,
-        "mode": guess.mode,
-        "problems": list(guess.problems),
-        "decoding": guess.decoding,
-        "cost": guess.cost,
-    }
+    sources, known = SourceLines(predicted.files), trace_fields(predicted)
+    frames = [frame_fields(frame, sources) for frame in predicted.frames[predicted.guess.given :]]
+    return {**{name: known[name] for name in Stored.__annotations__ if name in known}, "frames": frames}  # type: ignore[typeddict-item]
 
 
 def restore_prediction(stored: Stored, start: Trace) -> Trace:
@@ -49,20 +43,8 @@ def restore_prediction(stored: Stored, start: Trace) -> Trace:
         start: a trace of the same program that begins with the given frames, such as the real one.
     """
     frames = frames_from_fields(stored["frames"], SourceLines(start.files))
-    return replace(
-        start,
-        frames=(*start.frames[: stored["given"]], *frames),
-        outcome=stored["outcome"],
-        warnings=(),
-        run=Run(),
-        guess=Guess(
-            stored["mode"],
-            stored["given"],
-            stored["decoding"],
-            tuple(stored["problems"]),
-            stored["cost"],
-        ),
-    )
+    about = {**trace_fields(Trace(start.program, profile=start.profile, capture=start.capture)), **stored}
+    return trace_from_fields(about, (*start.frames[: stored["given"]], *frames))
 
 
 def dump_prediction(predicted: Trace) -> bytes:
@@ -76,4 +58,4 @@ def load_prediction(data: bytes, start: Trace) -> Trace:
     Raises:
         ValueError: the data is none.
     """
-    return restore_prediction(_STORED.validate_json(data), start)
+    return restore_prediction(checker(Stored).validate_json(data), start)

@@ -6,7 +6,6 @@ descriptor may forge its own trace, and nothing else.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import threading
@@ -14,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn, Protocol
 
-from cwm_trace.records import FrameFields, Limits, Outcome, Program, SlotFields, SourceFile, Trace
+from cwm_trace.plain import checker
+from cwm_trace.records import FrameFields, Limits, Outcome, Program, SourceFile, Trace
 
 MAX_LINE = 64 * 2**20
 """Bytes of one line at the most: a longer one is not the tracer's."""
@@ -144,7 +144,7 @@ class ChannelReader:
     def _take(self, line: bytes) -> None:
         try:
             if line.startswith(b"{"):
-                fields = _frame_adapter().validate_json(line)
+                fields = checker(FrameFields).validate_json(line)
             else:
                 self._hear(json.loads(line))
                 return
@@ -182,30 +182,6 @@ class ChannelReader:
                 self._other(message)
             case _:
                 raise ValueError(message)
-
-
-def slot_fields(data: object) -> SlotFields:
-    """A slot out of a line of the child.
-
-    Raises:
-        ValueError: it is none.
-    """
-    fields: SlotFields = _slot_adapter().validate_python(data)
-    return fields
-
-
-@functools.cache
-def _frame_adapter() -> Any:
-    import pydantic
-
-    return pydantic.TypeAdapter(FrameFields)
-
-
-@functools.cache
-def _slot_adapter() -> Any:
-    import pydantic
-
-    return pydantic.TypeAdapter(SlotFields)
 
 
 def strings(data: object) -> Mapping[str, Any]:

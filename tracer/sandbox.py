@@ -29,8 +29,19 @@ from typing import Any
 
 from cwm_trace import records
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import Capture, FrameFields, Limits, Outcome, Program, Run, SourceFile, Trace
-from cwm_trace.tracer.channel import ChannelReader, Receiver, slot_fields
+from cwm_trace.plain import checker
+from cwm_trace.records import (
+    Capture,
+    FrameFields,
+    Limits,
+    Outcome,
+    Program,
+    Run,
+    SlotFields,
+    SourceFile,
+    Trace,
+)
+from cwm_trace.tracer.channel import ChannelReader, Receiver
 from cwm_trace.tracer.session import NOT_RECORDED, Fields, Memory
 from cwm_trace.tracer.steps import Step, StepResult
 from cwm_trace.tracer.supervision import Bounds, Isolation, Verdict, run_child
@@ -273,7 +284,7 @@ _OUTCOMES = {
 
 def _result(fields: Mapping[str, Any]) -> StepResult:
     def slot(data: Any) -> records.Slot:
-        return records.Slot(**slot_fields(data))
+        return records.Slot(**checker(SlotFields).validate_python(data))
 
     truth = fields.get("truth")
     return StepResult(

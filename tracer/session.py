@@ -49,37 +49,6 @@ class Sink(Buffer, Protocol):
         """What is known after the last frame."""
 
 
-class Memory:
-    """A sink that keeps everything."""
-
-    def __init__(self) -> None:
-        self._files: list[SourceFile] = []
-        self._fields: list[FrameFields] = []
-        self.trace = Trace(Program())
-        self.frame = self._fields.append
-
-    def header(self, trace: Trace) -> None:
-        """Keep the files; the footer has everything else again."""
-        self._files += trace.files
-
-    def file(self, file: SourceFile) -> None:
-        """Keep a file."""
-        self._files.append(file)
-
-    def footer(self, trace: Trace) -> None:
-        """Make the trace."""
-        sources = SourceLines(self._files)
-        frames = frames_from_fields(self._fields, sources)
-        program = replace(trace.program, files=tuple(self._files))
-        self.trace = replace(trace, program=program, frames=frames)
-
-    def flush(self) -> None:
-        """Memory ends with the process."""
-
-    def abandon(self) -> None:
-        """A child's memory is its own."""
-
-
 class Fields:
     """A sink that keeps frames as plain data, for those who turn them into something else at once."""
 
@@ -91,7 +60,7 @@ class Fields:
         self.frame = self.frames.append
 
     def header(self, trace: Trace) -> None:
-        """Keep the files."""
+        """Keep the files; the footer has everything else again."""
         self.files += trace.files
 
     def footer(self, trace: Trace) -> None:
@@ -103,6 +72,16 @@ class Fields:
 
     def abandon(self) -> None:
         """A child's memory is its own."""
+
+
+class Memory(Fields):
+    """A sink that makes a whole trace."""
+
+    def footer(self, trace: Trace) -> None:
+        """Make the trace."""
+        super().footer(trace)
+        frames = frames_from_fields(self.frames, SourceLines(self.files))
+        self.trace = replace(self.trace, frames=frames)
 
 
 @dataclass(frozen=True)
