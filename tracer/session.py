@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from cwm_trace.plain import SourceLines, frames_from_fields
 from cwm_trace.records import Capture, FrameFields, Limits, Outcome, Program, Run, SourceFile, Trace
+from cwm_trace.tracer.modules import own_modules
 from cwm_trace.tracer.process import (
     Buffer,
     exit_code,
@@ -171,7 +172,8 @@ def record_program(
             else:
                 _run_first(recorder, exec, program.code, module.__dict__)
 
-    return record_run(run, header, sink, options, scope, is_entry, notes)
+    with own_modules(program.path):
+        return record_run(run, header, sink, options, scope, is_entry, notes)
 
 
 def note_unfinished(value: Any, notes: list[str]) -> None:

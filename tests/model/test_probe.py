@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.reading_programs import record_program, write_programs
-from cwm_trace.eval.readings import ORDER, probe_format
+from cwm_trace.eval.format.reading_programs import record_program, write_programs
+from cwm_trace.eval.format.readings import ORDER, probe_format
 from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.scoring import Scorer
 from cwm_trace.model.tokenizer import build_tokenizer
@@ -21,7 +21,7 @@ from cwm_trace.wire.profile import CWM, FormatProfile, get_profile
 from cwm_trace.wire.render import render_trace
 from cwm_trace.wire.tokens import TraceTokens
 from tests.cli.conftest import Cli, cli  # noqa: F401 (a fixture)
-from tests.eval.test_readings import OTHER
+from tests.eval.format.test_readings import OTHER
 from tests.model.pairs import pair, small_config, tokens
 
 HOME = Path(__file__).parents[2] / "model" / "pretrained" / "cwm-mini"
