@@ -38,8 +38,8 @@ def probe(model: str, dtype: str, as_type: str | None, base: str, output: Path |
     """Find the reading of each open point that MODEL finds likeliest.
 
     Twelve real traces a point are written in every reading; where the readings part, the model is asked how
-    likely each is. Nats behind the likeliest, with the 95 % interval over programs. What is not settled stays
-    as it is in --base.
+    likely each is. Printed: nats behind the likeliest, with the 95 % interval over programs. A point is
+    settled where all of that is above 1.39 (four times as likely), else it stays as it is in --base.
     """
     from cwm_trace.predict.registry import find_mini, has_model_packages
     from cwm_trace.wire.profile import get_profile, write_profile

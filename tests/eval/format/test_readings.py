@@ -11,10 +11,10 @@ from functools import cache
 import pytest
 
 from cwm_trace.eval.format.reading_programs import TEMPLATES, record_programs
-from cwm_trace.eval.format.readings import ORDER, branch_trace, judge_field, probe_format
-from cwm_trace.wire.profile import CWM, FormatProfile, readings_of
+from cwm_trace.eval.format.readings import MARGIN, ORDER, branch_trace, judge_field, probe_format
+from cwm_trace.wire.profile import CWM, KTH, FormatProfile, readings_of
 from cwm_trace.wire.render import render_trace
-from cwm_trace.wire.tokens import TraceTokens
+from cwm_trace.wire.tokens import Piece, Special, TraceTokens
 from tests.effort import rest_in_ci
 
 TOKENS = TraceTokens.of_bytes()
@@ -48,7 +48,7 @@ class Counting:
         for order in self.ORDERS:
             seen = self.seen.get(tuple(ids[max(0, at - order) : at]))
             if seen is not None:
-                return math.log((seen[ids[at]] + 0.01) / (seen.total() + 0.01 * 266))
+                return math.log((seen[ids[at]] + 1e-4) / (seen.total() + 266e-4))
         return -math.log(266)
 
 
@@ -67,19 +67,42 @@ def test_every_field_has_programs_and_a_place_in_the_order() -> None:
 
 
 @pytest.mark.parametrize("field", ORDER)
-def test_branches_share_their_history_and_end_where_they_differ(field: str) -> None:
+def test_branches_are_judged_where_they_part_and_nowhere_else(field: str) -> None:
     for trace in record_programs(field):
         branches = branch_trace(trace, field, TOKENS, CWM)
         assert len(branches) > 1
         readings = [value for branch in branches for value in branch.readings]
         assert sorted(readings) == sorted(readings_of(field) or ())
-        if field == "module_code":
-            continue
-        assert len({branch.ids[: branch.start] for branch in branches}) > 0
-        for branch in branches:
-            others = [other.ids[: len(branch.ids)] for other in branches if other is not branch]
-            assert branch.ids not in others
-            assert any(other[: len(branch.ids) - 1] == branch.ids[:-1] for other in others)
+        for branch in branches if field != "module_code" else ():
+            others = [other.ids for other in branches if other is not branch]
+            assert branch.judged[-1] == len(branch.ids) - 1
+            for at in range(len(branch.ids)):
+                ways = {other[at] for other in others if other[:at] == branch.ids[:at]} - {branch.ids[at]}
+                assert bool(ways) == (at in branch.judged)
+
+
+def test_a_script_is_judged_by_the_same_tokens_after_either_context() -> None:
+    for trace in record_programs("module_code"):
+        main, module = branch_trace(trace, "module_code", TOKENS, CWM)
+        assert main.readings == ("main",)
+        line = [main.ids[at] for at in main.judged]
+        assert line == [module.ids[at] for at in module.judged]
+        source = trace.files[0].text.partition("\n")[0]
+        pieces: list[Piece] = [Special.LINE, "{}", Special.ACTION, f"{source}\n", Special.FRAME]
+        assert line == TOKENS.encode_pieces(pieces)
+        assert main.ids[main.judged[0] - 1] == TOKENS.ids[Special.FRAME]
+
+
+def test_how_well_a_model_spells_is_not_judged() -> None:
+    """Names it has not met cost a model dear, in every reading that writes them."""
+    known, letters = learned(CWM), set(TOKENS.encode("abcdefghijklmnopqrstuvwxyz"))
+
+    def poor(ids: Sequence[int], start: int) -> list[float]:
+        return [known.logprob(ids, at) - 5 * (ids[at] in letters) for at in range(start, len(ids))]
+
+    finding = judge_field("exception_value", record_programs("exception_value"), poor, TOKENS, CWM)
+    assert finding.settled
+    assert finding.readings[0].readings == ("repr",)
 
 
 @pytest.mark.parametrize("profile", [CWM, OTHER], ids=lambda profile: profile.name)
@@ -101,15 +124,23 @@ def test_every_reading_of_every_field_is_found(field: str, value: str) -> None:
     assert finding.chosen == value or {finding.chosen, value} <= set(finding.readings[0].readings)
 
 
-def test_a_model_that_knows_nothing_settles_nothing() -> None:
-    found, findings = probe_format(lambda ids, start: [-1.0] * (len(ids) - start), TOKENS, base=OTHER)
+@pytest.mark.parametrize("nats", [0.1, 1.0, 7.0])
+def test_a_model_that_knows_nothing_settles_nothing(nats: float) -> None:
+    found, findings = probe_format(lambda ids, start: [-nats] * (len(ids) - start), TOKENS, base=OTHER)
     assert replace(found, name="other") == OTHER
-    for finding in findings:
-        if (
-            len({len(reading.readings) for reading in finding.readings}) == 1
-            and finding.field == "diff_reset"
-        ):
-            assert not finding.settled
+    assert not any(finding.settled for finding in findings)
+
+
+def test_a_small_lead_that_every_program_shows_settles_nothing() -> None:
+    """Half of what it read is in either reading, but for a little more in one."""
+    traces = record_programs("diff_reset")
+    texts = [
+        render_trace(trace, profile=profile, tokens=TOKENS) for trace in traces for profile in (CWM, KTH)
+    ]
+    finding = judge_field("diff_reset", traces, Counting(texts + texts[::2]), TOKENS, CWM)
+    assert finding.readings[0].readings == ("activation",)
+    assert 0 < finding.readings[1].low < MARGIN
+    assert not finding.settled
 
 
 def test_intervals_hold_the_lead() -> None:
