@@ -287,16 +287,15 @@ def test_within_a_block_the_prediction_follows_itself() -> None:
 
 def test_what_cannot_be_read_is_a_fault_of_format() -> None:
     broken = replace(at(Event.LINE, 5), raw=("{", LINES[4]))
-    wrong = replace(
-        says(*instead(6, broken)),
-        guess=replace(says(*instead(6, broken)).guess, problems=(Problem("locals", 6, 99, "not JSON"),)),
-    )
-    score = score_program(REAL, wrong)
-    assert (score.cause, score.problems) == ("format", {"locals": 1})
-    given = replace(wrong, guess=replace(wrong.guess, problems=(Problem("locals", 0, 0, "in the prompt"),)))
-    assert score_program(REAL, given).problems == {}
-    cut = replace(wrong, guess=replace(wrong.guess, problems=(Problem("truncated", 6, 99, "cut"),)))
-    assert score_program(REAL, cut).problems == {}
+    said = says(*instead(6, broken))
+
+    def score(problem: Problem) -> ProgramScore:
+        return score_program(REAL, replace(said, guess=replace(said.guess, problems=(problem,))))
+
+    wrong = score(Problem("locals", 6, 99, "not JSON"))
+    assert (wrong.cause, wrong.problems) == ("format", {"locals": 1})
+    assert score(Problem("locals", 0, 0, "in the prompt")).problems == {}
+    assert score(Problem("truncated", 6, 99, "cut")).problems == {}
 
 
 def test_masked_values_count_nowhere() -> None:
@@ -361,11 +360,8 @@ def test_the_oracle_is_right_in_every_mode(mode: str, equality: Equality, trace:
 
 @given(traces(), traces(), st.sampled_from(MODES), st.sampled_from(Equality))
 def test_any_pair_has_rates_between_0_and_1(real: Trace, other: Trace, mode: str, equality: Equality) -> None:
-    score = score_program(
-        real,
-        replace(other, program=real.program, guess=Guess(given=0, mode=mode)),
-        equality=equality,
-    )
+    other = replace(other, program=real.program, guess=Guess(mode))
+    score = score_program(real, other, equality=equality)
     rates = [score.branches, score.states, score.stale, score.spurious, score.matched, score.matched_states]
     for group in (score.by_type, score.by_size, score.by_position, score.by_depth, score.by_lookback):
         rates += group.values()
@@ -410,13 +406,10 @@ def test_repairing_a_wrong_frame_makes_nothing_worse(real: Trace, other: Trace, 
     """Each frame stands for itself under forcing: a repaired one is one more that is right."""
     count = len(real.frames)
     states = resolve_states(other.frames)
-    frames = list(replace(other, program=real.program).frames[:count])
+    frames = list(other.frames[:count])
     frames += real.frames[len(frames) :]
-    wrong = replace(
-        real,
-        frames=whole(frames, [*states, *resolve_states(real.frames)[len(states) :]]),
-        guess=Guess(mode="forced"),
-    )
+    shown = whole(frames, [*states, *resolve_states(real.frames)[len(states) :]])
+    wrong = replace(real, frames=shown, guess=Guess("forced"))
     at = data.draw(st.integers(0, count - 1))
     fixed = list(wrong.frames)
     fixed[at] = whole(list(real.frames), list(resolve_states(real.frames)))[at]
@@ -439,12 +432,8 @@ def whole(frames: list[Frame], states: list[dict[str, Slot] | None]) -> tuple[Fr
 
 @given(traces())
 def test_a_cut_of_the_truth_is_censored(trace: Trace) -> None:
-    cut = replace(
-        trace,
-        frames=trace.frames[: len(trace.frames) // 2],
-        outcome=Outcome.TRUNCATED,
-        guess=Guess(mode="free"),
-    )
+    half = trace.frames[: len(trace.frames) // 2]
+    cut = replace(trace, frames=half, outcome=Outcome.TRUNCATED, guess=Guess("free"))
     score = score_program(trace, cut)
     assert not score.tau_observed
     assert score.tau == len(cut.frames)
