@@ -140,11 +140,11 @@ def test_a_program_that_listens_to_switches_itself_hears_all_and_is_recorded(tmp
 
     before = greenlet.settrace, greenlet.gettrace()
     trace = record(tmp_path, TOLD)
-    assert trace.output == ("None True 3\n['switch', 'switch', 'switch', 'switch'] True None 5 4\n")
+    assert trace.run.output == ("None True 3\n['switch', 'switch', 'switch', 'switch'] True None 5 4\n")
     assert (greenlet.settrace, greenlet.gettrace()) == before
 
 
 def test_switches_that_are_not_heard_are_warned_about(tmp_path: Path) -> None:
     trace = record(tmp_path, ELSEWHERE, warned=True)
-    assert trace.output == "1\n"
+    assert trace.run.output == "1\n"
     assert "greenlets were switched unheard" in trace.warnings[0]
