@@ -63,6 +63,23 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
     return collected
 
 
+def _arguments(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    from cwm_trace.predict.arguments import split_arguments
+
+    return split_arguments(texts)
+
+
+model_arguments = click.option(
+    "--model-arg",
+    "arguments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_arguments,
+    help="Of a served model: tokenizer, max_length, drafts, concurrency, timeout, tries, extra (JSON)."
+    " Its API key comes from the environment: CWM_TRACE_API_KEY.",
+)
+
+
 @click.command()
 @click.argument("program", metavar="FILE")
 @click.option("--call", metavar="CALL", help="Predict one call, such as 'f(3)', of a function in FILE.")
@@ -77,6 +94,7 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
     "--samples", type=click.IntRange(1), default=1, show_default=True, help="Predict so many times."
 )
 @decode_options
+@model_arguments
 @click.option("-o", "--output", metavar="TRACE", help="Write the prediction to a trace file.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print frames with their whole states, a line a sample."
@@ -91,6 +109,7 @@ def predict(
     max_frames: int,
     samples: int,
     decoding: Decoding,
+    arguments: dict[str, str],
     output: str | None,
     as_json: bool,
 ) -> None:
@@ -105,7 +124,7 @@ def predict(
     if samples > 1 and output is not None:
         raise CwmTraceError("-o holds one prediction: leave --samples out, or print them as --json")
     known = read_trace(history) if history is not None else None
-    predictor = find_predictor(model, decoding, grammar="flow")
+    predictor = find_predictor(model, decoding, grammar="flow", arguments=arguments)
     for sample in range(samples):
         with counted_frames() as count:
             trace = predict_execution(

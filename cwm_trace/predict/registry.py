@@ -16,11 +16,22 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.predict.arguments import (
+    OF_CHATS,
+    OF_ENGINE,
+    OF_SERVERS,
+    OF_TRANSFORMERS,
+    read_arguments,
+    with_arguments,
+)
 from cwm_trace.predict.protocol import Predictor
+from cwm_trace.predict.writing import Writer
 from cwm_trace.records import Decoding
 
 MINI = "cwm-mini"
@@ -55,13 +66,20 @@ def check_name(name: str) -> None:
     )
 
 
-def find_predictor(name: str, decoding: Decoding = Decoding(), *, grammar: str = "frame") -> Predictor:
+def find_predictor(
+    name: str,
+    decoding: Decoding = Decoding(),
+    *,
+    grammar: str = "frame",
+    arguments: Mapping[str, str] | None = None,
+) -> Predictor:
     """The predictor called `name`.
 
     Args:
         name: as above.
         decoding: how it is to decode; who it is, it says itself.
         grammar: that of our own engine, where `decoding` says none.
+        arguments: further settings, as texts; see `cwm_trace.predict.arguments`.
 
     Raises:
         CwmTraceError: there is none, its packages are not installed, or it cannot decode like that.
@@ -69,6 +87,8 @@ def find_predictor(name: str, decoding: Decoding = Decoding(), *, grammar: str =
     from cwm_trace.predict.baselines import BASELINES
 
     check_name(name)
+    values = read_arguments(arguments or {}, _argument_names(name), name)
+    decoding = with_arguments(decoding, values)
     if name in BASELINES:
         if decoding.constrained or decoding.temperature or decoding.logprobs:
             raise CwmTraceError(f"{name} is a baseline: it has no tokens to constrain, draw or score")
@@ -90,12 +110,47 @@ def find_predictor(name: str, decoding: Decoding = Decoding(), *, grammar: str =
         )
         return _local(find_mini(), decoding, name=MINI)
     if name.startswith("chat:"):
-        return _chat(name.removeprefix("chat:"), decoding)
+        return _chat(name.removeprefix("chat:"), decoding, values)
     if name.startswith(("http://", "https://")):
-        return _server(name, decoding)
+        return _server(name, decoding, values)
     if name.startswith("hf:"):
-        return _transformers(name.removeprefix("hf:"), decoding)
+        return _transformers(name.removeprefix("hf:"), decoding, values.get("tokenizer"))
     return _local(Path(name), decoding)
+
+
+def find_writer(
+    name: str, decoding: Decoding = Decoding(), arguments: Mapping[str, str] | None = None
+) -> Writer:
+    """The model called `name`, to be asked in words.
+
+    Raises:
+        CwmTraceError: it is none that can be, or there is no such server.
+    """
+    if not name.startswith(("http://", "https://", "chat:")):
+        raise CwmTraceError(
+            f"{name} cannot be asked in words: give http://HOST:PORT#NAME or chat:URL#NAME, or score finished"
+            " answers with bench rescore --inputs"
+        )
+    values = read_arguments(arguments or {}, OF_CHATS, name)
+    from cwm_trace.model.predict.backends.writing import ServedWriter
+
+    url, _, served = name.removeprefix("chat:").partition("#")
+    client = {key: value for key, value in _of_client(values).items() if key != "concurrency"}
+    decoding = with_arguments(decoding, values)
+    return ServedWriter(url, served or None, chat=name.startswith("chat:"), decoding=decoding, **client)
+
+
+def _argument_names(name: str) -> tuple[str, ...]:
+    """The further settings that a predictor has."""
+    from cwm_trace.predict.baselines import BASELINES
+
+    if name in BASELINES:
+        return ()
+    if name.startswith("chat:"):
+        return OF_CHATS
+    if name.startswith(("http://", "https://")):
+        return OF_SERVERS
+    return OF_TRANSFORMERS if name.startswith("hf:") else OF_ENGINE
 
 
 def _not_a_folder(name: str, decoding: Decoding) -> CwmTraceError:
@@ -125,26 +180,36 @@ def _local(folder: Path, decoding: Decoding, name: str | None = None) -> Predict
     return LocalPredictor.load(folder, decoding=decoding, name=name)
 
 
-def _transformers(name: str, decoding: Decoding) -> Predictor:
+def _transformers(name: str, decoding: Decoding, tokenizer: str | None) -> Predictor:
     from cwm_trace.model.predict.backends.transformers import TransformersPredictor
 
-    return TransformersPredictor(name, decoding=decoding)
+    return TransformersPredictor(name, tokenizer, decoding=decoding)
 
 
-def _server(name: str, decoding: Decoding) -> Predictor:
+def _server(name: str, decoding: Decoding, values: Mapping[str, Any]) -> Predictor:
     from cwm_trace.model.predict.backends.server import ServerPredictor
 
     url, _, served = name.partition("#")
-    return ServerPredictor(url, served or None, decoding=decoding, answers=os.environ.get(ANSWERS))
+    return ServerPredictor(
+        url, served or None, values.get("tokenizer"), decoding=decoding, **_of_client(values)
+    )
 
 
-def _chat(name: str, decoding: Decoding) -> Predictor:
+def _chat(name: str, decoding: Decoding, values: Mapping[str, Any]) -> Predictor:
     from cwm_trace.model.predict.backends.chat import ChatPredictor
 
     url, _, served = name.partition("#")
     if not served:
         raise CwmTraceError(f"chat:{url} names no model: give chat:{url}#NAME")
-    return ChatPredictor(url, served, decoding=decoding, answers=os.environ.get(ANSWERS))
+    return ChatPredictor(url, served, decoding=decoding, **_of_client(values))
+
+
+def _of_client(values: Mapping[str, Any]) -> dict[str, Any]:
+    from cwm_trace.model.predict.backends.completions import PATIENT
+
+    patience = {name: values[name] for name in ("timeout", "tries") if name in values}
+    concurrency = {"concurrency": values["concurrency"]} if "concurrency" in values else {}
+    return {**concurrency, "patience": replace(PATIENT, **patience), "answers": os.environ.get(ANSWERS)}
 
 
 def has_model_packages() -> bool:
