@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,6 +39,13 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--logprobs", is_flag=True, help="Keep the log-probability of every predicted token."),
         click.option("--max-new-tokens", type=click.IntRange(1), help="Cut a rollout after so many tokens."),
         click.option(
+            "--engine",
+            type=click.Choice(["auto", "torch", "numpy"]),
+            default="auto",
+            show_default=True,
+            help="What computes, with our own engine; auto: NumPy for a model below 50 M parameters.",
+        ),
+        click.option(
             "--dtype", default="", help="Of the weights: float32, bfloat16, …  [default: the files']"
         ),
         click.option(
@@ -47,13 +55,24 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Of a folder whose config.json says llama.",
         ),
     ]
-    names = ("grammar", "temperature", "top_p", "seed", "logprobs", "max_new_tokens", "dtype", "as_type")
+    names = (
+        "grammar",
+        "temperature",
+        "top_p",
+        "seed",
+        "logprobs",
+        "max_new_tokens",
+        "engine",
+        "dtype",
+        "as_type",
+    )
 
     @functools.wraps(command)
     def collected(**arguments: Any) -> None:
         from cwm_trace.records import Decoding
 
         chosen = {name: arguments.pop(name) for name in names}
+        chosen["engine"] = chosen["engine"].replace("auto", "")
         empty = {name: chosen[name] or "" for name in ("grammar", "as_type")}
         command(decoding=Decoding(**{**chosen, **empty}), **arguments)
 
@@ -127,7 +146,7 @@ def predict(
     for sample in range(samples):
         with counted_frames() as count:
             trace = predict_execution(
-                program,
+                Path(program),
                 entry=entry,
                 call=call,
                 model=predictor,

@@ -72,14 +72,14 @@ def view_page(
 
 
 def _label(trace: Trace) -> str:
-    if not trace.mode:
+    if not trace.guess.mode:
         return "real"
-    model = trace.decoding and (trace.decoding.model or trace.decoding.predictor)
-    return f"{(model or 'predicted').rstrip('/').rpartition('/')[2]}, {trace.mode}"
+    model = trace.guess.decoding and (trace.guess.decoding.model or trace.guess.decoding.predictor)
+    return f"{(model or 'predicted').rstrip('/').rpartition('/')[2]}, {trace.guess.mode}"
 
 
 def _facts(guess: Trace) -> list[str]:
     """How the prediction was made."""
-    decoding = guess.decoding
+    decoding = guess.guess.decoding
     made = [] if decoding is None or not decoding.grammar else [f"grammar        {decoding.grammar}"]
     return [f"ended          {guess.outcome.value}", *made]
