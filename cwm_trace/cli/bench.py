@@ -160,12 +160,23 @@ def list_tasks(as_json: bool) -> None:
 @bench.command()
 @click.argument("places", metavar="FOLDER|LOG...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--plots", type=click.Path(path_type=Path), metavar="FOLDER", help="Draw plots there.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write pages there: the numbers, and every program real beside predicted.",
+)
 @_format
-def report(places: tuple[Path, ...], plots: Path | None, form: str) -> None:
+def report(places: tuple[Path, ...], plots: Path | None, folder: Path | None, form: str) -> None:
     """Report what is logged, finished or not."""
     from cwm_trace.eval.benchmark.results import read_results
 
     results = read_results(places)
+    if folder is not None:
+        from cwm_trace.viewer.report import write_report
+
+        click.echo(f"open {write_report(results, folder)}")
+        return
     if plots is not None:
         from cwm_trace.rendering.plots import draw_plots
 

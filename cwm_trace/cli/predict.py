@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -187,7 +188,7 @@ def predict(
     for sample in range(samples):
         with counted_frames() as count:
             trace = predict_execution(
-                program,
+                Path(program),
                 entry=entry,
                 call=call,
                 model=predictor,
