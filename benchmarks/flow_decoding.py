@@ -124,7 +124,7 @@ def print_passes(
                 seconds = 0.0
                 for trace in traces:
                     request = Request(start_of(trace), "forced", trace)
-                    cost = engine.predict(request).cost
+                    cost = engine.predict(request).guess.cost
                     assert cost is not None
                     passes += cost.forward_passes
                     written += cost.new_tokens - cost.free_tokens
@@ -158,7 +158,9 @@ def print_free(
                     spent = time.perf_counter() - begun
                     frames = sum(len(trace.frames) - 1 for trace in done)
                     rates[level].append(frames / spent)
-                    costs = [trace.cost.forward_passes for trace in done if trace.cost is not None]
+                    costs = [
+                        trace.guess.cost.forward_passes for trace in done if trace.guess.cost is not None
+                    ]
                     passes[level] = sum(costs) / frames
             middle = {level: statistics.median(found) for level, found in rates.items()}
             cells = " | ".join(f"{middle[level]:.1f} ({passes[level]:.2f})" for level in levels)

@@ -147,14 +147,14 @@ def test_drafts_change_nothing_and_what_is_forced_is_not_asked_for(mode: str) ->
         for level in passes:
             engine = predictor(decoder, grammar=level, drafts=False)
             plain = engine.predict(Request(start_of(real), mode, truths[-1], max_frames=4))
-            assert plain.cost is not None
-            passes[level] += plain.cost.forward_passes
+            assert plain.guess.cost is not None
+            passes[level] += plain.guess.cost.forward_passes
             for truth in truths:
                 request = Request(start_of(real), mode, truth, max_frames=4)
                 drafted = predictor(decoder, grammar=level).predict(request)
                 assert drafted.frames == plain.frames
-                assert drafted.cost is not None
-                assert drafted.cost.forward_passes <= plain.cost.forward_passes
+                assert drafted.guess.cost is not None
+                assert drafted.guess.cost.forward_passes <= plain.guess.cost.forward_passes
     assert passes["flow"] < passes["frame"]
 
 
