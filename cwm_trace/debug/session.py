@@ -16,7 +16,7 @@ from cwm_trace.debug.timeline import Timeline
 from cwm_trace.debug.track import Track
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.protocol import Predictor
-from cwm_trace.records import Event, Frame, Slot, Trace
+from cwm_trace.records import Event, Frame, Guess, Slot, Trace
 
 Goal = Callable[[Timeline, int], int | None]
 
@@ -59,12 +59,15 @@ class Session:
         start = real or program
         if start is None or not start.frames:
             raise CwmTraceError("there is no frame to begin with: the trace is empty")
-        self.program = replace(start, frames=(), given=0, problems=())
+        self.program = replace(start, frames=(), guess=Guess())
         self.predictor = predictor
         self.stops = Stops()
         self.cancel = threading.Event()
         self.jumps = False
         """Whether `next` and `return` leap in a prediction, in the place of walking through calls."""
+        self.on_predicted: Callable[[], object] = lambda: None
+        """Is called after every frame that is predicted in a move."""
+        self.output = real.run.output if real is not None else None
         self.tracks: dict[str, Track] = {}
         self._numbers = 0
         self._samples = 0
@@ -224,9 +227,10 @@ class Session:
             return replace(self._arrive(track, len(timeline) - 1, "pause"), text=str(interrupted))
 
     def _grow(self, timeline: Timeline, leap: str) -> bool:
-        if leap and self.jumps and isinstance(timeline, PredictedTimeline):
-            return timeline.leap(leap)
-        return timeline.grow()
+        if not isinstance(timeline, PredictedTimeline):
+            return timeline.grow()
+        self.on_predicted()
+        return timeline.leap(leap) if leap and self.jumps else timeline.grow()
 
     def _backward(self, track: Track, goal: Goal) -> Arrival:
         timeline, start = track.timeline, track.position
