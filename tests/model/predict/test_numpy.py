@@ -108,6 +108,7 @@ def test_masks_and_log_probabilities_are_those_of_torch() -> None:
     legals += [
         legal._replace(but=(likeliest.at(at)[0],)) for at, legal in enumerate(rows) if legal.ids is None
     ]
+    logits = logits[: len(legals)]
     for vocabulary_or_none in (vocabulary, None):
         ours = NumpyChooser(vocabulary_or_none).choose(logits, legals, logprobs=True)
         theirs = TorchChooser(vocabulary_or_none).choose(torch.from_numpy(logits), legals, logprobs=True)
