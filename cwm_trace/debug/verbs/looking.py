@@ -39,13 +39,30 @@ def p(console: Console, argument: str) -> Reply:
     """`p`."""
     if not argument:
         raise CwmTraceError("p needs an expression: say p x + 1")
-    values = {track.name: show_value(evaluate(argument, track.state())) for track in console.session.active}
-    if len(values) == 1:
+    values: dict[str, str] = {}
+    errors: dict[str, str] = {}
+    for track in console.session.active:
+        _evaluate(track, argument, values, errors)
+    if len(console.session.active) == 1 or not values:
+        for sentence in errors.values():
+            raise CwmTraceError(sentence)
         (value,) = values.values()
         return Reply(printable(value), {"value": value})
-    width = max(map(len, values))
-    lines = [f"{name:<{width}}  {printable(value)}" for name, value in values.items()]
-    return Reply("\n".join(lines), {"values": values})
+    shown = {track.name: values.get(track.name) for track in console.session.active}
+    width = max(map(len, shown))
+    lines = [
+        f"{name:<{width}}  {f'({errors[name]})' if value is None else printable(value)}"
+        for name, value in shown.items()
+    ]
+    return Reply("\n".join(lines), {"values": values, "errors": errors})
+
+
+def _evaluate(track: Track, text: str, values: dict[str, str], errors: dict[str, str]) -> None:
+    """Note the value of an expression in a track, or why it has none."""
+    try:
+        values[track.name] = show_value(evaluate(text, track.state()))
+    except CwmTraceError as error:
+        errors[track.name] = str(error)
 
 
 @verb("locals", "Every variable here.", "l-", group=LOOK)
