@@ -139,7 +139,7 @@ def test_what_is_predicted_is_possible(mode: str) -> None:
 
 
 def test_a_program_of_another_python_falls_back_and_says_so() -> None:
-    real = replace(real_traces()[0], python="3.99.1")
+    real = replace(real_traces()[0], run=replace(real_traces()[0].run, python="3.99.1"))
     got = predictor(grammar="flow").predict(Request(start_of(real), "forced", real))
     plain = predictor().predict(Request(start_of(real), "forced", real))
     assert got.frames == plain.frames
