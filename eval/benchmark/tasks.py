@@ -15,6 +15,7 @@ from pathlib import Path
 from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.published import PUBLISHED
+from cwm_trace.predict.labels import shortest_names, tails
 from cwm_trace.records import Trace
 
 SIZES: Mapping[str, int] = {"smoke": 60, "core": 1_000, "full": 8_000}
@@ -141,7 +142,16 @@ def find_tasks(names: Sequence[str], *, limit: int | None = None) -> list[Task]:
         tasks.append(dataclasses.replace(task, cases=task.cases[:limit], total=len(task.cases), spec=name))
     if not tasks:
         raise CwmTraceError("there is no task to run: name one, such as --tasks smoke")
-    return tasks
+    specs = [task.spec for task in tasks]
+    chosen = shortest_names([_names(task) for task in tasks], specs)
+    chosen = shortest_names(list(zip(chosen, specs, strict=True)), specs)
+    return [dataclasses.replace(task, name=name) for task, name in zip(tasks, chosen, strict=True)]
+
+
+def _names(task: Task) -> list[str]:
+    """What a task may be called: its own name, then what stands behind the colon, longer and longer."""
+    kind, _, argument = task.spec.partition(":")
+    return [task.name, *(f"{kind}-{tail}" for tail in tails(argument) if tail)]
 
 
 def _generated(name: str, size: str = "") -> Callable[[str], Task]:

@@ -10,16 +10,16 @@ from cwm_trace.records import Event, Trace
 from cwm_trace.wire.fields import FIELDS, fields_of
 from cwm_trace.wire.profile import CWM
 from cwm_trace.wire.render import FrameRenderer, main_thread
-from cwm_trace.wire.tokens import Special, TraceTokens
+from cwm_trace.wire.tokens import Piece, Special, TraceTokens
 from tests.traces import traces
 
 TOKENS = TraceTokens.of_bytes()
 
 
 def test_a_separator_belongs_to_the_text_that_it_ends() -> None:
-    line = [Special.LINE, "{}", Special.ACTION, "x = 1\n", Special.FRAME]
+    line: list[Piece] = [Special.LINE, "{}", Special.ACTION, "x = 1\n", Special.FRAME]
     assert [field for _, field in fields_of(line)] == ["event", "locals", "locals", "source", "source"]
-    back = [Special.RETURN, Special.ACTION, "return x\n", Special.ARG, '"1"', Special.FRAME]
+    back: list[Piece] = [Special.RETURN, Special.ACTION, "return x\n", Special.ARG, '"1"', Special.FRAME]
     assert [field for _, field in fields_of(back)] == ["event", "event", "source", "source", "value", "value"]
     assert [field for _, field in fields_of([Special.END])] == ["event"]
 
