@@ -86,7 +86,7 @@ def test_the_oracle_is_right_on_your_own_code(own: Path, name: str, programs: in
         (["file:calls.py::f(3)", "file:calls.py::f(4)"], ["file-calls.py::f(3)", "file-calls.py::f(4)"]),
         (["file:lib/one.py", "file:more/one.py", "file:calls.py"], [..., ..., "file-calls"]),
         (["folder:lib", "folder:more/lib"], ["folder-lib", "folder-more/lib"]),
-        (["smoke", "general-v1:smoke"], ["smoke", "general-v1-smoke"]),
+        (["smoke", "general-v1:smoke"], ["smoke", "general-v1:smoke"]),
     ],
 )
 def test_tasks_have_the_shortest_names_that_tell_them_apart(
