@@ -6,7 +6,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 PYTEST = $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ci test-slow lint types format check clean
+.PHONY: help demo test test-ci test-slow lint types format check clean vsix
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -35,6 +35,9 @@ format: $(VENV)/.dev ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
 
 check: test lint types ## What must be green before every commit; .ci/run does more
+
+vsix: ## Make the VS Code extension
+	$(PYTHON) editors/vscode/pack.py dist/cwm-trace.vsix
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build dist

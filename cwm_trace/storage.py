@@ -8,10 +8,10 @@ incomplete. `.gz` and `.zst` are compressed, by suffix.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gzip
 import io
-import itertools
 import json
 import os
 import resource
@@ -34,6 +34,7 @@ from cwm_trace.plain import (
     checker,
     frame_fields,
     frame_from_fields,
+    resting_collector,
     trace_fields,
     trace_from_fields,
 )
@@ -101,6 +102,9 @@ class FooterLine(_Line):
     entry: str
     entry_line: int
     cost: Cost | None = None
+
+
+_FRAME: pydantic.TypeAdapter[FrameFields] = checker(FrameFields)
 
 
 def _named(kind: type[_Line], trace: Trace) -> dict[str, Any]:
@@ -258,7 +262,7 @@ def read_trace(path: str | os.PathLike[str]) -> Trace:
     """
     path = Path(path)
     try:
-        with _open(path) as stream:
+        with _open(path) as stream, resting_collector():
             return _assemble(path, _read_lines(path, stream))
     except OSError as error:
         raise CwmTraceError(f"cannot read {path}: {error.strerror or error}") from error
@@ -298,13 +302,14 @@ _AnyLine = HeaderLine | FileLine | FooterLine | FrameFields
 
 def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
     """Every whole line; a last line that is cut is left out."""
-    reader = jsonlines.Reader(cast(Any, whole_lines(stream)))
     version = TRACE_VERSION
-    for number in itertools.count(1):
+    for number, data in enumerate(whole_lines(stream), 1):
+        frame = _read_frame(data) if number > 1 and version == TRACE_VERSION else None
+        if frame is not None:
+            yield frame
+            continue
         try:
-            line = reader.read(type=dict)
-        except EOFError:
-            return
+            line = jsonlines.Reader(cast(Any, [data])).read(type=dict)
         except (jsonlines.InvalidLineError, RecursionError) as error:
             raise CwmTraceError(f"{path} is damaged: line {number} is not a JSON object") from error
         if number == 1 and line.get("kind") == "header":
@@ -316,6 +321,13 @@ def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
             raise CwmTraceError(f"{path} is damaged: line {number} is wrong in {where}") from error
 
 
+def _read_frame(data: bytes) -> FrameFields | None:
+    """A frame as this version writes it; None: anything else, or it is not valid."""
+    with contextlib.suppress(pydantic.ValidationError):
+        return _FRAME.validate_json(data) if data.startswith(b'{"event"') else None
+    return None
+
+
 def _validate(line: dict[str, Any]) -> _AnyLine:
     match line.get("kind"):
         case "header":
@@ -325,7 +337,7 @@ def _validate(line: dict[str, Any]) -> _AnyLine:
         case "footer":
             return FooterLine.model_validate(line)
         case _:
-            return cast(FrameFields, checker(FrameFields).validate_python(line))
+            return _FRAME.validate_python(line)
 
 
 def whole_lines(stream: Iterable[bytes]) -> Iterator[bytes]:

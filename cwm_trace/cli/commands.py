@@ -14,6 +14,8 @@ COMMANDS = {
     "predict": "Predict the execution of FILE, line by line.",
     "compare": "Compare two trace files frame by frame: the numbers, and the frames around the first wrong"
     " step.",
+    "debug": "Step through what FILE does, and what a model believes that it does, forward and back.",
+    "dap": "Let an editor debug: the debugger behind the Debug Adapter Protocol.",
     "bench": "Predict many programs, compare with what really happens, and report with intervals.",
     "dataset": "Build datasets of traces, describe them, pack them for training.",
     "model": "Look at checkpoints and convert them.",
