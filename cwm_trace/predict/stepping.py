@@ -85,15 +85,10 @@ class StepWriter:
             if prediction is None:
                 break
             if segment.limit == 1:
-                written.frames.append(changed_after(history, prediction))
+                written.frames.append(history.with_changes(prediction))
             else:
                 written.frames.append(branch.predict(prediction))
         return written
-
-
-def changed_after(history: History, prediction: Prediction) -> Frame:
-    """The predicted frame with what it changes, without adding it to the history."""
-    return history.fork().predict(prediction)
 
 
 def left_by(frame: Frame) -> Outcome:
