@@ -249,10 +249,16 @@ def evaluate(
     *,
     modes: str | Sequence[str] = "free",
     limit: int | None = None,
+    ids: Sequence[str] = (),
+    shuffle_seed: int | None = None,
+    samples: int = 1,
     batch_size: int = 8,
+    workers: int = 1,
     seed: int = 0,
     decoding: Decoding = Decoding(),
+    model_arguments: Mapping[str, str] | None = None,
     max_frames: int = 1_000,
+    execute_answers: bool = False,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
     cache: str | os.PathLike[str] | None = None,
@@ -266,10 +272,16 @@ def evaluate(
         tasks: names such as `smoke` or `cruxeval:PATH`; `cwm-trace bench ls` lists them.
         modes: names of modes, or `all`. Each is a run of its own; they are never averaged.
         limit: programs of each task at the most, the first ones; None: all.
+        ids: only the programs with these ids.
+        shuffle_seed: shuffle the programs before the limit.
+        samples: predictions of each program by each model, for pass@k; it takes a temperature.
         batch_size: programs that a predictor is given at a time.
+        workers: real executions at a time, of code that runs in processes of its own.
         seed: of resampling.
         decoding: how models that are named choose their tokens.
+        model_arguments: further settings of models that are named; see `cwm_trace.predict.registry`.
         max_frames: frames after which a prediction that has its own history stops, truncated.
+        execute_answers: run answers that are no literals, in the sandbox.
         output: folder of the logs; None: one that is deleted in the end.
         resume: go on with the logs that are there.
         cache: folder of responses to use again; None: none are kept.
@@ -280,7 +292,7 @@ def evaluate(
         CwmTraceError: no such model, task or mode; a log of another run; a predictor that cannot go on. What
             was logged until then is kept.
     """
-    from cwm_trace.eval.benchmark.results import Results, require_numpy
+    from cwm_trace.eval.benchmark.results import Results, require_numpy, require_programs
     from cwm_trace.eval.benchmark.runner import Settings, run_bench
     from cwm_trace.eval.benchmark.tasks import find_tasks
     from cwm_trace.predict.baselines import BASELINES
@@ -301,17 +313,43 @@ def evaluate(
     for name in names:
         if isinstance(name, str):
             check_name(name)
-    found = find_tasks([tasks] if isinstance(tasks, str) else tasks, limit=limit)
+    if samples < 1 or workers < 1:
+        raise CwmTraceError(f"samples is {samples} and workers is {workers}: both start at 1")
+    if (
+        samples > 1
+        and not decoding.temperature
+        and any(isinstance(n, str) and n not in BASELINES for n in names)
+    ):
+        raise CwmTraceError("every sample would be the same: give a temperature above 0")
+    found = find_tasks(
+        [tasks] if isinstance(tasks, str) else tasks, limit=limit, ids=ids, shuffle_seed=shuffle_seed
+    )
     predictors = [
-        find_predictor(name, Decoding() if name in BASELINES else decoding) if isinstance(name, str) else name
+        name
+        if not isinstance(name, str)
+        else find_predictor(name)
+        if name in BASELINES
+        else find_predictor(name, decoding, arguments=model_arguments or {})
         for name in names
     ]
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory()) if output is None else output
         settings = Settings(
-            batch_size, max_frames, seed, limit, resume, None if cache is None else Path(cache)
+            batch_size,
+            max_frames,
+            seed,
+            limit,
+            samples,
+            tuple(ids),
+            shuffle_seed,
+            workers,
+            execute_answers,
+            resume,
+            None if cache is None else Path(cache),
         )
-        return Results(tuple(run_bench(found, predictors, chosen, Path(folder), settings, report)), seed)
+        runs = run_bench(found, predictors, chosen, Path(folder), settings, report)
+        require_programs(runs)
+        return Results(tuple(runs), seed)
 
 
 class _Given(dict[str, Any]):
@@ -350,17 +388,22 @@ def _prompt(
     program: str | os.PathLike[str] | Callable[..., Any], entry: str | None, call: str | None
 ) -> Trace:
     """The program with the CALL of its entry already made."""
+    from cwm_trace.tracer.called import check_call
     from cwm_trace.tracer.program import find_function
     from cwm_trace.tracer.target import load_target
 
     loaded = load_target(program, call)
+    name, lines = loaded.source.name, loaded.source.text.split("\n")
+    if call is not None:
+        text = "\n".join(lines[: loaded.program.entry_line - 1])
+        check_call(text, call, "the program" if name.startswith("<") else name)
     if callable(program) and not call:
         entry = entry or program.__qualname__
     started = loaded.program if entry is None else loaded.enter(entry)
-    if entry is not None and find_function(loaded.source.text, entry, loaded.source.name).needs_arguments:
+    if entry is not None and find_function(loaded.source.text, entry, name).needs_arguments:
         raise CwmTraceError(f"{entry} takes arguments: give a call such as '{entry}(…)', or a history")
     line = started.entry_line
-    seed = Frame(Event.CALL, line, loaded.source.text.split("\n")[line - 1] if line else "")
+    seed = Frame(Event.CALL, line, lines[line - 1] if line else "")
     return Trace(started, (seed,))
 
 

@@ -48,7 +48,7 @@ def load_text(text: str, call: str | None = None, arguments: Sequence[str] = ())
     Raises:
         CwmTraceError: it cannot be compiled, or is empty.
     """
-    return load_call(text, call) if call else load_code(text, arguments)
+    return load_call(text, call) if call else load_code(text, arguments, where="the source text")
 
 
 def _file_of(function: Callable[..., Any]) -> str:

@@ -14,7 +14,7 @@ from cwm_trace.debug.session import Session
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.baselines import BASELINES
 from cwm_trace.predict.protocol import Predictor
-from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor, has_model_packages
+from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor, has_mini_packages
 from cwm_trace.records import Decoding, Trace
 
 
@@ -102,7 +102,7 @@ def open_model(opening: Opening) -> Predictor:
 
 def model_of(opening: Opening) -> str:
     """The name of who predicts."""
-    return opening.model or (DEFAULT if has_model_packages() else "flow-copy")
+    return opening.model or (DEFAULT if has_mini_packages() else "flow-copy")
 
 
 def record(opening: Opening) -> Trace:
