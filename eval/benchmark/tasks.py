@@ -170,12 +170,12 @@ def find_tasks(
     if not tasks:
         raise CwmTraceError("there is no task to run: name one, such as --tasks smoke")
     specs = [task.spec for task in tasks]
-    chosen = shortest_names([_names(task) for task in tasks], specs)
-    chosen = shortest_names(list(zip(chosen, specs, strict=True)), specs)
-    return [dataclasses.replace(task, name=name) for task, name in zip(tasks, chosen, strict=True)]
+    labels = shortest_names([_labels(task) for task in tasks], specs)
+    labels = shortest_names(list(zip(labels, specs, strict=True)), specs)
+    return [dataclasses.replace(task, name=label) for task, label in zip(tasks, labels, strict=True)]
 
 
-def _names(task: Task) -> list[str]:
+def _labels(task: Task) -> list[str]:
     """What a task may be called: its own name, then what stands behind the colon, longer and longer."""
     kind, _, argument = task.spec.partition(":")
     return [task.name, *(f"{kind}-{tail}" for tail in tails(argument) if tail)]
