@@ -17,7 +17,15 @@ from cwm_trace.eval.benchmark.tasks import SIZES, find_tasks, list_kinds
 from cwm_trace.eval.statistics.summary import RATIOS, VERDICTS, summarise
 
 CRUXEVAL = os.environ.get("CWM_TRACE_CRUXEVAL", "")
-ERRORS = ("stale", "spurious", "truncated", "halting_early", "halting_late", "halting_unknown")
+ERRORS = (
+    "output_no_literal",
+    "stale",
+    "spurious",
+    "truncated",
+    "halting_early",
+    "halting_late",
+    "halting_unknown",
+)
 LOSSES = ("budget_structural", "budget_runaway")
 COSTS = ("tokens_per_frame", "seconds_per_frame", "passes_per_frame", "local_step_coverage")
 
