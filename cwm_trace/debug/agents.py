@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from cwm_trace import __version__
 from cwm_trace.debug.console import Console
 from cwm_trace.debug.opening import Opening, open_console
 from cwm_trace.debug.terminal import first_reply
@@ -202,7 +201,7 @@ def make_server() -> Any:
 
         return call
 
-    server = MCPServer("cwm-trace", version=__version__, instructions=INSTRUCTIONS)
+    server = MCPServer("cwm-trace", instructions=INSTRUCTIONS)
     for tool in Agent().tools:
         server.tool(structured_output=False)(guarded(tool))
     return server

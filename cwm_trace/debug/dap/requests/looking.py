@@ -12,11 +12,12 @@ from cwm_trace.debug.dap.references import MAX_CHILDREN, Children, FrameReferenc
 from cwm_trace.debug.dap.requests.moving import tell_stops
 from cwm_trace.debug.dap.sources import source_of
 from cwm_trace.debug.difference import aligned, different_variables
+from cwm_trace.debug.listing import name_of
 from cwm_trace.debug.literals import evaluate as evaluate_expression
 from cwm_trace.debug.literals import show_value
 from cwm_trace.debug.session import Arrival
 from cwm_trace.debug.stops import exception_name, surprise
-from cwm_trace.debug.wording import difference_text, name_of
+from cwm_trace.debug.wording import difference_text
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event, Slot
 
