@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+
+import pydantic_core
 
 from cwm_trace.records import Event, Frame, FrameFields, Slot, SlotFields, SourceFile
 
@@ -69,6 +72,17 @@ def frames_from_fields(fields: Iterable[FrameFields], sources: SourceLines) -> t
     """
     with resting_collector():
         return tuple(frame_from_fields(item, sources) for item in fields)
+
+
+def frames_of_lines(data: bytes) -> list[FrameFields]:
+    """Frames as plain data, of the JSON lines that the compiled recorder wrote of them."""
+    lines = data.splitlines()
+    with resting_collector():
+        try:
+            frames: list[FrameFields] = pydantic_core.from_json(b"[" + b",".join(lines) + b"]")
+        except ValueError:  # a lone surrogate, which memory may hold
+            frames = [json.loads(line.decode("utf-8", "surrogatepass")) for line in lines]
+    return frames
 
 
 @contextmanager

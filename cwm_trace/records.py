@@ -256,6 +256,7 @@ class Trace:
         outcome: how it ended.
         arguments: `sys.argv[1:]` of a script; empty otherwise.
         python: version of the interpreter that ran it, such as `3.11.7`; empty for a prediction.
+        recorder: which recorder ran, `c` or `python`; empty for a prediction, and where nobody has said it.
         profile: name of the format profile it was recorded or predicted under.
         limits: the bounds it ran under.
         capture: what was asked of its values.
@@ -278,6 +279,7 @@ class Trace:
     outcome: Outcome = Outcome.INCOMPLETE
     arguments: tuple[str, ...] = ()
     python: str = ""
+    recorder: str = ""
     profile: str = "cwm"
     limits: Limits = Limits()
     capture: Capture = Capture()

@@ -16,13 +16,14 @@ import itertools
 import json
 import os
 import resource
+import stat
 import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import jsonlines
 import pydantic
@@ -46,6 +47,9 @@ from cwm_trace.records import (
 from cwm_trace.versions import TRACE_VERSION, check_version, migrate_trace_line
 from cwm_trace.wire.texts import escape_surrogates
 
+if TYPE_CHECKING:
+    from cwm_trace.tracer._recorder import Log
+
 _HIGH, _ROOM = 1024, 64
 _FLUSH_SECONDS = 0.5  # of a compressed stream: flushing each line would undo the compression
 
@@ -64,6 +68,7 @@ class HeaderLine(_Line):
     entry_line: int
     arguments: list[str]
     python: str
+    recorder: str = ""
     profile: str
     limits: Limits
     mode: str
@@ -123,9 +128,9 @@ class TraceWriter:
         self._lock = threading.RLock()  # a signal handler may write again, or end the process
         self._ended = self._failed = False
         self._flushed = time.monotonic()
-        self.frames = 0
-        self.bytes = 0
-        """Of all lines so far, before they are compressed."""
+        self._frames = self._bytes = 0
+        self._log: Log | None = None
+        self._mapped: BinaryIO | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +139,37 @@ class TraceWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def frames(self) -> int:
+        """Lines of frames so far."""
+        return self._frames if self._log is None else self._frames + self._log.frames
+
+    @property
+    def bytes(self) -> int:
+        """Of all lines so far, before they are compressed."""
+        return self._bytes if self._log is None else self._bytes + self._log.size
+
+    def open_log(self, make: type[Log]) -> Log:
+        """Let all lines, those of the compiled recorder too, go through a log: see its docs.
+
+        Of a plain file that is memory mapped from it, which costs no system call for each line and keeps what
+        was written even if the process is killed. Elsewhere lines wait until there are many, but not long.
+        """
+        assert self._log is None, "one file is one recording"
+        if not self._compressed and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            try:
+                self._mapped = _out_of_the_way(open(_open_again(self._descriptor), "r+b", buffering=0), "r+b")
+                self._log = make(descriptor=self._mapped.fileno())
+            except OSError:  # a file system that maps no files, or reserves no blocks
+                pass
+        if self._log is None:
+            self._log = make(write=self._put)
+        return self._log
+
+    def rewrite_line(self, line: bytes) -> bytes:
+        """A line of the compiled recorder that holds a lone surrogate."""
+        return dump_line(json.loads(line.decode("utf-8", "surrogatepass"))) + b"\n"
 
     def header(self, trace: Trace) -> None:
         """Write the header from what `trace` says about the program; its frames are not looked at."""
@@ -145,6 +181,7 @@ class TraceWriter:
                 entry_line=trace.entry_line,
                 arguments=list(trace.arguments),
                 python=trace.python,
+                recorder=trace.recorder,
                 profile=trace.profile,
                 limits=trace.limits,
                 mode=trace.mode,
@@ -165,12 +202,14 @@ class TraceWriter:
         with self._lock:
             if not self._ended:
                 self._put(data)
-                self.frames += 1
+                self._frames += 1
 
     def footer(self, trace: Trace) -> None:
         """Write the footer from how `trace` ended."""
         with self._lock:
             self._ended = True
+            if self._log is not None:
+                self._log.end()
             self._write(
                 FooterLine(
                     outcome=trace.outcome,
@@ -187,14 +226,18 @@ class TraceWriter:
             )
 
     def flush(self) -> None:
-        """Empty the buffers of a compressed file; others have none."""
-        if self._compressed:
-            with self._lock:
+        """Empty the buffers there are, and cut a mapped file to size."""
+        with self._lock:
+            if self._log is not None:
+                self._log.flush()
+            if self._compressed:
                 self._stream.flush()
 
     def abandon(self) -> None:
         """In a forked child: the file is the parent's, whatever this process still writes goes nowhere."""
         self._lock = threading.RLock()  # another thread of the parent may hold the one there was
+        if self._log is not None:
+            self._log.abandon()
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._descriptor)
         os.close(nowhere)
@@ -207,20 +250,33 @@ class TraceWriter:
         """
         try:
             try:
+                if self._log is not None:
+                    self._log.flush()
                 self._stream.close()
             finally:
                 self._file.close()
+                if self._mapped is not None:
+                    self._mapped.close()
         except OSError:
             if not self._failed:
                 raise
 
     def _write(self, line: _Line) -> None:
+        data = dump_line(line) + b"\n"
         with self._lock:
-            self._put(dump_line(line) + b"\n")
+            if self._log is None:
+                self._put(data)
+                return
+            try:
+                self._log.write(data)
+            except OSError:
+                self._failed = True
+                raise
 
     def _put(self, data: bytes) -> None:
         """Write a line with its ending in one call, which the two of `jsonlines.Writer` could tear apart."""
-        self.bytes += len(data)
+        if self._log is None:
+            self._bytes += len(data)
         try:
             if not self._compressed:
                 while data:  # an unbuffered file may take only a part of it, just before its disk is full
@@ -235,7 +291,12 @@ class TraceWriter:
             raise
 
 
-def _out_of_the_way(file: BinaryIO) -> BinaryIO:
+def _open_again(descriptor: int) -> int:
+    """The same file, open for reading too, which mapping it needs."""
+    return os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_CLOEXEC)
+
+
+def _out_of_the_way(file: BinaryIO, mode: str = "wb") -> BinaryIO:
     """The same file under a high descriptor.
 
     A program that closes every descriptor and opens files of its own gets the low ones: it must not find that
@@ -248,7 +309,7 @@ def _out_of_the_way(file: BinaryIO) -> BinaryIO:
     except OSError:
         return file
     file.close()
-    return open(number, "wb", buffering=0)
+    return open(number, mode, buffering=0)  # type: ignore[return-value]
 
 
 def write_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
@@ -318,6 +379,7 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
         frames=tuple(frames),
         arguments=tuple(header.arguments),
         python=header.python,
+        recorder=header.recorder,
         profile=header.profile,
         limits=header.limits,
         mode=header.mode,
@@ -381,7 +443,7 @@ def whole_lines(stream: Iterable[bytes]) -> Iterator[bytes]:
     """Lines that end in a newline, up to where the data stops, damaged or not."""
     try:
         for line in stream:
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") or line.startswith(b"\0"):  # zeros: reserved, or cut by a kill
                 return
             yield line
     except (EOFError, zlib.error):

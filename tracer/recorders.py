@@ -1,0 +1,75 @@
+"""Which recorder records: the compiled one, or the one in Python where that cannot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Literal
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.records import Limits
+from cwm_trace.tracer.extension import IS_BUILT
+from cwm_trace.tracer.recorder import Recorder
+from cwm_trace.tracer.sources import Sources
+from cwm_trace.tracer.values import Describer
+
+Kind = Literal["auto", "python", "c"]
+
+VARIABLE = "CWM_TRACE_RECORDER"
+"""Of the environment: what `auto` stands for."""
+
+
+def make_recorder(
+    kind: Kind,
+    sink: Any,
+    *,
+    sources: Sources,
+    describer: Describer,
+    limits: Limits,
+    is_entry: Callable[[Any], bool] | None,
+) -> Recorder:
+    """A recorder of that kind; of kind `auto` the compiled one, where it can do what is asked.
+
+    Args:
+        kind: which.
+        sink: takes the recording. Its methods `open_log` and `rewrite_line` make it one that the compiled
+            recorder can write to.
+        sources, describer, limits, is_entry: as for `Recorder`.
+
+    Raises:
+        CwmTraceError: the compiled recorder is asked for, and cannot do this.
+    """
+    if kind == "auto":
+        wanted = os.environ.get(VARIABLE, "auto")
+        if wanted not in ("auto", "python", "c"):
+            raise CwmTraceError(f"{VARIABLE} is {wanted!r}: set it to auto, python or c")
+        kind = wanted  # type: ignore[assignment]  # checked above
+    problem = "" if kind == "python" else _problem(sink, describer)
+    if problem and kind == "c":
+        raise CwmTraceError(f"the compiled recorder {problem}: use --recorder python")
+    if kind == "python" or problem:
+        return Recorder(
+            sources=sources, describer=describer, emit=sink.frame, limits=limits, is_entry=is_entry
+        )
+    from cwm_trace.tracer._recorder import Log
+    from cwm_trace.tracer.compiled import CompiledRecorder
+
+    return CompiledRecorder(
+        sink.open_log(Log),
+        sink.rewrite_line,
+        sources=sources,
+        describer=describer,
+        limits=limits,
+        is_entry=is_entry,
+    )
+
+
+def _problem(sink: Any, describer: Describer) -> str:
+    """Why the compiled recorder cannot be used; empty if it can."""
+    if not IS_BUILT:
+        return "is not part of this installation, which found no C compiler or another Python than 3.10 to 3.13"
+    if describer.expand_objects:
+        return "cannot expand objects"
+    if not hasattr(sink, "open_log"):
+        return "cannot write where this recording goes"
+    return ""
