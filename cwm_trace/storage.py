@@ -248,6 +248,7 @@ class TraceWriter:
         Raises:
             OSError: not all could be written, and no line before has said so.
         """
+        was_said = self._failed
         try:
             try:
                 if self._log is not None:
@@ -258,7 +259,7 @@ class TraceWriter:
                 if self._mapped is not None:
                     self._mapped.close()
         except OSError:
-            if not self._failed:
+            if not was_said:
                 raise
 
     def _write(self, line: _Line) -> None:

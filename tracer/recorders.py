@@ -16,7 +16,7 @@ from cwm_trace.tracer.values import Describer
 Kind = Literal["auto", "python", "c"]
 
 VARIABLE = "CWM_TRACE_RECORDER"
-"""Of the environment: what `auto` stands for."""
+"""Of the environment: `python` if `auto` should mean that, whatever there is."""
 
 
 def make_recorder(
@@ -41,9 +41,9 @@ def make_recorder(
     """
     if kind == "auto":
         wanted = os.environ.get(VARIABLE, "auto")
-        if wanted not in ("auto", "python", "c"):
-            raise CwmTraceError(f"{VARIABLE} is {wanted!r}: set it to auto, python or c")
-        kind = wanted  # type: ignore[assignment]  # checked above
+        if wanted not in ("auto", "python"):
+            raise CwmTraceError(f"{VARIABLE} is {wanted!r}: set it to auto or python")
+        kind = "python" if wanted == "python" else "auto"
     problem = "" if kind == "python" else _problem(sink, describer)
     if problem and kind == "c":
         raise CwmTraceError(f"the compiled recorder {problem}: use --recorder python")
