@@ -23,9 +23,9 @@ from cwm_trace.states import diff_states
 from cwm_trace.wire.profile import CWM, FormatProfile
 
 if TYPE_CHECKING:
+    from cwm_trace.eval.benchmark.results import Results
+    from cwm_trace.eval.benchmark.runner import Progress
     from cwm_trace.eval.comparison import Comparison
-    from cwm_trace.eval.results import Results
-    from cwm_trace.eval.runner import Progress
 
 T = TypeVar("T")
 
@@ -235,13 +235,13 @@ def compare_execution(real: Trace, predicted: Trace, *, equality: str = "normal"
     Args:
         real: the recorded trace.
         predicted: the prediction.
-        equality: `exact`, `normal` or `typed`; see `cwm_trace.eval.equality`.
+        equality: `exact`, `normal` or `typed`; see `cwm_trace.eval.comparison.equality`.
 
     Raises:
         CwmTraceError: different programs, or no such equality.
     """
     from cwm_trace.eval.comparison import compare
-    from cwm_trace.eval.equality import Equality
+    from cwm_trace.eval.comparison.equality import Equality
 
     try:
         level = Equality(equality)
@@ -288,9 +288,9 @@ def evaluate(
         CwmTraceError: no such model, task or mode; a log of another run; a predictor that cannot go on. What
             was logged until then is kept.
     """
-    from cwm_trace.eval.results import Results, require_numpy
-    from cwm_trace.eval.runner import Settings, run_bench
-    from cwm_trace.eval.tasks import find_tasks
+    from cwm_trace.eval.benchmark.results import Results, require_numpy
+    from cwm_trace.eval.benchmark.runner import Settings, run_bench
+    from cwm_trace.eval.benchmark.tasks import find_tasks
     from cwm_trace.predict.baselines import BASELINES
 
     require_numpy()

@@ -9,9 +9,9 @@ import pytest
 
 from cwm_trace import read_trace
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.eval.benchmark.log import read_log
+from cwm_trace.eval.benchmark.stored import restore_prediction
 from cwm_trace.eval.comparison import compare
-from cwm_trace.eval.log import read_log
-from cwm_trace.eval.stored import restore_prediction
 from cwm_trace.records import Decoding, Outcome
 from cwm_trace.versions import LOG_VERSION, TRACE_VERSION
 

@@ -125,7 +125,8 @@ def record_isolated(
 
     Args:
         job: `source`, `call`, `name`, or `path` of a script; `arguments`, `entry`, `include`, `exclude`,
-            `keep_addresses`, `expand_objects`, as for `cwm_trace.tracer.session`.
+            `keep_addresses`, `expand_objects`, as for `cwm_trace.tracer.session`; `writes`, as for
+            `cwm_trace.tracer.writing`.
         sink: takes the recording; always gets a footer.
         limits: as for `trace_isolated`.
         bounds: as for `trace_isolated`.
@@ -260,6 +261,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "exclude": (),
     "keep_addresses": False,
     "expand_objects": 0,
+    "writes": (),
 }
 
 _OUTCOMES = {

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cwm_trace.plain import SourceLines, frames_from_fields, frames_of_lines
 from cwm_trace.records import Capture, FrameFields, Limits, Outcome, SourceFile, Trace
+from cwm_trace.tracer.modules import own_modules
 from cwm_trace.tracer.process import (
     Buffer,
     exit_code,
@@ -194,7 +195,8 @@ def record_program(
             else:
                 _run_first(recorder, exec, program.code, module.__dict__)
 
-    return record_run(run, header, sink, options, scope, is_entry, notes)
+    with own_modules(program.path):
+        return record_run(run, header, sink, options, scope, is_entry, notes)
 
 
 def note_unfinished(value: Any, notes: list[str]) -> None:

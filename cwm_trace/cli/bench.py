@@ -114,7 +114,7 @@ def bench(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_tasks(as_json: bool) -> None:
     """List the tasks."""
-    from cwm_trace.eval.tasks import list_kinds
+    from cwm_trace.eval.benchmark.tasks import list_kinds
 
     kinds = list_kinds()
     if as_json:
@@ -134,7 +134,7 @@ def list_tasks(as_json: bool) -> None:
 @_format
 def report(places: tuple[Path, ...], plots: Path | None, form: str) -> None:
     """Report what is logged, finished or not."""
-    from cwm_trace.eval.results import read_results
+    from cwm_trace.eval.benchmark.results import read_results
 
     results = read_results(places)
     if plots is not None:
@@ -163,9 +163,9 @@ def rescore(
     FILE may also be a log of ours, whose predictions are scored again.
     """
     from cwm_trace.cli.progress import BenchReporter
-    from cwm_trace.eval.rescore import is_log, rescore_log
-    from cwm_trace.eval.rescore import rescore as rescore_file
-    from cwm_trace.eval.results import Results
+    from cwm_trace.eval.benchmark.rescore import is_log, rescore_log
+    from cwm_trace.eval.benchmark.rescore import rescore as rescore_file
+    from cwm_trace.eval.benchmark.results import Results
     from cwm_trace.wire.profile import get_profile
 
     with ExitStack() as stack:
@@ -191,7 +191,7 @@ def compare_runs(first: Path, others: tuple[Path, ...], flips: int, seed: int, a
 
     A and B are logs, or folders of logs with one model each (baselines beside it are left out).
     """
-    from cwm_trace.eval.contrasts import contrast_places
+    from cwm_trace.eval.benchmark.contrasts import contrast_places
 
     found = contrast_places(first, others, seed=seed)
     if as_json:
@@ -204,7 +204,7 @@ def compare_runs(first: Path, others: tuple[Path, ...], flips: int, seed: int, a
 
 
 def _show(results: object, form: str) -> None:
-    from cwm_trace.eval.results import Results
+    from cwm_trace.eval.benchmark.results import Results
 
     assert isinstance(results, Results)
     if form == "table":

@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cwm_trace.eval.published import PUBLISHED
-from cwm_trace.eval.results import FLOOR
+from cwm_trace.eval.benchmark.published import PUBLISHED
+from cwm_trace.eval.benchmark.results import FLOOR
 
 if TYPE_CHECKING:
-    from cwm_trace.eval.contrasts import Contrast
-    from cwm_trace.eval.results import Report, Results
-    from cwm_trace.eval.statistics import Estimate
+    from cwm_trace.eval.benchmark.contrasts import Contrast
+    from cwm_trace.eval.benchmark.results import Report, Results
+    from cwm_trace.eval.statistics.estimates import Estimate
 
 SHOWN = {
     "output_accuracy": "output of the entry",

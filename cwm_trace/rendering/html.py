@@ -20,8 +20,8 @@ from cwm_trace.rendering.wording import (
 from cwm_trace.states import resolve_states
 
 if TYPE_CHECKING:
-    from cwm_trace.eval.alignment import Pair
     from cwm_trace.eval.comparison import Comparison
+    from cwm_trace.eval.comparison.alignment import Pair
 
 SHOWN_FRAMES = 200
 _STYLE = (

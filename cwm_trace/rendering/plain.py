@@ -11,7 +11,7 @@ from cwm_trace.states import resolve_states
 
 if TYPE_CHECKING:
     from cwm_trace.eval.comparison import Comparison
-    from cwm_trace.eval.metrics import Rate, Retrieval
+    from cwm_trace.eval.comparison.metrics import Rate, Retrieval
 
 
 def trace_json(trace: Trace, first: int = 0, last: int | None = None) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.curves import (
+from cwm_trace.eval.benchmark.curves import (
     axis_curve,
     calibration_curve,
     length_curve,
@@ -20,7 +20,7 @@ from cwm_trace.eval.curves import (
 )
 
 if TYPE_CHECKING:
-    from cwm_trace.eval.results import Report, Results
+    from cwm_trace.eval.benchmark.results import Report, Results
 
 _SURVIVAL_FRAMES = 128
 

@@ -21,8 +21,8 @@ from cwm_trace.rendering.wording import (
 from cwm_trace.states import states_between
 
 if TYPE_CHECKING:
-    from cwm_trace.eval.alignment import Pair
     from cwm_trace.eval.comparison import Comparison
+    from cwm_trace.eval.comparison.alignment import Pair
 
 
 AROUND = 5

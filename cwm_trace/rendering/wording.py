@@ -8,7 +8,7 @@ from cwm_trace.records import UNCHANGED, Event, Slot, Trace
 
 if TYPE_CHECKING:
     from cwm_trace.eval.comparison import Comparison
-    from cwm_trace.eval.metrics import Rate
+    from cwm_trace.eval.comparison.metrics import Rate
 
 SHOWN_CHARS = 60  # of one value
 EVENT_WORDS = {

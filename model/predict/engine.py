@@ -9,139 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from cwm_trace.model.cache import KVCache
-from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.predict.backend import Meter
+from cwm_trace.model.predict.decoders.protocol import Choices, Chooser, Lanes
 from cwm_trace.model.predict.rollout import Rollout
-from cwm_trace.model.predict.vocabulary import Legal, Vocabulary
-from cwm_trace.model.rows import RowsCache
+from cwm_trace.model.predict.vocabulary import Legal
 from cwm_trace.records import Frame
 
 LONGEST_DRAFT = 64
-CHUNK = 2048
-"""Tokens of one pass over a prompt."""
-
-
-class Chooser:
-    """Applies the grammar to logits.
-
-    Args:
-        vocabulary: None: everything is legal.
-        device: where the logits are.
-    """
-
-    def __init__(self, vocabulary: Vocabulary | None, device: torch.device | str = "cpu") -> None:
-        self._bias: Tensor | None = None
-        if vocabulary is not None:
-            allowed = torch.from_numpy(vocabulary.allowed)
-            allowed = torch.cat((allowed, allowed.new_zeros(1, allowed.shape[1])))  # row -1 allows nothing
-            self._bias = torch.zeros(allowed.shape).masked_fill_(~allowed, -torch.inf).to(device)
-
-    def masked(self, logits: Tensor, legals: Sequence[Legal]) -> Tensor:
-        """Logits `(positions, vocabulary)` with -inf for what is not legal at each position."""
-        if self._bias is None:
-            return logits
-        logits = logits.float()  # the bias is; of a model in bfloat16 they are not
-        rows = [legal.row if legal.ids is None else -1 for legal in legals]
-        result: Tensor = logits + self._bias[torch.tensor(rows, device=logits.device)]
-        few = [(at, number) for at, legal in enumerate(legals) for number in legal.ids or ()]
-        if few:
-            at, numbers = torch.tensor(few, device=logits.device).T
-            result[at, numbers] = logits[at, numbers]
-        never = [(at, number) for at, legal in enumerate(legals) for number in legal.but]
-        if never:
-            at, numbers = torch.tensor(never, device=logits.device).T
-            result[at, numbers] = -torch.inf
-        return result
-
-
-class Choices:
-    """The tokens chosen at some positions, with their log-probabilities on request.
-
-    Greedy choices are made together; sampled ones when they are asked for, so that a rollout draws once for
-    each token whatever was drafted.
-    """
-
-    def __init__(self, logits: Tensor, need_logprobs: bool) -> None:
-        self._logits = logits
-        self._greedy: list[int] | None = None
-        self._logprobs = torch.log_softmax(logits.float(), dim=-1) if need_logprobs else None
-
-    def at(self, position: int, rollout: Rollout) -> tuple[int, float | None]:
-        """The token that the rollout takes at this position, and its log-probability."""
-        if rollout.sampler is None:
-            if self._greedy is None:
-                self._greedy = self._logits.argmax(dim=-1).tolist()
-            token = self._greedy[position]
-        else:
-            token = int(rollout.sampler(self._logits[position : position + 1]))
-        return token, None if self._logprobs is None else float(self._logprobs[position, token])
-
-
-class Lanes(Protocol):
-    """Where rollouts keep their keys and values: a lane for each."""
-
-    def feed(self, ids: Tensor) -> Tensor:
-        """Run the layers on `(lanes, tokens)`; returns states `(lanes, tokens, width)`."""
-
-    def accept(self, fed: int, counts: Sequence[int]) -> None:
-        """Keep the first so many of the `fed` tokens of each lane."""
-
-
-class Solo:
-    """One lane: a cache that goes on where it ends."""
-
-    def __init__(self, decoder: Decoder, cache: KVCache) -> None:
-        self._decoder, self._cache = decoder, cache
-
-    def feed(self, ids: Tensor) -> Tensor:
-        """Run the layers."""
-        parts = [
-            self._decoder.states(ids[:, at : at + CHUNK], self._cache) for at in range(0, ids.shape[1], CHUNK)
-        ]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-
-    def accept(self, fed: int, counts: Sequence[int]) -> None:
-        """Take the others back."""
-        if fed > counts[0]:
-            self._cache.rollback(fed - counts[0])
-
-
-class Rows:
-    """Lanes with texts of their own, or with a common beginning."""
-
-    def __init__(self, decoder: Decoder, cache: RowsCache) -> None:
-        self._decoder, self.cache = decoder, cache
-
-    def feed(self, ids: Tensor) -> Tensor:
-        """Run the layers."""
-        return self._decoder.states(ids, self.cache)
-
-    def accept(self, fed: int, counts: Sequence[int]) -> None:  # noqa: ARG002
-        """Forget the others."""
-        self.cache.accept(counts)
 
 
 class Engine:
     """Decodes rollouts.
 
     Args:
-        decoder: the model.
         chooser: applies the grammar, if there is one.
         meter: counts the passes.
     """
 
-    def __init__(self, decoder: Decoder, chooser: Chooser, meter: Meter) -> None:
-        self.decoder = decoder
-        self.chooser = chooser
+    def __init__(self, chooser: Chooser, meter: Meter) -> None:
+        self._chooser = chooser
         self._meter = meter
 
-    @torch.inference_mode()
     def step(self, lanes: Lanes, rollouts: Sequence[Rollout]) -> None:
         """Advance every rollout by one token at least; those that are done only keep their lane."""
         drafts = [check_draft(rollout) for rollout in rollouts]
@@ -149,19 +39,14 @@ class Engine:
             [] if rollout.is_done else [*rollout.pending, *draft.ids]
             for rollout, draft in zip(rollouts, drafts, strict=True)
         ]
-        fed = max(map(len, feeds))
-        device = self.decoder.device
-        ids = torch.tensor([feed + [0] * (fed - len(feed)) for feed in feeds], device=device)
-        states = lanes.feed(ids)  # (R, fed, E)
-        self._meter.passes += 1
         spots = [
             (row, at)
             for row, (rollout, feed) in enumerate(zip(rollouts, feeds, strict=True))
             if not rollout.is_done
             for at in range(len(rollout.pending) - 1, len(feed))
         ]
-        rows, places = torch.tensor(spots, device=device).T
-        logits = self.decoder.logits(states[rows, places])  # (spots, V)
+        logits = lanes.feed(feeds, spots)  # (spots, V)
+        self._meter.passes += 1
         kept, right_to_the_end, first = [], [], 0
         for rollout, draft in zip(rollouts, drafts, strict=True):
             if rollout.is_done:
@@ -170,8 +55,10 @@ class Engine:
             last = first + len(draft.ids)
             held, right = len(rollout.pending), 0
             if draft.ids:
-                masked = self.chooser.masked(logits[first:last], draft.legals)
-                right = _verify(rollout, draft.ids, Choices(masked, rollout.keep_logprobs))
+                choices = self._chooser.choose(
+                    logits[first:last], draft.legals, logprobs=rollout.keep_logprobs
+                )
+                right = _verify(rollout, draft.ids, choices)
             if not rollout.is_done and len(rollout.pending) == held + right == held + len(draft.ids):
                 right_to_the_end.append((rollout, last))
             kept.append(held + right)
@@ -179,15 +66,17 @@ class Engine:
             first = last + 1
         if right_to_the_end:
             self._choose_next(logits, right_to_the_end)
-        lanes.accept(fed, kept)
+        lanes.accept(kept)
 
-    def _choose_next(self, logits: Tensor, rollouts: Sequence[tuple[Rollout, int]]) -> None:
+    def _choose_next(self, logits: Any, rollouts: Sequence[tuple[Rollout, int]]) -> None:
         """The token after each draft that was wholly right, given the last spot of each rollout."""
-        spots = torch.tensor([spot for _, spot in rollouts], device=logits.device)
-        masked = self.chooser.masked(logits[spots], [rollout.frame.legal for rollout, _ in rollouts])
-        choices = Choices(masked, any(rollout.keep_logprobs for rollout, _ in rollouts))
+        choices = self._chooser.choose(
+            logits[[spot for _, spot in rollouts]],
+            [rollout.frame.legal for rollout, _ in rollouts],
+            logprobs=any(rollout.keep_logprobs for rollout, _ in rollouts),
+        )
         for position, (rollout, _) in enumerate(rollouts):
-            rollout.take(*choices.at(position, rollout))
+            rollout.take(*choices.at(position, rollout.sampler))
 
 
 @dataclass(slots=True)
@@ -221,7 +110,7 @@ def _verify(rollout: Rollout, draft: Sequence[int], choices: Choices) -> int:
     right = 0
     while right < len(draft) and not rollout.is_done:
         held = len(rollout.pending)
-        rollout.take(*choices.at(right, rollout))
+        rollout.take(*choices.at(right, rollout.sampler))
         decided = rollout.pending[held:]
         agreed = _common(decided, draft[right:])
         right += agreed

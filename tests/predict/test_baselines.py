@@ -7,7 +7,7 @@ from hypothesis import given
 
 from cwm_trace import trace_execution
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.score import score_program
+from cwm_trace.eval.comparison.score import score_program
 from cwm_trace.flow import Flow, analyse
 from cwm_trace.predict.baselines import BASELINES, CopyPredictor, OraclePredictor
 from cwm_trace.predict.protocol import Predictor, Request

@@ -50,6 +50,17 @@ MAY_IMPORT = {
         "cwm_trace.rendering",  # its records show themselves in notebooks
         *RECORDS,
     ),
+    "cwm_trace/debug": (
+        "cwm_trace.debug",
+        "cwm_trace.flow",
+        "cwm_trace.predict",
+        "cwm_trace.rendering",
+        "cwm_trace.eval.comparison.equality",
+        "cwm_trace.tracer",  # to record a program, when it is asked for
+        "cwm_trace.storage",
+        "cwm_trace.api",
+        *RECORDS,
+    ),
     "datasets": ("cwm_trace.datasets", "cwm_trace.wire", "cwm_trace.tracer", *RECORDS),
 }
 """What each folder may import of this package, with everything below it."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.decoder import Decoder
+from cwm_trace.model.predict.decoders.torch import TorchDecoder
 from cwm_trace.model.predict.local import EngineBackend, LocalPredictor
 from cwm_trace.predict.protocol import Request
 from cwm_trace.predict.stepping import roll_out
@@ -65,14 +66,15 @@ def count_passes(engine: LocalPredictor) -> list[int]:
     count = [0]
     backend = engine.setup.backend
     assert isinstance(backend, EngineBackend)
-    decoder = copy.copy(backend.decoder)
+    assert isinstance(backend.decoder, TorchDecoder)
+    decoder = copy.copy(backend.decoder.decoder)
 
     def logits(states: Tensor) -> Tensor:
         count[0] += 1
         return Decoder.logits(decoder, states)
 
     decoder.logits = logits  # type: ignore[method-assign]
-    backend.decoder = decoder
+    backend.decoder = TorchDecoder(decoder)
     return count
 
 
