@@ -146,8 +146,8 @@ class TraceWriter:
         return self._frames if self._log is None else self._frames + self._log.frames
 
     @property
-    def bytes(self) -> int:
-        """Of all lines so far, before they are compressed."""
+    def size(self) -> int:
+        """Bytes of all lines so far, before they are compressed."""
         return self._bytes if self._log is None else self._bytes + self._log.size
 
     def open_log(self, make: type[Log]) -> Log:
@@ -159,7 +159,7 @@ class TraceWriter:
         assert self._log is None, "one file is one recording"
         if not self._compressed and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             try:
-                self._mapped = _out_of_the_way(open(_open_again(self._descriptor), "r+b", buffering=0), "r+b")
+                self._mapped = _out_of_the_way(_open_again(self._file), "r+b")
                 self._log = make(descriptor=self._mapped.fileno())
             except OSError:  # a file system that maps no files, or reserves no blocks
                 pass
@@ -292,9 +292,9 @@ class TraceWriter:
             raise
 
 
-def _open_again(descriptor: int) -> int:
+def _open_again(file: BinaryIO) -> BinaryIO:
     """The same file, open for reading too, which mapping it needs."""
-    return os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_CLOEXEC)
+    return open(f"/proc/self/fd/{file.fileno()}", "r+b", buffering=0)
 
 
 def _out_of_the_way(file: BinaryIO, mode: str = "wb") -> BinaryIO:

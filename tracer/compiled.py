@@ -27,6 +27,7 @@ class CompiledRecorder(Engine, Recorder):
     """
 
     kind = "c"
+    calls_local_functions = False
 
     def __init__(
         self,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from cwm_trace.tracer._recorder import Engine
 
+__all__ = ["IS_BUILT", "engine_of_thread", "frame_looked_at", "when_recorded"]
+
 try:
     from cwm_trace.tracer._recorder import engine_of_thread, frame_looked_at, when_recorded
 

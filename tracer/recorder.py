@@ -52,8 +52,8 @@ class Recorder:
     """
 
     kind = "python"
-    watch_return: Callable[[FrameType, Callable[[], object]], None] | None = None
-    """Calls a function when a frame returns; None: a local trace function does that."""
+    calls_local_functions = True
+    """Whether what the trace function returns is called with the other events of the frame."""
 
     def __init__(
         self,
@@ -109,7 +109,9 @@ class Recorder:
         self._owner = threading.get_ident()
         self._previous, self._outer = sys.gettrace(), engine_of_thread()
         outer = self._outer or getattr(self._previous, "__self__", None)
-        if isinstance(outer, Recorder):  # a recording around this one, or what is left of one in another thread
+        if isinstance(
+            outer, Recorder
+        ):  # a recording around this one, or what is left of one in another thread
             outer.interrupted = outer.interrupted or outer.active
         elif self._previous is not None:
             kind = type(self._previous)
@@ -140,6 +142,9 @@ class Recorder:
             self._outer.install()
         elif self._previous is not None:
             sys.settrace(self._previous)
+
+    def watch_return(self, frame: FrameType, function: Callable[[], object], /) -> None:
+        """Call a function when a frame returns, if local trace functions are not called."""
 
     def install(self) -> None:
         """Trace the current thread."""

@@ -67,7 +67,9 @@ def make_recorder(
 def _problem(sink: Any, describer: Describer) -> str:
     """Why the compiled recorder cannot be used; empty if it can."""
     if not IS_BUILT:
-        return "is not part of this installation, which found no C compiler or another Python than 3.10 to 3.13"
+        return (
+            "is not part of this installation, which found no C compiler or another Python than 3.10 to 3.13"
+        )
     if describer.expand_objects:
         return "cannot expand objects"
     if not hasattr(sink, "open_log"):

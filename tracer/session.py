@@ -355,7 +355,7 @@ def _run_first(recorder: Recorder, function: Callable[..., Any], *args: Any) -> 
         *args,
         trace=recorder.on_call,
         when_first_returns=when_first_returns,
-        watch_return=recorder.watch_return,
+        watch_return=None if recorder.calls_local_functions else recorder.watch_return,
     )
 
 

@@ -233,6 +233,7 @@ on_call(Engine *engine, Thread *thread, Scratch *scratch, PyFrameObject *frame)
 static int
 on_line(Engine *engine, Thread *thread, Scratch *scratch, Activation *activation, PyFrameObject *frame)
 {
+    activation->raised_at = -1;
     EVENT(scratch, "line", frame_line(frame), activation);
     if (look(engine, thread, scratch, activation, frame) < 0) {
         return -1;
@@ -248,6 +249,7 @@ on_exception(Engine *engine, Thread *thread, Scratch *scratch, Activation *activ
     EVENT(scratch, "exception", frame_line(frame), activation);
     PyObject *kind = Py_NewRef((PyObject *)Py_TYPE(error));
     Py_XSETREF(activation->raised, (PyTypeObject *)kind);
+    activation->raised_at = frame_at(frame);
     if (put_value(engine, thread, scratch, error) < 0 || put_message(engine, thread, scratch, error) < 0) {
         return -1;
     }
@@ -277,6 +279,9 @@ on_return(Engine *engine, Thread *thread, Scratch *scratch, Activation *activati
           PyObject *value)
 {
     int line = frame_line(frame);
+    if (frame_unwinds(frame, value, activation->raised_at)) {
+        value = NULL;
+    }
     EVENT(scratch, "return", line, activation);
     if (value != NULL) {
         PyObject *shown = Py_NewRef(unwrap(value));

@@ -71,6 +71,7 @@ struct Activation {
     long number, depth;
     Stack *stack;          /* NULL while it is suspended */
     PyTypeObject *raised;  /* of its last EXCEPTION */
+    int raised_at;         /* where it stood, if its last event was an EXCEPTION; else -1 */
     int left_at;           /* the line of its last RETURN */
     int is_dirty;          /* some variables are waiting */
     uint64_t bindings;
@@ -80,7 +81,7 @@ struct Activation {
     uint32_t *index; /* of names, by their hash; open addressing, 0 is free */
     size_t index_size;
     uint64_t looks;
-    char place[112]; /* what all lines of this call, or resume, have in common */
+    char place[160]; /* what all lines of this call, or resume, have in common */
     int place_size;
 };
 

@@ -10,6 +10,7 @@
 #define Py_BUILD_CORE_MODULE 1 /* the layout of frames is internal since 3.11 (bpo-44032) */
 #include <Python.h>
 #include <frameobject.h>
+#include <opcode.h>
 
 #if PY_VERSION_HEX < 0x030A0000 || PY_VERSION_HEX >= 0x030E0000
 #error "the recorder knows the frames of CPython 3.10 to 3.13"
@@ -169,6 +170,49 @@ shows_hidden_locals(PyFrameObject *frame, PyCodeObject *code)
     (void)code;
 #endif
     return 0;
+}
+
+/* Where a frame stands, as an offset in its code; negative before it has begun. */
+static inline int
+frame_at(PyFrameObject *frame)
+{
+#if PY_VERSION_HEX >= 0x030B0000
+    return PyFrame_GetLasti(frame);
+#else
+    return frame->f_lasti;
+#endif
+}
+
+/* Whether the return event that gives `value` is an exception leaving the frame. All versions but 3.12 say so by giving
+   no value at all; 3.12 gives None (its legacy tracing was rewritten on PEP 669), and the instruction has to tell.
+
+   raised_at: where the frame stood at its last event, if that was an exception, else -1: what is thrown into a generator
+   leaves from the very `yield` that it was suspended at. */
+static inline int
+frame_unwinds(PyFrameObject *frame, PyObject *value, int raised_at)
+{
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+    if (value != NULL && value != Py_None) {
+        return 0;
+    }
+    int at = frame_at(frame), unwinds = 1;
+    PyObject *code = at < 0 || value == NULL ? NULL : PyCode_GetCode(frame_code(frame)); /* made once */
+    if (code != NULL) {
+        unsigned char instruction = (unsigned char)PyBytes_AS_STRING(code)[at];
+        if (instruction == RETURN_VALUE || instruction == RETURN_CONST) {
+            unwinds = 0;
+        }
+        else if (instruction == YIELD_VALUE) {
+            unwinds = at == raised_at;
+        }
+        Py_DECREF(code);
+    }
+    return unwinds;
+#else
+    (void)frame;
+    (void)raised_at;
+    return value == NULL;
+#endif
 }
 
 /* The exception that is set, as an instance with its traceback; a new reference. PEP 490's triple ended in 3.12. */

@@ -248,18 +248,23 @@ void
 activation_place(Activation *activation, Stack *stack)
 {
     activation->depth = stack->depth++;
+    activation->raised_at = -1;
     Py_INCREF(stack);
     Py_XSETREF(activation->stack, stack);
-    char *place = activation->place;
-    size_t room = sizeof(activation->place);
-    int size = snprintf(place, room, ",\"activation\":%ld,\"depth\":%ld", activation->number, activation->depth);
+    Bytes place = {.data = activation->place, .room = sizeof(activation->place)}; /* four numbers always fit */
+    PUT(&place, ",\"activation\":");
+    put_number(&place, activation->number);
+    PUT(&place, ",\"depth\":");
+    put_number(&place, activation->depth);
     if (stack->thread) {
-        size += snprintf(place + size, room - (size_t)size, ",\"thread\":%ld", stack->thread);
+        PUT(&place, ",\"thread\":");
+        put_number(&place, stack->thread);
     }
     if (activation->code->file) {
-        size += snprintf(place + size, room - (size_t)size, ",\"file\":%ld", activation->code->file);
+        PUT(&place, ",\"file\":");
+        put_number(&place, activation->code->file);
     }
-    activation->place_size = size;
+    activation->place_size = (int)place.size;
 }
 
 /* Let go of types, which the garbage collector cannot see from here. */
