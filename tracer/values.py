@@ -77,7 +77,10 @@ class Describer:
         if kind is int:
             fields["size"] = value.bit_length()
         elif kind in _SIZED:
-            fields["size"] = len(value)
+            try:
+                fields["size"] = len(value)
+            except OverflowError:  # a range of more elements than a machine word counts
+                fields.pop("size", None)
         if self.max_chars is not None and len(text) > self.max_chars:
             fields["clipped"] = len(text) - self.max_chars
             fields["text"] = text[: self.max_chars]

@@ -18,14 +18,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FIRST_WINDOW ((size_t)1 << 18)
-#define LARGEST_WINDOW ((size_t)1 << 23)
+#define FIRST_WINDOW ((size_t)1 << 16)
+#define LARGEST_WINDOW ((size_t)1 << 22)
 
 struct Log {
     PyObject_HEAD
     int descriptor; /* of the file; -1: none */
     char *window;
-    size_t window_size, window_at; /* in bytes of the file */
+    size_t window_size, window_at, window_end; /* in bytes of the file; up to the end blocks are reserved */
     size_t next_window;
     size_t size; /* of all lines so far */
     Bytes held;
@@ -82,21 +82,24 @@ map(Log *log, size_t size)
     size_t start = log->size / page * page;
     size_t needed = (log->size - start + size + page - 1) / page * page;
     size_t wanted = needed > log->next_window ? needed : log->next_window;
+    size_t end = start + wanted;
     int error = reserve(log, start, wanted);
     if (error == ENOSPC || error == EFBIG || error == EDQUOT) { /* nearly full: no more than is needed */
         wanted = needed;
+        end = log->size + size;
         error = reserve(log, log->size, size);
     }
     if (error) {
         return fail(error);
     }
-    void *window = mmap(NULL, wanted, PROT_READ | PROT_WRITE, MAP_SHARED, log->descriptor, (off_t)start);
+    void *window = mmap(NULL, wanted, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, log->descriptor, (off_t)start);
     if (window == MAP_FAILED) {
         return fail(errno);
     }
     log->window = window;
     log->window_size = wanted;
     log->window_at = start;
+    log->window_end = end;
     if (log->next_window < LARGEST_WINDOW) {
         log->next_window *= 2;
     }
@@ -134,7 +137,7 @@ log_append(Log *log, const char *data, size_t size)
         if (size == 0) {
             return 0;
         }
-        if (log->window == NULL || log->size + size > log->window_at + log->window_size) {
+        if (log->window == NULL || log->size + size > log->window_end) {
             if (map(log, size) < 0) {
                 return -1;
             }
