@@ -183,6 +183,7 @@ class Decoding:
         seed: of the draws.
         sample: number of the draw among those of one request.
         dtype: of the weights, such as `float32`; empty: that of the files.
+        as_type: `cwm`: the folder is taken for a CWM, whatever its `config.json` says; empty: it says so.
         max_length: tokens that the model reads; None: what it says of itself.
         max_new_tokens: tokens after which a rollout is cut; None: what the length leaves.
         max_frame_tokens: tokens of one frame after which a rollout is cut; None: never.
@@ -203,6 +204,7 @@ class Decoding:
     seed: int = 0
     sample: int = 0
     dtype: str = ""
+    as_type: str = ""
     max_length: int | None = None
     max_new_tokens: int | None = None
     max_frame_tokens: int | None = None

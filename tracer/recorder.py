@@ -35,12 +35,12 @@ class _Threads(threading.local):
 
     def __init__(self, begin: Callable[[_Threads], None]) -> None:
         self.stack: Any
-        self.stop_following: Callable[[], None] | None = None
+        self.stop_following: Callable[[], bool] | None = None
         begin(self)
 
 
 class Recorder:
-    """Records the current thread, and threads that it starts, between `start` and `stop`.
+    """Records the current thread between `start` and `stop`, and threads that start from recorded ones.
 
     Args:
         sources: the source file of each code object, if that is recorded.
@@ -75,6 +75,7 @@ class Recorder:
         self.replaced = False
         self.displaced = ""
         self.interrupted = False
+        self.lost_greenlets = False
         self.forked = False
         self.entered = is_entry is None
         self.active = False
@@ -95,7 +96,6 @@ class Recorder:
         self._owner = 0
         self._previous: Any = None
         self._outer: Any = None
-        self._previous_of_threads: Any = None
 
     def start(self) -> None:
         """Install the trace function; the one there was is put back by `stop`."""
@@ -116,9 +116,7 @@ class Recorder:
         elif self._previous is not None:
             kind = type(self._previous)
             self.displaced = f"another trace function ({kind.__module__}.{kind.__qualname__})"
-        self._previous_of_threads = threading._trace_hook  # type: ignore[attr-defined]  # gettrace: 3.10
         self.active = True
-        threading.settrace(self.on_call)
         return True
 
     def stop(self) -> None:
@@ -130,9 +128,8 @@ class Recorder:
             return
         self._owner = 0
         if self._threads.stop_following is not None:
-            self._threads.stop_following()
+            self.lost_greenlets = not self._threads.stop_following()
             self._threads.stop_following = None
-        threading.settrace(self._previous_of_threads)
         if not self.is_installed():
             # somebody else's by now: a debugger, a coverage tool, or nobody's after a RecursionError
             self.replaced = True

@@ -411,13 +411,19 @@ def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
         warnings.append(
             "another recording began while this one ran: what it recorded is in its trace, not in this one"
         )
+    if recorder.lost_greenlets:
+        warnings.append(
+            "greenlets were switched unheard after the program's own function for that raised, or replaced"
+            " ours: their frames may stand on one stack"
+        )
     if recorder.missed:
         warnings.append(
             f"{recorder.missed} events could not be recorded (most often near the recursion limit)"
         )
-    if recorder.entered and not recorder.frames and recorder.sources.left_out and recorder.failure is None:
+    if recorder.entered and not recorder.frames and not recorder.interrupted and recorder.failure is None:
         ran = "; ".join(f"{name} ({why})" for name, why in recorder.sources.left_out.items())
-        warnings.append(f"nothing was recorded: what ran is not the user's code: {ran}")
+        why = f"what ran is not the user's code: {ran}" if ran else "no Python code of the user's ran"
+        warnings.append(f"nothing was recorded: {why}")
     if not recorder.entered:
         warnings.append(f"{header.entry} was never called: nothing was recorded")
     return replace(

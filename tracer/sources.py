@@ -83,7 +83,7 @@ class Sources:
             finally:
                 self._is_reading = False
             if isinstance(found, str):
-                if len(self.left_out) < _KEPT_NAMES:
+                if len(self.left_out) < _KEPT_NAMES and not self._scope.is_own(code.co_filename):
                     self.left_out.setdefault(code.co_filename, found)
                 self._adopt(code, None, inner=self._scope.covers(code.co_filename))
                 return None

@@ -40,15 +40,22 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--dtype", default="", help="Of the weights: float32, bfloat16, …  [default: the files']"
         ),
+        click.option(
+            "--as",
+            "as_type",
+            type=click.Choice(["cwm"]),
+            help="Of a folder whose config.json says llama.",
+        ),
     ]
-    names = ("grammar", "temperature", "top_p", "seed", "logprobs", "max_new_tokens", "dtype")
+    names = ("grammar", "temperature", "top_p", "seed", "logprobs", "max_new_tokens", "dtype", "as_type")
 
     @functools.wraps(command)
     def collected(**arguments: Any) -> None:
         from cwm_trace.records import Decoding
 
         chosen = {name: arguments.pop(name) for name in names}
-        command(decoding=Decoding(**{**chosen, "grammar": chosen["grammar"] or ""}), **arguments)
+        empty = {name: chosen[name] or "" for name in ("grammar", "as_type")}
+        command(decoding=Decoding(**{**chosen, **empty}), **arguments)
 
     for option in reversed(options):
         collected = option(collected)

@@ -72,13 +72,17 @@ def find_predictor(name: str, decoding: Decoding = Decoding(), *, grammar: str =
     if name in BASELINES:
         if decoding.constrained or decoding.temperature or decoding.logprobs:
             raise CwmTraceError(f"{name} is a baseline: it has no tokens to constrain, draw or score")
+        if decoding.as_type:
+            raise _not_a_folder(name, decoding)
         return BASELINES[name]()
     _require_model_packages()
     if not name.startswith(("http://", "https://", "hf:", "chat:")):
         decoding = replace(decoding, grammar=decoding.grammar or grammar)
+    elif decoding.as_type:
+        raise _not_a_folder(name, decoding)
     if name == "mini":
         # stored in bfloat16, which CPUs without AVX-512 compute many times slower
-        decoding = replace(decoding, dtype=decoding.dtype or "float32")
+        decoding = replace(decoding, dtype=decoding.dtype or "float32", as_type="")  # it says what it is
         decoding = replace(
             decoding,
             max_text_tokens=decoding.max_text_tokens or MINI_TEXT_TOKENS,
@@ -92,6 +96,12 @@ def find_predictor(name: str, decoding: Decoding = Decoding(), *, grammar: str =
     if name.startswith("hf:"):
         return _transformers(name.removeprefix("hf:"), decoding)
     return _local(Path(name), decoding)
+
+
+def _not_a_folder(name: str, decoding: Decoding) -> CwmTraceError:
+    return CwmTraceError(
+        f"--as {decoding.as_type} is for a checkpoint folder, and {name} is none: leave it out"
+    )
 
 
 def find_mini() -> Path:

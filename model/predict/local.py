@@ -91,7 +91,9 @@ class LocalPredictor(ModelPredictor):
         from cwm_trace.model.decoder import Decoder
         from cwm_trace.model.loading import load_weights
 
-        decoder = Decoder(load_weights(folder, dtype=decoding.dtype or "auto"))
+        decoder = Decoder(
+            load_weights(folder, dtype=decoding.dtype or "auto", as_type=decoding.as_type or None)
+        )
         decoding = replace(decoding, fingerprint=fingerprint_folder(folder))
         return cls(
             decoder, read_tokens(folder), name=str(folder) if name is None else name, decoding=decoding

@@ -38,7 +38,9 @@ FIELDS = [field.name for field in dataclasses.fields(Decoding)]
 texts = st.text("abc/-1", max_size=4)
 numbers = st.none() | st.integers(1, 9)
 VALUES: dict[str, st.SearchStrategy[Any]] = {
-    **dict.fromkeys(("predictor", "model", "fingerprint", "dtype", "profile", "profile_hash"), texts),
+    **dict.fromkeys(
+        ("predictor", "model", "fingerprint", "dtype", "as_type", "profile", "profile_hash"), texts
+    ),
     "grammar": st.sampled_from(["", "none", "frame"]),
     "temperature": st.sampled_from([0.0, 0.5, 1.0]),
     "top_p": st.sampled_from([0.5, 1.0]),

@@ -5,11 +5,15 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+import shlex
+from itertools import takewhile
 from pathlib import Path
 
+import click
 import pytest
 
 from cwm_trace.cli.commands import COMMANDS
+from cwm_trace.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -74,6 +78,30 @@ def test_every_command_that_is_shown_exists() -> None:
     commands = set(COMMANDS)
     words = {"is", "has", "and", "records", "needs", "imports", "costs"}  # prose about the project itself
     assert shown - words <= commands, shown - words - commands
+
+
+def test_every_command_line_that_is_shown_can_be_given() -> None:
+    """Names and options; nothing runs."""
+    shown = [
+        (page.name, shlex.split(words, comments=True))
+        for page in PAGES
+        for block in re.findall(r"^```console\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        for words in re.findall(r"^\$ (?:\w+=\S+ )*cwm-trace (.*)$", block.replace("\\\n", ""), re.MULTILINE)
+    ]
+    assert len(shown) > 20
+    for page, words in shown:
+        mine = list(takewhile(lambda word: word not in ("|", ">", "<", "&&", ";"), words))
+        command: click.Command = cli
+        while isinstance(command, click.Group) and mine and not mine[0].startswith("-"):
+            inner = command.get_command(click.Context(command), mine.pop(0))
+            assert inner is not None, f"{page}: cwm-trace {' '.join(words)}"
+            command = inner
+        try:
+            command.make_context("cwm-trace", mine)
+        except click.exceptions.Exit:
+            pass  # --help and --version
+        except click.ClickException as error:
+            pytest.fail(f"{page}: cwm-trace {' '.join(words)}: {error.format_message()}")
 
 
 def test_links_to_files_lead_somewhere() -> None:

@@ -25,11 +25,11 @@ from cwm_trace.strategies import Program, programs
 from cwm_trace.tracer.program import load_code
 from cwm_trace.tracer.session import Memory, Options, record_program
 from tests.effort import HANGS, examples
-from tests.tracer.both import DISTORTED_BY_PYTHON, needs_c, use
+from tests.tracer.both import DISTORTED_BY_PYTHON, RECORDERS, use
 from tests.tracer.goldens import SAMPLES, forget_siblings, sample_names
 from tests.tracer.oracle import watch
 
-pytestmark = needs_c
+pytestmark = pytest.mark.skipif("c" not in RECORDERS, reason="the compiled recorder is not built")
 
 HAZARDS = Path(__file__).resolve().parent / "hazards"
 ROOT = SAMPLES.parents[1]
@@ -173,7 +173,9 @@ def test_changes_of_every_kind_are_seen() -> None:
     assert_equal(CHANGES)
 
 
-@pytest.mark.parametrize("bounds", [{"max_frames": 7}, {"max_bytes": 20}, {"max_depth": 1}, {"max_frames": 1}])
+@pytest.mark.parametrize(
+    "bounds", [{"max_frames": 7}, {"max_bytes": 20}, {"max_depth": 1}, {"max_frames": 1}]
+)
 def test_limits_end_at_the_same_frame(bounds: dict[str, int]) -> None:
     assert_equal(CHANGES, limits=Limits(**bounds))
 
@@ -257,7 +259,9 @@ def test_recursion_goes_as_deep_as_without() -> None:
     print(depth(0))
     """
     text = textwrap.dedent(program)
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=HANGS, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=HANGS, check=True
+    )
     traced = subprocess.run(
         [sys.executable, "-m", "cwm_trace", "run", "--recorder", "c", "-q", "-o", os.devnull, "-c", text],
         capture_output=True,
@@ -284,7 +288,9 @@ def test_the_garbage_collector_has_nothing_of_ours_to_count() -> None:
     print(gc.get_count()[0] - before)
     """
     text = textwrap.dedent(program)
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=HANGS, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=HANGS, check=True
+    )
     assert ask(program) == done.stdout
 
 
@@ -477,7 +483,9 @@ def test_what_it_cannot_do_is_done_in_python() -> None:
 
 
 def test_it_says_what_it_cannot_do() -> None:
-    with pytest.raises(CwmTraceError, match=r"the compiled recorder cannot expand objects: use --recorder python"):
+    with pytest.raises(
+        CwmTraceError, match=r"the compiled recorder cannot expand objects: use --recorder python"
+    ):
         record_program(load_code("x = 1\n"), Memory(), Options(expand_objects=1, recorder="c"))
 
 

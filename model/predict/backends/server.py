@@ -40,7 +40,8 @@ class ServerPredictor(ModelPredictor):
         model: the name it is served under; None: the only one there is.
         tokenizer: a tokenizer, or its folder or hub id; None: what the server says its model was loaded from.
         decoding: how it is to decode. With the grammar `frame` every frame is kept valid: the grammar of each
-            goes along as `structured_outputs` for vLLM's guidance backend. Drafts, which go through
+            goes along as `structured_outputs` for vLLM's guidance backend; with `flow` it also says which
+            step Python can take, in modes that go back to the truth. Drafts, which go through
             `prompt_logprobs`, are left out then: those probabilities know of no grammar.
         profile: how frames are written.
         concurrency: requests to the server at a time.
@@ -65,10 +66,6 @@ class ServerPredictor(ModelPredictor):
         key: str | None = None,
         patience: Patience = PATIENT,
     ) -> None:
-        if decoding.grammar == "flow":
-            raise CwmTraceError(
-                f"{url} keeps frames valid and knows no more of Python: give the grammar frame"
-            )
         client = Client(url, key, patience)
         hasty = replace(patience, tries=min(patience.tries, 2))  # a wrong address is said soon
         card = find_model(Client(url, key, hasty), model)
