@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
 from cwm_trace.records import Limits, Outcome
 from cwm_trace.tracer import values
-from cwm_trace.tracer._recorder import Engine, Log, Stack
+from cwm_trace.tracer._recorder import Engine, Log, Stack, give_recursion_levels
 from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS, is_foreign, was_sent
 from cwm_trace.tracer.opcodes import suspends
 from cwm_trace.tracer.recorder import Recorder
@@ -58,6 +59,15 @@ class CompiledRecorder(Engine, Recorder):
         """Let the running thread go on with another stack."""
         self._threads.stack = stack
         self.stack = stack
+
+    @contextmanager
+    def recursion_levels(self, levels: int) -> Iterator[None]:
+        """Let the program go as deep as if so many frames were not below it."""
+        give_recursion_levels(levels)
+        try:
+            yield
+        finally:
+            give_recursion_levels(-levels)
 
     def find(self, frame: FrameType) -> int | None:
         """The number of the source file of a frame's code; None: it is not recorded."""

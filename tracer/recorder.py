@@ -10,6 +10,7 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -142,6 +143,10 @@ class Recorder:
 
     def watch_return(self, frame: FrameType, function: Callable[[], object], /) -> None:
         """Call a function when a frame returns, if local trace functions are not called."""
+
+    def recursion_levels(self, _levels: int) -> AbstractContextManager[object]:
+        """Let the program go as deep as if so many frames were not below it: not in Python."""
+        return nullcontext()
 
     def install(self) -> None:
         """Trace the current thread."""

@@ -88,6 +88,14 @@ def call_first(
             link.let_go()
 
 
+def frames_below() -> int:
+    """How many frames the caller's stack has, its own included."""
+    count, frame = 0, sys._getframe().f_back
+    while frame is not None:
+        count, frame = count + 1, frame.f_back
+    return count
+
+
 class _Link:
     """The link from a frame to the one below, cut."""
 

@@ -26,7 +26,7 @@ from cwm_trace.tracer.process import (
 from cwm_trace.tracer.program import MODULE, Program, find_function, surroundings
 from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.recorders import Kind, make_recorder
-from cwm_trace.tracer.rootless import call_first
+from cwm_trace.tracer.rootless import call_first, frames_below
 from cwm_trace.tracer.scope import Scope
 from cwm_trace.tracer.signals import check_deadline_possible, deadline
 from cwm_trace.tracer.sources import Sources, source_of
@@ -350,13 +350,14 @@ def _run_first(recorder: Recorder, function: Callable[..., Any], *args: Any) -> 
     def when_first_returns(mend: Callable[[], object]) -> None:
         recorder.when_entry_returns = mend
 
-    return call_first(
-        function,
-        *args,
-        trace=recorder.on_call,
-        when_first_returns=when_first_returns,
-        watch_return=None if recorder.calls_local_functions else recorder.watch_return,
-    )
+    with recorder.recursion_levels(frames_below() + 1):
+        return call_first(
+            function,
+            *args,
+            trace=recorder.on_call,
+            when_first_returns=when_first_returns,
+            watch_return=None if recorder.calls_local_functions else recorder.watch_return,
+        )
 
 
 def _recorder(

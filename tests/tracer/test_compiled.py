@@ -1,4 +1,4 @@
-"""The compiled recorder gives the frames of the one in Python, and leaves the program alone where that cannot."""
+"""The compiled recorder gives the frames of the one in Python, and leaves alone what that cannot."""
 
 from __future__ import annotations
 
@@ -104,9 +104,11 @@ def f(a):
     values = [0, -1, 2**62, 2**63, -2**63 - 1, 10**5000, True, None, ..., 1.0, -0.0, 1e300, float("nan"), 1j,
               "", "it's", 'say "x"', "both ' and \"", "\\ \n \x00 \x7f", "\u00e9\u4e2d\U0001f600", "\ud800",
               b"", b"\xff'", bytearray(b"x"), (), (1,), [[]], {}, {1: {2: [3]}}, set(), {1}, frozenset(),
-              frozenset([1, 2]), range(3), range(10**30), slice(1), Odd(), [Odd()], Text("a"), Late(), Named(1, 2),
-              Colour.RED, len, print, object(), [object()], ValueError("a", 1), " at 0x12", [" at 0x12g"],
-              bytearray(b" at 0x12"), [".."], collections.OrderedDict(a=1), collections.deque([1], 2), [10**5000]]
+              frozenset([1, 2]), range(3), range(10**30), slice(1), Odd(), [Odd()], Text("a"), Late(),
+              Named(1, 2), Colour.RED, len, print, object(), [object()],
+              ValueError("a", 1), " at 0x12", [" at 0x12g"],
+              bytearray(b" at 0x12"), [".."], collections.OrderedDict(a=1), collections.deque([1], 2),
+              [10**5000]]
     for value in values:
         again = value
     nested = [1]
@@ -325,7 +327,7 @@ def test_references_are_given_back() -> None:
 
     def hold(text: str) -> list[str]:
         kept = [text]
-        return kept
+        return kept * 2
 
     with use("c"):
         trace_execution(run)

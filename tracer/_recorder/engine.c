@@ -332,6 +332,8 @@ run_steps(Thread *thread)
     Py_DECREF(steps);
 }
 
+#define SPARE_LEVELS 60 /* of recursion: at its limit a program has none left for what we call */
+
 static int
 record(Engine *engine, Thread *thread, PyFrameObject *frame, int what, PyObject *argument)
 {
@@ -347,6 +349,7 @@ record(Engine *engine, Thread *thread, PyFrameObject *frame, int what, PyObject 
     int failed = scratch == NULL ? -1 : 0;
     PyFrameObject *outer = thread->frame;
     thread->frame = frame;
+    add_recursion_levels(SPARE_LEVELS);
     if (!failed && activation != NULL && activation->stack == NULL) {
         failed = resume(engine, thread, scratch, activation);
     }
@@ -377,6 +380,7 @@ record(Engine *engine, Thread *thread, PyFrameObject *frame, int what, PyObject 
         failed = settle(engine);
     }
     thread->goes_on = 0;
+    add_recursion_levels(-SPARE_LEVELS);
     if (thread->steps != NULL) {
         run_steps(thread);
     }
@@ -388,8 +392,8 @@ on_event(PyObject *Py_UNUSED(object), PyFrameObject *frame, int what, PyObject *
 {
     Thread *thread = this_thread;
     Engine *engine = thread == NULL ? NULL : thread->engine;
-    if (engine == NULL) {
-        return 0;
+    if (engine == NULL || (!engine->active && engine->watched != frame)) {
+        return 0; /* an engine that is not active may be about to end: it must not be held */
     }
     Py_INCREF(engine);
     int failed = engine->active ? record(engine, thread, frame, what, argument) : 0;
@@ -454,6 +458,9 @@ engine_dealloc(Engine *engine)
     while (engine->living != NULL) { /* of suspended generators */
         Activation *activation = engine->living;
         engine->living = activation->next;
+        if (engine->living != NULL) {
+            engine->living->previous = NULL;
+        }
         activation->next = activation->previous = NULL;
         activation->engine = NULL;
         Py_INCREF(activation);
@@ -704,7 +711,21 @@ when_recorded(PyObject *Py_UNUSED(module), PyObject *steps)
     return PyObject_CallMethod(thread->steps, "extend", "O", steps);
 }
 
+/* Let the program go deeper by what our own frames below it take. */
+static PyObject *
+give_recursion_levels(PyObject *Py_UNUSED(module), PyObject *levels)
+{
+    long number = PyLong_AsLong(levels);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    add_recursion_levels(number);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
+    {"give_recursion_levels", give_recursion_levels, METH_O,
+     "Let the current thread go deeper by so many levels of recursion; negative: less deep."},
     {"engine_of_thread", engine_of_thread, METH_NOARGS, "The engine that traces the current thread, or None."},
     {"frame_looked_at", frame_looked_at, METH_NOARGS,
      "The frame whose event is being recorded while code of the program runs for it, in this thread; else None."},

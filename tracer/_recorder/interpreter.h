@@ -215,6 +215,21 @@ frame_unwinds(PyFrameObject *frame, PyObject *value, int raised_at)
 #endif
 }
 
+/* Give the current thread more levels of recursion, by the interpreter's own count: 3.10 counts up, 3.11 and 3.12
+   down, each under another name (bpo-46142, gh-91079). */
+static inline void
+add_recursion_levels(long levels)
+{
+    PyThreadState *state = PyThreadState_Get();
+#if PY_VERSION_HEX >= 0x030C0000
+    state->py_recursion_remaining += (int)levels;
+#elif PY_VERSION_HEX >= 0x030B0000
+    state->recursion_remaining += (int)levels;
+#else
+    state->recursion_depth -= (int)levels;
+#endif
+}
+
 /* The exception that is set, as an instance with its traceback; a new reference. PEP 490's triple ended in 3.12. */
 static inline PyObject *
 take_error(void)
