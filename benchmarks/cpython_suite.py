@@ -13,6 +13,12 @@ import time
 from pathlib import Path
 
 MAX_FRAMES = 1_000_000
+FEWER_FRAMES = {
+    "test_dictviews": 3_000,  # asks for the text of 5,000 views in each other, here on each of 10,000 lines
+    "test_heapq": 300_000,  # lists of a thousand numbers that change on each line
+}
+"""After these the tests go on unrecorded."""
+
 MAX_BYTES = 200_000_000
 SECONDS = 900.0
 
@@ -61,11 +67,14 @@ MODULES = [
 
 _REPR = "writes down or counts what its `__repr__` does, which the tracer calls"
 _TRACING = "is skipped wherever a trace function is set"
+_DEPTH = "goes down to the recursion limit, where a trace function in Python takes stack of its own"
 _FINALIZERS = "asks for an object to be gone on the line that drops it (up to 3.12)"
 KNOWN = {
     r"test_class\.ClassTests\.test(BinaryOps|GetSetAndDel|Init|ListAndDictOps|Misc|UnaryOps)": _REPR,
     r"test_dataclasses\.TestDescriptors\.test_getting_field_calls_get": _REPR,
     r"test_descr\.ClassPropertiesAndMethods\.test_module_subclasses": _REPR,
+    r"test_functools\.TestPartialC(Subclass)?\.test_keystr_replaces_value": _REPR,
+    r"test_exceptions\.ExceptionTests\.test_recursion_in_except_handler": _DEPTH,
     r"test_descr\.DictProxyTests\.test_iter_(items|keys|values)": _TRACING,
     r"test_descr\.ClassPropertiesAndMethods\.test_slots": _FINALIZERS,
 }

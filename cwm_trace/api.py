@@ -126,7 +126,7 @@ def trace_execution(
         text = str(target) if is_text else read_source(os.fspath(target))
         program = load_call(text, call, name="<source>" if is_text else os.fspath(target))
     elif is_text:
-        program = load_code(str(target), [str(argument) for argument in args])
+        program = load_code(str(target), [str(argument) for argument in args], where="the source text")
     else:
         program = load_script(os.fspath(target), [str(argument) for argument in args])
     _raise_interrupt(record_program(program, sink, options, entry=entry).error)
@@ -257,10 +257,16 @@ def evaluate(
     *,
     modes: str | Sequence[str] = "free",
     limit: int | None = None,
+    ids: Sequence[str] = (),
+    shuffle_seed: int | None = None,
+    samples: int = 1,
     batch_size: int = 8,
+    workers: int = 1,
     seed: int = 0,
     decoding: Decoding = Decoding(),
+    model_arguments: Mapping[str, str] | None = None,
     max_frames: int = 1_000,
+    execute_answers: bool = False,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
     cache: str | os.PathLike[str] | None = None,
@@ -274,10 +280,16 @@ def evaluate(
         tasks: names such as `smoke` or `cruxeval:PATH`; `cwm-trace bench ls` lists them.
         modes: names of modes, or `all`. Each is a run of its own; they are never averaged.
         limit: programs of each task at the most, the first ones; None: all.
+        ids: only the programs with these ids.
+        shuffle_seed: shuffle the programs before the limit.
+        samples: predictions of each program by each model, for pass@k; it takes a temperature.
         batch_size: programs that a predictor is given at a time.
+        workers: real executions at a time, of code that runs in processes of its own.
         seed: of resampling.
         decoding: how models that are named choose their tokens.
+        model_arguments: further settings of models that are named; see `cwm_trace.predict.registry`.
         max_frames: frames after which a prediction that has its own history stops, truncated.
+        execute_answers: run answers that are no literals, in the sandbox.
         output: folder of the logs; None: one that is deleted in the end.
         resume: go on with the logs that are there.
         cache: folder of responses to use again; None: none are kept.
@@ -288,7 +300,7 @@ def evaluate(
         CwmTraceError: no such model, task or mode; a log of another run; a predictor that cannot go on. What
             was logged until then is kept.
     """
-    from cwm_trace.eval.benchmark.results import Results, require_numpy
+    from cwm_trace.eval.benchmark.results import Results, require_numpy, require_programs
     from cwm_trace.eval.benchmark.runner import Settings, run_bench
     from cwm_trace.eval.benchmark.tasks import find_tasks
     from cwm_trace.predict.baselines import BASELINES
@@ -309,17 +321,43 @@ def evaluate(
     for name in names:
         if isinstance(name, str):
             check_name(name)
-    found = find_tasks([tasks] if isinstance(tasks, str) else tasks, limit=limit)
+    if samples < 1 or workers < 1:
+        raise CwmTraceError(f"samples is {samples} and workers is {workers}: both start at 1")
+    if (
+        samples > 1
+        and not decoding.temperature
+        and any(isinstance(n, str) and n not in BASELINES for n in names)
+    ):
+        raise CwmTraceError("every sample would be the same: give a temperature above 0")
+    found = find_tasks(
+        [tasks] if isinstance(tasks, str) else tasks, limit=limit, ids=ids, shuffle_seed=shuffle_seed
+    )
     predictors = [
-        find_predictor(name, Decoding() if name in BASELINES else decoding) if isinstance(name, str) else name
+        name
+        if not isinstance(name, str)
+        else find_predictor(name)
+        if name in BASELINES
+        else find_predictor(name, decoding, arguments=model_arguments or {})
         for name in names
     ]
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory()) if output is None else output
         settings = Settings(
-            batch_size, max_frames, seed, limit, resume, None if cache is None else Path(cache)
+            batch_size,
+            max_frames,
+            seed,
+            limit,
+            samples,
+            tuple(ids),
+            shuffle_seed,
+            workers,
+            execute_answers,
+            resume,
+            None if cache is None else Path(cache),
         )
-        return Results(tuple(run_bench(found, predictors, chosen, Path(folder), settings, report)), seed)
+        runs = run_bench(found, predictors, chosen, Path(folder), settings, report)
+        require_programs(runs)
+        return Results(tuple(runs), seed)
 
 
 class _Given(dict[str, Any]):
@@ -379,14 +417,17 @@ def _text_of(program: str | os.PathLike[str], call: str | None) -> str:
 
 def _prompt(program: str | os.PathLike[str], entry: str | None, call: str | None) -> Trace:
     """The program with the CALL of its entry already made."""
+    from cwm_trace.tracer.called import check_call
     from cwm_trace.tracer.program import find_function, load_call, load_code, load_script, read_source
 
     is_text = _is_source(program, call)
     name = "<source>" if is_text else os.fspath(program)
     if call is not None:
-        loaded = load_call(str(program) if is_text else read_source(name), call, name=name)
+        text = str(program) if is_text else read_source(name)
+        check_call(text, call, "the program" if is_text else name)
+        loaded = load_call(text, call, name=name)
     else:
-        loaded = load_code(str(program)) if is_text else load_script(name)
+        loaded = load_code(str(program), where="the source text") if is_text else load_script(name)
     text, line = loaded.source.text, loaded.entry_line
     if entry is not None:
         function = find_function(text, entry, name)

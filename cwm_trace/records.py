@@ -176,6 +176,7 @@ class Decoding:
         model: checkpoint folder, hub id, or URL and served name; empty for a predictor without a model.
         fingerprint: digest of the model's weights, configuration and tokenizer, or of what its server says of
             it; empty without a model.
+        engine: what computes: `torch` or `numpy`, of our own engine; empty: the predictor decides.
         grammar: `none`: anything goes; `frame`: every frame is kept valid; `flow`: and is a step that Python
             can take; empty: what the predictor does of its own accord.
         temperature: 0 is greedy.
@@ -198,6 +199,7 @@ class Decoding:
     predictor: str = ""
     model: str = ""
     fingerprint: str = ""
+    engine: str = ""
     grammar: str = ""
     temperature: float = 0.0
     top_p: float = 1.0

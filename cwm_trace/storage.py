@@ -8,11 +8,11 @@ incomplete. `.gz` and `.zst` are compressed, by suffix.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import gzip
 import io
-import itertools
 import json
 import os
 import resource
@@ -31,7 +31,7 @@ import pydantic_core
 from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields
+from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields, resting_collector
 from cwm_trace.records import (
     Capture,
     Cost,
@@ -342,7 +342,7 @@ def read_trace(path: str | os.PathLike[str]) -> Trace:
     """
     path = Path(path)
     try:
-        with _open(path) as stream:
+        with _open(path) as stream, resting_collector():
             return _assemble(path, _read_lines(path, stream))
     except OSError as error:
         raise CwmTraceError(f"cannot read {path}: {error.strerror or error}") from error
@@ -410,13 +410,14 @@ _AnyLine = HeaderLine | FileLine | FooterLine | FrameFields
 
 def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
     """Every whole line; a last line that is cut is left out."""
-    reader = jsonlines.Reader(cast(Any, whole_lines(stream)))
     version = TRACE_VERSION
-    for number in itertools.count(1):
+    for number, data in enumerate(whole_lines(stream), 1):
+        frame = _read_frame(data) if number > 1 and version == TRACE_VERSION else None
+        if frame is not None:
+            yield frame
+            continue
         try:
-            line = reader.read(type=dict)
-        except EOFError:
-            return
+            line = jsonlines.Reader(cast(Any, [data])).read(type=dict)
         except (jsonlines.InvalidLineError, RecursionError) as error:
             raise CwmTraceError(f"{path} is damaged: line {number} is not a JSON object") from error
         if number == 1 and line.get("kind") == "header":
@@ -426,6 +427,13 @@ def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
         except pydantic.ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "its kind"
             raise CwmTraceError(f"{path} is damaged: line {number} is wrong in {where}") from error
+
+
+def _read_frame(data: bytes) -> FrameFields | None:
+    """A frame as this version writes it; None: anything else, or it is not valid."""
+    with contextlib.suppress(pydantic.ValidationError):
+        return _FRAME.validate_json(data) if data.startswith(b'{"event"') else None
+    return None
 
 
 def _validate(line: dict[str, Any]) -> _AnyLine:

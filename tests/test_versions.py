@@ -18,7 +18,13 @@ from cwm_trace.versions import LOG_VERSION, TRACE_VERSION
 OLD = Path(__file__).parent / "old_files"
 VERSIONS = sorted(path.name for path in OLD.iterdir() if path.is_dir())
 MINI = Decoding(
-    "local", "cwm-mini", grammar="frame", dtype="float32", max_frame_tokens=384, max_text_tokens=128
+    "local",
+    "cwm-mini",
+    engine="torch",
+    grammar="frame",
+    dtype="float32",
+    max_frame_tokens=384,
+    max_text_tokens=128,
 )
 
 

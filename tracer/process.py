@@ -117,7 +117,11 @@ class _Beginning(partial[Any]):
     function: Any
 
     def __new__(cls, recorder: Recorder, function: Any, args: tuple[Any, ...], kwargs: Any) -> _Beginning:
-        steps = [partial(sys.settrace, recorder.on_call), partial(function, *args, **kwargs)]
+        steps = [
+            partial(sys.settrace, recorder.on_call),
+            partial(function, *args, **kwargs),
+            recorder.leave_thread,
+        ]
         self = super().__new__(cls, deque, map(methodcaller("__call__"), steps), 0)
         self.function = function
         return self

@@ -6,6 +6,7 @@ import ast
 import importlib.machinery
 import importlib.util
 import io
+import linecache
 import os
 import pkgutil
 import re
@@ -20,6 +21,8 @@ from typing import Any, NamedTuple
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import SourceFile
+from cwm_trace.tracer.interpreter import TEXT_OF_C_IS_KNOWN
+from cwm_trace.tracer.sources import SHARED_NAME
 
 MODULE = "<module>"
 
@@ -151,18 +154,23 @@ def load_input(arguments: Sequence[str] = ()) -> Program:
     )
 
 
-def load_code(text: str, arguments: Sequence[str] = ()) -> Program:
+def load_code(text: str, arguments: Sequence[str] = (), *, where: str = "the code after -c") -> Program:
     """Source text, as `python -c text arguments…` runs it.
+
+    Args:
+        text: the source.
+        arguments: of the program.
+        where: what an error says that it is.
 
     Raises:
         CwmTraceError: it cannot be compiled, or is empty.
     """
-    name = "<string>"
+    name = SHARED_NAME
     text = _with_newlines(text)
-    _require_code(text, "the code after -c")
+    _require_code(text, where)
     return Program(
         source=SourceFile(name, text),
-        code=_compile(text, name, "the code after -c"),
+        code=_compile(text, name, where),
         argv=("-c", *arguments),
         path="",
         root=os.getcwd(),
@@ -240,13 +248,23 @@ def find_function(text: str, name: str, where: str) -> Function:
 
 @contextmanager
 def surroundings(program: Program, *, restore: bool = True) -> Iterator[ModuleType]:
-    """`__main__`, `sys.argv` and `sys.path[0]` as the program expects them; put back if `restore`."""
+    """`__main__`, `sys.argv`, `sys.path[0]` and the lines of `-c` as the program expects them.
+
+    Args:
+        program: what is going to run.
+        restore: put back what was before.
+    """
     module = ModuleType("__main__")
     module.__dict__.update(program.attributes)
     module.__dict__["__builtins__"] = sys.modules["builtins"]
     module.__dict__.setdefault("__annotations__", {})  # as the interpreter makes `__main__`
     name = module.__name__
     saved = sys.argv, sys.path[:], sys.modules.get(name)
+    lines_before = linecache.cache.get(SHARED_NAME)
+    if TEXT_OF_C_IS_KNOWN and program.source.name == SHARED_NAME:
+        text = program.source.text
+        lines = [f"{line}\n" for line in text.splitlines()]
+        linecache.cache[SHARED_NAME] = len(text), None, lines, SHARED_NAME
     sys.argv = list(program.argv)
     if name == "__main__":
         sys.path[0:1] = [program.path]
@@ -262,6 +280,9 @@ def surroundings(program: Program, *, restore: bool = True) -> Iterator[ModuleTy
                 del sys.modules[name]
             else:
                 sys.modules[name] = before
+            linecache.cache.pop(SHARED_NAME, None)
+            if lines_before is not None:
+                linecache.cache[SHARED_NAME] = lines_before
 
 
 def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:

@@ -77,6 +77,7 @@ class Recorder:
         self.displaced = ""
         self.interrupted = False
         self.lost_greenlets = False
+        self.lost_threads = 0
         self.forked = False
         self.entered = is_entry is None
         self.active = False
@@ -166,6 +167,11 @@ class Recorder:
         self.active = False
         if self.is_installed():
             self.uninstall()
+
+    def leave_thread(self) -> None:
+        """At the end of a thread that was begun recorded: notice whether it still is."""
+        if self.active and not self.is_installed():
+            self.lost_threads += 1
 
     def on_call(self, frame: FrameType, event: str, _arg: Any) -> Any:
         """The trace function of calls; nothing of its own gets out into the program."""

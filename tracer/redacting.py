@@ -64,6 +64,8 @@ class RedactingSink:
         self._hints: dict[int, _Hints] = {}
         self._frames: list[FrameFields] = []
         self._activations: dict[int, _Seen] = {}
+        self._texts: dict[str, str] = {}
+        """What a variable of a name last was, in whatever activation."""
         self._places: dict[tuple[int, int], tuple[int, int]] = {}
         """File and line on which each depth of each thread stands."""
 
@@ -99,7 +101,7 @@ class RedactingSink:
                 shown[name] = slot
                 if slot is None:
                     continue
-                seen.texts[name] = slot["text"]
+                seen.texts[name] = self._texts[name] = slot["text"]
                 if self._rules.cover(name) or name in seen.awaited:
                     shown[name] = self._hide(slot)
                 else:
@@ -120,8 +122,9 @@ class RedactingSink:
         if fields["event"] in ("call", "line"):
             seen.awaited = hints.targets.get(fields["line"], frozenset())
             for name in hints.sources.get(fields["line"], ()):
-                if name in seen.texts:
-                    self._secrets.learn(seen.texts[name])
+                text = seen.texts.get(name) or self._texts.get(name)  # a global, or of a function around it
+                if text is not None:
+                    self._secrets.learn(text)
         self._frames.append(kept)
 
     def footer(self, trace: Trace) -> None:

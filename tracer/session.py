@@ -28,6 +28,7 @@ from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.recorders import Kind, make_recorder
 from cwm_trace.tracer.rootless import call_first, frames_below
 from cwm_trace.tracer.scope import Scope
+from cwm_trace.tracer.shortfalls import shortfalls
 from cwm_trace.tracer.signals import check_deadline_possible, deadline
 from cwm_trace.tracer.sources import Sources, source_of
 from cwm_trace.tracer.values import Describer
@@ -398,40 +399,11 @@ def make_header(
 
 
 def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
-    warnings = []
-    if recorder.replaced:
-        warnings.append(
-            "the trace function was replaced while the program ran (by the program, a debugger, a coverage"
-            " tool, or a RecursionError): recording ended there"
-        )
-    if recorder.displaced:
-        warnings.append(
-            f"{recorder.displaced} was set aside while this was recorded, and put back afterwards"
-        )
-    if recorder.interrupted:
-        warnings.append(
-            "another recording began while this one ran: what it recorded is in its trace, not in this one"
-        )
-    if recorder.lost_greenlets:
-        warnings.append(
-            "greenlets were switched unheard after the program's own function for that raised, or replaced"
-            " ours: their frames may stand on one stack"
-        )
-    if recorder.missed:
-        warnings.append(
-            f"{recorder.missed} events could not be recorded (most often near the recursion limit)"
-        )
-    if recorder.entered and not recorder.frames and not recorder.interrupted and recorder.failure is None:
-        ran = "; ".join(f"{name} ({why})" for name, why in recorder.sources.left_out.items())
-        why = f"what ran is not the user's code: {ran}" if ran else "no Python code of the user's ran"
-        warnings.append(f"nothing was recorded: {why}")
-    if not recorder.entered:
-        warnings.append(f"{header.entry} was never called: nothing was recorded")
     return replace(
         header,
         outcome=recorder.outcome or outcome,
         skipped=recorder.skipped,
-        warnings=tuple(warnings),
+        warnings=tuple(shortfalls(recorder, header.entry)),
     )
 
 

@@ -109,7 +109,7 @@ def _knob(text: str) -> tuple[str, int | float | str | bool]:
 @click.option("--plots", metavar="FILE", help="Plots of it, as .png, .svg or .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def stats(folder: str, split: str | None, tokenizer: str | None, plots: str | None, as_json: bool) -> None:
-    """Say what is in a dataset: frames, tokens per field, types, lengths, failures."""
+    """Say what is in a dataset: frames, bytes or tokens per field, types, lengths, failures."""
     from cwm_trace.datasets.statistics import describe_dataset, plot_stats
     from cwm_trace.rendering.tables import print_counts
 

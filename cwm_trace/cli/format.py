@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.extras import require
 
 if TYPE_CHECKING:
     from cwm_trace.eval.format.readings import Finding
@@ -41,14 +42,13 @@ def probe(model: str, dtype: str, as_type: str | None, base: str, output: Path |
     likely each is. Printed: nats behind the likeliest, with the 95 % interval over programs. A point is
     settled where all of that is above 1.39 (four times as likely), else it stays as it is in --base.
     """
-    from cwm_trace.predict.registry import find_mini, has_model_packages
+    from cwm_trace.predict.registry import find_mini
     from cwm_trace.wire.profile import get_profile, write_profile
 
     if output is not None and output.suffix != ".json":
         raise CwmTraceError(f"a profile's file ends in .json, {output} does not: commands know it by that")
     reading = get_profile(base)
-    if not has_model_packages():
-        raise CwmTraceError("a model needs torch and transformers: pip install 'cwm-trace[model,report]'")
+    require("model", "scoring texts", "torch", "transformers")
     from cwm_trace.eval.format.readings import probe_format
     from cwm_trace.model.scoring import load_scorer
 

@@ -38,6 +38,13 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--logprobs", is_flag=True, help="Keep the log-probability of every predicted token."),
         click.option("--max-new-tokens", type=click.IntRange(1), help="Cut a rollout after so many tokens."),
         click.option(
+            "--engine",
+            type=click.Choice(["auto", "torch", "numpy"]),
+            default="auto",
+            show_default=True,
+            help="What computes, with our own engine; auto: NumPy for a model below 50 M parameters.",
+        ),
+        click.option(
             "--dtype", default="", help="Of the weights: float32, bfloat16, …  [default: the files']"
         ),
         click.option(
@@ -47,19 +54,47 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Of a folder whose config.json says llama.",
         ),
     ]
-    names = ("grammar", "temperature", "top_p", "seed", "logprobs", "max_new_tokens", "dtype", "as_type")
+    names = (
+        "grammar",
+        "temperature",
+        "top_p",
+        "seed",
+        "logprobs",
+        "max_new_tokens",
+        "engine",
+        "dtype",
+        "as_type",
+    )
 
     @functools.wraps(command)
     def collected(**arguments: Any) -> None:
         from cwm_trace.records import Decoding
 
         chosen = {name: arguments.pop(name) for name in names}
+        chosen["engine"] = chosen["engine"].replace("auto", "")
         empty = {name: chosen[name] or "" for name in ("grammar", "as_type")}
         command(decoding=Decoding(**{**chosen, **empty}), **arguments)
 
     for option in reversed(options):
         collected = option(collected)
     return collected
+
+
+def _arguments(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    from cwm_trace.predict.arguments import split_arguments
+
+    return split_arguments(texts)
+
+
+model_arguments = click.option(
+    "--model-arg",
+    "arguments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_arguments,
+    help="Of a served model: tokenizer, max_length, drafts, concurrency, timeout, tries, extra (JSON)."
+    " Its API key comes from the environment: CWM_TRACE_API_KEY.",
+)
 
 
 @click.command()
@@ -76,6 +111,7 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
     "--samples", type=click.IntRange(1), default=1, show_default=True, help="Predict so many times."
 )
 @decode_options
+@model_arguments
 @click.option("-o", "--output", metavar="TRACE", help="Write the prediction to a trace file.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print frames with their whole states, a line a sample."
@@ -90,6 +126,7 @@ def predict(
     max_frames: int,
     samples: int,
     decoding: Decoding,
+    arguments: dict[str, str],
     output: str | None,
     as_json: bool,
 ) -> None:
@@ -104,7 +141,7 @@ def predict(
     if samples > 1 and output is not None:
         raise CwmTraceError("-o holds one prediction: leave --samples out, or print them as --json")
     known = read_trace(history) if history is not None else None
-    predictor = find_predictor(model, decoding, grammar="flow")
+    predictor = find_predictor(model, decoding, grammar="flow", arguments=arguments)
     for sample in range(samples):
         with counted_frames() as count:
             trace = predict_execution(

@@ -110,6 +110,15 @@ class Console:
         text = "\n".join(map(arrival_text, arrivals))
         return Reply(text, {"stopped": [arrival_data(arrival) for arrival in arrivals]}, arrivals)
 
+    def complete(self, text: str) -> list[str]:
+        """What the last word of a line that is being typed may become."""
+        before, _, word = text.rpartition(" ")
+        if before.strip():
+            return sorted(name for name in self.session.current.state() if name.startswith(word))
+        import cwm_trace.debug.verbs  # noqa: F401  (they enter themselves)
+
+        return sorted(name for name in VERBS if name.startswith(word))
+
     def run_lines(self, lines: list[str]) -> Reply:
         """Say every line; the replies together.
 

@@ -13,6 +13,7 @@ import operator
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
@@ -52,6 +53,7 @@ class Opaque:
         return self.text
 
 
+@lru_cache(maxsize=512)
 def parse_expression(text: str) -> ast.expr:
     """The tree of an expression; nothing of it is compiled.
 

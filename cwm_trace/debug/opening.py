@@ -14,7 +14,7 @@ from cwm_trace.debug.session import Session
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.baselines import BASELINES
 from cwm_trace.predict.protocol import Predictor
-from cwm_trace.predict.registry import DEFAULT, find_predictor, has_model_packages
+from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor, has_mini_packages
 from cwm_trace.records import Decoding, Trace
 
 
@@ -62,6 +62,8 @@ def open_console(opening: Opening) -> Console:
 
     if not opening.file and not opening.trace:
         raise CwmTraceError("there is nothing to debug: give a FILE or a trace")
+    if opening.predicted:
+        check_name(model_of(opening))  # before anything is run
     if opening.trace:
         real: Trace | None = read_trace(opening.trace)
         assert real is not None
@@ -89,13 +91,18 @@ def open_console(opening: Opening) -> Console:
 
 def open_model(opening: Opening) -> Predictor:
     """The predictor that is asked for, with its log-probabilities where it has some."""
-    name = opening.model or (DEFAULT if has_model_packages() else "flow-copy")
+    name = model_of(opening)
     if name in BASELINES:
         return find_predictor(name)
     decoding = Decoding(
         temperature=opening.temperature, seed=opening.seed, logprobs=not name.startswith("chat:")
     )
     return find_predictor(name, decoding, grammar="flow")
+
+
+def model_of(opening: Opening) -> str:
+    """The name of who predicts."""
+    return opening.model or (DEFAULT if has_mini_packages() else "flow-copy")
 
 
 def record(opening: Opening) -> Trace:

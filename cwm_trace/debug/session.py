@@ -65,6 +65,9 @@ class Session:
         self.cancel = threading.Event()
         self.jumps = False
         """Whether `next` and `return` leap in a prediction, in the place of walking through calls."""
+        self.on_predicted: Callable[[], object] = lambda: None
+        """Is called after every frame that is predicted in a move."""
+        self.output = real.output if real is not None else None
         self.tracks: dict[str, Track] = {}
         self._numbers = 0
         self._samples = 0
@@ -224,9 +227,10 @@ class Session:
             return replace(self._arrive(track, len(timeline) - 1, "pause"), text=str(interrupted))
 
     def _grow(self, timeline: Timeline, leap: str) -> bool:
-        if leap and self.jumps and isinstance(timeline, PredictedTimeline):
-            return timeline.leap(leap)
-        return timeline.grow()
+        if not isinstance(timeline, PredictedTimeline):
+            return timeline.grow()
+        self.on_predicted()
+        return timeline.leap(leap) if leap and self.jumps else timeline.grow()
 
     def _backward(self, track: Track, goal: Goal) -> Arrival:
         timeline, start = track.timeline, track.position

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from cwm_trace.debug.listing import function_name
+from cwm_trace.debug.listing import function_name, list_file
 from cwm_trace.debug.literals import ExpressionError, evaluate, show_value
 from cwm_trace.debug.timeline import Timeline
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import Event, Frame
+from cwm_trace.records import Event, Frame, Trace
 
 
 class Place(Protocol):
@@ -62,6 +62,17 @@ class AtLine:
 
     def __str__(self) -> str:
         return f"line {self.line}"
+
+
+def line_place(program: Trace, file: int, line: int) -> AtLine:
+    """The line of code at `line`, or the first behind it.
+
+    Raises:
+        CwmTraceError: there is none.
+    """
+    listing = list_file(program.files[file])
+    line = listing.line_at(line)
+    return AtLine(file, line, is_definition=line in listing.functions.values())
 
 
 @dataclass(frozen=True)
@@ -260,6 +271,7 @@ class Rule:
     once: bool = False
     enabled: bool = True
     _counted: WeakKeyDictionary[Timeline, list[int]] = field(default_factory=WeakKeyDictionary, repr=False)
+    _held: WeakKeyDictionary[Timeline, dict[int, bool]] = field(default_factory=WeakKeyDictionary, repr=False)
     _scanned: WeakKeyDictionary[Timeline, int] = field(default_factory=WeakKeyDictionary, repr=False)
 
     def __post_init__(self) -> None:
@@ -289,8 +301,14 @@ class Rule:
             return False
         if not self.condition:
             return True
+        known = self._held.setdefault(timeline, {})
+        if index not in known:
+            known[index] = self._is_true(timeline, index)
+        return known[index]
+
+    def _is_true(self, timeline: Timeline, index: int) -> bool:
         try:
-            return bool(evaluate(self.condition, timeline.state(index)))
+            return bool(evaluate(self.condition, timeline.view(index)))
         except ExpressionError:
             return False
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from cwm_trace.records import Event, Frame, Outcome, Slot, Trace
+from cwm_trace.records import Event, Frame, Outcome, Slot, State, Trace
 
 BLOCK = 8192
 """Frames of a recording that are indexed at a time."""
@@ -122,6 +122,16 @@ class Timeline:
                 found[name] = slot
         return found
 
+    def view(self, index: int) -> State:
+        """`state` for those who look at few of its variables."""
+        return _View(self, index)
+
+    def value(self, index: int, name: str) -> Slot | None:
+        """One variable of `state`; None: it is not bound."""
+        changes = self._changes.get(self.frames[index].activation, {}).get(name)
+        at = bisect_right(changes, index, key=_index_of) if changes else 0
+        return changes[at - 1][1] if changes and at else None
+
     def history(self, index: int, name: str) -> list[tuple[int, Slot | None]]:
         """Every value that a variable of this frame's activation is known to have, and since which frame.
 
@@ -166,6 +176,25 @@ class Timeline:
     def previous_of(self, index: int, event: Event) -> int | None:
         """The frame of this event before in the same activation."""
         return last_in(self._ends.get((self.frames[index].activation, event), []), index)
+
+
+class _View(Mapping[str, Slot]):
+    """The variables of a frame, each looked up when it is asked for."""
+
+    def __init__(self, timeline: Timeline, index: int) -> None:
+        self._timeline, self._index = timeline, index
+
+    def __getitem__(self, name: str) -> Slot:
+        slot = self._timeline.value(self._index, name)
+        if slot is None:
+            raise KeyError(name)
+        return slot
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._timeline.state(self._index))
+
+    def __len__(self) -> int:
+        return len(self._timeline.state(self._index))
 
 
 def _index_of(change: tuple[int, Slot | None]) -> int:

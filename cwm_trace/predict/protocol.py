@@ -36,6 +36,10 @@ class Request:
     on_frame: Callable[[Frame], None] | None = field(default=None, compare=False)
 
 
+class RefusedError(CwmTraceError):
+    """One request was refused, by a server; others may be answered."""
+
+
 class Predictor(Protocol):
     """Predicts executions."""
 

@@ -88,7 +88,7 @@ def test_two_runs_are_compared_on_what_both_have(cli: Cli, tmp_path: Path) -> No
     assert len(found["won"]["trace_exact"]) == 4
     assert found["lost"]["trace_exact"] == []
     text = cli("bench", "compare", "a", "c", "--flips", "1").stdout
-    assert "B - A on 3 programs" in text
+    assert "B minus A on 3 programs" in text
     assert "1 programs are in one of the two only, and left out" in text
     assert "whole trace, won by B: 3: " in text
     assert " and 2 more" in text
@@ -99,7 +99,7 @@ def test_finished_generations_are_scored(cli: Cli, tmp_path: Path) -> None:
     row = {"id": "a", "code": "def f(x):\n    return x", "input": "1", "expected": "1", "generation": "?"}
     (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
     (run,) = report_of(cli("bench", "rescore", "rows.jsonl", "--format", "json"))["runs"]
-    assert (run["results"]["unparsable"], run["metrics"]["output_accuracy"]["value"]) == (1, 0.0)
+    assert (run["mode"], run["metrics"]["output_accuracy"]["value"]) == ("output", 0.0)
     assert any(entry["low"] == 88.0 for entry in run["published"])
     assert "not measured here" in cli("bench", "report", "bench.logs", columns=200).stdout
 

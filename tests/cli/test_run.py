@@ -299,3 +299,14 @@ def test_a_prediction_beside_what_happened(shell: Cli, tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (3, "mine\n")
     assert "first wrong    frame 5" in ended.stderr
     assert "✗◀" in ended.stderr
+    assert not list(tmp_path.glob("*.html"))
+
+
+def test_a_prediction_as_a_page(shell: Cli, tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text("import os\nos.chdir('/')\n")
+    ended = shell("run", "-q", "--predict", "--view", "--model", "copy", "p.py")
+    assert ended.returncode == 0
+    assert "step through both: " in ended.stderr
+    assert (tmp_path / "p.html").read_text("utf-8").startswith("<!doctype html>")
+    alone = shell("run", "--view", "p.py")
+    assert (alone.returncode, alone.stderr.count("\n")) == (2, 1)

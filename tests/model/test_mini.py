@@ -21,7 +21,7 @@ from cwm_trace.records import Decoding
 from tests.model.pairs import save_checkpoint
 
 PROGRAM = "def f(n):\n    return n + 1\n"
-HOME = Path(cwm_trace.predict.registry.__file__).parent / "model" / "pretrained" / "cwm-mini"
+HOME = Path(cwm_trace.predict.registry.__file__).parents[1] / "model" / "pretrained" / "cwm-mini"
 needs_weights = pytest.mark.skipif(not HOME.exists(), reason="this checkout has no bundled model")
 
 
@@ -42,6 +42,7 @@ def test_mini_is_the_model_of_the_installation(installation: Path, dtype: str) -
     assert trace.decoding is not None
     assert trace.decoding.model == "cwm-mini"
     assert trace.decoding.dtype == (dtype or "float32")
+    assert trace.decoding.engine == ("torch" if dtype else "numpy")
     assert {problem.grade for problem in trace.problems} <= {"truncated"}, "the grammar was on"
 
 
@@ -97,6 +98,23 @@ def test_the_real_one_knows_more_than_to_copy() -> None:
                 changes += comparison.changed_slots.recall or 0.0
     assert hits["mini"] > hits["copy"]
     assert changes / 4 > 0.2, "copying finds none"
+
+
+@needs_weights
+def test_the_real_one_says_the_same_on_numpy_and_on_torch() -> None:
+    real = trace_execution(PROGRAM, call="f(2)")
+    for mode in ("free", "forced"):
+        traces = [
+            predict_execution(
+                PROGRAM,
+                call="f(2)",
+                model=find_predictor("mini", Decoding(engine=engine, max_new_tokens=60), grammar="flow"),
+                mode=mode,
+                history=real if mode == "forced" else None,
+            )
+            for engine in ("numpy", "torch")
+        ]
+        assert traces[0].frames == traces[1].frames
 
 
 @needs_weights

@@ -41,6 +41,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(
         ("predictor", "model", "fingerprint", "dtype", "as_type", "profile", "profile_hash"), texts
     ),
+    "engine": st.sampled_from(["", "torch", "numpy"]),
     "grammar": st.sampled_from(["", "none", "frame"]),
     "temperature": st.sampled_from([0.0, 0.5, 1.0]),
     "top_p": st.sampled_from([0.5, 1.0]),

@@ -8,6 +8,7 @@ import re
 import shlex
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -24,6 +25,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
     "module",
     [
         "cwm_trace.api",
+        "cwm_trace.debug.literals",
         "cwm_trace.states",
         "cwm_trace.flow.values",
         "cwm_trace.wire.texts",
@@ -66,6 +68,13 @@ def test_the_example_of_the_page_on_prediction_runs() -> None:
     for example in examples:
         exec(example, namespace)
     assert namespace["frame"] is not None
+
+
+def test_the_example_of_the_page_on_the_debugger_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/debugger.md").read_text("utf-8"), re.DOTALL)
+    namespace: dict[str, Any] = {}
+    exec(example, namespace)
+    assert namespace["reply"].data["stopped"][0]["source"] == "    n += 1"
 
 
 def test_every_command_that_is_shown_exists() -> None:

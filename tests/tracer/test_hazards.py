@@ -73,7 +73,7 @@ def test_cycles_are_shown_as_repr_shows_them() -> None:
 def test_a_value_too_deep_for_repr_says_so() -> None:
     trace = record("deep_value")
     text, *_ = texts(trace, "x")
-    assert text in ("<unrepresentable list: RecursionError>", "[" * 3001 + "]" * 3001)
+    assert text == "<unrepresentable list: RecursionError>"
     assert texts(trace, "y") == ["1"]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cwm_trace import Event, Outcome, Trace, read_trace, record
+from cwm_trace import Event, Outcome, Trace, read_trace, record, trace_execution
 from tests.effort import HANGS
 
 
@@ -164,7 +164,9 @@ def told(problem):
 
 names, done = [], threading.Semaphore(0)
 sys.unraisablehook = told
-threading.Thread(target=show).start()
+thread = threading.Thread(target=show)
+thread.start()
+thread.join()
 _thread.start_new_thread(bare, ())
 done.acquire(), done.acquire()
 try:
@@ -173,6 +175,28 @@ except TypeError as error:
     print(error)
 print(sorted(names))
 """
+
+
+LOST_THREAD = """
+import sys, threading
+
+def work():
+    sys.settrace(None)
+    def more():
+        return 1
+    more()
+
+for target in (work, int):
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+"""
+
+
+def test_a_thread_whose_trace_function_is_removed_is_said() -> None:
+    trace = trace_execution(LOST_THREAD)
+    assert len(trace.warnings) == 1
+    assert trace.warnings[0].startswith("of 1 other threads only a part was recorded")
 
 
 def test_a_thread_sees_no_frame_of_ours(tmp_path: Path) -> None:

@@ -8,7 +8,16 @@ import re
 from cwm_trace.debug.console import Console, Reply, verb
 from cwm_trace.debug.listing import list_file
 from cwm_trace.debug.session import Session
-from cwm_trace.debug.stops import AtFunction, AtLine, OnDivergence, OnException, OnSurprise, OnWrite, Place
+from cwm_trace.debug.stops import (
+    AtFunction,
+    AtLine,
+    OnDivergence,
+    OnException,
+    OnSurprise,
+    OnWrite,
+    Place,
+    line_place,
+)
 from cwm_trace.debug.verbs.arguments import read_number
 from cwm_trace.debug.wording import name_of
 from cwm_trace.errors import CwmTraceError
@@ -73,19 +82,8 @@ def find_place(session: Session, where: str) -> AtLine | AtFunction:
         raise CwmTraceError("the source of this frame is not known: name a file, as p.py:12")
     listing = list_file(files[file])
     if where.isascii() and where.isdigit() and len(where) < 9:
-        return line_place(session, file, int(where))
+        return line_place(session.program, file, int(where))
     return AtFunction(where, file, listing.function(where))
-
-
-def line_place(session: Session, file: int, line: int) -> AtLine:
-    """The line of code at `line`, or the first behind it.
-
-    Raises:
-        CwmTraceError: there is none.
-    """
-    listing = list_file(session.program.files[file])
-    line = listing.line_at(line)
-    return AtLine(file, line, is_definition=line in listing.functions.values())
 
 
 def find_file(session: Session, name: str) -> int:

@@ -7,8 +7,8 @@ import pytest
 
 from cwm_trace import trace_execution
 from cwm_trace.eval.comparison.metrics import Rate
+from cwm_trace.eval.local_steps.runner import Job, run_steps
 from cwm_trace.eval.local_steps.statements import KINDS, find_statements
-from cwm_trace.eval.local_steps.step_runner import Job, run_steps
 from cwm_trace.eval.local_steps.steps import LocalSteps, is_literal, score_local_steps, score_many_local_steps
 from cwm_trace.records import Event, Outcome, Slot, Trace
 
