@@ -164,6 +164,9 @@ class TraceWriter:
             except OSError:  # a file system that maps no files, or reserves no blocks
                 pass
         if self._log is None:
+            from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS
+
+            TRACE_FUNCTIONS.add(TraceWriter._put.__code__)  # is called at events; signals have to wait
             self._log = make(write=self._put)
         return self._log
 

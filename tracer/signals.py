@@ -142,6 +142,7 @@ def deliver_signals() -> Iterator[None]:
 
 
 _delivering: list[bool] = []
+_SIGNALS = tuple(sorted(map(int, signal.valid_signals())))
 
 
 TRACE_FUNCTIONS.add(vars(Delivery)["__call__"].fget.__code__)
@@ -159,7 +160,7 @@ def _unwrap(value: Any) -> Any:
 
 def _replace(change: Callable[[Any], Any]) -> None:
     """Change every handler that Python code has."""
-    for number in signal.valid_signals():
+    for number in _SIGNALS:
         handler = _bare.getsignal(number)
         changed = change(handler)
         if changed is not handler:
