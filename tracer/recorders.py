@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Limits
@@ -12,6 +12,9 @@ from cwm_trace.tracer.extension import IS_BUILT
 from cwm_trace.tracer.recorder import Recorder
 from cwm_trace.tracer.sources import Sources
 from cwm_trace.tracer.values import Describer
+
+if TYPE_CHECKING:
+    from cwm_trace.tracer._recorder import Log
 
 Kind = Literal["auto", "python", "c"]
 
@@ -44,18 +47,21 @@ def make_recorder(
         if wanted not in ("auto", "python"):
             raise CwmTraceError(f"{VARIABLE} is {wanted!r}: set it to auto or python")
         kind = "python" if wanted == "python" else "auto"
-    problem = "" if kind == "python" else _problem(sink, describer)
+    problem, log = "", None
+    if kind != "python":
+        problem = _problem(describer)
+        log = None if problem else _open_log(sink)
+        problem = problem or ("" if log else "cannot write where this recording goes")
     if problem and kind == "c":
         raise CwmTraceError(f"the compiled recorder {problem}: use --recorder python")
-    if kind == "python" or problem:
+    if log is None:
         return Recorder(
             sources=sources, describer=describer, emit=sink.frame, limits=limits, is_entry=is_entry
         )
-    from cwm_trace.tracer._recorder import Log
     from cwm_trace.tracer.compiled import CompiledRecorder
 
     return CompiledRecorder(
-        sink.open_log(Log),
+        log,
         sink.rewrite_line,
         sources=sources,
         describer=describer,
@@ -64,7 +70,14 @@ def make_recorder(
     )
 
 
-def _problem(sink: Any, describer: Describer) -> str:
+def _open_log(sink: Any) -> Log | None:
+    from cwm_trace.tracer._recorder import Log
+
+    log: Log | None = sink.open_log(Log) if hasattr(sink, "open_log") else None
+    return log
+
+
+def _problem(describer: Describer) -> str:
     """Why the compiled recorder cannot be used; empty if it can."""
     if not IS_BUILT:
         return (
@@ -72,6 +85,4 @@ def _problem(sink: Any, describer: Describer) -> str:
         )
     if describer.expand_objects:
         return "cannot expand objects"
-    if not hasattr(sink, "open_log"):
-        return "cannot write where this recording goes"
     return ""

@@ -66,8 +66,13 @@ class Fields:
         self.frame = self.frames.append
         self._log: Log | None = None
 
-    def open_log(self, make: type[Log]) -> Log:
-        """Where the compiled recorder writes; its lines are frames once the recording has ended."""
+    def open_log(self, make: type[Log]) -> Log | None:
+        """Where the compiled recorder writes; its lines are frames once the recording has ended.
+
+        None where somebody else takes the frames one by one.
+        """
+        if getattr(self.frame, "__self__", None) is not self.frames:
+            return None
         self._log = make()
         return self._log
 
