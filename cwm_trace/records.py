@@ -77,7 +77,7 @@ class Frame:
             its number across resumes.
         depth: recorded activations below this one on the stack; the entry has 0.
         thread: number of the thread, in the order of their first events.
-        file: index into `Trace.files`.
+        file: index into the files of the program.
         changed: variables that differ from the last frame of the same activation; None: no longer bound.
             Empty for RETURN and EXCEPTION, which show no state.
         value: what is returned or raised. None for a RETURN by which an exception leaves the activation.
@@ -108,6 +108,23 @@ class SourceFile:
 
     name: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is executed: by Python, or in a predictor's mind.
+
+    Args:
+        files: source files; the first one holds the entry.
+        entry: name of the function that the trace starts in, `<module>` for a script.
+        entry_line: line of `files[0]` on which the entry is defined; 0 for a script.
+        arguments: `sys.argv[1:]` of a script; empty otherwise.
+    """
+
+    files: tuple[SourceFile, ...] = ()
+    entry: str = ""
+    entry_line: int = 0
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,54 +266,85 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """A program and the frames of one real or predicted execution.
+class Run:
+    """What only a run knows; of a prediction, nothing.
 
     Args:
-        files: source files; the first one holds the entry.
-        entry: name of the function the trace starts in, `<module>` for a script.
-        entry_line: line of `files[0]` on which the entry is defined; 0 for a script.
-        frames: what happened, in order.
-        outcome: how it ended.
-        arguments: `sys.argv[1:]` of a script; empty otherwise.
-        python: version of the interpreter that ran it, such as `3.11.7`; empty for a prediction.
-        recorder: which recorder ran, `c` or `python`; empty for a prediction, and where nobody has said it.
-        profile: name of the format profile it was recorded or predicted under.
+        python: version of the interpreter, such as `3.11.7`.
         limits: the bounds it ran under.
-        capture: what was asked of its values.
         exit_code: what the program gave its parent; None if it was not a whole program.
         output: standard output, if it was captured.
         skipped: activations stepped over because of `limits.max_depth`.
         not_recorded: what a recording of this kind cannot see.
-        warnings: what a reader must know about this recording, a sentence each.
-        problems: places where a prediction was not valid.
-        mode: prediction mode (`free`, `forced`, …); empty for a real execution.
-        given: leading frames that a prediction was handed and that count nowhere.
-        decoding: how a prediction was made; None for a real execution.
-        cost: what a prediction took, if that was measured.
+        recorder: which recorder ran, `c` or `python`; empty where nobody has said it.
     """
 
-    files: tuple[SourceFile, ...]
-    entry: str
-    entry_line: int = 0
-    frames: tuple[Frame, ...] = ()
-    outcome: Outcome = Outcome.INCOMPLETE
-    arguments: tuple[str, ...] = ()
     python: str = ""
-    recorder: str = ""
-    profile: str = "cwm"
     limits: Limits = Limits()
-    capture: Capture = Capture()
     exit_code: int | None = None
     output: str | None = None
     skipped: int = 0
     not_recorded: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    recorder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What only a guess knows; of a run, nothing.
+
+    Args:
+        mode: prediction mode (`free`, `forced`, …).
+        given: leading frames that it was handed and that count nowhere.
+        decoding: how it was made.
+        problems: places where it is not valid.
+        cost: what it took, if that was measured.
+    """
+
     mode: str = ""
     given: int = 0
     decoding: Decoding | None = None
+    problems: tuple[Problem, ...] = ()
     cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A program and the frames of one real or predicted execution.
+
+    Args:
+        program: what is executed.
+        frames: what happened, in order.
+        outcome: how it ended.
+        profile: name of the format profile it was recorded or predicted under.
+        capture: what was asked of its values.
+        warnings: what a reader must know about it, a sentence each.
+        run: what only a run knows.
+        guess: what only a guess knows.
+    """
+
+    program: Program
+    frames: tuple[Frame, ...] = ()
+    outcome: Outcome = Outcome.INCOMPLETE
+    profile: str = "cwm"
+    capture: Capture = Capture()
+    warnings: tuple[str, ...] = ()
+    run: Run = Run()
+    guess: Guess = Guess()
+
+    @property
+    def files(self) -> tuple[SourceFile, ...]:
+        """Source files of the program."""
+        return self.program.files
+
+    @property
+    def entry(self) -> str:
+        """Where the program is entered."""
+        return self.program.entry
+
+    @property
+    def entry_line(self) -> int:
+        """The line of that."""
+        return self.program.entry_line
 
     @property
     def value(self) -> Slot | None:

@@ -14,7 +14,7 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cwm_trace.plain import SourceLines, frames_from_fields, frames_of_lines
-from cwm_trace.records import Capture, FrameFields, Limits, Outcome, SourceFile, Trace
+from cwm_trace.records import Capture, FrameFields, Limits, Outcome, Program, Run, SourceFile, Trace
 from cwm_trace.tracer.modules import own_modules
 from cwm_trace.tracer.process import (
     Buffer,
@@ -23,7 +23,7 @@ from cwm_trace.tracer.process import (
     guard_process,
     report_error,
 )
-from cwm_trace.tracer.program import MODULE, Program, find_function, surroundings
+from cwm_trace.tracer.program import MODULE, Runnable, surroundings
 from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.recorders import Kind, make_recorder
 from cwm_trace.tracer.rootless import call_first, frames_below
@@ -61,7 +61,7 @@ class Fields:
     def __init__(self) -> None:
         self.files: list[SourceFile] = []
         self.frames: list[FrameFields] = []
-        self.trace = Trace(files=(), entry="")
+        self.trace = Trace(Program())
         self.file = self.files.append
         self.frame = self.frames.append
         self._log: Log | None = None
@@ -81,12 +81,12 @@ class Fields:
         return line
 
     def header(self, trace: Trace) -> None:
-        """Keep the files."""
+        """Keep the files; the footer has everything else again."""
         self.files += trace.files
 
     def footer(self, trace: Trace) -> None:
         """Keep what is known at the end; the frames stay apart."""
-        self.trace = replace(trace, files=tuple(self.files))
+        self.trace = replace(trace, program=replace(trace.program, files=tuple(self.files)))
         if self._log is not None:
             self._log.end()
             self.frames += frames_of_lines(self._log.take())
@@ -99,7 +99,7 @@ class Fields:
 
 
 class Memory(Fields):
-    """A sink that keeps everything, and makes a `Trace` of it."""
+    """A sink that makes a whole trace."""
 
     def footer(self, trace: Trace) -> None:
         """Make the trace."""
@@ -163,7 +163,7 @@ class Ending:
 
 
 def record_program(
-    program: Program, sink: Sink, options: Options = Options(), *, entry: str | None = None
+    program: Runnable, sink: Sink, options: Options = Options(), *, entry: str | None = None
 ) -> Ending:
     """Run a program and record it.
 
@@ -176,13 +176,10 @@ def record_program(
     Raises:
         CwmTraceError: the program has no such function.
     """
-    line = (
-        find_function(program.source.text, entry, program.source.name).line if entry else program.entry_line
-    )
-    name = entry or program.entry
-    is_entry = _starts_at(program.code.co_filename, line, name) if name != MODULE else None
+    entered = program.enter(entry) if entry else program.program
+    is_entry = _starts_at(program.code.co_filename, entered) if entered.entry != MODULE else None
     scope = Scope(program.code.co_filename, program.root, include=options.include, exclude=options.exclude)
-    header = make_header(options, (program.source,), name, line, program.argv[1:])
+    header = make_header(options, entered)
 
     notes: list[str] = []
 
@@ -242,12 +239,12 @@ class Block:
         is_entry = None if entry is None else lambda code: code is entry
         self._recorder = _recorder(sink, options, scope, is_entry)
         if entry is None:
-            self._header = make_header(options, (), "", 0)
+            self._header = make_header(options, Program())
         else:
             source = source_of(entry, {})
-            self._header = make_header(options, (source,), entry.co_name, entry.co_firstlineno)
+            self._header = make_header(options, Program((source,), entry.co_name, entry.co_firstlineno))
             self._recorder.sources.know(entry, source)
-        self._header = replace(self._header, recorder=self._recorder.kind)
+        self._header = replace(self._header, run=replace(self._header.run, recorder=self._recorder.kind))
         self._sink.header(self._header)
 
     def start(self) -> None:
@@ -300,7 +297,7 @@ def record_run(
         check_deadline_possible()
     sink = redacting(sink, options)
     recorder = _recorder(sink, options, scope, is_entry)
-    header = replace(header, recorder=recorder.kind)
+    header = replace(header, run=replace(header.run, recorder=recorder.kind))
     try:
         sink.header(header)
     except OSError as refused:  # nothing will be recorded, but the program runs as ever
@@ -314,10 +311,12 @@ def record_run(
         except BaseException as late:  # an interrupt between the program's end and here
             error = late
     trace = _footer(header, recorder, outcome_of(None if error is None else type(error)))
-    trace = replace(trace, warnings=(*trace.warnings, *notes))
-    if header.entry == MODULE:
-        trace = replace(trace, exit_code=exit_code(error))
-    trace = replace(trace, output=None if output is None else output.getvalue())
+    facts = replace(
+        trace.run,
+        exit_code=exit_code(error) if header.entry == MODULE else None,
+        output=None if output is None else output.getvalue(),
+    )
+    trace = replace(trace, warnings=(*trace.warnings, *notes), run=facts)
     failure = recorder.failure
     if failure is None and not recorder.forked:
         try:
@@ -386,20 +385,13 @@ def _recorder(
     )
 
 
-def make_header(
-    options: Options, files: tuple[SourceFile, ...], entry: str, line: int, arguments: Sequence[str] = ()
-) -> Trace:
+def make_header(options: Options, program: Program) -> Trace:
     """What is known before the first frame."""
     return Trace(
-        files=files,
-        entry=entry,
-        entry_line=line,
-        arguments=tuple(arguments),
-        python=platform.python_version(),
+        program,
         profile=options.profile,
-        limits=options.limits,
         capture=Capture(options.expand_objects),
-        not_recorded=NOT_RECORDED,
+        run=Run(platform.python_version(), options.limits, not_recorded=NOT_RECORDED),
     )
 
 
@@ -407,8 +399,8 @@ def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
     return replace(
         header,
         outcome=recorder.outcome or outcome,
-        skipped=recorder.skipped,
         warnings=tuple(shortfalls(recorder, header.entry)),
+        run=replace(header.run, skipped=recorder.skipped),
     )
 
 
@@ -421,8 +413,8 @@ def redacting(sink: Sink, options: Options) -> Sink:
     return RedactingSink(sink, options.redact, options.limits.max_value_chars)
 
 
-def _starts_at(filename: str, line: int, name: str) -> Callable[[CodeType], bool]:
-    last = name.rpartition(".")[2]
+def _starts_at(filename: str, program: Program) -> Callable[[CodeType], bool]:
+    line, last = program.entry_line, program.entry.rpartition(".")[2]
 
     def is_entry(code: CodeType) -> bool:
         return code.co_firstlineno == line and code.co_name == last and code.co_filename == filename

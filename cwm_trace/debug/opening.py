@@ -74,7 +74,7 @@ def open_console(opening: Opening) -> Console:
     else:
         real = record(opening) if opening.real else None
     predictor = open_model(opening) if opening.predicted else None
-    if real is not None and real.mode:
+    if real is not None and real.guess.mode:
         raise CwmTraceError(f"{opening.trace} is a prediction: give the trace of a real execution")
     program = _program_of(opening) if real is None else None
     console = Console(
@@ -172,7 +172,8 @@ def _record_as_itself(opening: Opening) -> Trace:
         if not path.exists():
             said = ended.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
             raise CwmTraceError(said.removeprefix("cwm-trace: ") or f"{opening.file} could not be recorded")
-        return replace(read_trace(path), output=ended.stdout.decode("utf-8", "replace"))
+        trace = read_trace(path)
+        return replace(trace, run=replace(trace.run, output=ended.stdout.decode("utf-8", "replace")))
 
 
 def _as_recorded(opening: Opening, real: Trace | None) -> Opening:
@@ -180,7 +181,7 @@ def _as_recorded(opening: Opening, real: Trace | None) -> Opening:
     if not opening.trace or real is None:
         return opening
     if real.entry != "main" or opening.call:
-        return replace(opening, arguments=real.arguments)
+        return replace(opening, arguments=real.program.arguments)
     last = real.files[0].text.rstrip("\n").rpartition("\n")[2]
     return replace(opening, call=last.strip().removeprefix("return "))
 

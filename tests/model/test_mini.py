@@ -39,11 +39,11 @@ def test_mini_is_the_model_of_the_installation(installation: Path, dtype: str) -
     check_name("mini")
     mini = find_predictor("mini", Decoding(dtype=dtype, max_new_tokens=60))
     trace = predict_execution(PROGRAM, call="f(2)", model=mini, max_frames=3)
-    assert trace.decoding is not None
-    assert trace.decoding.model == "cwm-mini"
-    assert trace.decoding.dtype == (dtype or "float32")
-    assert trace.decoding.engine == ("torch" if dtype else "numpy")
-    assert {problem.grade for problem in trace.problems} <= {"truncated"}, "the grammar was on"
+    assert trace.guess.decoding is not None
+    assert trace.guess.decoding.model == "cwm-mini"
+    assert trace.guess.decoding.dtype == (dtype or "float32")
+    assert trace.guess.decoding.engine == ("torch" if dtype else "numpy")
+    assert {problem.grade for problem in trace.guess.problems} <= {"truncated"}, "the grammar was on"
 
 
 @pytest.mark.parametrize("find", [find_predictor, check_name])
@@ -93,8 +93,8 @@ def test_the_real_one_knows_more_than_to_copy() -> None:
             comparison = compare_execution(real, guess)
             hits[name] += comparison.frame_exact.hits
             if name == "mini":
-                assert guess.decoding is not None
-                assert guess.decoding.model == "cwm-mini"
+                assert guess.guess.decoding is not None
+                assert guess.guess.decoding.model == "cwm-mini"
                 changes += comparison.changed_slots.recall or 0.0
     assert hits["mini"] > hits["copy"]
     assert changes / 4 > 0.2, "copying finds none"

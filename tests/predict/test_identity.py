@@ -17,9 +17,11 @@ from cwm_trace.eval.benchmark.log import Header, LogWriter, find_log
 from cwm_trace.predict.baselines import CopyPredictor
 from cwm_trace.predict.labels import shortest_labels
 from cwm_trace.predict.protocol import Request
-from cwm_trace.records import Decoding, Event, Frame, SourceFile, Trace
+from cwm_trace.records import Decoding, Event, Frame, Program, SourceFile, Trace
 
-START = Trace((SourceFile("p.py", "def f():\n    return 1\n"),), "f", 1, (Frame(Event.CALL, 1, "def f():"),))
+START = Trace(
+    Program((SourceFile("p.py", "def f():\n    return 1\n"),), "f", 1), (Frame(Event.CALL, 1, "def f():"),)
+)
 HEADER: dict[str, Any] = {
     "task": "smoke",
     "items": 3,

@@ -40,7 +40,7 @@ def by(recorder: str, target: Any, **options: Any) -> Trace:
     gc.collect()
     with use(recorder):
         trace = trace_execution(target, capture_output=True, **options)
-    assert trace.recorder == recorder
+    assert trace.run.recorder == recorder
     return trace
 
 
@@ -48,8 +48,12 @@ def assert_equal(target: Any, **options: Any) -> None:
     ours, theirs = by("c", target, **options), by("python", target, **options)
     for mine, other in itertools.zip_longest(ours.frames, theirs.frames):
         assert mine == other
-    assert (ours.outcome, ours.output, ours.files) == (theirs.outcome, theirs.output, theirs.files)
-    assert (ours.warnings, ours.skipped) == (theirs.warnings, theirs.skipped)
+    assert (ours.outcome, ours.run.output, ours.program.files) == (
+        theirs.outcome,
+        theirs.run.output,
+        theirs.program.files,
+    )
+    assert (ours.warnings, ours.run.skipped) == (theirs.warnings, theirs.run.skipped)
 
 
 @pytest.mark.parametrize("name", [name for name in sample_names() if name not in DISTORTED_BY_PYTHON])
@@ -211,7 +215,7 @@ def test_nested_recordings_are_kept_apart() -> None:
 
 
 def ask(program: str) -> str | None:
-    return by("c", textwrap.dedent(program)).output
+    return by("c", textwrap.dedent(program)).run.output
 
 
 def test_nobody_sees_a_trace_function() -> None:
@@ -228,7 +232,7 @@ def test_nobody_sees_a_trace_function() -> None:
 def test_what_a_tracer_in_python_changes_stays_as_it_is(name: str) -> None:
     trace = by("c", HAZARDS / f"{name}.py")
     plain = watch(HAZARDS / f"{name}.py", traced=False)
-    assert (trace.output, trace.outcome.value) == (plain.output, "returned")
+    assert (trace.run.output, trace.outcome.value) == (plain.output, "returned")
 
 
 def test_a_caught_recursion_error_does_not_end_the_recording() -> None:
@@ -436,7 +440,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 writer = TraceWriter({str(tmp_path / "t.jsonl")!r})
 ending = record_program(load_code("for i in range(10000):\\n    x = i\\nprint(x)\\n"), writer)
 writer.close()
-print(type(ending.failure).__name__, ending.trace.recorder, ending.frames)
+print(type(ending.failure).__name__, ending.trace.run.recorder, ending.frames)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANGS, check=True, cwd=ROOT
@@ -481,7 +485,7 @@ w = z
 
 def test_what_it_cannot_do_is_done_in_python() -> None:
     trace = trace_execution("class A: pass\nx = A()\n", expand_objects=1)
-    assert trace.recorder == "python"
+    assert trace.run.recorder == "python"
 
 
 def test_it_says_what_it_cannot_do() -> None:

@@ -48,6 +48,11 @@ def start_of(trace: Trace, given: int = 1) -> Trace:
     return replace(trace, frames=trace.frames[:given])
 
 
+def without_cost(trace: Trace) -> Trace:
+    """The same, whatever it took."""
+    return replace(trace, guess=replace(trace.guess, cost=None))
+
+
 @cache
 def tokenizer() -> Any:
     """Words of the traces."""

@@ -57,10 +57,14 @@ def without_numbers(frames: tuple[Frame, ...]) -> list[Frame]:
 
 def same(one: Trace, other: Trace) -> None:
     assert without_numbers(one.frames) == without_numbers(other.frames)
-    assert (one.outcome, one.problems, one.warnings) == (other.outcome, other.problems, other.warnings)
-    assert one.cost is not None
-    assert other.cost is not None
-    assert replace(one.cost, seconds=0.0) == replace(other.cost, seconds=0.0)
+    assert (one.outcome, one.guess.problems, one.warnings) == (
+        other.outcome,
+        other.guess.problems,
+        other.warnings,
+    )
+    assert one.guess.cost is not None
+    assert other.guess.cost is not None
+    assert replace(one.guess.cost, seconds=0.0) == replace(other.guess.cost, seconds=0.0)
     for ours, theirs in zip(one.frames, other.frames, strict=True):
         assert (ours.logprobs is None) == (theirs.logprobs is None)
         for field, values in (theirs.logprobs or {}).items():
