@@ -9,12 +9,8 @@ incomplete. `.gz` and `.zst` are compressed, by suffix.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import gzip
-import io
 import json
 import os
-import resource
 import stat
 import threading
 import time
@@ -51,13 +47,13 @@ from cwm_trace.records import (
     SourceFile,
     Trace,
 )
+from cwm_trace.streams import compressing, move_out_of_the_way, open_again, open_to_read
 from cwm_trace.versions import TRACE_VERSION, check_version, migrate_trace_line
 from cwm_trace.wire.texts import escape_surrogates
 
 if TYPE_CHECKING:
     from cwm_trace.tracer._recorder import Log
 
-_HIGH, _ROOM = 1024, 64
 _FLUSH_SECONDS = 0.5  # of a compressed stream: flushing each line would undo the compression
 
 
@@ -129,11 +125,11 @@ class TraceWriter:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         try:
-            self._file: BinaryIO = _out_of_the_way(open(self.path, "wb", buffering=0))  # noqa: SIM115
+            self._file: BinaryIO = move_out_of_the_way(open(self.path, "wb", buffering=0))  # noqa: SIM115
         except OSError as error:
             raise CwmTraceError(f"cannot write {self.path}: {error.strerror}") from error
         self._descriptor = self._file.fileno()
-        compressed = _compress(self.path, self._file)
+        compressed = compressing(self.path, self._file)
         self._compressed = compressed is not None
         self._stream = compressed or self._file
         self._lock = threading.RLock()  # a signal handler may write again, or end the process
@@ -170,7 +166,7 @@ class TraceWriter:
         assert self._log is None, "one file is one recording"
         if not self._compressed and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             try:
-                self._mapped = _out_of_the_way(_open_again(self._file), "r+b")
+                self._mapped = move_out_of_the_way(open_again(self._file), "r+b")
                 self._log = make(descriptor=self._mapped.fileno())
             except OSError:  # a file system that maps no files, or reserves no blocks
                 pass
@@ -276,27 +272,6 @@ class TraceWriter:
             raise
 
 
-def _open_again(file: BinaryIO) -> BinaryIO:
-    """The same file, open for reading too, which mapping it needs."""
-    return open(f"/proc/self/fd/{file.fileno()}", "r+b", buffering=0)
-
-
-def _out_of_the_way(file: BinaryIO, mode: str = "wb") -> BinaryIO:
-    """The same file under a high descriptor.
-
-    A program that closes every descriptor and opens files of its own gets the low ones: it must not find that
-    one of them is written to by us.
-    """
-    try:
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        low = (_HIGH if soft == resource.RLIM_INFINITY else min(soft, _HIGH)) - _ROOM
-        number = fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, max(low, 0))
-    except OSError:
-        return file
-    file.close()
-    return open(number, mode, buffering=0)  # type: ignore[return-value]
-
-
 def write_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
     """Write a whole trace.
 
@@ -326,7 +301,7 @@ def read_trace(path: str | os.PathLike[str]) -> Trace:
     """
     path = Path(path)
     try:
-        with _open(path) as stream, resting_collector():
+        with open_to_read(path) as stream, resting_collector():
             return _assemble(path, _read_lines(path, stream))
     except OSError as error:
         raise CwmTraceError(f"cannot read {path}: {error.strerror or error}") from error
@@ -438,31 +413,3 @@ def _escaped(data: Any) -> Any:
             return escape_surrogates(data)
         case _:
             return data
-
-
-def _compress(path: Path, file: BinaryIO) -> BinaryIO | None:
-    if path.suffix == ".gz":
-        return cast(BinaryIO, gzip.GzipFile(path.name, "wb", fileobj=file))
-    if path.suffix == ".zst":
-        return cast(BinaryIO, _zstandard().ZstdCompressor().stream_writer(file, closefd=False))
-    return None
-
-
-def _open(path: Path) -> BinaryIO:
-    if path.suffix == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if path.suffix == ".zst":
-        file = open(path, "rb")  # noqa: SIM115 (closed by its reader)
-        reader = _zstandard().ZstdDecompressor().stream_reader(file, read_across_frames=True)
-        return io.BufferedReader(reader)
-    return open(path, "rb")
-
-
-def _zstandard() -> Any:
-    try:
-        import zstandard
-    except ImportError:
-        raise CwmTraceError(
-            "a .zst file needs the zstandard package: pip install 'cwm-trace[zstd]'"
-        ) from None
-    return zstandard
