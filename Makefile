@@ -6,12 +6,12 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 PYTEST = $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ci test-slow lint types format check clean
+.PHONY: help demo test test-ci test-slow lint types format check clean vsix
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: $(VENV)/.model ## Install, record a program, let the bundled model predict it, compare
+demo: $(VENV)/.mini ## Install, record a program, let the bundled model predict it, compare
 	@$(BIN)/cwm-trace demo
 
 test: $(VENV)/.dev ## Install everything and run the tests
@@ -36,16 +36,19 @@ format: $(VENV)/.dev ## Format the code and fix what can be fixed
 
 check: test lint types ## What must be green before every commit; .ci/run does more
 
+vsix: ## Make the VS Code extension
+	$(PYTHON) editors/vscode/pack.py dist/cwm-trace.vsix
+
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.model: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(INSTALL) --editable '.[model]'
+$(VENV)/.mini: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) --editable '.[mini]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) --editable '.[dev]'
-	@touch $@ $(VENV)/.model
+	@touch $@ $(VENV)/.mini

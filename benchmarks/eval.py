@@ -18,9 +18,9 @@ from dataclasses import replace
 
 from cwm_trace import Trace, trace_execution
 from cwm_trace.datasets.cruxeval import load_cruxeval
-from cwm_trace.eval.branches import branch_lines
-from cwm_trace.eval.score import score_program
-from cwm_trace.eval.summary import summarise
+from cwm_trace.eval.comparison.branches import branch_lines
+from cwm_trace.eval.comparison.score import score_program
+from cwm_trace.eval.statistics.summary import summarise
 from cwm_trace.predict.baselines import BASELINES
 from cwm_trace.predict.protocol import Request
 

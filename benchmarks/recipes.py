@@ -27,7 +27,7 @@ from typing import Any
 import torch
 
 from cwm_trace.datasets.tokenizing import TokenizedTrace, tokenize_trace
-from cwm_trace.eval.statistics import Estimate, bootstrap_ratios
+from cwm_trace.eval.statistics.estimates import Estimate, bootstrap_ratios
 from cwm_trace.model.loading import load_model
 from cwm_trace.model.tokens import read_tokens
 from cwm_trace.model.training.evaluation import Tally, read_document

@@ -26,7 +26,7 @@ from cwm_trace.datasets.families import FAMILIES, PRESETS, make_item
 from cwm_trace.datasets.family import Axis
 from cwm_trace.datasets.item import Knob
 from cwm_trace.datasets.tokenizing import tokenize_trace
-from cwm_trace.eval.statistics import Estimate, bootstrap_ratios, wilson
+from cwm_trace.eval.statistics.estimates import Estimate, bootstrap_ratios, wilson
 from cwm_trace.model.loading import load_model
 from cwm_trace.model.tokens import read_tokens
 from cwm_trace.model.training.evaluation import Tally, read_document

@@ -1,7 +1,9 @@
-"""Whether test suites of PyPI packages give the same verdicts while they are recorded, and what that costs.
+"""Whether suites of tests give the same verdicts while they are recorded, and what that costs.
 
     python benchmarks/suites.py                   # all packages, in a temporary folder; about three minutes
     python benchmarks/suites.py toolz --work DIR  # one of them; its traces stay in DIR
+    python benchmarks/suites.py cpython           # forty modules of CPython's own tests, as user code
+    python benchmarks/suites.py cpython --module test_enum --python PATH    # one, with another interpreter
 
 Each package gets a venv with cwm-trace from this checkout, and the package (from its sdist), pytest and its
 plugins at pinned versions. Its suite runs as it is, under `cwm-trace run` (one trace), and with `--per-test`;
@@ -24,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from cpython_suite import MODULES, compare_modules
 from rich.console import Console
 from rich.table import Table
 
@@ -59,6 +62,7 @@ PYTEST = "pytest==8.4.2"
 _BROKEN = "a broken trace"
 _LATE = "a race, lost untraced too: the pager's shell must be terminated before it has started the pager"
 _PAGERS = ("cat", "cat ", " cat ", "less", " less", " less ")
+CPYTHON = "cpython"
 SUITES = [
     Suite("toolz", "1.0.0", "functions over iterables"),
     Suite(
@@ -83,11 +87,18 @@ SUITES = [
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="; ".join(s.name for s in SUITES))
+    names = [*(suite.name for suite in SUITES), CPYTHON]
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="; ".join(names))
     parser.add_argument("--work", type=Path, metavar="DIR", help="work there, and leave everything there")
+    parser.add_argument("--module", action="append", metavar="NAME", help="of cpython: this test module")
+    parser.add_argument("--python", default=sys.executable, metavar="PATH", help="of cpython: run by this")
     options = parser.parse_args()
-    if unknown := set(options.packages) - {suite.name for suite in SUITES}:
+    if unknown := set(options.packages) - set(names):
         parser.error(f"there is no suite of {', '.join(sorted(unknown))}")
+    if CPYTHON in options.packages and compare_modules(options.python, options.module or MODULES):
+        sys.exit(1)
+    if options.packages == [CPYTHON]:
+        return
     table = Table(title=f"suites under cwm-trace, Python {sys.version.split()[0]}")
     columns = ("package", "run", "tests", "same verdicts", "traces", "frames", "seconds", "ratio")
     for column in columns:

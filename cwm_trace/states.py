@@ -53,6 +53,10 @@ class Activations:
         slots = self._slots.get(activation, {})
         return {name: slot for name, slot in slots.items() if slot is not None}
 
+    def names(self, activation: int) -> list[str]:
+        """The names of `activation` in their order, those that are unbound included."""
+        return list(self._slots.get(activation, ()))
+
     def after(self, frame: Frame) -> dict[str, Slot]:
         """The state that `advance` would return."""
         slots = {**self._slots.get(frame.activation, {}), **frame.changed}

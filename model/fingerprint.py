@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 WHOLE = 1 << 23
 """Bytes of a file up to which all of it is read."""
@@ -35,6 +36,8 @@ def fingerprint_model(model: Any) -> str:
     Args:
         model: has `state_dict`, or tensors as attributes.
     """
+    import torch
+
     digest = hashlib.sha256()
     tensors = model.state_dict() if hasattr(model, "state_dict") else _tensors(vars(model))
     for name, tensor in sorted(tensors.items()):
@@ -47,6 +50,8 @@ def fingerprint_model(model: Any) -> str:
 
 def _tensors(attributes: dict[str, Any], prefix: str = "") -> dict[str, torch.Tensor]:
     """Tensors among attributes, and among those of the objects in lists."""
+    import torch
+
     found: dict[str, torch.Tensor] = {}
     for name, value in attributes.items():
         if isinstance(value, torch.Tensor):

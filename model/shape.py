@@ -84,7 +84,8 @@ def take_as(config: Mapping[str, Any], name: str, as_type: str | None = None) ->
     if config.get("model_type") == "llama" and is_mixed:
         raise CwmTraceError(
             f"{name} says llama and has CWM's layer_types, as Meta's first upload of CWM did: write "
-            "model_type cwm into it, or give --as cwm (in Python load_model(folder, as_type='cwm'))"
+            "model_type cwm into it, or give --as cwm to predict, bench, model info or format probe "
+            "(in Python load_model(folder, as_type='cwm'))"
         )
     return dict(config)
 

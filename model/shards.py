@@ -17,7 +17,7 @@ from cwm_trace.model.folder import read_json, write_whole
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+PICKLES = {"pytorch_model.bin": "is a pickle", "pytorch_model.bin.index.json": "names pickles"}
 ITEM_BYTES = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 8),
     **dict.fromkeys(("F32", "I32", "U32"), 4),
@@ -85,8 +85,9 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
     """
     if not (folder / INDEX).exists():
         if not (folder / SINGLE).exists():
-            if any((folder / name).exists() for name in PICKLES):
-                raise CwmTraceError(f"{PICKLES[0]} is a pickle: {_conversion(folder)}")
+            for name, what in PICKLES.items():
+                if (folder / name).exists():
+                    raise CwmTraceError(f"{name} {what}: {_conversion(folder)}")
             raise CwmTraceError(f"there is neither {SINGLE} nor {INDEX} in {folder}")
         return read_header(folder / SINGLE)
     weight_map = read_json(folder / INDEX).get("weight_map")

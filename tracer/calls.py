@@ -12,11 +12,13 @@ import inspect
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
 from types import CodeType, FunctionType, MethodType, WrapperDescriptorType
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.records import Program
 from cwm_trace.tracer.recorder import Recorder
 from cwm_trace.tracer.scope import Scope
 from cwm_trace.tracer.session import (
@@ -45,22 +47,23 @@ def record_call(
 ) -> Ending:
     """Call something and record from its first frame to its return.
 
-    A coroutine is awaited in an event loop of its own, a generator is exhausted; of a class everything that
-    constructing an instance runs is recorded.
+    A coroutine is awaited in an event loop of its own, a generator is exhausted, a context manager that is
+    made of one entered and left; of a class everything that constructing an instance runs is recorded.
 
     Raises:
         CwmTraceError: it has no Python code, or needs an event loop where one is running already.
     """
     is_class = isinstance(function, type)
-    home = file_of_class(function) if isinstance(function, type) else entry_code(function).co_filename
+    entered = _implementation(function, args)
+    home = file_of_class(function) if isinstance(function, type) else entry_code(entered).co_filename
     scope = Scope(home, folder_of(home), include=options.include, exclude=options.exclude)
-    code = constructor_code(function, scope) if isinstance(function, type) else entry_code(function)
+    code = constructor_code(function, scope) if isinstance(function, type) else entry_code(entered)
     name = function.__name__ if code is None else code.co_name
     if code is not None and code.co_flags & (_COROUTINE | inspect.CO_ASYNC_GENERATOR):
         _require_no_loop(name)
     source = None if code is None else source_of(code, getattr(function, "__globals__", {}))
     line = 0 if code is None else code.co_firstlineno
-    header = make_header(options, () if source is None else (source,), name, line)
+    header = make_header(options, Program(() if source is None else (source,), name, line))
     result: list[Any] = [None]
 
     def run(recorder: Recorder) -> None:
@@ -89,6 +92,20 @@ def entry_code(target: Any) -> CodeType:
     if code is None:
         raise CwmTraceError(f"{target!r} has no Python code to trace: give a function written in Python")
     return code
+
+
+def _implementation(function: Callable[..., Any], args: Sequence[Any]) -> Callable[..., Any]:
+    """What a call comes to: of a `functools.singledispatch` what is registered for the first argument."""
+    dispatch = getattr(function, "dispatch", None)
+    if (
+        not isinstance(function, FunctionType)
+        or not hasattr(function, "registry")
+        or not dispatch
+        or not args
+    ):
+        return function
+    found: Callable[..., Any] = dispatch(type(args[0]))
+    return found
 
 
 def constructor_code(kind: type, scope: Scope) -> CodeType | None:
@@ -155,7 +172,14 @@ def _run_to_its_end(value: Any) -> Any:
                 next(value)
         except StopIteration as end:
             return end.value
-    if inspect.isawaitable(value) or inspect.isasyncgen(value):
+    if isinstance(value, AbstractContextManager):
+        with value:
+            return value
+    if (
+        inspect.isawaitable(value)
+        or inspect.isasyncgen(value)
+        or isinstance(value, AbstractAsyncContextManager)
+    ):
         import asyncio
 
         return asyncio.run(_await_all(value))
@@ -163,6 +187,9 @@ def _run_to_its_end(value: Any) -> Any:
 
 
 async def _await_all(value: Any) -> Any:
+    if isinstance(value, AbstractAsyncContextManager):
+        async with value:
+            return value
     if not inspect.isasyncgen(value):
         return await value
     async for _ in value:
@@ -234,6 +261,9 @@ def follow(value: Any, recording: Steps) -> Any:
         return async_generator_function(lambda: (value, recording))()
     if inspect.isgenerator(value):
         return follow_generator(value, recording)
+    if isinstance(value, AbstractContextManager | AbstractAsyncContextManager) and hasattr(value, "gen"):
+        value.gen = follow(value.gen, recording)  # of `contextlib.contextmanager`, which steps through it
+        return value
     recording.finish(None)
     return value
 

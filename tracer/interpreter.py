@@ -48,3 +48,6 @@ CLASS_BODIES_SHOW_FIRST_LINE = _VERSION >= (3, 13)
 
 INT_TEXT_IS_LIMITED = hasattr(sys, "set_int_max_str_digits")
 """`repr` of an int of more than 4,300 digits raises ValueError. gh-95778; in 3.10 from 3.10.7 on."""
+
+TEXT_OF_C_IS_KNOWN = _VERSION >= (3, 13)
+"""Tracebacks show the lines of `-c`, which `linecache` has under the name `<string>`. gh-67224."""

@@ -7,10 +7,14 @@ import atexit
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial, update_wrapper
+from operator import methodcaller
 from typing import Any, NoReturn, Protocol
 
+from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS
 from cwm_trace.tracer.recorder import Recorder
 from cwm_trace.tracer.signals import deliver_signals
 from cwm_trace.tracer.values import TimeLimitReached
@@ -57,31 +61,87 @@ def guard_process(recorder: Recorder, sink: Buffer) -> Iterator[None]:
     """What a program may do to its process that would lose frames or damage the file.
 
     A forked child inherits the recording and must not go on with it; `os._exit` runs no handlers, so that
-    buffers are emptied before it; threads that `_thread` starts do not know `threading.settrace`.
+    buffers are emptied before it; a thread is recorded if the one that starts it is.
     """
-    leave, start_thread = os._exit, _thread.start_new_thread
-
-    def flush_and_leave(status: int) -> NoReturn:
-        sink.flush()
-        leave(status)
-
-    def start_recorded(
-        function: Callable[..., object], args: tuple[Any, ...], kwargs: Mapping[str, Any] = _NO_KEYWORDS
-    ) -> int:
-        def run() -> None:
-            sys.settrace(recorder.on_call)
-            function(*args, **kwargs)
-
-        return start_thread(run, ())
-
     _recordings.append((recorder, sink))
-    os._exit, _thread.start_new_thread = flush_and_leave, start_recorded
+    if (
+        len(_recordings) == 1
+    ):  # recordings may overlap in any order: what stands in for these is there for all
+        os._exit = _flush_and_leave
+        for (module, name), stand_in in _STARTERS.items():
+            setattr(module, name, stand_in)
     try:
         with deliver_signals():
             yield
     finally:
-        os._exit, _thread.start_new_thread = leave, start_thread
         _recordings.remove((recorder, sink))
+        if not _recordings:
+            os._exit = _leave
+            for (module, name), stand_in in _STARTERS.items():
+                setattr(module, name, stand_in.start)
+
+
+_leave = os._exit
+
+
+def _flush_and_leave(status: int) -> NoReturn:
+    """Stands in for `os._exit`."""
+    for _, sink in _recordings:
+        sink.flush()
+    _leave(status)
+
+
+class _Starter:
+    """Stands in for a function of C that starts a thread, and records that if the starting one is recorded.
+
+    Args:
+        start: that function.
+    """
+
+    def __init__(self, start: Callable[..., Any]) -> None:
+        self.start = start
+        update_wrapper(self, start)
+
+    def __call__(self, function: Any, args: Any = (), kwargs: Any = _NO_KEYWORDS, /, **options: Any) -> Any:
+        recorder = next((recorder for recorder, _ in _recordings if recorder.is_installed()), None)
+        if recorder is None or not callable(function) or type(args) is not tuple:
+            bound = (args, kwargs) if kwargs else (args,) if args or not options else ()
+            return self.start(function, *bound, **options)
+        begin = _Beginning(recorder, function, args, kwargs)
+        return self.start(begin, **options) if options else self.start(begin, ())
+
+
+class _Beginning(partial[Any]):
+    """What runs in a thread, with a trace function set; called by C, it adds no frame to the stack."""
+
+    function: Any
+
+    def __new__(cls, recorder: Recorder, function: Any, args: tuple[Any, ...], kwargs: Any) -> _Beginning:
+        steps = [
+            partial(sys.settrace, recorder.on_call),
+            partial(function, *args, **kwargs),
+            recorder.leave_thread,
+        ]
+        self = super().__new__(cls, deque, map(methodcaller("__call__"), steps), 0)
+        self.function = function
+        return self
+
+    def __repr__(self) -> str:
+        return repr(self.function)  # the interpreter says it of an exception that ends the thread
+
+
+_STARTERS = {
+    (module, name): _Starter(getattr(module, name))
+    for module, names in (
+        (_thread, ("start_new_thread", "start_new", "start_joinable_thread")),
+        (threading, ("_start_new_thread", "_start_joinable_thread")),
+    )
+    for name in names
+    if hasattr(module, name)
+}
+"""Of modules and names: `threading` has the functions of `_thread` under names of its own."""
+
+TRACE_FUNCTIONS.update([_Starter.__call__.__code__, _Beginning.__new__.__code__, _flush_and_leave.__code__])
 
 
 def _leave_to_parent() -> None:

@@ -35,7 +35,7 @@ class _Threads(threading.local):
     def __init__(self, numbers: Iterator[int]) -> None:
         self.numbers = numbers
         self.stack = Stack(next(numbers))
-        self.stop_following: Callable[[], None] | None = None
+        self.stop_following: Callable[[], bool] | None = None
         if are_there():
             self.follow_greenlets()
 
@@ -55,7 +55,7 @@ class _Threads(threading.local):
 
 
 class Recorder:
-    """Records the current thread, and threads that it starts, between `start` and `stop`.
+    """Records the current thread between `start` and `stop`, and threads that start from recorded ones.
 
     Args:
         sources: the source file of each code object, if that is recorded.
@@ -86,6 +86,8 @@ class Recorder:
         self.replaced = False
         self.displaced = ""
         self.interrupted = False
+        self.lost_greenlets = False
+        self.lost_threads = 0
         self.forked = False
         self.entered = is_entry is None
         self.active = False
@@ -104,7 +106,6 @@ class Recorder:
         self._main: tuple[Stack, str] | None = None
         self._owner = 0
         self._previous: Any = None
-        self._previous_of_threads: Any = None
 
     def start(self) -> None:
         """Install the trace function; the one there was is put back by `stop`."""
@@ -123,24 +124,21 @@ class Recorder:
         elif self._previous is not None:
             kind = type(self._previous)
             self.displaced = f"another trace function ({kind.__module__}.{kind.__qualname__})"
-        self._previous_of_threads = threading._trace_hook  # type: ignore[attr-defined]  # gettrace: 3.10
         self.active = True
-        threading.settrace(self.on_call)
         return True
 
     def stop(self) -> None:
         """End the recording; in the thread that started it, put the previous trace function back."""
         self.active = False
         if threading.get_ident() != self._owner:  # never started, stopped before, or another thread
-            if sys.gettrace() == self.on_call:
+            if self.is_installed():
                 sys.settrace(None)
             return
         self._owner = 0
         if self._threads.stop_following is not None:
-            self._threads.stop_following()
+            self.lost_greenlets = not self._threads.stop_following()
             self._threads.stop_following = None
-        threading.settrace(self._previous_of_threads)
-        if sys.gettrace() == self.on_call:
+        if self.is_installed():
             sys.settrace(self._previous)
         else:  # somebody else's by now: a debugger, a coverage tool, or nobody's after a RecursionError
             self.replaced = True
@@ -149,8 +147,17 @@ class Recorder:
         """In a forked child: the recording belongs to the parent alone."""
         self.forked = True
         self.active = False
-        if sys.gettrace() == self.on_call:
+        if self.is_installed():
             sys.settrace(None)
+
+    def is_installed(self) -> bool:
+        """Whether the current thread is traced by this recorder."""
+        return sys.gettrace() == self.on_call
+
+    def leave_thread(self) -> None:
+        """At the end of a thread that was begun recorded: notice whether it still is."""
+        if self.active and not self.is_installed():
+            self.lost_threads += 1
 
     def on_call(self, frame: FrameType, event: str, _arg: Any) -> Any:
         """The trace function of calls; nothing of its own gets out into the program."""

@@ -11,6 +11,7 @@ import io
 import json
 import re
 import tokenize
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -22,8 +23,8 @@ DEFAULT = "default"
 """The rule that stands for the short list of usual names and forms."""
 
 _USUAL_NAMES = tuple(
-    """password passwords passwd passphrase pwd secret secrets token api_key apikey access_key private_key
-    secret_key signing_key encryption_key credential credentials authorization cookie jwt bearer
+    """password passwords passwd passphrase pwd getpass secret secrets token api_key apikey access_key
+    private_key secret_key signing_key encryption_key credential credentials authorization cookie jwt bearer
     """.split()  # noqa: SIM905 (a paragraph of twenty words)
 )
 _USUAL_FORMS = (
@@ -42,8 +43,12 @@ _LONG = 5_000  # characters
 _LONGEST_LITERAL = 200_000  # characters that are parsed
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
 _STRING = re.compile(r"""[bBrRuU]{0,2}(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")""", re.DOTALL)
+_NUMBER = re.compile(r"[-+]?[\d.]+(?:e[-+]?\d+)?j?")
+_ESCAPE = re.compile(r"^(?:[abfnrtv]|x[0-9a-f]{2}|u[0-9a-f]{4})")
 _ESCAPED_STRING = re.compile(r"""(\\+['"]).*?\1""", re.DOTALL)
 _PAIR = re.compile(r"""(?<!\w)(?P<name>[A-Za-z_][\w-]{0,80})(?P<key>\\*['"])?(?P<by>\s*[:=]\s*|\s*=>\s*)""")
+_LIKE_A_SECRET = re.compile(r"(?=.*[^A-Za-z.:])[^{}%$<>()\[\]]{4,}")
+"""In a program's text: no word of a sentence, type, placeholder or call."""
 _OPEN, _CLOSE = "([{", ")]}"
 
 
@@ -165,10 +170,10 @@ class Secrets:
                     self.learn_value(item)
 
     def learn_pairs(self, text: str) -> None:
-        """Learn the quoted values that stand in a text under a name that means a secret."""
+        """Learn the literals that stand in a text under a name that means a secret."""
         for _, start, end in self._pairs(text):
             value = text[start:end]
-            if _STRING.fullmatch(value) or value[:1] in _OPEN or "(" in value:
+            if _STRING.fullmatch(value) or _NUMBER.fullmatch(value) or value[:1] in _OPEN or "(" in value:
                 self.learn(value)
 
     def replace(self, text: str) -> str:
@@ -202,6 +207,8 @@ class Secrets:
                 was = was.replace(long, PLACEHOLDER + "\n" * long.count("\n"))
             for form in forms:
                 was = form.sub(_keeping_lines, was)
+            if token.type in (tokenize.STRING, tokenize.COMMENT):
+                was = self._replace_pairs(was, is_source=True)
             if token.type == tokenize.NUMBER and was == PLACEHOLDER:
                 was = "0"
             text = text[:start] + was + text[end:]
@@ -231,11 +238,13 @@ class Secrets:
             parts.append(rf"(?<![\w.])(?:{'|'.join(numbers)})(?![\w.])")
         return re.compile("|".join(parts) or r"(?!)")
 
-    def _replace_pairs(self, text: str) -> str:
+    def _replace_pairs(self, text: str, *, is_source: bool = False) -> str:
         done, parts = 0, []
         for _, start, end in self._pairs(text):
             value = text[start:end]
             if value in ("None", "True", "False") or value.startswith(PLACEHOLDER[:9]):
+                continue
+            if is_source and not _LIKE_A_SECRET.fullmatch(value):
                 continue
             parts += [text[done:start], _in_quotes(value)]
             done = end
@@ -246,8 +255,11 @@ class Secrets:
         position = 0
         while found := _PAIR.search(text, position):
             position = found.end()
-            name = found.group("name")
-            if self._rules.cover(name) or self._rules.cover(name.replace("-", "_")):
+            names = [found.group("name").replace("-", "_"), found.group("name")]
+            if text[found.start() - 1 : found.start()] == "\\":  # of an escape: a line starts with the name
+                names.append(_ESCAPE.sub("", names[0]))
+            name = next(filter(self._rules.cover, names), None)
+            if name is not None:
                 end = _end_of_value(text, position)
                 if end > position:
                     yield name, position, end
@@ -255,12 +267,13 @@ class Secrets:
 
 
 def _forms(text: str) -> set[str]:
-    """How a string is written: as it is, in a `repr` (of a `repr`), in JSON, in a URL, letter by letter."""
+    """How a string is written: as it is, in a `repr` (of one), in JSON, in a URL, by letters, encoded."""
+    data = text.encode("utf-8", "surrogatepass")
     escaped = repr(text)[1:-1].replace("\\'", "'")
     forms = {text, escaped, json.dumps(text)[1:-1], quote(text), quote(text, safe="")}
     forms |= {form.replace(mark, f"\\{mark}") for form in (text, escaped) for mark in "'\""}
     forms |= {form.replace("\\", "\\\\") for form in set(forms)}
-    return forms | {repr(list(text))[1:-1]}
+    return forms | {repr(list(text))[1:-1], data.hex(), b64encode(data).decode().rstrip("=")}
 
 
 def _end_of_value(text: str, start: int) -> int:

@@ -8,13 +8,19 @@ checked against addresses that are known. Where one does not fit, the link stays
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import sysconfig
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
 from typing import Any
+
+try:
+    import ctypes
+except ImportError:  # an interpreter that was built without
+    _HAS_CTYPES = False
+else:
+    _HAS_CTYPES = True
 
 _WORD = 8
 _INNER = 3 * _WORD
@@ -97,8 +103,6 @@ def _threads_frame(here: FrameType) -> Any:
     """Where 3.10 has the frame of the running thread, as a `c_void_p`; None in other versions."""
     if sys.version_info >= (3, 11) or not _is_known():
         return None
-    import ctypes
-
     state = ctypes.pythonapi.PyThreadState_Get
     state.restype = ctypes.c_void_p
     word = ctypes.c_void_p.from_address(state() + _THREADS_FRAME)
@@ -111,15 +115,13 @@ def _is_known() -> bool:
         return False
     if not (3, 10) <= sys.version_info < (3, 14) or sysconfig.get_config_var("Py_GIL_DISABLED"):
         return False
-    return importlib.util.find_spec("_ctypes") is not None
+    return _HAS_CTYPES
 
 
 def _link_of(frame: FrameType, below: FrameType) -> Any:
     """The word in memory that links a frame to the one below it, as a `c_void_p`; None if it is not found."""
     if frame.f_back is not below or not _is_known():
         return None
-    import ctypes
-
     word = ctypes.c_void_p.from_address
     if sys.version_info < (3, 11):
         link = word(id(frame) + _INNER)

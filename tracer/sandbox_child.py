@@ -15,6 +15,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -22,8 +23,8 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Limits, SourceFile
 from cwm_trace.tracer import containment
 from cwm_trace.tracer.channel import ChannelSink
-from cwm_trace.tracer.program import Program, load_call, load_code, load_script, read_source
-from cwm_trace.tracer.session import Options, record_program
+from cwm_trace.tracer.program import Runnable, load_call, load_code, load_script, read_source
+from cwm_trace.tracer.session import Options, Sink, record_program
 from cwm_trace.tracer.steps import answer_steps
 
 _leave = os._exit
@@ -150,12 +151,21 @@ def _trace(job: dict[str, Any], sink: ChannelSink) -> None:
         expand_objects=job["expand_objects"],
         whole_process=True,
     )
-    ending = record_program(program, sink, options, entry=job["entry"])
+    ending = record_program(program, _writing(sink, job["writes"]), options, entry=job["entry"])
     if ending.error is not None:
         sink.say("error", type(ending.error).__name__)
 
 
-def _load(job: dict[str, Any]) -> Program:
+def _writing(sink: ChannelSink, writes: Sequence[tuple[int, str, str]]) -> Sink:
+    """The sink, or one before it that writes variables of the program."""
+    if not writes:
+        return sink
+    from cwm_trace.tracer.writing import WritingSink
+
+    return WritingSink(sink, writes, lambda why: sink.say("refused", why))
+
+
+def _load(job: dict[str, Any]) -> Runnable:
     name, call, path = job["name"], job["call"], job["path"]
     if call:
         program = load_call(read_source(path) if path else job["source"], call, name=path or name)
@@ -163,7 +173,8 @@ def _load(job: dict[str, Any]) -> Program:
         program = load_script(path, job["arguments"])
     else:
         return load_code(job["source"], job["arguments"])
-    return replace(program, source=SourceFile(name, program.source.text))
+    named = (SourceFile(name, program.source.text),)
+    return replace(program, program=replace(program.program, files=named))
 
 
 def _add_site_builtins() -> None:

@@ -57,6 +57,10 @@ class Scope:
         """Whether the user does not want functions of this file recorded."""
         return bool(self._exclude) and any(fnmatch(self._absolute(filename), glob) for glob in self._exclude)
 
+    def is_own(self, filename: str) -> bool:
+        """Whether a file is one of the tracer's."""
+        return os.path.realpath(filename).startswith(_OWN)
+
     def reason(self, filename: str) -> str:
         """Why a file is not covered."""
         real = os.path.realpath(self._absolute(filename))

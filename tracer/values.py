@@ -5,6 +5,7 @@ from __future__ import annotations
 import marshal
 import re
 from collections.abc import Callable
+from gc import get_referents
 from typing import Any
 
 from cwm_trace.records import SlotFields
@@ -151,9 +152,30 @@ def take_image(value: Any) -> bytes | None:
     same too.
     """
     try:
+        if type(value) in CONTAINERS and not _comes_to_an_end(value):
+            return None
         return marshal.dumps(value, 2)  # version 2 has no references: equal values give equal bytes
     except ValueError:
         return None
+
+
+def _comes_to_an_end(container: Any) -> bool:
+    """Whether nothing in a container contains itself: `marshal` would go around 2,000 levels, on every way.
+
+    What lies deeper than a few levels, or is very much, is taken for that as well.
+    """
+    inner = get_referents(*(container.values() if type(container) is dict else container))
+    for _ in range(_MOST_LEVELS):
+        if not inner:
+            return True
+        if len(inner) > _MOST_PARTS:
+            return False
+        inner = get_referents(*inner)
+    return not inner
+
+
+_MOST_LEVELS = 6
+_MOST_PARTS = 100_000
 
 
 def is_plain(text: str) -> bool:

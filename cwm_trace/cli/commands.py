@@ -10,10 +10,13 @@ COMMANDS = {
     "demo": "Record a small program, predict every step from the true steps before it, and show both.",
     "run": "Run a program and record it, frame by frame as it happens.",
     "show": "Show the frames of a trace file: each line with the variables that changed before it runs.",
+    "view": "Write a trace, with predictions of it beside it, as one HTML page to step through.",
     "convert": "Convert a trace file (JSON Lines) to CWM text, or CWM text to a trace file.",
     "predict": "Predict the execution of FILE, line by line.",
     "compare": "Compare two trace files frame by frame: the numbers, and the frames around the first wrong"
     " step.",
+    "debug": "Step through what FILE does, and what a model believes that it does, forward and back.",
+    "dap": "Let an editor debug: the debugger behind the Debug Adapter Protocol.",
     "bench": "Predict many programs, compare with what really happens, and report with intervals.",
     "dataset": "Build datasets of traces, describe them, pack them for training.",
     "model": "Look at checkpoints and convert them.",

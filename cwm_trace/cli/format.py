@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.extras import require
 
 if TYPE_CHECKING:
-    from cwm_trace.eval.readings import Finding
-    from cwm_trace.eval.roundtrip import RoundTrip
+    from cwm_trace.eval.format.readings import Finding
+    from cwm_trace.eval.format.roundtrip import RoundTrip
 
 
 @click.group("format")
@@ -38,18 +39,24 @@ def probe(model: str, dtype: str, as_type: str | None, base: str, output: Path |
     """Find the reading of each open point that MODEL finds likeliest.
 
     Twelve real traces a point are written in every reading; where the readings part, the model is asked how
-    likely each is. Nats behind the likeliest, with the 95 % interval over programs. What is not settled stays
-    as it is in --base.
+    likely each is. Printed: nats behind the likeliest, with the 95 % interval over programs. A point is
+    settled where all of that is above 3.00 (twenty times as likely), else it stays as it is in --base.
     """
-    from cwm_trace.predict.registry import find_mini, has_model_packages
+    from cwm_trace.predict.registry import find_mini
     from cwm_trace.wire.profile import get_profile, write_profile
 
     if output is not None and output.suffix != ".json":
         raise CwmTraceError(f"a profile's file ends in .json, {output} does not: commands know it by that")
+    if output is not None and not output.parent.is_dir():
+        raise CwmTraceError(f"there is no folder {output.parent} to write {output.name} into")
+    if model.startswith(("http://", "https://", "chat:")):
+        raise CwmTraceError(
+            f"{model} is a server, and the probe needs log-probabilities of given texts: give mini, the "
+            "model's folder, or hf:FOLDER_OR_ID"
+        )
     reading = get_profile(base)
-    if not has_model_packages():
-        raise CwmTraceError("a model needs torch and transformers: pip install 'cwm-trace[model,report]'")
-    from cwm_trace.eval.readings import probe_format
+    require("model", "scoring texts", "torch", "transformers")
+    from cwm_trace.eval.format.readings import probe_format
     from cwm_trace.model.scoring import load_scorer
 
     name = str(find_mini()) if model == "mini" else model
@@ -94,7 +101,7 @@ def roundtrip(file: str, profile: str, limit: int | None, show: int, as_json: bo
     Rows are those of `bench rescore`: id, code, input, generation; or prompt, completion. The exit code is 1
     if one differs.
     """
-    from cwm_trace.eval.roundtrip import check_file
+    from cwm_trace.eval.format.roundtrip import check_file
     from cwm_trace.wire.profile import get_profile
 
     found = check_file(file, profile=get_profile(profile), limit=limit)

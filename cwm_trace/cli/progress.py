@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from cwm_trace.eval.runner import Progress
+    from cwm_trace.eval.benchmark.runner import Progress
 
 _SECONDS = 10.0  # between two lines
 _ENOUGH = 100  # predictions that tell how long the others take

@@ -9,8 +9,9 @@ import logging
 import os
 import warnings
 
-CHATTY = ("torchao", "torch", "transformers", "huggingface_hub")
-"""Loggers; warnings of theirs are about parts that are not used here, or that are not installed."""
+CHATTY = ("torchao", "torch", "torch.utils._pytree", "transformers", "huggingface_hub")
+"""Loggers; warnings of theirs are about parts that are not used here, or that are not installed. PyTorch sets
+the level of its own logger again when it is imported, not of those below it."""
 
 BARS = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # transformers' bars while it loads weights follow it too

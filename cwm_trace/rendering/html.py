@@ -20,8 +20,8 @@ from cwm_trace.rendering.wording import (
 from cwm_trace.states import resolve_states
 
 if TYPE_CHECKING:
-    from cwm_trace.eval.alignment import Pair
     from cwm_trace.eval.comparison import Comparison
+    from cwm_trace.eval.comparison.alignment import Pair
 
 SHOWN_FRAMES = 200
 _STYLE = (
@@ -42,7 +42,7 @@ def trace_html(trace: Trace) -> str:
                 *_place(index, frame),
                 _content(frame, states[index], () if frame.event is Event.CALL else frame.changed),
             ],
-            "given" if index < trace.given else "",
+            "given" if index < trace.guess.given else "",
         )
         for index, frame in enumerate(trace.frames[:SHOWN_FRAMES])
     ]

@@ -64,6 +64,11 @@ class FrameReader:
         activation = self._stack.running
         return {} if activation is None else self._renderer.unchanged_texts(activation)
 
+    def known_names(self) -> list[str]:
+        """The variables that the running activation has shown, bound or not, in the order of their frames."""
+        activation = self._stack.running
+        return [] if activation is None else self._renderer.known_names(activation)
+
     def preview(self, frame: Frame) -> list[Piece]:
         """The pieces that `push` would return."""
         return self._renderer.fork().render(frame)

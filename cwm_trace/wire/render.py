@@ -147,6 +147,10 @@ class FrameRenderer:
             for name, text in texts.items()
         }
 
+    def known_names(self, activation: int) -> list[str]:
+        """The variables that an activation has shown, bound or not, in the order of their frames."""
+        return self._activations.names(activation)
+
     def texts(self, frame: Frame) -> tuple[str, str]:
         """Locals and source of a CALL or LINE, source and value of a RETURN or EXCEPTION."""
         source = self._source(frame)

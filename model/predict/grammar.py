@@ -13,10 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from cwm_trace.model.predict.guide import START, Names, Opening, Place
+from cwm_trace.model.predict.guide import START, Names, Opening
+from cwm_trace.model.predict.spelling import Spelling
 from cwm_trace.model.predict.vocabulary import INDEX, NO_MORE, SHORTEST, STATES, Legal, Vocabulary
 from cwm_trace.records import Event, Trace
 from cwm_trace.wire.context import MODULE, context_lines
+from cwm_trace.wire.fields import FIELDS
 from cwm_trace.wire.profile import FormatProfile
 from cwm_trace.wire.render import STATEFUL
 from cwm_trace.wire.tokens import EVENT_TOKENS, Special, TraceTokens
@@ -83,13 +85,7 @@ class FrameGrammar:
         self._lines = running_lines(program, profile)
         self._root = self._tree(self._lines)
         self._trees: dict[frozenset[str], _Node] = {}
-        self._spellings: dict[tuple[object, Place, int], Legal] = {}
-        self._by_character: dict[str, list[int]] = {}
-        """Tokens by the character that they begin with."""
-        for number, text in enumerate(vocabulary.texts):
-            if text:
-                self._by_character.setdefault(text[0], []).append(number)
-        self._quoted = [number for number, text in enumerate(vocabulary.texts) if '"' in text]
+        self._spellings: dict[object, Spelling] = {}
 
     def start(self, opening: Opening) -> FrameState:
         """The beginning of a frame."""
@@ -109,27 +105,11 @@ class FrameGrammar:
             self._trees[texts] = self._tree(possible) if possible else self._root
         return self._trees[texts]
 
-    def spellings(self, names: Names, place: Place, row: int) -> Legal:
-        """What may come next inside of locals: tokens of a row after which the guide knows how to go on."""
-        key = (names.key, place, row)
-        if key not in self._spellings:
-            self._spellings[key] = self._find_spellings(names, place, row)
-        return self._spellings[key]
-
-    def _find_spellings(self, names: Names, place: Place, row: int) -> Legal:
-        texts, allowed = self.vocabulary.texts, self.vocabulary.allowed[row]
-        if place.mode == "text" and place.rest is None:  # only what ends the value can be wrong
-            numbers = [number for number in self._quoted if allowed[number]]
-            but = tuple(number for number in numbers if names.after(place, texts[number]) is None)
-            return Legal(None, row, but)
-        fitting = [
-            number
-            for character, numbers in self._by_character.items()
-            if names.after(place, character) is not None
-            for number in numbers
-            if allowed[number] and names.after(place, texts[number]) is not None
-        ]
-        return Legal(tuple(fitting)) if fitting else Legal(None, row)
+    def spelling(self, names: Names) -> Spelling:
+        """How locals are spelt under a guide."""
+        if names.key not in self._spellings:
+            self._spellings[names.key] = Spelling(names, self.vocabulary, self._tokens)
+        return self._spellings[names.key]
 
     def _tree(self, lines: Iterable[str]) -> _Node:
         root = _Node()
@@ -150,6 +130,7 @@ class FrameState:
 
     __slots__ = (
         "_dfa",
+        "_forced",
         "_grammar",
         "_guided",
         "_legal",
@@ -161,6 +142,7 @@ class FrameState:
         "_place",
         "_text_tokens",
         "event",
+        "field",
         "ids",
     )
 
@@ -168,9 +150,10 @@ class FrameState:
         self._grammar = grammar
         self._legal = legal
         self._opening = opening
-        self._guided: Names | None = None
+        self._guided: Spelling | None = None
         self._place = START
-        self._phase = "event"
+        self._forced: Sequence[int] = ()
+        self._phase = self.field = "event"
         self._node = grammar._root  # until it is known which lines may come
         self._dfa = _LOCALS
         self._names: set[str] = set()
@@ -182,8 +165,9 @@ class FrameState:
     def copy(self) -> FrameState:
         """A copy that goes on by itself."""
         other = FrameState(self._grammar, self._legal, self._opening)
-        other._guided, other._place = self._guided, self._place
+        other._guided, other._place, other._forced = self._guided, self._place, self._forced
         other._phase, other._node, other._dfa = self._phase, self._node, self._dfa
+        other.field = self.field
         other._names, other._name, other._text_tokens = set(self._names), self._name, self._text_tokens
         other.event, other.ids = self.event, list(self.ids)
         return other
@@ -192,19 +176,6 @@ class FrameState:
     def is_done(self) -> bool:
         """Whether the frame, or the trace, has ended."""
         return self._phase == "done"
-
-    @property
-    def field(self) -> str:
-        """What the next token belongs to, the separator that ends it included."""
-        match self._phase:
-            case "action":
-                return "locals" if self.event in STATEFUL else "event"
-            case "arg":
-                return "source"
-            case "frame" | "done":
-                return "source" if self.event in STATEFUL else "value"
-            case phase:
-                return phase
 
     @property
     def legal(self) -> Legal:
@@ -257,13 +228,16 @@ class FrameState:
 
     def _enter(self, phase: str) -> None:
         self._phase = phase
+        if phase in FIELDS:
+            self.field = phase  # in the other ones the separator that ends it is due
         single = self._grammar._single
         match phase:
             case "locals" | "value":
                 self._dfa = INDEX[phase]
                 self._text_tokens = 0
                 if phase == "locals" and self.event is not None:
-                    self._guided = self._opening.names.get(self.event)
+                    names = self._opening.names.get(self.event)
+                    self._guided = None if names is None else self._grammar.spelling(names)
                 self._legal = self._json_legal()
             case "source":
                 self._node = self._grammar.lines_of(self._opening, self.event)
@@ -278,9 +252,10 @@ class FrameState:
         before, text = self._dfa, grammar.vocabulary.texts[number]
         self._dfa = int(grammar.vocabulary.after[before, number])
         if self._guided is not None and self._phase == "locals":
-            place = self._guided.after(self._place, text)
+            place = self._guided.names.after(self._place, text)
+            self._forced = self._forced[1:]
             if place is None:  # what is given may be anything
-                self._guided = None
+                self._guided, self._forced = None, ()
             else:
                 self._place = place
         kind, kind_before = _KINDS[self._dfa], _KINDS[before]
@@ -303,19 +278,22 @@ class FrameState:
         in_name = row in _NAMED
         if self._phase == "locals" and len(self._names) + in_name >= grammar.max_names:
             row += NO_MORE
+        bound = grammar.max_text_tokens
         if self._guided is not None and self._phase == "locals":
-            if self._place.mode == "text" and self._place.rest is None:
-                bound = grammar.max_text_tokens
-                if bound is not None and self._text_tokens >= bound:
-                    row += SHORTEST
-            return grammar.spellings(self._guided, self._place, row)
+            if not self._forced:
+                self._forced = self._guided.forced(self._place, self.ids[1:])
+            if self._forced and grammar.vocabulary.allowed[row, self._forced[0]]:
+                return Legal((self._forced[0],))
+            self._forced = ()
+            if self._place.mode == "text" and bound is not None and self._text_tokens >= bound:
+                row += SHORTEST
+            return self._guided.legal(self._place, row)
         if in_name and self._names:
             closing, start = grammar.vocabulary.closing, len(self._name)
             repeated = [name[start:] for name in self._names if name.startswith(self._name)]
             but = tuple(number for rest in repeated for number in closing.get(rest, ()))
             if but:
                 return Legal(None, row, but)
-        bound = grammar.max_text_tokens
         if bound is not None and self._text_tokens >= bound:
             row += SHORTEST
         return grammar.vocabulary.rows[row]

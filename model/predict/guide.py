@@ -7,7 +7,7 @@ takes choices away from the grammar: where flow knows nothing, everything that i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,101 +23,163 @@ class Place(NamedTuple):
     """Where a text of locals is.
 
     Args:
-        mode: `open`, `first`, `next`, `name`, `colon`, `text`, `after` or `end`.
-        name: inside of a name what is written of it; inside of a value the whole name.
-        rest: of a value that is known: what is missing of it, up to its quote; None: it is free.
-        escaped: the character before was a backslash.
-        written: the names so far.
+        mode: `open`, `first`, `after`, `name`, `fixed`, `text` or `end`.
+        name: inside of a name what is written of it.
+        rest: inside of a fixed text what is missing of it; `then` is the mode behind it.
+        escaped: inside of a value, the character before was a backslash.
+        at: known names up to there have had their turn.
+        new: names that are written and were not known.
     """
 
     mode: str = "open"
     name: str = ""
-    rest: str | None = None
+    rest: str = ""
+    then: str = ""
     escaped: bool = False
-    written: frozenset[str] = frozenset()
+    at: int = 0
+    new: frozenset[str] = frozenset()
 
 
 START = Place()
 
 
-@dataclass(frozen=True, slots=True)
 class Names:
     """The locals that a frame may show, everything as it is spelt between quotes.
 
+    Known names come in their order, new ones behind them in any, none of them twice.
+
     Args:
+        order: known names; those that are unbound keep their place.
         allowed: names that may stand there; None: any.
-        needed: names that must.
+        needed: known names that must.
         texts: values that are known.
     """
 
-    allowed: frozenset[str] | None = None
-    needed: frozenset[str] = frozenset()
-    texts: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def key(self) -> object:
+    def __init__(
+        self,
+        order: Sequence[str] = (),
+        allowed: frozenset[str] | None = None,
+        needed: frozenset[str] = frozenset(),
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
+        self.order = tuple(name for name in order if allowed is None or name in allowed)
+        self.needed = needed
+        self.texts = texts or {}
+        self.fresh = None if allowed is None else allowed.difference(self.order)
+        """Names that may be new; None: any."""
+        self._index = {name: place for place, name in enumerate(self.order)}
+        self._last = max((self._index[name] for name in needed), default=-1)
+        self.key = (self.order, self.fresh, needed, tuple(self.texts.items()))
         """Equal where everything is."""
-        return self.allowed, self.needed, frozenset(self.texts.items())
 
     def after(self, place: Place, text: str) -> Place | None:
         """The place after `text`; None: it cannot stand there."""
-        for character in text:
-            following = self._step(place, character)
+        at = 0
+        while at < len(text):
+            if place.mode == "fixed":
+                part = text[at : at + len(place.rest)]
+                if not place.rest.startswith(part):
+                    return None
+                rest = place.rest[len(part) :]
+                place = place._replace(rest=rest) if rest else place._replace(mode=place.then, rest="")
+                at += len(part)
+                continue
+            following = self._step(place, text[at])
             if following is None:
                 return None
             place = following
+            at += 1
         return place
 
+    def forced(self, place: Place) -> str:
+        """The text that must come next, whatever follows it."""
+        parts = []
+        while part := self._only(place):
+            following = self.after(place, part)
+            if following is None:
+                break
+            parts.append(part)
+            place = following
+        return "".join(parts)
+
+    def may_close(self, place: Place) -> bool:
+        """Whether no name is missing."""
+        return place.at > self._last
+
+    def known(self, place: Place) -> tuple[str, ...]:
+        """Known names that may come next."""
+        end = next((at for at in range(place.at, self._last + 1) if self.order[at] in self.needed), None)
+        return self.order[place.at :] if end is None else self.order[place.at : end + 1]
+
     def _step(self, place: Place, character: str) -> Place | None:
-        mode, name, rest, escaped, written = place
-        match mode:
+        match place.mode:
             case "open":
-                return Place("first") if character == "{" else None
+                return place._replace(mode="first") if character == "{" else None
             case "first" | "after" if character == "}":
-                return Place("end", written=written) if self.needed <= written else None
-            case "first":
-                return (
-                    Place("name", written=written) if character == '"' and self._may_begin(written) else None
-                )
-            case "after":
-                more = character == "," and self._may_begin(written)
-                return Place("next", written=written) if more else None
-            case "next":
-                if character == " ":
-                    return place
-                return Place("name", written=written) if character == '"' else None
+                return place._replace(mode="end") if self.may_close(place) else None
+            case "first" if character == '"' and self._may_begin(place):
+                return place._replace(mode="name")
+            case "after" if character == "," and self._may_begin(place):
+                return place._replace(mode="fixed", rest=' "', then="name")
+            case "name" if character == '"':
+                return self._close_name(place)
             case "name":
-                if character != '"':
-                    longer = name + character
-                    return place._replace(name=longer) if self._may_be(longer, written, whole=False) else None
-                if not self._may_be(name, written, whole=True):
-                    return None
-                return Place("colon", name, written=written | {name})
-            case "colon":
-                if character in ": ":
-                    return place
-                return Place("text", name, self.texts.get(name), False, written) if character == '"' else None
-            case "text" if rest is not None:
-                if not rest:
-                    return Place("after", written=written) if character == '"' else None
-                return place._replace(rest=rest[1:]) if character == rest[0] else None
+                longer = place._replace(name=place.name + character)
+                return longer if self._accepts_any(place) or self._candidates(longer) else None
+            case "text" if place.escaped:
+                return place._replace(escaped=False)
+            case "text" if character == '"':
+                return place._replace(mode="after")
             case "text":
-                if escaped:
-                    return place._replace(escaped=False)
-                if character == '"':
-                    return Place("after", written=written)
-                return place._replace(escaped=character == "\\")
+                return place._replace(escaped=True) if character == "\\" else place
         return None
 
-    def _may_begin(self, written: frozenset[str]) -> bool:
-        return self.allowed is None or not self.allowed <= written
+    def _close_name(self, place: Place) -> Place | None:
+        name, at, new = place.name, place.at, place.new
+        if name in self._index and self._index[name] >= at and name in self.known(place):
+            at = self._index[name] + 1
+        elif (
+            self.may_close(place)
+            and name not in self._index
+            and name not in new
+            and (self.fresh is None or name in self.fresh)
+        ):
+            at, new = len(self.order), new | {name}
+        else:
+            return None
+        text = self.texts.get(name)
+        rest, then = (': "', "text") if text is None else (f': "{text}"', "after")
+        return Place("fixed", rest=rest, then=then, at=at, new=new)
 
-    def _may_be(self, text: str, written: frozenset[str], *, whole: bool) -> bool:
-        if self.allowed is None:
-            return True
-        if whole:
-            return text in self.allowed and text not in written
-        return any(name.startswith(text) for name in self.allowed - written)
+    def _may_begin(self, place: Place) -> bool:
+        return self._accepts_any(place) or bool(self._candidates(place))
+
+    def _accepts_any(self, place: Place) -> bool:
+        """Whether any name that is not written may come next."""
+        return self.fresh is None and self.may_close(place)
+
+    def _candidates(self, place: Place) -> list[str]:
+        """Names that may be meant by what is written of one."""
+        fresh = self.fresh - place.new if self.fresh and self.may_close(place) else ()
+        return [name for name in (*self.known(place), *fresh) if name.startswith(place.name)]
+
+    def _only(self, place: Place) -> str:
+        """What must come next; empty where there is a choice."""
+        match place.mode:
+            case "open":
+                return "{"
+            case "fixed":
+                return place.rest
+            case "first" | "after":
+                closes, begins = self.may_close(place), self._may_begin(place)
+                more = '"' if place.mode == "first" else ","
+                return "" if closes and begins else "}" if closes else more
+            case "name" if not self._accepts_any(place):
+                names = self._candidates(place)
+                if names == [place.name]:
+                    return '"'
+                return _common(names)[len(place.name) :]
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +249,7 @@ class Reading:
         if Event.LINE in both:
             names[Event.LINE] = self._locals(legal.new, legal.gone, legal.unchanged)
         if Event.CALL in both and legal.called is not None:
-            names[Event.CALL] = Names(frozenset(map(_spelt, legal.called)))
+            names[Event.CALL] = Names(allowed=frozenset(map(_spelt, legal.called)))
         return Opening(both, lines, names)
 
     def _text(self, file: int, line: int) -> str:
@@ -204,12 +266,21 @@ class Reading:
         known = {_spelt(name): shown[name] for name in unchanged & bound}
         allowed = None if new is None else frozenset(map(_spelt, bound | new))
         needed = frozenset() if gone is None else frozenset(map(_spelt, bound - gone))
-        return Names(allowed, needed, known)
+        if new is None:  # it may be another activation's
+            return Names((), allowed, needed, known)
+        return Names([*map(_spelt, self._reader.known_names())], allowed, needed, known)
 
 
 def read_program(program: Trace, flow: Flow | None, profile: FormatProfile) -> Reading:
     """A reading that has taken the frames of a program; so has `flow`."""
     return Reading(FrameReader(program, profile), flow, profile)
+
+
+def _common(names: Sequence[str]) -> str:
+    """What all begin with."""
+    first, last = min(names), max(names)
+    end = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), None)
+    return first[:end]
 
 
 def _spelt(name: str) -> str:

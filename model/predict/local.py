@@ -9,21 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from cwm_trace.model.cache import KVCache
-from cwm_trace.model.decoder import Decoder
-from cwm_trace.model.decoding import Sampler
-from cwm_trace.model.fingerprint import fingerprint_folder, fingerprint_model
-from cwm_trace.model.loading import load_weights
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.model.fingerprint import fingerprint_folder
 from cwm_trace.model.predict.backend import Meter, Start
-from cwm_trace.model.predict.engine import CHUNK, Chooser, Engine, Rows, Solo, run
+from cwm_trace.model.predict.decoders.loading import load_decoder
+from cwm_trace.model.predict.decoders.protocol import CHUNK, Text, TraceDecoder
+from cwm_trace.model.predict.engine import Engine, run
 from cwm_trace.model.predict.predictor import ModelPredictor
 from cwm_trace.model.predict.rollout import Rollout
 from cwm_trace.model.predict.session import Setup
 from cwm_trace.model.predict.truth import Choice, Span
 from cwm_trace.model.predict.vocabulary import Vocabulary
-from cwm_trace.model.rows import RowsCache
 from cwm_trace.model.tokens import read_tokens
 from cwm_trace.records import Decoding, Frame
 from cwm_trace.wire.profile import CWM, FormatProfile
@@ -39,7 +35,7 @@ class LocalPredictor(ModelPredictor):
     """Predicts with a model in this process.
 
     Args:
-        model: a model of ours or of transformers, whose layers are plain.
+        model: a `TraceDecoder`, or a model of ours or of transformers, whose layers are plain.
         tokens: its tokenizer's mapping.
         name: what reports call it: the folder it comes from.
         decoding: how it is to decode; every frame is kept valid unless it says `grammar="none"`.
@@ -61,23 +57,27 @@ class LocalPredictor(ModelPredictor):
         profile: FormatProfile = CWM,
         max_rows: int = MAX_ROWS,
     ) -> None:
-        Sampler(decoding.temperature, decoding.top_p, decoding.seed)  # refuses what makes no sense
-        decoder = model if isinstance(model, Decoder) else Decoder(model)
-        config = decoder.config
+        decoder = model if isinstance(model, TraceDecoder) else _on_torch(model)
+        if decoding.engine not in ("", decoder.engine):
+            raise CwmTraceError(
+                f"this model is decoded by {decoder.engine}, not by {decoding.engine}: leave the engine out"
+            )
+        decoder.sampler(decoding.temperature, decoding.top_p, decoding.seed)  # refuses what makes no sense
         decoding = replace(
             decoding,
             predictor="local",
+            engine=decoder.engine,
             model=name,
-            fingerprint=decoding.fingerprint or fingerprint_model(model),
+            fingerprint=decoding.fingerprint or decoder.fingerprint(),
             grammar=decoding.grammar or "frame",
-            dtype=str(decoder.dtype).removeprefix("torch."),
+            dtype=decoder.dtype,
             max_frame_tokens=decoding.max_frame_tokens or MAX_FRAME_TOKENS,
             profile=profile.name,
             profile_hash=profile.hash,
         )
-        vocabulary = Vocabulary(tokens, config.vocab_size) if decoding.constrained else None
+        vocabulary = Vocabulary(tokens, decoder.vocab_size) if decoding.constrained else None
         backend = EngineBackend(decoder, vocabulary, decoding, max_rows)
-        length = int(decoding.max_length or config.max_position_embeddings)
+        length = int(decoding.max_length or decoder.length)
         setup = Setup(Path(name).name, backend, tokens, decoding, profile, length, vocabulary, "frames")
         super().__init__(setup)
 
@@ -89,13 +89,16 @@ class LocalPredictor(ModelPredictor):
 
         Args:
             folder: of the checkpoint.
-            decoding: how to decode, and in which dtype.
+            decoding: how to decode, in which dtype and with which engine (see `load_decoder`).
             name: what reports call it; None: the folder.
 
         Raises:
-            CwmTraceError: it is no CWM checkpoint, or its tokenizer has no trace tokens.
+            CwmTraceError: it is no CWM checkpoint, its tokenizer has no trace tokens, or the engine cannot
+                decode it.
         """
-        decoder = Decoder(load_weights(folder, dtype=decoding.dtype or "auto"))
+        decoder = load_decoder(
+            Path(folder), decoding.engine, decoding.dtype, as_type=decoding.as_type or None
+        )
         decoding = replace(decoding, fingerprint=fingerprint_folder(folder))
         return cls(
             decoder, read_tokens(folder), name=str(folder) if name is None else name, decoding=decoding
@@ -113,29 +116,33 @@ class EngineBackend:
     """
 
     def __init__(
-        self, decoder: Decoder, vocabulary: Vocabulary | None, decoding: Decoding, max_rows: int = MAX_ROWS
+        self,
+        decoder: TraceDecoder,
+        vocabulary: Vocabulary | None,
+        decoding: Decoding,
+        max_rows: int = MAX_ROWS,
     ) -> None:
         self.decoder = decoder
-        self.length: int | None = int(decoder.config.max_position_embeddings)
+        self.length: int | None = decoder.length
         self.together = max_rows
         self._decoding = decoding
-        self._chooser = Chooser(vocabulary, decoder.device)
-        self._kept: tuple[Sequence[int], KVCache] | None = None
+        self._chooser = decoder.chooser(vocabulary)
+        self._kept: tuple[Sequence[int], Text] | None = None
 
-    def sampler(self, seed: int) -> Sampler | None:
+    def sampler(self, seed: int) -> Any:
         """Draws from a stream of its own; None: greedy."""
         decoding = self._decoding
         if not decoding.temperature:
             return None
-        return Sampler(decoding.temperature, decoding.top_p, seed, self.decoder.device)
+        return self.decoder.sampler(decoding.temperature, decoding.top_p, seed)
 
     def judge(self, ids: Sequence[int], start: int, spans: Sequence[Span], meter: Meter) -> bool:
         """Read a true text once, and compare what would have been chosen."""
         last = max((span.choices[-1].position for span in spans if span.choices), default=start)
-        text = ids[:last]
-        cache = self._prefix(ids[:start])
-        meter.passes += self._find_differences(cache, text, spans)
-        self._kept = text, cache
+        true = ids[:last]
+        text = self._prefix(ids[:start])
+        meter.passes += self._find_differences(text, true, spans)
+        self._kept = true, text
         return True
 
     def write(self, starts: Sequence[Start], meter: Meter) -> Iterator[tuple[int, Frame | None]]:
@@ -153,52 +160,47 @@ class EngineBackend:
         for index in range(len(starts)):
             yield index, None
 
-    @torch.inference_mode()
-    def _find_differences(self, cache: KVCache, ids: Sequence[int], spans: Sequence[Span]) -> int:
-        """Passes it took; the cache has taken a beginning of the text already and takes the rest."""
+    def _find_differences(self, text: Text, ids: Sequence[int], spans: Sequence[Span]) -> int:
+        """Passes it took; the lane has taken a beginning of the text already and takes the rest."""
         flat = [(span, choice) for span in spans for choice in span.choices]
         places = [choice.position for _, choice in flat]
-        device, passes = self.decoder.device, 0
-        for begin in range(cache.length, len(ids), CHUNK):
-            part = torch.tensor([ids[begin : begin + CHUNK]], device=device)
-            states = self.decoder.states(part, cache)[0]  # (T, E)
+        passes = 0
+        for begin in range(text.length, len(ids), CHUNK):
+            part = ids[begin : begin + CHUNK]
+            low, high = bisect_left(places, begin + 1), bisect_left(places, begin + len(part) + 1)
+            logits = text.feed([part], [(0, place - 1 - begin) for place in places[low:high]])
             passes += 1
-            low, high = bisect_left(places, begin + 1), bisect_left(places, begin + part.shape[1] + 1)
             if low < high:
-                at = torch.tensor([place - 1 - begin for place in places[low:high]], device=device)
-                self._compare(self.decoder.logits(states[at]), flat[low:high])
+                self._compare(logits, flat[low:high])
         return passes
 
-    def _compare(self, logits: torch.Tensor, choices: Sequence[tuple[Span, Choice]]) -> None:
+    def _compare(self, logits: Any, choices: Sequence[tuple[Span, Choice]]) -> None:
         """Compare what is chosen with what is true; logits are `(choices, vocabulary)`."""
-        logits = self._chooser.masked(logits, [choice.legal for _, choice in choices])
-        greedy = logits.argmax(dim=-1).tolist()
-        logprobs = torch.log_softmax(logits.float(), dim=-1) if self._decoding.logprobs else None
-        for row, (span, choice) in enumerate(choices):
+        chosen = self._chooser.choose(
+            logits, [choice.legal for _, choice in choices], logprobs=self._decoding.logprobs
+        )
+        for place, (span, choice) in enumerate(choices):
             if span.wrong is not None:
                 continue
-            token = greedy[row] if span.sampler is None else int(span.sampler(logits[row : row + 1]))
-            if logprobs is not None:
-                span.logprobs.append((choice, float(logprobs[row, token])))
+            token, logprob = chosen.at(place, span.sampler)
+            if logprob is not None:
+                span.logprobs.append((choice, logprob))
             if token != choice.true:
                 span.wrong, span.token = choice, token
 
     def _alone(self, start: Start, meter: Meter) -> Iterator[Frame]:
         rollout = start.rollout
         prompt = start.text[: start.at]
-        cache = self._prefix(prompt, keep_all=bool(rollout.pending))
-        rollout.pending[:0] = prompt[cache.length :]
-        engine = Engine(self.decoder, self._chooser, meter)
-        for _, frame in run(engine, Solo(self.decoder, cache), [rollout]):
+        text = self._prefix(prompt, keep_all=bool(rollout.pending))
+        rollout.pending[:0] = prompt[text.length :]
+        for _, frame in run(Engine(self._chooser, meter), text, [rollout]):
             yield frame
-        self._kept = prompt, cache  # not before: others may predict while a stream waits
+        self._kept = prompt, text  # not before: others may predict while a stream waits
 
     def _rows(self, starts: Sequence[Start], meter: Meter) -> Iterator[tuple[int, Frame | None]]:
         """Rollouts with texts of their own."""
-        decoder = self.decoder
-        engine = Engine(decoder, self._chooser, meter)
-        cache = RowsCache(decoder.config, len(starts), dtype=decoder.dtype, device=decoder.device)
-        rows = Rows(decoder, cache)
+        engine = Engine(self._chooser, meter)
+        rows = self.decoder.rows(len(starts))
         for start in starts:
             start.rollout.pending[:0] = start.text[: start.at]
         running = [(index, start.rollout) for index, start in enumerate(starts)]
@@ -211,7 +213,7 @@ class EngineBackend:
                     yield index, None
             going = [row for row, (_, rollout) in enumerate(running) if not rollout.is_done]
             if 0 < len(going) < len(running):
-                cache.keep(going)
+                rows.keep(going)
             running = [running[row] for row in going]
             if running:
                 engine.step(rows, [rollout for _, rollout in running])
@@ -220,20 +222,18 @@ class EngineBackend:
         self, starts: Sequence[Start], going: Sequence[int], meter: Meter
     ) -> Iterator[tuple[int, Frame | None]]:
         """Rollouts that branch off one text, over the one cache of it."""
-        text = starts[0].text
-        prefix = self._prefix(text[: max(start.at for start in starts)], keep_all=True)
-        missing = text[prefix.length : max(start.at for start in starts)]
-        if missing:
-            Solo(self.decoder, prefix).feed(torch.tensor([missing], device=self.decoder.device))
-        decoder, waiting = self.decoder, deque(going)
-        engine = Engine(decoder, self._chooser, meter)
-        count = min(len(waiting), self.together)
-        cache = RowsCache(decoder.config, count, prefix, dtype=decoder.dtype, device=decoder.device)
-        rows = Rows(decoder, cache)
+        ids = starts[0].text
+        end = max(start.at for start in starts)
+        text = self._prefix(ids[:end], keep_all=True)
+        if text.length < end:
+            text.feed([ids[text.length : end]], [])
+        waiting = deque(going)
+        engine = Engine(self._chooser, meter)
+        rows = text.branches(min(len(waiting), self.together))
         running: list[Rollout] = []
-        for row in range(count):
+        for row in range(min(len(waiting), self.together)):
             start = starts[waiting.popleft()]
-            cache.restart(row, start.at)
+            rows.restart(row, start.at)
             running.append(start.rollout)
         while True:
             engine.step(rows, running)
@@ -241,28 +241,28 @@ class EngineBackend:
                 if rollout.is_done and waiting:
                     start = starts[waiting.popleft()]
                     running[row] = start.rollout
-                    cache.restart(row, start.at)
+                    rows.restart(row, start.at)
             left = [row for row, rollout in enumerate(running) if not rollout.is_done]
             if not left:
                 break
             if 2 * len(left) <= len(running):  # a copy is cheaper than many idle rows
-                cache.keep(left)
+                rows.keep(left)
                 running = [running[row] for row in left]
-        self._kept = text[: prefix.length], prefix
+        self._kept = ids[: text.length], text
         for index, start in enumerate(starts):
             yield from ((index, frame) for frame in start.rollout.frames)
             yield index, None
 
-    def _prefix(self, text: Sequence[int], *, keep_all: bool = False) -> KVCache:
-        """A cache of what this text has in common with the last one.
+    def _prefix(self, text: Sequence[int], *, keep_all: bool = False) -> Text:
+        """A lane of what this text has in common with the last one.
 
         Args:
             text: that is to be continued.
             keep_all: something follows it already; else its last token has to be read anew.
         """
         if self._kept is None:
-            return self.decoder.cache(rings=False)
-        ids, cache = self._kept
+            return self.decoder.text()
+        ids, kept = self._kept
         self._kept = None
         longest = len(text) if keep_all else len(text) - 1
         shared = 0
@@ -270,5 +270,11 @@ class EngineBackend:
             if a != b:
                 break
             shared += 1
-        cache.rollback(cache.length - min(shared, cache.length))
-        return cache
+        kept.rollback(kept.length - min(shared, kept.length))
+        return kept
+
+
+def _on_torch(model: Any) -> TraceDecoder:
+    from cwm_trace.model.predict.decoders.torch import TorchDecoder
+
+    return TorchDecoder(model)

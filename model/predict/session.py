@@ -126,6 +126,12 @@ class Session:
         request = self.plan.request
         if self.setup.decoding.grammar != "flow":
             return None
+        if self.setup.vocabulary is None and not self.plan.follows and request.max_frames > 1:
+            why = f"in mode '{self.plan.mode}' a server is asked for one frame after the other"
+            self.warnings = (
+                f"predicted under the grammar 'frame': {why}, each with a grammar that it keeps",
+            )
+            return None
         analysis = analyse(request.truth or request.history)
         why = analysis.reason
         if not why and request.truth is not None:

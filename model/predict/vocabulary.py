@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -67,6 +68,11 @@ class Legal(NamedTuple):
     ids: tuple[int, ...] | None
     row: int = 0
     but: tuple[int, ...] = ()
+
+    @property
+    def only(self) -> int | None:
+        """The one legal id, which nobody is asked about; None where there is a choice."""
+        return self.ids[0] if self.ids is not None and len(self.ids) == 1 else None
 
 
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in '"\\')
@@ -194,6 +200,37 @@ class Vocabulary:
             state[:, live] = np.where(whole_name, DEAD, now)
         state[:, lengths == 0] = DEAD
         return state, closes & (state != DEAD), asks
+
+    @cached_property
+    def by_character(self) -> Mapping[str, Sequence[int]]:
+        """Tokens by the character that they begin with."""
+        found: dict[str, list[int]] = {}
+        for number, text in enumerate(self.texts):
+            if text:
+                found.setdefault(text[0], []).append(number)
+        return found
+
+    @cached_property
+    def quoted(self) -> Sequence[int]:
+        """Tokens with a quote in them."""
+        return [number for number, text in enumerate(self.texts) if '"' in text]
+
+    def longer(self, text: str) -> Iterator[str]:
+        """Texts of tokens that begin with this one and go on."""
+        for at in range(bisect_right(self._sorted, text), len(self._sorted)):
+            if not self._sorted[at].startswith(text):
+                return
+            yield self._sorted[at]
+
+    @cached_property
+    def longest(self) -> int:
+        """Characters of the longest token that JSON texts may have."""
+        return max(map(len, self._sorted), default=0)
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        usable = (self.after != DEAD).any(axis=0)
+        return sorted({text for number, text in enumerate(self.texts) if text and usable[number]})
 
     @cached_property
     def closing(self) -> Mapping[str, tuple[int, ...]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -194,17 +193,31 @@ def test_a_folder_that_says_llama_loads_as_cwm(
     assert "2 global (G)" in capsys.readouterr().out
 
 
-def test_the_command_for_a_pickle_converts_it(tmp_path: Path) -> None:
+def save_pickles(tensors: dict[str, torch.Tensor], folder: Path, shards: int) -> None:
+    """As `torch.save` wrote checkpoints: one file, or several and an index."""
+    if shards == 1:
+        torch.save(tensors, folder / "pytorch_model.bin")
+        return
+    files = [f"pytorch_model-{number + 1:05}-of-{shards:05}.bin" for number in range(shards)]
+    for number, file in enumerate(files):
+        torch.save({name: tensors[name] for name in list(tensors)[number::shards]}, folder / file)
+    index = {"metadata": {}, "weight_map": {name: files[at % shards] for at, name in enumerate(tensors)}}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_the_command_for_a_pickle_converts_it(tmp_path: Path, shards: int) -> None:
     ours, _ = pair(small_config())
     folder = tmp_path / "old"
     ours.save_pretrained(folder)
     (folder / "model.safetensors").unlink()
-    torch.save(ours.state_dict(), folder / "pytorch_model.bin")
-    with pytest.raises(CwmTraceError, match="a pickle") as caught:
+    save_pickles(ours.state_dict(), folder, shards)
+    said = "pytorch_model.bin is a pickle" if shards == 1 else "pytorch_model.bin.index.json names pickles"
+    with pytest.raises(CwmTraceError, match=said) as caught:
         load_model(folder)
     program = re.search(r'python -c "(.*)"', str(caught.value))
     assert program is not None
-    subprocess.run([sys.executable, "-c", program[1]], check=True, timeout=300, capture_output=True)
+    exec(program[1], {})
     model: Any = load_model(tmp_path / "old-safetensors")
     with torch.no_grad():
         assert distance(model(tokens(1, 9)).logits, ours(tokens(1, 9)).logits) <= 1e-5

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.reading_programs import record_program, write_programs
-from cwm_trace.eval.readings import ORDER, probe_format
+from cwm_trace.eval.format.reading_programs import record_program, record_programs, write_programs
+from cwm_trace.eval.format.readings import MARGIN, ORDER, probe_format
 from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.scoring import Scorer
 from cwm_trace.model.tokenizer import build_tokenizer
@@ -21,7 +21,8 @@ from cwm_trace.wire.profile import CWM, FormatProfile, get_profile
 from cwm_trace.wire.render import render_trace
 from cwm_trace.wire.tokens import TraceTokens
 from tests.cli.conftest import Cli, cli  # noqa: F401 (a fixture)
-from tests.eval.test_readings import OTHER
+from tests.effort import rest_in_ci
+from tests.eval.format.test_readings import OTHER
 from tests.model.pairs import pair, small_config, tokens
 
 HOME = Path(__file__).parents[2] / "model" / "pretrained" / "cwm-mini"
@@ -29,13 +30,35 @@ HOME = Path(__file__).parents[2] / "model" / "pretrained" / "cwm-mini"
 
 @pytest.mark.skipif(not HOME.exists(), reason="this checkout has no bundled model")
 def test_mini_finds_the_profile_it_was_trained_on(cli: Cli, tmp_path: Path) -> None:  # noqa: F811
+    """Whichever weights are bundled: all six are what they were trained on, and nearly all beyond doubt."""
     path = tmp_path / "found.json"
-    result = cli("format", "probe", "--model", str(find_mini()), "--dtype", "float32", "-o", str(path))
+    result = cli(
+        "format", "probe", "--model", str(find_mini()), "--dtype", "float32", "--json", "-o", str(path)
+    )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count(": settled (12 programs)") == len(ORDER)
+    findings = {finding["field"]: finding for finding in json.loads(result.stdout)["findings"]}
+    assert list(findings) == list(ORDER)
+    for field, finding in findings.items():
+        assert getattr(CWM, field) in finding["readings"][0]["readings"], finding
+        assert finding["settled"] == all(other["low"] > MARGIN for other in finding["readings"][1:])
+        assert finding["programs"] == 12
+    assert sum(finding["settled"] for finding in findings.values()) >= len(ORDER) - 1
     found = get_profile(str(path))
     assert found.hash == CWM.hash
     assert json.loads(path.read_text())["name"] == "found"
+
+
+@pytest.mark.parametrize("seed", rest_in_ci(range(6)))
+def test_a_model_without_training_settles_nothing(seed: int) -> None:
+    traces = [trace for field in ORDER for trace in record_programs(field)]
+    tokenizer = build_tokenizer([render_trace(trace) for trace in traces], 480)
+    torch.manual_seed(seed)
+    ours, _ = pair(small_config(vocab_size=len(tokenizer), initializer_range=0.02))
+    found, findings = probe_format(
+        Scorer(ours), TraceTokens.from_tokenizer(tokenizer), base=OTHER, name="other"
+    )
+    assert found == OTHER
+    assert not [finding for finding in findings if finding.settled]
 
 
 def train(profile: FormatProfile) -> tuple[Any, TraceTokens]:
@@ -81,6 +104,23 @@ def test_a_small_model_finds_the_profile_it_was_trained_on(profile: FormatProfil
     model, mapping = train(profile)
     found, findings = probe_format(Scorer(model), mapping)
     assert found.hash == profile.hash, findings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "http://127.0.0.1:9"], "http://127.0.0.1:9 is a server"),
+        (["--model", "nowhere"], "nowhere is not a folder"),
+        (["--model", "mini", "-o", "missing/p.json"], "there is no folder missing to write p.json into"),
+        (["--model", "mini", "-o", "p.txt"], "a profile's file ends in .json, p.txt does not"),
+        (["--model", "mini", "--base", "other"], "there is no format profile 'other'"),
+    ],
+)
+def test_what_cannot_be_probed_is_one_sentence(cli: Cli, arguments: list[str], said: str) -> None:  # noqa: F811
+    result = cli("format", "probe", *arguments)
+    assert result.returncode == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_scores_are_log_probabilities_of_what_comes_next() -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+import shlex
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
 from cwm_trace.cli.commands import COMMANDS
+from cwm_trace.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,6 +25,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
     "module",
     [
         "cwm_trace.api",
+        "cwm_trace.debug.literals",
         "cwm_trace.states",
         "cwm_trace.flow.values",
         "cwm_trace.wire.texts",
@@ -27,13 +33,13 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
         "cwm_trace.datasets.families",
         "cwm_trace.datasets.pools",
         "cwm_trace.datasets.renaming",
-        "cwm_trace.eval.branches",
-        "cwm_trace.eval.calibration",
-        "cwm_trace.eval.edit",
-        "cwm_trace.eval.metrics",
-        "cwm_trace.eval.statistics",
-        "cwm_trace.eval.survival",
-        "cwm_trace.eval.values",
+        "cwm_trace.eval.comparison.branches",
+        "cwm_trace.eval.statistics.calibration",
+        "cwm_trace.eval.comparison.edit",
+        "cwm_trace.eval.comparison.metrics",
+        "cwm_trace.eval.statistics.estimates",
+        "cwm_trace.eval.statistics.survival",
+        "cwm_trace.eval.comparison.values",
     ],
 )
 def test_doctests(module: str) -> None:
@@ -64,6 +70,13 @@ def test_the_example_of_the_page_on_prediction_runs() -> None:
     assert namespace["frame"] is not None
 
 
+def test_the_example_of_the_page_on_the_debugger_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/debugger.md").read_text("utf-8"), re.DOTALL)
+    namespace: dict[str, Any] = {}
+    exec(example, namespace)
+    assert namespace["reply"].data["stopped"][0]["source"] == "    n += 1"
+
+
 def test_every_command_that_is_shown_exists() -> None:
     shown = {
         name
@@ -74,6 +87,30 @@ def test_every_command_that_is_shown_exists() -> None:
     commands = set(COMMANDS)
     words = {"is", "has", "and", "records", "needs", "imports", "costs"}  # prose about the project itself
     assert shown - words <= commands, shown - words - commands
+
+
+def test_every_command_line_that_is_shown_can_be_given() -> None:
+    """Names and options; nothing runs."""
+    shown = [
+        (page.name, shlex.split(words, comments=True))
+        for page in PAGES
+        for block in re.findall(r"^```console\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        for words in re.findall(r"^\$ (?:\w+=\S+ )*cwm-trace (.*)$", block.replace("\\\n", ""), re.MULTILINE)
+    ]
+    assert len(shown) > 20
+    for page, words in shown:
+        mine = list(takewhile(lambda word: word not in ("|", ">", "<", "&&", ";"), words))
+        command: click.Command = cli
+        while isinstance(command, click.Group) and mine and not mine[0].startswith("-"):
+            inner = command.get_command(click.Context(command), mine.pop(0))
+            assert inner is not None, f"{page}: cwm-trace {' '.join(words)}"
+            command = inner
+        try:
+            command.make_context("cwm-trace", mine)
+        except click.exceptions.Exit:
+            pass  # --help and --version
+        except click.ClickException as error:
+            pytest.fail(f"{page}: cwm-trace {' '.join(words)}: {error.format_message()}")
 
 
 def test_links_to_files_lead_somewhere() -> None:

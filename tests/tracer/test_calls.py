@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import functools
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import pytest
 
-from cwm_trace import CwmTraceError, Event, Limits, Outcome, Trace, trace_execution
+from cwm_trace import CwmTraceError, Event, Limits, Outcome, Trace, record, trace_execution
 
 T = TypeVar("T")
 
@@ -74,6 +75,54 @@ def test_generators_are_exhausted() -> None:
     assert {"0", "1"} <= set(values)
 
 
+@functools.singledispatch
+def kind(value: object) -> str:
+    return "object"
+
+
+@kind.register
+def _(value: int) -> str:
+    return "int"
+
+
+def test_of_a_single_dispatch_function_what_is_dispatched_to_is_recorded() -> None:
+    assert [trace_execution(kind, value).value.text for value in (1, "a")] == [  # type: ignore[union-attr]
+        "'int'",
+        "'object'",
+    ]
+    decorated = record(kind)
+    assert (decorated(True), decorated(None)) == ("int", "object")
+    assert [len(trace.frames) for trace in decorated.traces] == [3, 3]  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def held(value: int) -> Iterator[int]:
+    try:
+        yield value
+    finally:
+        left.append(value)
+
+
+@contextlib.asynccontextmanager
+async def held_later(value: int) -> AsyncIterator[int]:
+    await asyncio.sleep(0)
+    yield value
+
+
+left: list[int] = []
+
+
+def test_a_context_manager_that_a_generator_makes_is_entered_and_left() -> None:
+    assert trace_execution(held, 3).frames[-1].source.strip() == "left.append(value)"
+    assert trace_execution(held_later, 3).frames[-1].source.strip() == "yield value"
+    decorated = record(held)
+    with decorated(4) as value, contextlib.suppress(KeyError), decorated(5):
+        assert (value, len(decorated.traces)) == (4, 0)  # type: ignore[attr-defined]
+        raise KeyError
+    outcomes = [trace.outcome for trace in decorated.traces]  # type: ignore[attr-defined]
+    assert (outcomes, left) == ([Outcome.RAISED, Outcome.RETURNED], [3, 5, 4])
+
+
 def test_an_event_loop_that_is_running() -> None:
     async def use() -> None:
         trace_execution(nap, 1)
@@ -133,7 +182,7 @@ class Stack(Generic[T], collections.UserList[T]):
 def test_of_a_class_everything_is_recorded_that_makes_an_instance() -> None:
     trace = trace_execution(Single, 3)
     assert entered(trace) == ["def __new__", "def __init__", "def twice"]
-    assert (trace.entry, trace.outcome, trace.exit_code) == ("__new__", Outcome.RETURNED, None)
+    assert (trace.entry, trace.outcome, trace.run.exit_code) == ("__new__", Outcome.RETURNED, None)
     assert entered(trace_execution(Counted, 1)) == ["def __call__", "def __init__"]
     assert entered(trace_execution(Point, 1)) == ["def __post_init__"]
 

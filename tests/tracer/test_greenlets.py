@@ -69,12 +69,48 @@ ready = child.switch()
 print(ready, child.throw(KeyError("k")))
 """
 
+TOLD = """
+import greenlet
 
-def record(tmp_path: Path, program: str) -> Trace:
+def child(k):
+    k = greenlet.getcurrent().parent.switch(k * 2)
+    return k + 1
+
+def switch(n):
+    g = greenlet.greenlet(child)
+    return g.switch(g.switch(n))
+
+def told(event, ends):
+    events.append(event)
+
+events = []
+print(greenlet.settrace(told), greenlet.gettrace() is told, switch(1))
+print(events, greenlet.settrace(None) is told, greenlet.gettrace(), switch(2), len(events))
+"""
+
+ELSEWHERE = """
+from greenlet import _greenlet, greenlet, getcurrent
+
+def child():
+    getcurrent().parent.switch()
+    return 1
+
+def switch():
+    g = greenlet(child)
+    g.switch()
+    return g.switch()
+
+_greenlet.settrace(None)
+print(switch())
+"""
+
+
+def record(tmp_path: Path, program: str, *, warned: bool = False) -> Trace:
     (tmp_path / "program.py").write_text(program)
     trace = trace_execution(tmp_path / "program.py", capture_output=True)
-    check_stacks(trace)
-    assert trace.warnings == ()
+    assert bool(trace.warnings) == warned, trace.warnings
+    if not warned:
+        check_stacks(trace)
     return trace
 
 
@@ -87,13 +123,28 @@ def test_greenlets_take_turns(tmp_path: Path) -> None:
 
 def test_a_switch_from_deep_within_a_stack(tmp_path: Path) -> None:
     trace = record(tmp_path, THROUGH)
-    assert trace.output == "1 42 True\n"
+    assert trace.run.output == "1 42 True\n"
     assert max(frame.depth for frame in trace.frames if frame.thread == 1) == 1
     assert max(frame.depth for frame in trace.frames if frame.thread == 0) == 4
 
 
 def test_what_is_thrown_into_a_greenlet_arrives_on_its_stack(tmp_path: Path) -> None:
     trace = record(tmp_path, THROWN)
-    assert trace.output == "ready ('k',)\n"
+    assert trace.run.output == "ready ('k',)\n"
     raised = [frame for frame in trace.frames if frame.event is Event.EXCEPTION]
     assert {(frame.thread, frame.depth) for frame in raised} == {(1, 0)}
+
+
+def test_a_program_that_listens_to_switches_itself_hears_all_and_is_recorded(tmp_path: Path) -> None:
+    greenlet = pytest.importorskip("greenlet")
+
+    before = greenlet.settrace, greenlet.gettrace()
+    trace = record(tmp_path, TOLD)
+    assert trace.run.output == ("None True 3\n['switch', 'switch', 'switch', 'switch'] True None 5 4\n")
+    assert (greenlet.settrace, greenlet.gettrace()) == before
+
+
+def test_switches_that_are_not_heard_are_warned_about(tmp_path: Path) -> None:
+    trace = record(tmp_path, ELSEWHERE, warned=True)
+    assert trace.run.output == "1\n"
+    assert "greenlets were switched unheard" in trace.warnings[0]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import random
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from cwm_trace import Event, Outcome, Trace, read_trace
+from cwm_trace import Event, Outcome, Trace, read_trace, record, trace_execution
 from tests.effort import HANGS
 
 
@@ -91,6 +93,117 @@ def test_each_thread_is_a_stream_of_its_own(tmp_path: Path, suffix: str) -> None
     assert trace.frames[-1].source == '    print("late")'
 
 
+def test_a_thread_that_others_start_meanwhile_is_not_recorded() -> None:
+    go, begun = threading.Event(), threading.Event()
+
+    @record
+    def waits() -> int:
+        begun.set()
+        assert go.wait(HANGS)
+        return 1
+
+    def unrelated(n: int) -> int:
+        done.release()
+        return n
+
+    done = threading.Semaphore(0)
+    waiting = threading.Thread(target=waits)
+    waiting.start()
+    assert begun.wait(HANGS)
+    threading.Thread(target=unrelated, args=(1,)).start()
+    _thread.start_new_thread(unrelated, (2,))
+    assert done.acquire(timeout=HANGS)
+    assert done.acquire(timeout=HANGS)
+    go.set()
+    waiting.join()
+    (trace,) = waits.traces  # type: ignore[attr-defined]
+    assert {frame.thread for frame in trace.frames} == {0}
+
+
+def test_recordings_that_overlap_leave_the_process_as_it_was() -> None:
+    def state() -> list[object]:
+        names = [
+            (module, name)
+            for module in (_thread, threading, os)
+            for name in ("start_new_thread", "_start_new_thread", "_start_joinable_thread", "_exit")
+        ]
+        return [getattr(module, name, None) for module, name in names]
+
+    def wait(begun: threading.Event, go: threading.Event) -> None:
+        with record():
+            begun.set()
+            assert go.wait(HANGS)
+
+    before = state()
+    events = [(threading.Event(), threading.Event()) for _ in range(2)]
+    threads = [threading.Thread(target=wait, args=pair) for pair in events]
+    for thread, (begun, _) in zip(threads, events, strict=True):
+        thread.start()
+        assert begun.wait(HANGS)
+    assert state() != before
+    for thread, (_, go) in zip(threads, events, strict=True):  # the first to begin is the first to end
+        go.set()
+        thread.join()
+    assert state() == before
+
+
+THREADS_STACK = """
+import _thread, inspect, sys, threading, time
+
+def show():
+    names.append([frame.function for frame in inspect.stack()])
+
+def bare():
+    show()
+    done.release()
+    1 / 0
+
+def told(problem):
+    print(problem.err_msg, repr(problem.object).partition(" at ")[0])
+    done.release()
+
+names, done = [], threading.Semaphore(0)
+sys.unraisablehook = told
+thread = threading.Thread(target=show)
+thread.start()
+thread.join()
+_thread.start_new_thread(bare, ())
+done.acquire(), done.acquire()
+try:
+    _thread.start_new_thread(bare, [])
+except TypeError as error:
+    print(error)
+print(sorted(names))
+"""
+
+
+LOST_THREAD = """
+import sys, threading
+
+def work():
+    sys.settrace(None)
+    def more():
+        return 1
+    more()
+
+for target in (work, int):
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+"""
+
+
+def test_a_thread_whose_trace_function_is_removed_is_said() -> None:
+    trace = trace_execution(LOST_THREAD)
+    assert len(trace.warnings) == 1
+    assert trace.warnings[0].startswith("of 1 other threads only a part was recorded")
+
+
+def test_a_thread_sees_no_frame_of_ours(tmp_path: Path) -> None:
+    trace, _ = run(tmp_path, THREADS_STACK)
+    assert {frame.thread for frame in trace.frames} == {0, 1, 2}
+
+
 def test_a_forked_child_leaves_the_file_to_its_parent(tmp_path: Path) -> None:
     program = """
     import multiprocessing, os, sys
@@ -147,7 +260,7 @@ def test_exit_handlers_are_recorded(tmp_path: Path) -> None:
     """
     trace, _ = run(tmp_path, program)
     assert trace.frames[-1].source == "    print(greeting)"
-    assert (trace.outcome, trace.exit_code) == (Outcome.EXITED, 2)
+    assert (trace.outcome, trace.run.exit_code) == (Outcome.EXITED, 2)
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".jsonl.zst"])

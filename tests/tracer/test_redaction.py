@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -57,6 +58,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "password = GIVEN\ntry:\n    raise ValueError('no ' + password)\n"
         "except ValueError as e:\n    x = str(e)\n",
         "password = GIVEN\nprint('it is', password)\n",
+        "def g():\n    dict(password=GIVEN)\ng()\n",
         "import json\npassword = GIVEN\ntext = json.dumps({'a': [password]})\nagain = repr(text)\n",
         "from urllib.parse import quote\npassword = GIVEN\nurl = 'https://u:' + quote(password) + '@host/'\n",
         "password = GIVEN.encode()\ntext = password.decode()\n"
@@ -93,6 +95,39 @@ def test_a_secret_is_written_nowhere(source: str, tmp_path: Path) -> None:
     assert PLACEHOLDER in text
     assert len(trace.frames) == len(plain.frames)
     assert trace.capture.redacted == ("password",)
+
+
+def test_a_number_under_a_key_is_one_elsewhere(tmp_path: Path) -> None:
+    program = "N = 918273645\ndef f():\n    made = {'token': N}\n    return N + 0, f'pin {N}'\nf()\n"
+    assert "918273645" not in written(run(program, "token"), tmp_path)
+
+
+def test_the_usual_encodings_of_a_secret_are_known(tmp_path: Path) -> None:
+    program = "import base64\npassword = GIVEN.encode()\na = base64.b64encode(password)\nb = password.hex()\n"
+    text = written(run(program, "password"), tmp_path)
+    assert WORD.encode().hex() not in text
+    assert base64.b64encode(WORD.encode()).decode() not in text
+
+
+def test_what_is_typed_at_a_prompt_for_passwords_is_one(tmp_path: Path) -> None:
+    program = "import getpass\ngetpass.getpass = lambda: GIVEN\nx = getpass.getpass()\ny = [x]\n"
+    assert WORD not in written(run(program, "default"), tmp_path)
+
+
+def test_of_a_text_in_the_program_what_looks_like_a_secret_goes_and_words_stay(tmp_path: Path) -> None:
+    program = (
+        'TEXT = """\npassword: one-1-secret\nThe password: a word, token: str\n"""\n'
+        "# token=two-2-secret\nx = f'token={TEXT}' + 'password=%s' % 3\n"
+    )
+    lines = run(program, "default").files[0].text.splitlines()
+    assert lines[3:7] == [
+        "password: <redacted>",
+        "The password: a word, token: str",
+        '"""',
+        "# token=<redacted>",
+    ]
+    assert lines[7] == "x = f'token={TEXT}' + 'password=%s' % 3"
+    assert "one-1-secret" not in written(run(program, "default"), tmp_path)
 
 
 def test_what_is_no_secret_stays() -> None:
@@ -179,8 +214,8 @@ def test_arguments_and_limits() -> None:
     sink = Memory()
     record_program(program, sink, Options(redact=["password", "token"], limits=Limits(max_value_chars=30)))
     trace = sink.trace
-    assert trace.arguments == ("--password", PLACEHOLDER, f"--token={PLACEHOLDER}", PLACEHOLDER, "-v")
-    assert trace.limits.max_value_chars == 30
+    assert trace.program.arguments == ("--password", PLACEHOLDER, f"--token={PLACEHOLDER}", PLACEHOLDER, "-v")
+    assert trace.run.limits.max_value_chars == 30
     shown = [slot for f in trace.frames for slot in f.changed.values() if slot]
     assert all(len(slot.text) <= 30 for slot in shown)
     assert any(slot.clipped for slot in shown)

@@ -146,5 +146,14 @@ def test_no_image_of_other_objects() -> None:
     assert take_image([range(3)]) is None
 
 
+def test_no_image_is_taken_of_what_contains_itself() -> None:
+    """It would be followed 2,000 levels down, on each of the ways on which it contains itself."""
+    pair: list[object] = [[], {}]
+    pair += [pair, pair]
+    tangled = {"a": [pair], "b": (pair, pair)}
+    assert take_image(pair) is take_image(tangled) is None
+    assert take_image({"a": [({1: [2]},)], "b": bytearray(3)}) is not None
+
+
 def test_two_dots_that_appear_when_an_address_goes_are_no_unchanged_either() -> None:
     assert Describer().text(Says(".. at 0x12")) == "<..>"

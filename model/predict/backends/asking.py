@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.backend import Meter, Start
@@ -13,7 +14,7 @@ from cwm_trace.model.predict.rollout import Rollout
 from cwm_trace.model.predict.session import Setup
 from cwm_trace.model.predict.truth import Span
 from cwm_trace.predict.modes import ModeKind
-from cwm_trace.records import Decoding, Event, Frame
+from cwm_trace.records import Decoding, Frame
 from cwm_trace.wire.profile import FormatProfile
 from cwm_trace.wire.tokens import Special, TraceTokens
 
@@ -132,10 +133,10 @@ class AskingBackend:
         rollout = text.rollout
         written, event = rollout.frame.ids, rollout.frame.event
         given: Given = "nothing" if not written else "event" if len(written) == 1 else "state"
-        events: frozenset[Event] = rollout.reader.legal_events
+        opening = rollout.reading.opening
         if given != "nothing" and event is not None:
-            events = frozenset([event])
-        return frame_grammar(rollout.reader.program, events, self._profile, given=given)
+            opening = replace(opening, events=frozenset([event]))
+        return frame_grammar(rollout.reader.program, opening, self._profile, given=given)
 
 
 def asking_setup(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import GenerationConfig
+from transformers import ContinuousBatchingConfig, GenerationConfig
 
 from tests.model.pairs import distance, pair, small_config, tokens
 
@@ -29,10 +29,14 @@ def test_continuous_batching_writes_what_generate_writes() -> None:
     prompts = [[5, 6, 7], [8, 9, 10, 11, 12], [*range(20, 50)]]
     make: Any = GenerationConfig
     config = make(max_new_tokens=6, do_sample=False, eos_token_id=2, pad_token_id=0)
+    # by itself it takes what memory is free, and reads a batch of that size
+    small = ContinuousBatchingConfig(num_blocks=16, page_size=8, max_batch_tokens=64)
     written = []
     for model in pair(small_config(), attention="sdpa"):
         model.set_attn_implementation("sdpa")
-        outputs = model.generate_batch(inputs=prompts, generation_config=config)
+        outputs = model.generate_batch(
+            inputs=prompts, generation_config=config, continuous_batching_config=small
+        )
         written.append([outputs[key].generated_tokens for key in sorted(outputs)])
         alone = [
             model.generate(torch.tensor([p]), generation_config=config)[0, len(p) :].tolist() for p in prompts

@@ -1,9 +1,9 @@
-"""A list nested 3,000 deep; code without a file makes it, so that the trace stays short."""
-from functools import reduce
+"""A list nested 100,000 deep; code of C makes it, so that the trace stays short."""
+import pickle
 
 
 def run():
-    x = eval("reduce(lambda inner, _: [inner], range(3000), [])")
+    x = pickle.loads(b"]" * 100_001 + b"a" * 100_000 + b".")
     y = 1
     x = x[0]
     return y

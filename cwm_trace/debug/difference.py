@@ -1,0 +1,112 @@
+"""Where a prediction and the truth differ: frames side by side, their variables by equality of values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from weakref import WeakKeyDictionary
+
+from cwm_trace.debug import travel
+from cwm_trace.debug.predicting import PredictedTimeline
+from cwm_trace.debug.timeline import Timeline
+from cwm_trace.eval.comparison.equality import Equality, slots_equal
+from cwm_trace.predict.protocol import ENDED
+from cwm_trace.records import Event, Frame, Slot
+
+_compared: WeakKeyDictionary[Timeline, tuple[Timeline, int, int | None]] = WeakKeyDictionary()
+"""Of each prediction its truth, how many frames were compared, and the first that differs."""
+
+
+def first_difference(predicted: Timeline, real: Timeline) -> int | None:
+    """The first frame that differs, among the known ones of the prediction.
+
+    A prediction that ended while the truth goes on differs in its last frame.
+    """
+    known, compared, found = _compared.get(predicted, (real, 0, None))
+    if known is not real:
+        compared, found = 0, None
+    while found is None and compared < len(predicted):
+        if not shows_the_same(predicted, real, compared) and wrong_parts(predicted, real, compared):
+            found = compared
+        compared += 1
+    _compared[predicted] = (real, compared, found)
+    if found is None and predicted.ended:
+        last = aligned(predicted, real, len(predicted) - 1)
+        if last is not None and real.reach(last + 1):
+            return len(predicted) - 1
+    return found
+
+
+def shows_the_same(predicted: Timeline, real: Timeline, index: int) -> bool:
+    """Whether two frames are equal, if all those before them are: a quick look that need not find out."""
+    if (isinstance(predicted, PredictedTimeline) and predicted.leaps) or not real.reach(index):
+        return False
+    ours, true = predicted.frames[index], real.frames[index]
+    return ours is true or texts_of(ours) == texts_of(true)
+
+
+def texts_of(frame: Frame, without: Collection[str] = ()) -> tuple[object, ...]:
+    """What a frame shows, but for types and for the variables in `without`."""
+    changed = {name: slot and slot.text for name, slot in frame.changed.items() if name not in without}
+    value = frame.value and frame.value.text
+    return frame.event, frame.file, frame.line, frame.activation, changed, value
+
+
+def aligned(predicted: Timeline, real: Timeline, index: int) -> int | None:
+    """The real frame beside a predicted one; None: there is none.
+
+    It has the same index, but where the prediction leapt over calls the truth passes them over too.
+    """
+    leaps = predicted.leaps if isinstance(predicted, PredictedTimeline) else {}
+    at: int | None = min(leaps, default=index + 1) - 1 if leaps else index
+    if at is None or at >= index:
+        return index if real.reach(index) else None
+    for place in range(at + 1, index + 1):
+        if at is None or not real.reach(at):
+            return None
+        leap = leaps.get(place)
+        if leap is None:
+            at += 1
+            continue
+        find = travel.next_return if leap.action == "step_return" else travel.next_over
+        start, at = at, None
+        while at is None:
+            at = find(real, start)
+            if at is None and not real.grow():
+                return None
+    return at if at is not None and real.reach(at) else None
+
+
+def wrong_parts(predicted: Timeline, real: Timeline, index: int) -> list[str]:
+    """What is wrong in a predicted frame: `event`, `line`, `value`, or names of variables; empty: nothing.
+
+    A frame beyond the real end is wrong in its `event`; beyond a recording that was cut nothing is.
+    """
+    at = aligned(predicted, real, index)
+    if at is None:
+        return ["event"] if real.outcome in ENDED else []
+    ours, true = predicted.frames[index], real.frames[at]
+    wrong = []
+    if ours.event is not true.event:
+        wrong.append("event")
+    if (ours.file, ours.line) != (true.file, true.line):
+        wrong.append("line")
+    if wrong:
+        return wrong
+    if true.event in (Event.RETURN, Event.EXCEPTION):
+        return [] if slots_equal(true.value, ours.value, Equality.NORMAL) else ["value"]
+    return list(different_variables(predicted, real, index))
+
+
+def different_variables(
+    predicted: Timeline, real: Timeline, index: int
+) -> dict[str, tuple[Slot | None, Slot | None]]:
+    """Variables that differ in a frame, with the real and the predicted value."""
+    at = aligned(predicted, real, index)
+    if at is None:
+        return {}
+    ours, true = predicted.state(index), real.state(at)
+    return {
+        name: (true.get(name), ours.get(name))
+        for name in [*true, *(name for name in ours if name not in true)]
+        if not slots_equal(true.get(name), ours.get(name), Equality.NORMAL)
+    }

@@ -1,0 +1,1 @@
+"""Tasks, their truth, the runner, its logs, and the results that are read from them."""

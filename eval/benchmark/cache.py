@@ -1,0 +1,112 @@
+"""Responses that were paid for already: predictions by model, prompt and decoding, in one SQLite file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.eval.benchmark.stored import dump_prediction, load_prediction
+from cwm_trace.plain import SourceLines, frame_fields
+from cwm_trace.predict.modes import parse_mode
+from cwm_trace.predict.protocol import Predictor, Request, predict_all
+from cwm_trace.records import Trace
+from cwm_trace.wire.render import render_prompt
+from cwm_trace.wire.tokens import TraceTokens
+
+FILE_NAME = "responses.sqlite"
+
+
+class ResponseCache:
+    """A folder's predictions; several processes may share it.
+
+    Args:
+        folder: made if it does not exist.
+
+    Raises:
+        CwmTraceError: it cannot be made, or its file is no cache.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.path = Path(folder) / FILE_NAME
+        self.hits = 0
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._store = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+            self._store.execute("CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, trace BLOB)")
+        except OSError as error:
+            raise CwmTraceError(f"cannot make the cache folder {folder}: {error.strerror}") from error
+        except sqlite3.Error as error:
+            raise CwmTraceError(f"cannot use the cache {self.path}: {error}") from error
+
+    def predict_all(self, predictor: Predictor, requests: Sequence[Request]) -> Iterator[tuple[int, Trace]]:
+        """As `cwm_trace.predict.protocol.predict_all`, asking only for what is not known yet.
+
+        A prediction that ran out of time is not kept: with more time it would be another one.
+
+        Raises:
+            CwmTraceError: the predictor cannot do it, or the cache cannot be written.
+        """
+        keys = [response_key(predictor, request) for request in requests]
+        missing = []
+        for index, request in enumerate(requests):
+            known = self._get(keys[index], request)
+            if known is None:
+                missing.append(index)
+            else:
+                self.hits += 1
+                yield index, known
+        for place, predicted in predict_all(predictor, [requests[index] for index in missing]):
+            if predicted.outcome.value != "timed-out":
+                self._put(keys[missing[place]], predicted)
+            yield missing[place], predicted
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def _get(self, key: str, request: Request) -> Trace | None:
+        try:
+            row = self._store.execute("SELECT trace FROM responses WHERE key = ?", (key,)).fetchone()
+            return None if row is None else load_prediction(row[0], request.history)
+        except (sqlite3.Error, ValueError) as error:
+            raise CwmTraceError(f"cannot read the cache {self.path}: {error}") from error
+
+    def _put(self, key: str, predicted: Trace) -> None:
+        try:
+            data = dump_prediction(predicted)
+            self._store.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (key, data))
+        except sqlite3.Error as error:
+            raise CwmTraceError(f"cannot write the cache {self.path}: {error}") from error
+
+
+def response_key(predictor: Predictor, request: Request) -> str:
+    """Equal for requests that must get equal answers: who predicts and how, prompt, mode, truth, budget.
+
+    The prompt is in ids where the predictor has `tokens`, else in text.
+    """
+    tokens = getattr(predictor, "tokens", None)
+    history = request.history
+    prompt: object = render_prompt(
+        history, given=len(history.frames), tokens=tokens if isinstance(tokens, TraceTokens) else None
+    )
+    mode = parse_mode(request.mode)
+    parts = {
+        "decoding": predictor.decoding.digest,
+        "max_frames": request.max_frames,
+        "sample": request.sample,
+        "mode": str(mode),
+        "prompt": prompt,
+        "truth": _frames(request.truth) if mode.needs_truth and request.truth is not None else None,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _frames(trace: Trace) -> list[Any]:
+    sources = SourceLines(trace.files)
+    return [trace.outcome.value, *(frame_fields(frame, sources) for frame in trace.frames)]

@@ -1,0 +1,1 @@
+"""Does Python do from the predicted state what the prediction says next?"""
