@@ -16,8 +16,8 @@ Line = dict[str, Any]
 
 TRACE_VERSION = 2
 """Of trace files. 2: `decoding` says everything that changes an answer."""
-LOG_VERSION = 2
-"""Of benchmark logs. 2: the same."""
+LOG_VERSION = 3
+"""Of benchmark logs. 2: the same. 3: samples, refusals, what a reader passed over, answers by `==`."""
 
 
 def check_version(path: Path, version: object, newest: int) -> int:
@@ -69,6 +69,11 @@ def _log_from_1(line: Line) -> Line:
             return line
 
 
+def _log_from_2(line: Line) -> Line:
+    """What is new has a default; whether an answer was right by `==` an older log does not know."""
+    return {**line, "schema_version": 3} if line.get("kind") == "header" else line
+
+
 def _decoding_from_1(decoding: Any) -> Any:
     """`constrained` became the level of the grammar, and a greedy prediction has a seed too."""
     if not isinstance(decoding, dict):
@@ -81,4 +86,4 @@ def _decoding_from_1(decoding: Any) -> Any:
 
 
 _TRACE_STEPS: tuple[Callable[[Line], Line], ...] = (_trace_from_1,)
-_LOG_STEPS: tuple[Callable[[Line], Line], ...] = (_log_from_1,)
+_LOG_STEPS: tuple[Callable[[Line], Line], ...] = (_log_from_1, _log_from_2)

@@ -38,6 +38,10 @@ SHOWN = {
     "local_step_coverage": "share of steps that can be judged so",
     "rmst_32": "frames right before the first wrong one, counted to 32",
     "rmst_128": "the same, counted to 128",
+    "reval_coverage": "REval, is a line executed",
+    "reval_path": "REval, the next line",
+    "reval_state": "REval, the value of a variable",
+    "reval_consistency": "REval, answers build on each other",
     "halting_right": "end at the right frame",
     "valid_format": "valid format",
 }

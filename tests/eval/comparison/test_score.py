@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cwm_trace import parse_trace, render_prompt, render_trace, trace_execution
 from cwm_trace.eval.comparison.alignment import Mask
 from cwm_trace.eval.comparison.equality import Equality
 from cwm_trace.eval.comparison.metrics import Rate, Retrieval
@@ -122,7 +123,7 @@ def test_a_swapped_value_moves_states_and_not_control() -> None:
     assert (score.tau, score.cause, score.cause_type, score.failed_kind) == (5, "wrong value", "int", "line")
     assert moved(score) == {
         *("frames", "states", "changed_slots", "by_type", "by_size", "matched_states", "matched_slots"),
-        *("tau", "tau_observed", "cause", "cause_type", "failed_kind", "at_risk", "trace_exact"),
+        *("tau", "tau_observed", "cause", "cause_type", "failed_kind", "at_risk", "trace_exact", "reval"),
         *BINS,
     }
 
@@ -438,3 +439,18 @@ def test_a_cut_of_the_truth_is_censored(trace: Trace) -> None:
     assert score.tau == len(cut.frames)
     if trace.outcome in ENDED:
         assert score.halting == "unknown"
+
+
+@pytest.mark.parametrize(("old", "new"), [('{"n": "2"}', "{"), ('{"n": ".."}', "[]"), ('"3"', "3")])
+def test_a_state_or_value_that_cannot_be_read_is_not_right(old: str, new: str) -> None:
+    real = trace_execution("def f(n):\n    m = n\n    return m + 1\n", call="f(2)")
+    prompt = render_prompt(real)
+    text = render_trace(real).removeprefix(prompt)
+    assert old in text
+    begun = replace(real, frames=real.frames[:1])
+    predicted = replace(parse_trace(text.replace(old, new, 1), program=begun), mode="free")
+    found = score_program(real, predicted)
+    assert 0 < found.frames.true_positives < found.length  # what stands on it may be lost as well
+    assert found.tau_observed
+    whole = score_program(real, replace(parse_trace(text, program=begun), mode="free"))
+    assert whole.frames == Retrieval(whole.length, 0, 0)
