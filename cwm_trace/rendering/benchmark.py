@@ -177,8 +177,9 @@ def grids_html(grids: Sequence[Grid], pictures: Sequence[tuple[str, str]] = ()) 
     """Tables, and pictures below them, as a part of a page."""
     parts = [
         "<style>.cwm-bench table{border-collapse:collapse;margin:8px 0}.cwm-bench td,.cwm-bench th"
-        "{padding:2px 10px;text-align:right;white-space:nowrap}.cwm-bench table.text td,.cwm-bench table.text th"
-        "{text-align:left;white-space:normal}.cwm-bench{font-family:sans-serif;font-size:14px;overflow-x:auto}"
+        "{padding:2px 10px;text-align:right;white-space:nowrap}"
+        ".cwm-bench table.text td,.cwm-bench table.text th{text-align:left;white-space:normal}"
+        ".cwm-bench{font-family:sans-serif;font-size:14px;overflow-x:auto}"
         ".cwm-bench td:first-child,.cwm-bench th:first-child"
         "{text-align:left}.cwm-bench th{border-bottom:1px solid}</style>",
         '<div class="cwm-bench">',

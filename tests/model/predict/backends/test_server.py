@@ -202,7 +202,7 @@ def clip(choice: Fields) -> None:
     [
         (
             wrong(clip),
-            r"stopped after 5 of 60 tokens: its model takes fewer than 900, give --model-arg max_length=TOKENS",
+            r"stopped after 5 of 60 tokens: its model takes fewer than 900, give --model-arg max_len",
         ),
         (wrong(lambda c: c.update(token_ids=None)), r"answered with no token ids"),
         (wrong(lambda c: c.update(token_ids=["a"])), r"token ids that are none"),
