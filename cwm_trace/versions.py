@@ -14,10 +14,10 @@ from cwm_trace.errors import CwmTraceError
 
 Line = dict[str, Any]
 
-TRACE_VERSION = 2
-"""Of trace files. 2: `decoding` says everything that changes an answer."""
+TRACE_VERSION = 3
+"""Of trace files. 2: `decoding` says everything that changes an answer. 3: and the engine that computes."""
 LOG_VERSION = 3
-"""Of benchmark logs. 2: the same. 3: samples, refusals, what a reader passed over, answers by `==`."""
+"""Of benchmark logs. 2, 3: the same; 3: and samples, refusals, what a reader passed over, answers by `==`."""
 
 
 def check_version(path: Path, version: object, newest: int) -> int:
@@ -69,9 +69,21 @@ def _log_from_1(line: Line) -> Line:
             return line
 
 
+def _trace_from_2(line: Line) -> Line:
+    if line.get("kind") != "header":
+        return line
+    return {**line, "decoding": _decoding_from_2(line.get("decoding")), "schema_version": 3}
+
+
 def _log_from_2(line: Line) -> Line:
-    """What is new has a default; whether an answer was right by `==` an older log does not know."""
-    return {**line, "schema_version": 3} if line.get("kind") == "header" else line
+    match line.get("kind"):
+        case "header":
+            return {**line, "decoding": _decoding_from_2(line.get("decoding")), "schema_version": 3}
+        case "program" if isinstance(line.get("stored"), dict):
+            stored = line["stored"]
+            return {**line, "stored": {**stored, "decoding": _decoding_from_2(stored.get("decoding"))}}
+        case _:
+            return line
 
 
 def _decoding_from_1(decoding: Any) -> Any:
@@ -85,5 +97,12 @@ def _decoding_from_1(decoding: Any) -> Any:
     return fields
 
 
-_TRACE_STEPS: tuple[Callable[[Line], Line], ...] = (_trace_from_1,)
+def _decoding_from_2(decoding: Any) -> Any:
+    """Our own engine was PyTorch's only."""
+    if not isinstance(decoding, dict):
+        return decoding
+    return {**decoding, "engine": "torch" if decoding.get("predictor") == "local" else ""}
+
+
+_TRACE_STEPS: tuple[Callable[[Line], Line], ...] = (_trace_from_1, _trace_from_2)
 _LOG_STEPS: tuple[Callable[[Line], Line], ...] = (_log_from_1, _log_from_2)

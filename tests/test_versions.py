@@ -18,24 +18,28 @@ from cwm_trace.versions import LOG_VERSION, TRACE_VERSION
 
 OLD = Path(__file__).parent / "old_files"
 VERSIONS = sorted(path.name for path in OLD.iterdir() if path.is_dir())
-OF_TRACES = [version for version in VERSIONS if (OLD / version / "real.jsonl").exists()]
-"""Versions in which more than logs differed."""
 MINI = Decoding(
-    "local", "cwm-mini", grammar="frame", dtype="float32", max_frame_tokens=384, max_text_tokens=128
+    "local",
+    "cwm-mini",
+    engine="torch",
+    grammar="frame",
+    dtype="float32",
+    max_frame_tokens=384,
+    max_text_tokens=128,
 )
 
 
 def test_every_version_before_this_one_has_its_files() -> None:
-    assert [f"version_{number}" for number in range(1, LOG_VERSION)] == VERSIONS
-    assert [f"version_{number}" for number in range(1, TRACE_VERSION)] == OF_TRACES
+    assert [f"version_{number}" for number in range(1, TRACE_VERSION)] == VERSIONS
+    assert TRACE_VERSION == LOG_VERSION
 
 
-@pytest.mark.parametrize("version", OF_TRACES)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_traces_are_read(version: str) -> None:
     real = read_trace(OLD / version / "real.jsonl")
-    assert (real.outcome, len(real.frames), real.decoding) == (Outcome.RETURNED, 18, None)
+    assert (real.outcome, len(real.frames), real.guess.decoding) == (Outcome.RETURNED, 18, None)
     guess = read_trace(OLD / version / "guess.jsonl")
-    assert (guess.mode, guess.given, guess.decoding) == ("forced", 1, MINI)
+    assert (guess.guess.mode, guess.guess.given, guess.guess.decoding) == ("forced", 1, MINI)
     assert len(compare(real, guess).pairs) == 18
 
 
@@ -43,22 +47,19 @@ def test_traces_are_read(version: str) -> None:
 def test_logs_are_read(version: str) -> None:
     run = read_log(OLD / version / "mini.log.jsonl")
     assert run.is_complete
-    assert run.header.model == "cwm-mini+grammar"
-    decoding = run.header.decoding
-    assert version != "version_1" or decoding == MINI
-    assert (decoding.grammar, decoding.max_frame_tokens) == ("frame", 384)
+    assert (run.header.model, run.header.decoding) == ("cwm-mini+grammar", MINI)
     line = run.programs[0]
     assert (line.sample, line.skipped, line.score.answer, run.header.samples) == (0, [], None, 1)
-    assert line.stored is not None
-    assert line.stored["decoding"] == decoding
-    real = read_trace(OLD / "version_1" / "real.jsonl")
-    assert restore_prediction(line.stored, real).decoding == decoding
     assert "an older log, which compares outputs as texts" in Results((run,)).to_markdown()
-    copy = read_log(OLD / version / "copy.log.jsonl").header.decoding
-    assert copy == Decoding("copy", grammar="none" if version == "version_1" else "")
+    stored = run.programs[0].stored
+    assert stored is not None
+    assert stored["decoding"] == MINI
+    real = read_trace(OLD / version / "real.jsonl")
+    assert restore_prediction(stored, real).guess.decoding == MINI
+    assert read_log(OLD / version / "copy.log.jsonl").header.decoding == Decoding("copy", grammar="none")
 
 
-@pytest.mark.parametrize("version", OF_TRACES)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_shards_are_read(version: str) -> None:
     from cwm_trace.datasets.shards import read_rows
 
@@ -66,7 +67,7 @@ def test_shards_are_read(version: str) -> None:
     assert len(rows) == 8
 
 
-@pytest.mark.parametrize("version", OF_TRACES)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_kept_answers_are_found(version: str) -> None:
     from cwm_trace.model.predict.backends.answers import Answers
 

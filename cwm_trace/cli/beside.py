@@ -44,7 +44,7 @@ def main() -> None:
         real = read_trace(path)
         if not real.frames:
             raise CwmTraceError("nothing was recorded, so there is nothing to predict")
-        start = type(real)(real.files, real.entry, real.entry_line, real.frames[:1], arguments=real.arguments)
+        start = type(real)(real.program, real.frames[:1])
         with counted_frames() as count:
             guess = predict_execution(start, model=model, mode=mode, history=real, on_frame=count)
         comparison = compare_execution(real, guess)

@@ -20,7 +20,7 @@ from cwm_trace.predict.registry import DEFAULT
 
 if TYPE_CHECKING:
     from cwm_trace.storage import TraceWriter
-    from cwm_trace.tracer.program import Program
+    from cwm_trace.tracer.program import Runnable
     from cwm_trace.tracer.session import Ending
 
 
@@ -280,7 +280,7 @@ def _load(
     code: str | None,
     call: str | None,
     output: str | None,
-) -> tuple[Program, str]:
+) -> tuple[Runnable, str]:
     """The program, and the name of its trace file unless another is asked for."""
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.tracer.program import (
@@ -328,9 +328,9 @@ def _report(ending: Ending, path: str, size: int, *, quiet: bool, as_json: bool)
             "trace": path,
             "frames": ending.frames,
             "outcome": trace.outcome.value,
-            "exit_code": trace.exit_code,
+            "exit_code": trace.run.exit_code,
             "bytes": size,
-            "skipped": trace.skipped,
+            "skipped": trace.run.skipped,
             "warnings": list(trace.warnings),
         }
         click.echo(json.dumps(summary))

@@ -149,7 +149,8 @@ class Assembly:
         outcome = outcome or Outcome.TRUNCATED
         trace = as_prediction(self._plan.request, self.frames, outcome, writer.decoding, writer.cost())
         warnings = (*writer.warnings(), *((HIDDEN,) if self._plan.hidden else ()))
-        return replace(trace, problems=tuple(self._problems), warnings=warnings)
+        guess = replace(trace.guess, problems=tuple(self._problems))
+        return replace(trace, warnings=warnings, guess=guess)
 
     def _place(self, segment: Segment, written: Written) -> None:
         """Put predicted frames at the places of the true ones, resolvable by themselves."""

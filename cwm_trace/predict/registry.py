@@ -4,7 +4,7 @@
 name                    predictor
 ======================  ===============================================================================
 ``copy``, ``oracle``…   a baseline (`cwm_trace.predict.baselines`)
-``mini``                our engine on `cwm-mini`, the small model that comes along
+``mini``                our engine on `cwm-mini`, the small model that comes along, without torch
 ``FOLDER``              our engine on the CWM checkpoint in that folder
 ``hf:FOLDER_OR_ID``     transformers on any causal language model whose tokenizer has the trace tokens
 ``http://HOST:PORT``    an OpenAI-compatible server; ``http://HOST:PORT#NAME`` if it serves several models
@@ -14,7 +14,6 @@ name                    predictor
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.extras import is_installed, require
 from cwm_trace.predict.arguments import (
     OF_CHATS,
     OF_ENGINE,
@@ -47,17 +47,19 @@ MINI_TEXT_TOKENS, MINI_FRAME_TOKENS = 128, 384
 
 
 def check_name(name: str) -> None:
-    """Make sure that `name` has the form of a predictor's name, without loading anything.
+    """Make sure that `name` has the form of a predictor's name and its packages are there; nothing is loaded.
 
     Raises:
-        CwmTraceError: it has not, or it means the bundled model and that is not there.
+        CwmTraceError: it has not, they are not, or it means the bundled model and that is not there.
     """
     from cwm_trace.predict.baselines import BASELINES
 
+    if name in BASELINES:
+        return
     if name == "mini":
         find_mini()
-        return
-    if name in BASELINES or name.startswith(("http://", "https://", "hf:", "chat:")) or os.path.isdir(name):
+    if name == "mini" or name.startswith(("http://", "https://", "hf:", "chat:")) or os.path.isdir(name):
+        _require_packages(name)
         return
     raise CwmTraceError(
         f"there is no model {name!r}: give mini, a checkpoint folder, hf:FOLDER_OR_ID, http://HOST:PORT,"
@@ -92,14 +94,18 @@ def find_predictor(
     if name in BASELINES:
         if decoding.constrained or decoding.temperature or decoding.logprobs:
             raise CwmTraceError(f"{name} is a baseline: it has no tokens to constrain, draw or score")
+        if decoding.engine:
+            raise CwmTraceError(f"{name} is a baseline: it needs no engine")
         if decoding.as_type:
             raise _not_a_folder(name, decoding)
         return BASELINES[name]()
-    _require_model_packages()
-    if not name.startswith(("http://", "https://", "hf:", "chat:")):
+    if name.startswith(("http://", "https://", "hf:", "chat:")):
+        if decoding.engine:
+            raise CwmTraceError(f"{name} is not run by our engine: leave the engine {decoding.engine} out")
+        if decoding.as_type:
+            raise _not_a_folder(name, decoding)
+    else:
         decoding = replace(decoding, grammar=decoding.grammar or grammar)
-    elif decoding.as_type:
-        raise _not_a_folder(name, decoding)
     if name == "mini":
         # stored in bfloat16, which CPUs without AVX-512 compute many times slower
         decoding = replace(decoding, dtype=decoding.dtype or "float32", as_type="")  # it says what it is
@@ -212,14 +218,19 @@ def _of_client(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**concurrency, "patience": replace(PATIENT, **patience), "answers": os.environ.get(ANSWERS)}
 
 
-def has_model_packages() -> bool:
-    """Whether torch and transformers are installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("torch", "transformers"))
+def has_mini_packages() -> bool:
+    """Whether what the bundled model needs is installed."""
+    return is_installed(*_MINI_PACKAGES)
 
 
-def _require_model_packages() -> None:
-    if not has_model_packages():
-        raise CwmTraceError(
-            "a model needs torch and transformers: pip install 'cwm-trace[model]'; a baseline, such as copy,"
-            " does without"
-        )
+_MINI_PACKAGES = ("numpy", "tokenizers")
+
+
+def _require_packages(name: str) -> None:
+    """Make sure that a model's packages are there; whether torch is among them, its size decides later."""
+    if name.startswith("hf:"):
+        require("model", name, "torch", "transformers")
+    elif name.startswith(("http://", "https://")):
+        require("model", "a server's tokenizer", "numpy", "tokenizers", "transformers")
+    elif not name.startswith("chat:"):
+        require("mini", "a model", *_MINI_PACKAGES)

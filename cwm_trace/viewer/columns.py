@@ -60,8 +60,8 @@ def pack_guess(comparison: Comparison, real: Trace) -> Packed:
     predicted, pairs = comparison.predicted, comparison.pairs
     index = dict(_index(predicted.frames))
     index["verdict"] = "".join(_verdict(comparison, at) for at in range(len(pairs)))
-    if parse_mode(predicted.mode or "free").kind in (ModeKind.OUTPUT, ModeKind.STEP_OVER):
-        places = list(visible_indices(real, parse_mode(predicted.mode)))
+    if parse_mode(predicted.guess.mode or "free").kind in (ModeKind.OUTPUT, ModeKind.STEP_OVER):
+        places = list(visible_indices(real, parse_mode(predicted.guess.mode)))
         places += range(len(real.frames), len(real.frames) + len(pairs) - len(places))
         index["at"] = places[: len(pairs)]
     divergence = comparison.first_divergence

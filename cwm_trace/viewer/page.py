@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.comparison import Comparison, compare
 from cwm_trace.records import Trace
 from cwm_trace.rendering.html import comparison_html, trace_html
 from cwm_trace.rendering.wording import comparison_sentences, trace_sentences
-from cwm_trace.viewer.columns import BLOCK, Packed, pack, pack_guess, pack_trace
+from cwm_trace.viewer.columns import BLOCK, pack, pack_guess, pack_trace
+from cwm_trace.viewer.markup import html_page, read_asset
 
 MAX_GUESSES = 9
 """Predictions on one page: each has a digit key."""
@@ -65,62 +63,23 @@ def view_page(
         ],
     }
     table = comparison_html(comparisons[0]) if comparisons else trace_html(trace)
-    return _assemble(title, pack(head), packed, table)
+    body = f"{read_asset('body.html')}\n<noscript><h1>{escape(title)}</h1>{table}</noscript>"
+    data = [("head", pack(head))]
+    for side, part in enumerate(packed):
+        data += [(f"b{side}-{number}", block) for number, block in enumerate(part.blocks)]
+    script = "\n".join(['"use strict";(() => {', *map(read_asset, _SCRIPTS), "})();"])
+    return html_page(title, body, style=read_asset("view.css"), script=script, data=data)
 
 
 def _label(trace: Trace) -> str:
-    if not trace.mode:
+    if not trace.guess.mode:
         return "real"
-    model = trace.decoding and (trace.decoding.model or trace.decoding.predictor)
-    return f"{(model or 'predicted').rstrip('/').rpartition('/')[2]}, {trace.mode}"
+    model = trace.guess.decoding and (trace.guess.decoding.model or trace.guess.decoding.predictor)
+    return f"{(model or 'predicted').rstrip('/').rpartition('/')[2]}, {trace.guess.mode}"
 
 
 def _facts(guess: Trace) -> list[str]:
     """How the prediction was made."""
-    decoding = guess.decoding
+    decoding = guess.guess.decoding
     made = [] if decoding is None or not decoding.grammar else [f"grammar        {decoding.grammar}"]
     return [f"ended          {guess.outcome.value}", *made]
-
-
-def _assemble(title: str, head: str, packed: Sequence[Packed], table: str) -> str:
-    assets = files("cwm_trace.viewer") / "assets"
-    style = (assets / "view.css").read_text("utf-8")
-    parts = [(assets / name).read_text("utf-8") for name in _SCRIPTS]
-    script = "\n".join(['"use strict";(() => {', *parts, "})();"])
-    body = (assets / "body.html").read_text("utf-8")
-    policy = (
-        f"default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
-        f"script-src 'sha256-{_hash(script)}'; style-src 'unsafe-inline'"
-    )
-    data = [f'<script type="text/plain" id="head">{head}</script>']
-    for side, part in enumerate(packed):
-        data += [
-            f'<script type="text/plain" id="b{side}-{number}">{block}</script>'
-            for number, block in enumerate(part.blocks)
-        ]
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="color-scheme" content="light dark">',
-            f"<title>{_plain(title)}</title>",
-            f"<style>{style}</style></head><body>",
-            body,
-            f"<noscript><h1>{_plain(title)}</h1>{_plain(table, markup=True)}</noscript>",
-            *data,
-            f"<script>{script}</script>",
-            "</body></html>",
-        ]
-    )
-
-
-def _hash(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _plain(text: str, *, markup: bool = False) -> str:
-    """Text that UTF-8 can hold; escaped, unless it is markup already."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text if markup else escape(text)

@@ -95,14 +95,19 @@ class _Reading:
         parser = TraceParser(self.start, self.profile)
         self._parse(parser, after)
         trace = parser.finish()
-        problems = sorted([*trace.problems, *self.problems], key=lambda problem: problem.frame)
-        return Generation(replace(trace, problems=tuple(problems)), tuple(dict.fromkeys(self.skipped)))
+        problems = sorted([*trace.guess.problems, *self.problems], key=lambda problem: problem.frame)
+        return Generation(
+            replace(trace, guess=replace(trace.guess, problems=tuple(problems))),
+            tuple(dict.fromkeys(self.skipped)),
+        )
 
     def _nothing(self, fault: str) -> Generation:
         trace = TraceParser(self.start, self.profile).finish()
         problem = Problem("tokens", len(self.start.frames), 0, fault)
         return Generation(
-            replace(trace, problems=(*trace.problems, problem)), tuple(dict.fromkeys(self.skipped)), fault
+            replace(trace, guess=replace(trace.guess, problems=(*trace.guess.problems, problem))),
+            tuple(dict.fromkeys(self.skipped)),
+            fault,
         )
 
     def _why_nothing(self, text: str) -> str:

@@ -121,10 +121,13 @@ def compare_program(run: Run, name: str, sample: int = 0) -> Comparison:
             execution.
     """
     line = _find_line(run, name, sample)
-    found = find_truth(_find_case(run, line.id))
+    cases = find_cases(run)
+    if line.id not in cases:
+        raise CwmTraceError(f"{line.id} is not in {run.header.spec or run.header.source} any more")
+    found = find_truth(cases[line.id])
     if not isinstance(found, Truth):
         raise CwmTraceError(f"{line.id} has no real execution here: {found}")
-    return compare(found.trace, _prediction(run, line, found.trace))
+    return compare(found.trace, find_prediction(run, line, found.trace))
 
 
 def _find_line(run: Run, name: str, sample: int) -> ProgramLine:
@@ -142,19 +145,27 @@ def _find_line(run: Run, name: str, sample: int) -> ProgramLine:
     raise CwmTraceError(f"{run.path} has no program {name!r}: it has {some or 'none'}, …")
 
 
-def _find_case(run: Run, name: str) -> Case:
+def find_cases(run: Run) -> dict[str, Case]:
+    """The programs of a log's task, or of the file that it was scored from, by id."""
     header = run.header
     if header.spec:
         cases: Sequence[Case] = find_tasks([header.spec])[0].cases
     else:
         cases = [row.case for row in read_rows(header.source)]
-    for case in cases:
-        if case.item.id == name:
-            return case
-    raise CwmTraceError(f"{name} is not in {header.spec or header.source} any more")
+    return {case.item.id: case for case in cases}
 
 
-def _prediction(run: Run, line: ProgramLine, real: Trace) -> Trace:
+def find_prediction(run: Run, line: ProgramLine, real: Trace) -> Trace:
+    """A prediction of a log, as a trace.
+
+    Args:
+        run: the log.
+        line: of it.
+        real: the real execution.
+
+    Raises:
+        CwmTraceError: the log does not hold it.
+    """
     if line.stored is not None:
         return restore_prediction(line.stored, real)
     if run.header.model not in BASELINES:

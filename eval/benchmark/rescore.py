@@ -23,7 +23,7 @@ from cwm_trace.eval.benchmark.scoring import Answer, score_answers
 from cwm_trace.eval.benchmark.stored import Stored, restore_prediction
 from cwm_trace.eval.benchmark.tasks import Case, Task, find_tasks
 from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of
-from cwm_trace.records import Decoding, Event, Frame, Outcome, Slot, Trace
+from cwm_trace.records import Decoding, Event, Frame, Guess, Outcome, Slot, Trace
 from cwm_trace.wire.context import MAIN, START_MARKER
 from cwm_trace.wire.generation import Generation, read_generation
 from cwm_trace.wire.parse import parse_trace
@@ -260,10 +260,11 @@ def read_text(text: str, start: Trace, profile: FormatProfile, decoding: Decodin
     outcome = predicted.outcome
     if not read.fault and outcome is Outcome.INCOMPLETE:
         last = predicted.frames[-1]
-        cut = any(problem.grade == "truncated" for problem in predicted.problems)
+        cut = any(problem.grade == "truncated" for problem in predicted.guess.problems)
         at_end = not cut and last.event is Event.RETURN and last.depth == 0
         outcome = Outcome.RETURNED if at_end else Outcome.TRUNCATED
-    predicted = replace(predicted, outcome=outcome, mode="free", decoding=decoding)
+    guess = replace(predicted.guess, mode="free", decoding=decoding)
+    predicted = replace(predicted, outcome=outcome, guess=guess)
     return Reported(predicted, read.skipped, read.fault, read.is_other)
 
 
@@ -313,9 +314,8 @@ def _dry(row: Row, text: str) -> Generation:
 
 
 def _nothing(start: Trace, mode: str, name: str) -> Trace:
-    return replace(
-        start, outcome=Outcome.INCOMPLETE, mode=mode, given=len(start.frames), decoding=Decoding(name)
-    )
+    guess = Guess(mode, len(start.frames), Decoding(name))
+    return replace(start, outcome=Outcome.INCOMPLETE, guess=guess)
 
 
 def _read_answer(text: str, start: Trace, name: str) -> Reported:

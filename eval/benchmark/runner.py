@@ -34,7 +34,7 @@ from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of
 from cwm_trace.predict.labels import shortest_labels
 from cwm_trace.predict.modes import parse_mode
 from cwm_trace.predict.protocol import Predictor, RefusedError, Request, predict_all
-from cwm_trace.records import Event, Frame, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Program, SourceFile, Trace
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.render import render_prompt
 from cwm_trace.wire.tokens import TraceTokens
@@ -323,6 +323,6 @@ def _prompt_hash(profile: FormatProfile, tokens: TraceTokens | None) -> str:
     """A digest of the prompts of two small programs, a call and a script."""
     text = "def f(x):\n    return x + 1\ndef main():\n    return f(2)\n"
     files = (SourceFile("<source>", text),)
-    call = Trace(files, "main", 3, (Frame(Event.CALL, 3, "def main():"),))
-    script = Trace(files, "<module>", 0, (Frame(Event.CALL, 0, ""),))
+    call = Trace(Program(files, "main", 3), (Frame(Event.CALL, 3, "def main():"),))
+    script = Trace(Program(files, "<module>"), (Frame(Event.CALL, 0, ""),))
     return digest(repr([render_prompt(trace, profile=profile, tokens=tokens) for trace in (call, script)]))

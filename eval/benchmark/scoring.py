@@ -75,11 +75,14 @@ def _score_at_all_levels(answer: Answer) -> tuple[Answer, _Scores]:
         nothing = replace(
             answer.truth.trace,
             frames=given,
-            given=len(given),
             outcome=Outcome.INCOMPLETE,
-            mode=answer.predicted.mode,
-            decoding=answer.predicted.decoding,
-            problems=(problem,),
+            guess=replace(
+                answer.truth.trace.guess,
+                given=len(given),
+                mode=answer.predicted.guess.mode,
+                decoding=answer.predicted.guess.decoding,
+                problems=(problem,),
+            ),
         )
         other = replace(answer, predicted=nothing, fault=why, is_other=True)
         return other, {level: _score(other, level) for level in Equality}
@@ -103,7 +106,7 @@ def _line(answer: Answer, scores: _Scores, local: LocalSteps, keep: bool) -> Pro
         id=item.id,
         family=item.family,
         knobs=dict(item.knobs),
-        prompt=digest(render_prompt(real, given=max(1, predicted.given))),
+        prompt=digest(render_prompt(real, given=max(1, predicted.guess.given))),
         real_frames=len(real.frames),
         sample=answer.sample,
         result=_result(answer),
@@ -141,7 +144,7 @@ def result_of(predicted: Trace) -> str:
         return "timed-out"
     if predicted.outcome is Outcome.TRUNCATED:
         return "truncated"
-    if any(problem.grade in _INVALID for problem in predicted.problems):
+    if any(problem.grade in _INVALID for problem in predicted.guess.problems):
         return "unparsable"
     return "complete" if predicted.outcome in ENDED else "no-end"
 

@@ -17,7 +17,7 @@ from cwm_trace.eval.benchmark.own import HASH_SEEDS, LIMITS, record_own
 from cwm_trace.eval.benchmark.tasks import Case
 from cwm_trace.eval.comparison.answers import Verdict, judge_answer
 from cwm_trace.predict.protocol import ENDED
-from cwm_trace.records import Event, Limits, Outcome, Slot, Trace
+from cwm_trace.records import Event, Limits, Outcome, Run, Slot, Trace
 
 _ENDINGS = tuple(outcome.value for outcome in ENDED)
 _DEPENDENT_NAMES = {"set", "frozenset", "hash", "id", "dir", "vars", "globals", "locals", "__hash__"}
@@ -118,11 +118,8 @@ def start_of(truth: Trace) -> Trace:
     return replace(
         truth,
         frames=truth.frames[:1],
-        output=None,
-        exit_code=None,
         warnings=(),
-        not_recorded=(),
-        python="",
+        run=Run(limits=truth.run.limits),
     )
 
 
@@ -180,13 +177,13 @@ def _record_isolated(item: Item, limits: Limits, run: int) -> Trace:
 
 
 def _record_here(case: Case, limits: Limits) -> Trace:
-    from cwm_trace.tracer.program import load_call, load_code
     from cwm_trace.tracer.session import Memory, Options, record_program
+    from cwm_trace.tracer.target import load_text
 
     if threading.current_thread() is not threading.main_thread():
         limits = replace(limits, timeout=None)  # which needs the main thread's signals
     item = case.item
-    program = load_call(item.source, item.call) if item.call else load_code(item.source)
+    program = load_text(item.source, item.call)
     sink = Memory()
     ending = record_program(program, sink, Options(limits=limits, capture_output=True))
     if isinstance(ending.error, KeyboardInterrupt):

@@ -21,7 +21,7 @@ def count_field_tokens(trace: Trace, tokens: TraceTokens) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for index, frame in enumerate(trace.frames):
         pieces = renderer.render(frame)
-        if index < trace.given or not pieces:
+        if index < trace.guess.given or not pieces:
             continue
         fields = ("locals", "source") if frame.event in _STATEFUL else ("source", "value")
         counts["event"] += 1

@@ -194,7 +194,11 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
         at_risk=counts.at_risk(divergence, ends=ending.counts),
         trace_exact=is_trace_exact(alignment, counts, ending),
         problems=dict(
-            Counter(p.grade for p in predicted.problems if p.grade in GRADES and p.frame >= predicted.given)
+            Counter(
+                p.grade
+                for p in predicted.guess.problems
+                if p.grade in GRADES and p.frame >= predicted.guess.given
+            )
         ),
         truncated=predicted.outcome is Outcome.TRUNCATED,
         halting=ending.halting,
@@ -207,7 +211,7 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
         matched_slots=edit.changed_slots,
         reval=score_reval(alignment.real, predicted, answer, alignment.equality) if asks else {},
         masked=counts.masked,
-        cost=predicted.cost,
+        cost=predicted.guess.cost,
         tokens=dict(counts.tokens),
         confidence={name: tuple(found) for name, found in counts.confidence.items()},
     )
@@ -217,7 +221,7 @@ def find_outputs(alignment: Alignment) -> tuple[Slot | None, Slot | None]:
     """The value of the entry's own RETURN, None if there is none or it does not count, and the said one."""
     real, predicted = alignment.real, alignment.predicted
     index = next((i for i in range(len(real.frames) - 1, -1, -1) if _leaves_entry(real.frames[i])), -1)
-    if real.value is None or index < predicted.given or index in alignment.mask.values:
+    if real.value is None or index < predicted.guess.given or index in alignment.mask.values:
         return None, None
     value = predicted.value
     if alignment.mode.needs_truth:  # the prediction of that very frame

@@ -256,13 +256,13 @@ class Rollout:
                 self._give(self._tokens.ids[EVENT_TOKENS[Event.RETURN]])
             if self.is_done:
                 return
-            ids = self.frame.legal.ids
+            only = self.frame.legal.only
             if at_start and self._balanced and self.reader.legal_events == {Event.END}:
-                ids = (self._tokens.ids[Special.END],)
-            if ids is None or len(ids) != 1:
+                only = self._tokens.ids[Special.END]
+            if only is None:
                 return
             self.free_tokens += 1
-            self._take(ids[0], None)
+            self._take(only, None)
 
     def _give(self, number: int) -> None:
         self.pending.append(number)

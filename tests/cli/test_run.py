@@ -58,7 +58,7 @@ def test_streams_and_exit_code_are_the_programs_own(shell: Cli, tmp_path: Path, 
     assert traced.stderr == own + python.stderr
     assert own.count("\n") == ("-o" in arguments)  # options of ours that stand behind the program are noticed
     assert traced.returncode == python.returncode
-    assert read_trace(tmp_path / "program.trace.jsonl").exit_code == python.returncode
+    assert read_trace(tmp_path / "program.trace.jsonl").run.exit_code == python.returncode
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_ctrl_c_leaves_a_whole_file_and_dies_by_the_signal(tmp_path: Path) -> No
     assert "session.py" not in errors
     assert process.returncode == -signal.SIGINT
     trace = read_trace(tmp_path / "loop.trace.jsonl")
-    assert (trace.outcome, trace.exit_code) == (Outcome.KILLED, 130)
+    assert (trace.outcome, trace.run.exit_code) == (Outcome.KILLED, 130)
 
 
 def test_ctrl_c_while_a_model_predicts_ends_both_processes_without_a_word(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_every_function_that_tests_call(tmp_path: Path) -> None:
         trace = trace_of(row)
         entries[trace.entry] = entries.get(trace.entry, 0) + 1
         parsed = parse_trace(render_trace(trace, tokens=tokens), tokens=tokens)
-        assert parsed.problems == ()
+        assert parsed.guess.problems == ()
         assert parsed.outcome is trace.outcome
         assert (trace.frames[0].event.value, trace.frames[0].depth, trace.frames[0].activation) == (
             "call",

@@ -122,7 +122,7 @@ def test_documents_read_back_as_traces(dataset: Path, packed: PackedDataset) -> 
             ids = sequence["input_ids"][sequence["documents"] == number].tolist()
             if ids[-1] == TOKENS.ids[Special.END]:  # not cut
                 parsed = parse_trace(ids, tokens=TOKENS)
-                assert parsed.problems == ()
+                assert parsed.guess.problems == ()
                 assert len(parsed.frames) == len(traces[number].frames)
                 assert parsed.outcome is traces[number].outcome
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("cwm_trace", "tracer", "model", "eval", "datasets", "benchmarks", "tests")
 MAX_LINES = 450
 
-RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.plain", "cwm_trace.states")
+RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.extras", "cwm_trace.plain", "cwm_trace.states")
 MAY_IMPORT = {
     "cwm_trace/predict": (
         "cwm_trace.predict",
@@ -120,7 +120,7 @@ HEAVY = ["torch", "transformers", "torchao", "peft", "numpy", "tokenizers", "hyp
         ("run --help", "click"),
         ("show p.jsonl", "click rich pydantic jsonlines"),
         ("demo --model copy --json", "click rich pydantic jsonlines"),
-        ("predict p.py --max-frames 1", "click rich pydantic jsonlines torch numpy tokenizers"),
+        ("predict p.py --max-frames 1", "click rich pydantic jsonlines numpy tokenizers"),
     ],
 )
 def test_a_command_imports_what_it_uses_and_nothing_else(

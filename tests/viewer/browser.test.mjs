@@ -196,6 +196,33 @@ for (const [width, height] of [[1280, 800], [390, 844]]) {
   }
 }
 
+test("a report leads to the wrong step: sort, filter, open", async () => {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const faults = [];
+  page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+  page.on("pageerror", (error) => faults.push(error.message));
+  await page.goto(`file://${path.join(pages, "report", "index.html")}`);
+  const ids = () => page.$$eval("#list tbody tr:not([hidden]) td:first-child", (cells) => cells.map((cell) => cell.textContent));
+  const all = await ids();
+  assert.equal(all.length, 4);
+  await page.click("#list [data-column='2']");
+  const frames = await page.$$eval("#list tbody td:nth-child(3)", (cells) => cells.map((cell) => Number(cell.textContent)));
+  assert.deepEqual(frames, [...frames].sort((a, b) => a - b));
+  await page.fill("#text", all[0]);
+  assert.deepEqual(await ids(), [all[0]]);
+  assert.match(await page.innerText("#count"), /1 of 4 programs/);
+  await page.fill("#text", "");
+  await page.fill("#most", String(frames[0]));
+  assert.equal((await ids()).length, 1);
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run());
+  assert.deepEqual(violations.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) => `${v.id}: ${v.nodes[0].html}`), []);
+  await page.click("#list tbody tr:not([hidden]) a");
+  await page.waitForSelector("#where strong");
+  assert.match(await page.innerText("#where"), /✗/);
+  assert.deepEqual(faults, []);
+});
+
 test("100,000 frames have as few rows as a screen", async () => {
   const page = await open("long.html", { hash: "#frame=99990" });
   await at(page, 99_990);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cwm_trace.records import Event, Frame, Slot, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Program, Slot, SourceFile, Trace
 
 HOSTILE_TEXTS = [
     "</script><script>window.pwned = 1</script>",
@@ -29,4 +29,6 @@ def hostile_trace(text: str) -> Trace:
         Frame(Event.EXCEPTION, 2, text, value=slot, message=text),
         Frame(Event.RETURN, 2, text, value=slot),
     )
-    return Trace((SourceFile(text, f"{text}\n{text}"),), text, 1, frames, arguments=(text,), warnings=(text,))
+    return Trace(
+        Program((SourceFile(text, f"{text}\n{text}"),), text, 1, arguments=(text,)), frames, warnings=(text,)
+    )

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 from cwm_trace import trace_execution
+from cwm_trace.api import evaluate
 from cwm_trace.eval.comparison import compare
 from cwm_trace.predict.protocol import Request
 from cwm_trace.predict.registry import find_predictor
-from cwm_trace.records import Event, Frame, Slot, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Guess, Program, Slot, SourceFile, Trace
 from cwm_trace.states import resolve_states
-from cwm_trace.viewer import view_page
+from cwm_trace.viewer import view_page, write_report
 from tests.effort import HANGS
+from tests.eval.predictors import NoisyPredictor
 from tests.viewer.pages import HOSTILE_TEXTS, hostile_trace
 
 HERE = Path(__file__).parent
@@ -45,7 +47,7 @@ def hostile_page() -> str:
     """All hostile texts in one trace, four frames each."""
     parts = [hostile_trace(text) for text in HOSTILE_TEXTS]
     frames = [replace(frame, activation=at) for at, part in enumerate(parts) for frame in part.frames]
-    guess = replace(parts[0], frames=tuple(frames), mode="free", given=1)
+    guess = replace(parts[0], frames=tuple(frames), guess=Guess(mode="free", given=1))
     guess = replace(
         guess, frames=tuple(replace(f, changed={k: Slot("<b>") for k in f.changed}) for f in guess.frames)
     )
@@ -57,7 +59,7 @@ def long_page() -> str:
         Frame(Event.LINE, 1 + at % 2, "for i in x:" if at % 2 == 0 else "    i", changed={"i": Slot(str(at))})
         for at in range(100_000)
     ]
-    return view_page(Trace((SourceFile("p.py", "for i in x:\n    i"),), "<module>", frames=tuple(loop)))
+    return view_page(Trace(Program((SourceFile("p.py", "for i in x:\n    i"),), "<module>"), tuple(loop)))
 
 
 def write_pages(folder: Path) -> None:
@@ -67,6 +69,10 @@ def write_pages(folder: Path) -> None:
     (folder / "pair.html").write_text(view_page(real, [copy, flow]), "utf-8")
     (folder / "hostile.html").write_text(hostile_page(), "utf-8")
     (folder / "long.html").write_text(long_page(), "utf-8")
+    results = evaluate(
+        ["copy", NoisyPredictor(37)], "smoke", limit=4, baselines=False, output=folder / "logs"
+    )
+    write_report(results, folder / "report")
     lines, frames = [frame.source.strip() for frame in real.frames], real.frames
     call = lines.index("first = collatz(a)")
     header = next(at for at, line in enumerate(lines) if line.startswith("while"))

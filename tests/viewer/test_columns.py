@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.eval.comparison import compare
-from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import UNCHANGED, Event, Frame, Guess, Outcome, Program, Slot, SourceFile, Trace
 from cwm_trace.states import resolve_states
 from cwm_trace.viewer import columns
 from tests.effort import examples
@@ -59,15 +59,16 @@ def frame(line: int, **values: str) -> Frame:
 
 
 REAL = Trace(
-    (SourceFile("p.py", "x = 1\nx = 2\nx = 3"),),
-    "<module>",
-    frames=(frame(1), frame(2, x="1"), frame(3, x="2")),
-    outcome=Outcome.RETURNED,
+    Program((SourceFile("p.py", "x = 1\nx = 2\nx = 3"),), "<module>"),
+    (frame(1), frame(2, x="1"), frame(3, x="2")),
+    Outcome.RETURNED,
 )
 
 
 def test_verdicts_say_what_is_wrong_where() -> None:
-    guess = replace(REAL, frames=(frame(1), frame(2, x="7"), frame(3, x="2"), frame(3)), mode="free", given=1)
+    guess = replace(
+        REAL, frames=(frame(1), frame(2, x="7"), frame(3, x="2"), frame(3)), guess=Guess(mode="free", given=1)
+    )
     packed = columns.pack_guess(compare(REAL, guess), REAL)
     assert packed.index["verdict"] == "gx=" + columns.SURPLUS
     assert packed.index["first"] == 1
@@ -79,7 +80,7 @@ def test_verdicts_say_what_is_wrong_where() -> None:
 
 def test_modes_that_skip_frames_say_where_theirs_stand() -> None:
     real = replace(REAL, frames=(*REAL.frames, Frame(Event.RETURN, 3, "x = 3", value=Slot("None"))))
-    guess = replace(real, mode="output", given=1)
+    guess = replace(real, guess=Guess(mode="output", given=1))
     index = columns.pack_guess(compare(real, guess), real).index
     assert len(index["at"]) == len(index["verdict"]) < len(real.frames)
     assert index["at"][-1] == 3
@@ -87,7 +88,7 @@ def test_modes_that_skip_frames_say_where_theirs_stand() -> None:
 
 def test_surprise_is_in_nats() -> None:
     guessed = replace(frame(2, x="1"), logprobs={"event": (-0.5,), "locals": (-1.0, -0.25)})
-    guess = replace(REAL, frames=(frame(1), guessed, frame(3, x="2")), mode="free", given=1)
+    guess = replace(REAL, frames=(frame(1), guessed, frame(3, x="2")), guess=Guess(mode="free", given=1))
     packed = columns.pack_guess(compare(REAL, guess), REAL)
     assert packed.index["surprise"] == [None, 1.75, None]
     assert unpack(packed.blocks[0])["rows"][1][4] == {"event": 0.5, "locals": 1.25}

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from cwm_trace import trace_execution, write_trace
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import Event, Frame, Slot, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Guess, Program, Slot, SourceFile, Trace
 from cwm_trace.viewer import MAX_GUESSES, view_page
 from tests.cli.conftest import Cli, cli  # noqa: F401 (a fixture)
 from tests.effort import examples
 from tests.viewer.pages import HOSTILE_TEXTS, hostile_trace
 
-REAL = Trace((SourceFile("p.py", "x = 1"),), "<module>", frames=(Frame(Event.LINE, 1, "x = 1"),))
+REAL = Trace(Program((SourceFile("p.py", "x = 1"),), "<module>"), (Frame(Event.LINE, 1, "x = 1"),))
 
 
 @given(st.text(st.characters(codec=None), min_size=1, max_size=40) | st.sampled_from(HOSTILE_TEXTS))
@@ -52,8 +52,10 @@ def test_what_cannot_be_shown_is_one_sentence() -> None:
     with pytest.raises(CwmTraceError, match="has no frames"):
         view_page(replace(REAL, frames=()))
     with pytest.raises(CwmTraceError, match=f"give {MAX_GUESSES} at most"):
-        view_page(REAL, [replace(REAL, mode="free")] * (MAX_GUESSES + 1))
-    other = replace(REAL, files=(SourceFile("q.py", "y = 2"),), mode="free")
+        view_page(REAL, [replace(REAL, guess=Guess(mode="free"))] * (MAX_GUESSES + 1))
+    other = replace(
+        REAL, program=replace(REAL.program, files=(SourceFile("q.py", "y = 2"),)), guess=Guess(mode="free")
+    )
     with pytest.raises(CwmTraceError, match="different programs"):
         view_page(REAL, [other])
 

@@ -107,7 +107,7 @@ def test_what_stands_around_a_trace_is_no_part_of_it(name: str) -> None:
     disturb, said = WHOLE[name]
     found = read(disturb(GOOD))
     assert right(found) == len(REAL.frames)
-    assert (found.trace.problems, found.trace.outcome, found.fault) == ((), Outcome.RETURNED, "")
+    assert (found.trace.guess.problems, found.trace.outcome, found.fault) == ((), Outcome.RETURNED, "")
     assert said == "" or said in found.skipped
 
 
@@ -134,7 +134,7 @@ def test_what_is_missing_takes_nothing_else_along(name: str) -> None:
     found = read(break_it(GOOD))
     assert right(found) >= frames
     assert len(found.trace.frames) == len(REAL.frames)
-    assert any(problem in known.message for known in found.trace.problems)
+    assert any(problem in known.message for known in found.trace.guess.problems)
 
 
 NONE = {
@@ -153,7 +153,7 @@ def test_what_is_no_trace_says_why(text: str) -> None:
     found = read(text)
     assert NONE[text] in found.fault
     assert found.trace.frames == REAL.frames[:1]
-    assert found.trace.problems
+    assert found.trace.guess.problems
     assert found.is_other == ("another program" in found.fault)
 
 
@@ -161,11 +161,11 @@ def test_an_end_at_once_and_a_cut_text_are_predictions() -> None:
     assert (read(END).fault, read(END).trace.outcome) == ("", Outcome.RAISED)
     cut = read(GOOD[: len(GOOD) // 2])
     assert (right(cut), len(cut.trace.frames), cut.trace.outcome) == (11, 11, Outcome.INCOMPLETE)
-    assert [problem.grade for problem in cut.trace.problems] == ["truncated"]
+    assert [problem.grade for problem in cut.trace.guess.problems] == ["truncated"]
     unended = read(GOOD.removesuffix(END))
-    assert (right(unended), unended.trace.problems) == (20, ())
+    assert (right(unended), unended.trace.guess.problems) == (20, ())
     unclosed = read(GOOD.removesuffix(FRAME + END))
-    assert (right(unclosed), unclosed.trace.problems) == (20, ())
+    assert (right(unclosed), unclosed.trace.guess.problems) == (20, ())
 
 
 def test_tokens_in_values_are_characters() -> None:
@@ -174,7 +174,7 @@ def test_tokens_in_values_are_characters() -> None:
     real = trace_execution(code, call="f()")
     text = render_trace(real).removeprefix(render_prompt(real))
     found = read_generation(text, replace(real, frames=real.frames[:1]))
-    assert found.trace.problems == ()
+    assert found.trace.guess.problems == ()
     assert found.trace.value is not None
     assert real.value is not None
     assert found.trace.value.text == real.value.text

@@ -6,7 +6,7 @@ from cwm_trace import trace_execution
 from cwm_trace.eval.comparison.metrics import Rate
 from cwm_trace.eval.comparison.reval import program_lines, score_reval
 from cwm_trace.eval.comparison.score import score_program
-from cwm_trace.records import Slot
+from cwm_trace.records import Guess, Slot
 
 SOURCE = """\
 def f(n):
@@ -19,7 +19,7 @@ def f(n):
     return total
 """
 REAL = trace_execution(SOURCE, call="f(2)")
-SAID = replace(REAL, mode="free", given=1)
+SAID = replace(REAL, guess=Guess("free", 1))
 
 
 def test_the_truth_answers_everything() -> None:
@@ -56,4 +56,4 @@ def test_a_prediction_that_ends_at_once_knows_what_is_not_executed() -> None:
 
 
 def test_it_is_asked_of_whole_traces_only() -> None:
-    assert score_program(REAL, replace(SAID, mode="forced")).reval == {}
+    assert score_program(REAL, replace(SAID, guess=Guess("forced", 1))).reval == {}
