@@ -255,7 +255,7 @@ def evaluate(
     batch_size: int = 8,
     workers: int = 1,
     seed: int = 0,
-    decoding: Decoding = Decoding(),
+    decoding: Decoding | Sequence[Decoding] = Decoding(),
     model_arguments: Mapping[str, str] | None = None,
     max_frames: int = 1_000,
     execute_answers: bool = False,
@@ -278,7 +278,7 @@ def evaluate(
         batch_size: programs that a predictor is given at a time.
         workers: real executions at a time, of code that runs in processes of its own.
         seed: of resampling.
-        decoding: how models that are named choose their tokens.
+        decoding: how models that are named choose their tokens; each of them in each of several ways.
         model_arguments: further settings of models that are named; see `cwm_trace.predict.registry`.
         max_frames: frames after which a prediction that has its own history stops, truncated.
         execute_answers: run answers that are no literals, in the sandbox.
@@ -315,23 +315,24 @@ def evaluate(
             check_name(name)
     if samples < 1 or workers < 1:
         raise CwmTraceError(f"samples is {samples} and workers is {workers}: both start at 1")
+    ways = [decoding] if isinstance(decoding, Decoding) else list(decoding)
     if (
         samples > 1
-        and not decoding.temperature
+        and not all(way.temperature for way in ways)
         and any(isinstance(n, str) and n not in BASELINES for n in names)
     ):
         raise CwmTraceError("every sample would be the same: give a temperature above 0")
     found = find_tasks(
         [tasks] if isinstance(tasks, str) else tasks, limit=limit, ids=ids, shuffle_seed=shuffle_seed
     )
-    predictors = [
-        name
-        if not isinstance(name, str)
-        else find_predictor(name)
-        if name in BASELINES
-        else find_predictor(name, decoding, arguments=model_arguments or {})
-        for name in names
-    ]
+    predictors: list[Predictor] = []
+    for name in names:
+        if not isinstance(name, str):
+            predictors.append(name)
+        elif name in BASELINES:
+            predictors.append(find_predictor(name))
+        else:
+            predictors += [find_predictor(name, way, arguments=model_arguments or {}) for way in ways]
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory()) if output is None else output
         settings = Settings(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cwm_trace.cli.predict import decode_options, model_arguments
+from cwm_trace.cli.predict import decode_options, decode_options_of_levels, model_arguments, split
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.registry import DEFAULT
 
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from cwm_trace.records import Decoding
 
 FORMATS = click.Choice(["table", "markdown", "json", "html"])
-
-
-def _split(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    """The texts of an option that may be repeated, and that may hold several with commas between them."""
-    return [part.strip() for value in values for part in value.split(",") if part.strip()]
 
 
 _format = click.option("--format", "form", type=FORMATS, default="table", show_default=True)
@@ -44,23 +39,23 @@ _output = click.option(
 
 
 @click.group("bench", invoke_without_command=True)
-@click.option("--tasks", multiple=True, callback=_split, metavar="TASK,…", help="What to run; see bench ls.")
+@click.option("--tasks", multiple=True, callback=split, metavar="TASK,…", help="What to run; see bench ls.")
 @click.option(
     "--model",
     "models",
     multiple=True,
-    callback=_split,
+    callback=split,
     metavar="MODEL,…",
     help=f"Who predicts.  [{DEFAULT}]",
 )
 @click.option(
-    "--mode", "modes", multiple=True, callback=_split, metavar="MODE,…", help="How; all: every mode.  [free]"
+    "--mode", "modes", multiple=True, callback=split, metavar="MODE,…", help="How; all: every mode.  [free]"
 )
 @_limit
 @click.option(
     "--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Programs at a time."
 )
-@decode_options
+@decode_options_of_levels
 @model_arguments
 @click.option(
     "--samples",
@@ -69,7 +64,7 @@ _output = click.option(
     show_default=True,
     help="Predict each program so often: pass@k, majority.",
 )
-@click.option("--ids", multiple=True, callback=_split, metavar="ID,…", help="These programs only.")
+@click.option("--ids", multiple=True, callback=split, metavar="ID,…", help="These programs only.")
 @click.option("--shuffle-seed", type=click.IntRange(0), help="Shuffle the programs before --limit.")
 @click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Real executions at a time."
@@ -93,7 +88,7 @@ def bench(
     modes: list[str],
     limit: int | None,
     batch_size: int,
-    decoding: Decoding,
+    decodings: list[Decoding],
     arguments: dict[str, str],
     samples: int,
     ids: list[str],
@@ -128,8 +123,8 @@ def bench(
             samples=samples,
             batch_size=batch_size,
             workers=workers,
-            seed=decoding.seed,
-            decoding=decoding,
+            seed=decodings[0].seed,
+            decoding=decodings,
             model_arguments=arguments,
             execute_answers=execute,
             max_frames=max_frames,
@@ -198,7 +193,7 @@ def report(places: tuple[Path, ...], plots: Path | None, folder: Path | None, fo
     "--outcome",
     "outcomes",
     multiple=True,
-    callback=_split,
+    callback=split,
     metavar="OUTCOME,…",
     help="These only: wrong, right, truncated, unparsable, no-trace, excluded, failed, …",
 )
@@ -259,7 +254,7 @@ def _show_comparison(comparison: Comparison, around: int | None, form: str) -> N
     "--profile", default="cwm", show_default=True, help="How to read the format: cwm, kth, a .json file."
 )
 @click.option(
-    "--tasks", multiple=True, callback=_split, metavar="TASK,…", help="Whose programs the rows name by id."
+    "--tasks", multiple=True, callback=split, metavar="TASK,…", help="Whose programs the rows name by id."
 )
 @_execute
 @click.option("--inputs", "are_inputs", is_flag=True, help="The answers are inputs (CRUXEval-I): run them.")
@@ -319,7 +314,7 @@ def rescore(
 
 
 @bench.command()
-@click.option("--tasks", multiple=True, callback=_split, metavar="TASK,…", help="Whose inputs are asked for.")
+@click.option("--tasks", multiple=True, callback=split, metavar="TASK,…", help="Whose inputs are asked for.")
 @click.option("--model", required=True, metavar="MODEL", help="http://HOST:PORT#NAME, or chat:URL#NAME.")
 @decode_options
 @model_arguments

@@ -20,17 +20,56 @@ MODEL_HELP = "mini, which is bundled; a folder, hf:FOLDER_OR_ID, http://HOST:POR
 MODE_HELP = "free, forced, forced-event, forced-state, reground-K, output or step-over-D."
 
 
+def split(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    """The texts of an option that may be repeated, and that may hold several with commas between them."""
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+_LEVELS = "none: anything goes; frame: every frame is valid; flow: and a step that Python can take.  "
+
+
 def decode_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say how a model chooses its tokens; the command gets them as one `decoding`."""
+    grammar = click.option(
+        "--grammar",
+        type=click.Choice(GRAMMARS),
+        help=f"{_LEVELS}[default: with our own engine flow]",
+    )
+
+    @functools.wraps(command)
+    def one(*, decodings: list[Decoding], **arguments: Any) -> None:
+        command(decoding=decodings[0], **arguments)
+
+    return _decode_options(one, grammar)
+
+
+def decode_options_of_levels(command: Callable[..., None]) -> Callable[..., None]:
+    """The same, with a grammar of several levels; the command gets a list of `decodings`, one for each."""
+    grammar = click.option(
+        "--grammar",
+        multiple=True,
+        callback=_split_levels,
+        metavar="LEVEL,…",
+        help=f"{_LEVELS}Several are models beside each other.  [default: frame]",
+    )
+    return _decode_options(command, grammar)
+
+
+def _split_levels(
+    context: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> list[str] | None:
+    levels = split(context, option, values)
+    for level in levels:
+        if level not in GRAMMARS:
+            raise click.BadParameter(f"{level!r} is none of {', '.join(GRAMMARS)}.", context, option)
+    return [*dict.fromkeys(levels)] or None
+
+
+def _decode_options(command: Callable[..., None], grammar: Callable[..., Any]) -> Callable[..., None]:
     options = [
-        click.option(
-            "--grammar",
-            type=click.Choice(GRAMMARS),
-            help="none: anything goes; frame: every frame is valid; flow: and a step that Python can take.  "
-            "[default: with our own engine flow, in bench frame]",
-        ),
-        click.option("--constrained", "grammar", flag_value="frame", help="Old name of --grammar frame."),
-        click.option("--unconstrained", "grammar", flag_value="none", help="Old name of --grammar none."),
+        grammar,
+        click.option("--constrained", "old_level", flag_value="frame", help="Old name of --grammar frame."),
+        click.option("--unconstrained", "old_level", flag_value="none", help="Old name of --grammar none."),
         click.option("--temperature", type=click.FloatRange(0), default=0.0, help="0, the default: greedy."),
         click.option(
             "--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Mass to draw from."
@@ -72,9 +111,12 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
         from cwm_trace.records import Decoding
 
         chosen = {name: arguments.pop(name) for name in names}
+        levels, old = chosen.pop("grammar"), arguments.pop("old_level")
         chosen["engine"] = chosen["engine"].replace("auto", "")
-        empty = {name: chosen[name] or "" for name in ("grammar", "as_type")}
-        command(decoding=Decoding(**{**chosen, **empty}), **arguments)
+        chosen["as_type"] = chosen["as_type"] or ""
+        several = [levels] if isinstance(levels, str) else levels or [old or ""]
+        decodings = [Decoding(**chosen, grammar=level) for level in several]
+        command(decodings=decodings, **arguments)
 
     for option in reversed(options):
         collected = option(collected)

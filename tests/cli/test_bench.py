@@ -10,13 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cwm_trace.predict.protocol import Predictor
+from cwm_trace.predict.registry import find_predictor
+from cwm_trace.records import Decoding
 from tests.cli.conftest import Cli, Result
 from tests.effort import HANGS, rest_in_ci
+from tests.eval.predictors import NoisyPredictor
 
 SMALL = ("bench", "--tasks", "smoke", "--limit", "4", "--model", "copy")
 
@@ -90,7 +95,7 @@ def test_two_runs_are_compared_on_what_both_have(cli: Cli, tmp_path: Path) -> No
     text = cli("bench", "compare", "a", "c", "--flips", "1").stdout
     assert "B minus A on 3 programs" in text
     assert "1 programs are in one of the two only, and left out" in text
-    assert "whole trace, won by B: 3: " in text
+    assert "whole trace right, won by B: 3: " in text
     assert " and 2 more" in text
     assert "several models, copy, oracle" in cli("bench", "compare", "a", "b").stderr
 
@@ -227,3 +232,31 @@ def test_without_numpy_it_says_what_to_install(tmp_path: Path) -> None:
     )
     assert result.returncode == 2
     assert "pip install 'cwm-trace[report]'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "labels"),
+    [
+        ((), ["cwm-mini+grammar"]),
+        (("--grammar", "none,frame", "--grammar", "flow"), ["cwm-mini", "cwm-mini+grammar", "cwm-mini+flow"]),
+        (("--unconstrained",), ["cwm-mini"]),
+    ],
+)
+def test_levels_of_the_grammar_stand_side_by_side(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], labels: list[str]
+) -> None:
+    def find(name: str, decoding: Decoding = Decoding(), *, grammar: str = "frame", **more: Any) -> Predictor:
+        if name == "mini":
+            level = decoding.grammar or grammar
+            return NoisyPredictor(decoding=replace(decoding, model="cwm-mini", grammar=level))
+        return find_predictor(name, decoding, grammar=grammar, **more)
+
+    monkeypatch.setattr("cwm_trace.api.find_predictor", find)
+    report = report_of(cli(*SMALL[:-1], "mini,copy", *arguments, "--format", "json", "--no-baselines"))
+    assert {run["model"] for run in report["runs"]} == {*labels, "copy"}
+
+
+def test_a_level_that_there_is_not_is_refused(cli: Cli) -> None:
+    result = cli(*SMALL, "--grammar", "frame,strict")
+    assert result.returncode == 2
+    assert result.stderr.strip().endswith("'strict' is none of none, frame, flow.")

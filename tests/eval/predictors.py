@@ -16,16 +16,19 @@ class NoisyPredictor:
 
     Args:
         every: one value of so many is wrong.
+        name: what it is called.
+        decoding: who it says that it is.
     """
 
-    def __init__(self, every: int = 7, name: str = "noisy") -> None:
+    def __init__(self, every: int = 7, name: str = "noisy", decoding: Decoding | None = None) -> None:
         self.name = name
         self.every = every
         self.asked = 0
+        self._decoding = decoding
 
     @property
     def decoding(self) -> Decoding:
-        return Decoding(self.name, model=f"test/{self.name}", dtype="float32")
+        return self._decoding or Decoding(self.name, model=f"test/{self.name}", dtype="float32")
 
     def predict(self, request: Request) -> Trace:
         self.asked += 1
