@@ -149,9 +149,15 @@ def pack(
 
     The tokenizer goes along, into OUT/tokenizer, so that OUT is all that `cwm-trace train` needs.
     """
-    from cwm_trace.datasets.packing import pack_dataset
+    from cwm_trace.errors import CwmTraceError
     from cwm_trace.wire.tokens import TraceTokens
 
+    try:
+        from cwm_trace.datasets.packing import pack_dataset
+    except ModuleNotFoundError as error:
+        raise CwmTraceError(
+            f"packing needs the package {error.name}: pip install 'cwm-trace[data]'"
+        ) from None
     tokens, pad, loaded = TraceTokens.of_bytes(), 0, None
     if tokenizer:
         from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, load_tokenizer, save_tokenizer

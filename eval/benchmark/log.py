@@ -38,7 +38,7 @@ class Header(_Line):
 
     Attributes:
         schema_version: of this file.
-        task, items, item_hash: the programs, their number, and a digest of their texts.
+        task, items, item_hash: what reports call the programs, their number, and a digest of their texts.
         spec: the name that finds them again, such as `general-v1:core`.
         published: whose published results stand beside these.
         model: what reports call the predictor.
@@ -84,7 +84,8 @@ class Header(_Line):
 
     def is_of(self, other: Header) -> bool:
         """Whether both are of one task, mode and predictor, whatever the labels say."""
-        return (self.task, self.mode, self.decoding) == (other.task, other.mode, other.decoding)
+        same = self.spec == other.spec if self.spec and other.spec else self.task == other.task
+        return same and (self.mode, self.decoding) == (other.mode, other.decoding)
 
 
 def _read_score(fields: Any) -> Any:
@@ -386,7 +387,7 @@ def _whole_length(path: Path) -> int:
 
 def _require_same(path: Path, there: Header, here: Header) -> None:
     for name in Header.model_fields:
-        if name == "model":  # a label, short or long by what it stands beside; the decoding says who it is
+        if name in ("task", "model"):  # labels, short or long by what they stand beside
             continue
         old, new = getattr(there, name), getattr(here, name)
         if old != new:

@@ -16,6 +16,7 @@ from pathlib import Path
 from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.published import PUBLISHED
+from cwm_trace.predict.labels import shortest_names, tails
 from cwm_trace.records import Trace
 
 SIZES: Mapping[str, int] = {"smoke": 60, "core": 1_000, "full": 8_000}
@@ -168,7 +169,16 @@ def find_tasks(
         raise CwmTraceError(f"there is no program {', '.join(map(repr, sorted(missing)))}{like}")
     if not tasks:
         raise CwmTraceError("there is no task to run: name one, such as --tasks smoke")
-    return tasks
+    specs = [task.spec for task in tasks]
+    labels = shortest_names([_labels(task) for task in tasks], specs)
+    labels = shortest_names(list(zip(labels, specs, strict=True)), specs)
+    return [dataclasses.replace(task, name=label) for task, label in zip(tasks, labels, strict=True)]
+
+
+def _labels(task: Task) -> list[str]:
+    """What a task may be called: its own name, then what stands behind the colon, longer and longer."""
+    kind, _, argument = task.spec.partition(":")
+    return [task.name, *(f"{kind}-{tail}" for tail in tails(argument) if tail)]
 
 
 def _names(case: Case) -> set[str]:

@@ -11,11 +11,12 @@ from hypothesis import given
 
 from cwm_trace import trace_execution
 from cwm_trace.model.predict.guide import Names, Opening
-from cwm_trace.model.predict.rollout import pieces_of
+from cwm_trace.model.predict.rollout import FreeFrame, pieces_of
 from cwm_trace.model.predict.vocabulary import INDEX
 from cwm_trace.records import Event, Program, SourceFile, Trace
 from cwm_trace.strategies import Program as Drawn
 from cwm_trace.strategies import programs
+from cwm_trace.wire.fields import fields_of
 from cwm_trace.wire.parse import parse_trace
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.reader import FrameReader
@@ -48,9 +49,16 @@ def every_frame_is_legal(trace: Trace, profile: FormatProfile, kind: str) -> Non
     reader = FrameReader(replace(trace, frames=()), profile)
     for frame in main_thread(trace)[:60]:
         state = rules.start(Opening(reader.legal_events))
-        ids = tokens.encode_pieces(reader.push(frame))
+        pieces = reader.push(frame)
+        ids = tokens.encode_pieces(pieces)
         assert takes(state, ids), (frame, tokens.decode(state.ids))
         assert state.is_done == bool(ids)
+        fields = [field for piece, field in fields_of(pieces) for _ in tokens.encode_pieces([piece])]
+        constrained, free = rules.start(Opening(reader.legal_events)), FreeFrame(tokens)
+        for number, field in zip(ids, fields, strict=True):
+            assert constrained.field == free.field == field
+            constrained.take(number)
+            free.take(number)
 
 
 @pytest.mark.parametrize("kind", ["bytes", "built", "joined"])
