@@ -96,7 +96,12 @@ class Console:
         if not word or word.startswith("#"):
             return Reply()
         verb = find_verb(word)
-        reply = verb.action(self, rest.strip())
+        try:
+            reply = verb.action(self, rest.strip())
+        except CwmTraceError as error:
+            if str(error).isprintable():
+                raise
+            raise type(error)(printable(str(error))) from error  # names in a trace may be anything
         if verb.name not in ("script", "save", "load", "quit"):
             self.said.append(line.strip())
         if reply.arrivals:
