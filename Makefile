@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest -q -n auto --dist worksteal
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: $(VENV)/.model ## Install, record a program, let the bundled model predict it, compare
+demo: $(VENV)/.mini ## Install, record a program, let the bundled model predict it, compare
 	@$(BIN)/cwm-trace demo
 
 test: $(VENV)/.dev ## Install everything and run the tests
@@ -45,10 +45,10 @@ clean: ## Remove the virtual environment and caches
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.model: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(INSTALL) --editable '.[model]'
+$(VENV)/.mini: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) --editable '.[mini]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) --editable '.[dev]'
-	@touch $@ $(VENV)/.model
+	@touch $@ $(VENV)/.mini

@@ -195,7 +195,9 @@ def print_costs(traces: list[Trace]) -> None:
     )
     program = trace_execution(text, call="f0(0, 0)")
     start = time.process_time()
-    analysis = Analysis(program.files, program.python, program.entry, program.entry_line, may_time_out=False)
+    analysis = Analysis(
+        program.files, program.run.python, program.entry, program.entry_line, may_time_out=False
+    )
     assert not analysis.reason
     spent = 1e3 * (time.process_time() - start)
     print(f"a module of {text.count(chr(10)):,} lines: analysed in {spent:.0f} ms", end=", ")

@@ -150,7 +150,7 @@ class Peers:
     def engine(self, trace: Trace, **options: Any) -> tuple[float, int]:
         predictor = self.ours(self.model, **options)
         start = replace(trace, frames=trace.frames[:1])
-        spent = predictor.predict(Request(start, "forced", trace)).cost
+        spent = predictor.predict(Request(start, "forced", trace)).guess.cost
         assert spent is not None
         return spent.seconds, spent.forward_passes
 
@@ -214,7 +214,7 @@ def free_table(peers: Peers, server: Any) -> None:
                 traces = [predictor.predict(requests[0])]
             else:
                 traces = [done for _, done in predictor.predict_all(requests)]
-            made = sum(done.cost.new_tokens for done in traces if done.cost is not None)
+            made = sum(done.guess.cost.new_tokens for done in traces if done.guess.cost is not None)
 
         def theirs(batch: int = batch) -> None:
             text = torch.tensor([ids] * batch)

@@ -2,7 +2,7 @@
 
 python benchmarks/startup.py [--repeats N]
 
-Of several runs the cheapest counts. The last line stops at the first predicted frame of the bundled model.
+Of several runs the cheapest counts. The last but one stops at the bundled model's first predicted frame.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ COMMANDS = {
     "cwm-trace compare": ("-m", "cwm_trace", "compare", "p.trace.jsonl", "p.trace.jsonl"),
     "cwm-trace predict p.py --model copy": ("-m", "cwm_trace", "predict", "p.py", "--model", "copy"),
     "cwm-trace predict p.py, to its first frame": ("-m", "cwm_trace", "predict", "p.py", "--max-frames", "1"),
+    "cwm-trace demo": ("-m", "cwm_trace", "demo"),
 }
 
 
@@ -45,12 +46,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
     has_torch = importlib.util.find_spec("torch") is not None
+    has_mini = importlib.util.find_spec("tokenizers") is not None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "p.py").write_text(PROGRAM)
         measure(COMMANDS["cwm-trace run p.py"], folder)
         for what, arguments in COMMANDS.items():
-            if has_torch or not any(word in what for word in ("torch", "transformers", "first frame")):
+            needs = (
+                has_mini if "first frame" in what or "demo" in what else has_torch or "import t" not in what
+            )
+            if needs:
                 print(f"{min(measure(arguments, folder) for _ in range(repeats)):6.2f} s  {what}", flush=True)
 
 

@@ -166,7 +166,8 @@ def main() -> None:
         for length in (512, 1024, 2048):
             stream = Stream(MIX, Path(folder) / "tokenizer.json", workers=0)
             packer = Packer(stream, ids["pad_token_id"])
-            batches = [packer.batch(TOKENS // length, length) for _ in range(arguments.repeats + 1)]
+            rows_of = [packer.batch(TOKENS // length, length) for _ in range(arguments.repeats + 1)]
+            batches = list(map(Batch.of, rows_of))
             rows.append(compare(batches, ids, clock))
     if arguments.json:
         with open(arguments.json, "w") as file:

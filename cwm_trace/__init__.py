@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.recording import record
-    from cwm_trace.records import Event, Frame, Limits, Outcome, Slot, SourceFile, Trace
+    from cwm_trace.records import Event, Frame, Limits, Outcome, Program, Slot, SourceFile, Trace
     from cwm_trace.states import diff_states, edit_state, resolve_states
     from cwm_trace.storage import read_trace, write_trace
     from cwm_trace.wire import (
@@ -43,7 +43,7 @@ _HOME = {
     ),
     "cwm_trace.errors": ("CwmTraceError",),
     "cwm_trace.recording": ("record",),
-    "cwm_trace.records": ("Event", "Frame", "Limits", "Outcome", "Slot", "SourceFile", "Trace"),
+    "cwm_trace.records": ("Event", "Frame", "Limits", "Outcome", "Program", "Slot", "SourceFile", "Trace"),
     "cwm_trace.states": ("diff_states", "edit_state", "resolve_states"),
     "cwm_trace.storage": ("read_trace", "write_trace"),
     "cwm_trace.wire": (
@@ -67,6 +67,7 @@ __all__ = [
     "Frame",
     "Limits",
     "Outcome",
+    "Program",
     "Slot",
     "SourceFile",
     "Trace",

@@ -18,7 +18,7 @@ from cwm_trace.predict.modes import ALL_MODES, parse_mode
 from cwm_trace.predict.protocol import ENDED, Predictor, Request, StepPredictor
 from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor
 from cwm_trace.recording import recording_options
-from cwm_trace.records import Decoding, Event, Frame, Limits, Slot, SourceFile, Trace
+from cwm_trace.records import Decoding, Event, Frame, Limits, Slot, Trace
 from cwm_trace.states import diff_states
 from cwm_trace.wire.profile import CWM, FormatProfile
 
@@ -78,7 +78,7 @@ def trace_execution(
         exclude: globs of files not to record.
         expand_objects: how many objects deep state is shown, as `Cart(total=3)`, instead of `repr`.
         redact: names and regular expressions of what no value may show, or `default` for the usual ones.
-        capture_output: keep standard output in `Trace.output` instead of letting it through.
+        capture_output: keep standard output in `Run.output` instead of letting it through.
 
     Raises:
         CwmTraceError: the target cannot be read, compiled or traced; it is asynchronous, and an event loop is
@@ -88,8 +88,8 @@ def trace_execution(
     '3'
     """
     from cwm_trace.tracer.calls import record_call
-    from cwm_trace.tracer.program import load_call, load_code, load_script, read_source
     from cwm_trace.tracer.session import Memory, record_program
+    from cwm_trace.tracer.target import load_target
 
     given = _Given(
         call=call,
@@ -121,14 +121,7 @@ def trace_execution(
         raise TypeError(f"a program takes no keyword arguments: {', '.join(kwargs)}")
     if not isinstance(target, str | os.PathLike):
         raise CwmTraceError(f"{target!r} cannot be traced: give a function, source text or a path")
-    is_text = _is_source(target, call)
-    if call is not None:
-        text = str(target) if is_text else read_source(os.fspath(target))
-        program = load_call(text, call, name="<source>" if is_text else os.fspath(target))
-    elif is_text:
-        program = load_code(str(target), [str(argument) for argument in args], where="the source text")
-    else:
-        program = load_script(os.fspath(target), [str(argument) for argument in args])
+    program = load_target(target, call, [str(argument) for argument in args])
     _raise_interrupt(record_program(program, sink, options, entry=entry).error)
     return sink.trace
 
@@ -169,19 +162,18 @@ def predict_execution(
         CwmTraceError: no such program, entry, model or mode; a history of another program; a prompt that
             does not fit the model.
     """
+    from cwm_trace.tracer.target import load_target
+
     predictor = find_predictor(model, grammar="flow") if isinstance(model, str) else model
     needs_truth = parse_mode(mode).needs_truth or predictor.name == "oracle"
     if isinstance(program, Trace):
         start = program
+    elif history is not None and history.frames:
+        start = replace(history, frames=history.frames[:1])
+        if history.files[0].text != load_target(program, call).source.text:
+            raise CwmTraceError("the history is the trace of another program")
     else:
-        if callable(program):
-            program, entry = _home_of(program, entry, call)
-        if history is not None and history.frames:
-            start = replace(history, frames=history.frames[:1])
-            if history.files[0].text != _text_of(program, call):
-                raise CwmTraceError("the history is the trace of another program")
-        else:
-            start = _prompt(program, entry, call)
+        start = _prompt(program, entry, call)
     is_truth = history is not None and (needs_truth or history.outcome in ENDED)
     truth = history if is_truth else None
     known = start if is_truth else history or start
@@ -257,10 +249,16 @@ def evaluate(
     *,
     modes: str | Sequence[str] = "free",
     limit: int | None = None,
+    ids: Sequence[str] = (),
+    shuffle_seed: int | None = None,
+    samples: int = 1,
     batch_size: int = 8,
+    workers: int = 1,
     seed: int = 0,
-    decoding: Decoding = Decoding(),
+    decoding: Decoding | Sequence[Decoding] = Decoding(),
+    model_arguments: Mapping[str, str] | None = None,
     max_frames: int = 1_000,
+    execute_answers: bool = False,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
     cache: str | os.PathLike[str] | None = None,
@@ -274,10 +272,16 @@ def evaluate(
         tasks: names such as `smoke` or `cruxeval:PATH`; `cwm-trace bench ls` lists them.
         modes: names of modes, or `all`. Each is a run of its own; they are never averaged.
         limit: programs of each task at the most, the first ones; None: all.
+        ids: only the programs with these ids.
+        shuffle_seed: shuffle the programs before the limit.
+        samples: predictions of each program by each model, for pass@k; it takes a temperature.
         batch_size: programs that a predictor is given at a time.
+        workers: real executions at a time, of code that runs in processes of its own.
         seed: of resampling.
-        decoding: how models that are named choose their tokens.
+        decoding: how models that are named choose their tokens; each of them in each of several ways.
+        model_arguments: further settings of models that are named; see `cwm_trace.predict.registry`.
         max_frames: frames after which a prediction that has its own history stops, truncated.
+        execute_answers: run answers that are no literals, in the sandbox.
         output: folder of the logs; None: one that is deleted in the end.
         resume: go on with the logs that are there.
         cache: folder of responses to use again; None: none are kept.
@@ -288,7 +292,7 @@ def evaluate(
         CwmTraceError: no such model, task or mode; a log of another run; a predictor that cannot go on. What
             was logged until then is kept.
     """
-    from cwm_trace.eval.benchmark.results import Results, require_numpy
+    from cwm_trace.eval.benchmark.results import Results, require_numpy, require_programs
     from cwm_trace.eval.benchmark.runner import Settings, run_bench
     from cwm_trace.eval.benchmark.tasks import find_tasks
     from cwm_trace.predict.baselines import BASELINES
@@ -309,17 +313,44 @@ def evaluate(
     for name in names:
         if isinstance(name, str):
             check_name(name)
-    found = find_tasks([tasks] if isinstance(tasks, str) else tasks, limit=limit)
-    predictors = [
-        find_predictor(name, Decoding() if name in BASELINES else decoding) if isinstance(name, str) else name
-        for name in names
-    ]
+    if samples < 1 or workers < 1:
+        raise CwmTraceError(f"samples is {samples} and workers is {workers}: both start at 1")
+    ways = [decoding] if isinstance(decoding, Decoding) else list(decoding)
+    if (
+        samples > 1
+        and not all(way.temperature for way in ways)
+        and any(isinstance(n, str) and n not in BASELINES for n in names)
+    ):
+        raise CwmTraceError("every sample would be the same: give a temperature above 0")
+    found = find_tasks(
+        [tasks] if isinstance(tasks, str) else tasks, limit=limit, ids=ids, shuffle_seed=shuffle_seed
+    )
+    predictors: list[Predictor] = []
+    for name in names:
+        if not isinstance(name, str):
+            predictors.append(name)
+        elif name in BASELINES:
+            predictors.append(find_predictor(name))
+        else:
+            predictors += [find_predictor(name, way, arguments=model_arguments or {}) for way in ways]
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory()) if output is None else output
         settings = Settings(
-            batch_size, max_frames, seed, limit, resume, None if cache is None else Path(cache)
+            batch_size,
+            max_frames,
+            seed,
+            limit,
+            samples,
+            tuple(ids),
+            shuffle_seed,
+            workers,
+            execute_answers,
+            resume,
+            None if cache is None else Path(cache),
         )
-        return Results(tuple(run_bench(found, predictors, chosen, Path(folder), settings, report)), seed)
+        runs = run_bench(found, predictors, chosen, Path(folder), settings, report)
+        require_programs(runs)
+        return Results(tuple(runs), seed)
 
 
 class _Given(dict[str, Any]):
@@ -354,49 +385,27 @@ class _Given(dict[str, Any]):
                 raise CwmTraceError(f"{option} goes with source text or a path, not with a function: {name}")
 
 
-def _home_of(function: Callable[..., Any], entry: str | None, call: str | None) -> tuple[str, str | None]:
-    """The file of a function, and the function as the entry unless something else is."""
-    try:
-        path = inspect.getsourcefile(function)
-    except TypeError:
-        path = None
-    if path is None or not os.path.exists(path):
-        name = getattr(function, "__qualname__", repr(function))
-        raise CwmTraceError(f"{name} has no Python file: give its source text and a call")
-    return path, entry if entry or call else function.__qualname__
-
-
-def _is_source(program: str | os.PathLike[str], call: str | None) -> bool:
-    """Whether a program is given as its text, not as the path of its file."""
-    if not isinstance(program, str):
-        return False
-    return "\n" in program or (call is not None and not os.path.exists(program))
-
-
-def _text_of(program: str | os.PathLike[str], call: str | None) -> str:
-    return _prompt(program, None, call).files[0].text
-
-
-def _prompt(program: str | os.PathLike[str], entry: str | None, call: str | None) -> Trace:
+def _prompt(
+    program: str | os.PathLike[str] | Callable[..., Any], entry: str | None, call: str | None
+) -> Trace:
     """The program with the CALL of its entry already made."""
-    from cwm_trace.tracer.program import find_function, load_call, load_code, load_script, read_source
+    from cwm_trace.tracer.called import check_call
+    from cwm_trace.tracer.program import find_function
+    from cwm_trace.tracer.target import load_target
 
-    is_text = _is_source(program, call)
-    name = "<source>" if is_text else os.fspath(program)
+    loaded = load_target(program, call)
+    name, lines = loaded.source.name, loaded.source.text.split("\n")
     if call is not None:
-        loaded = load_call(str(program) if is_text else read_source(name), call, name=name)
-    else:
-        loaded = load_code(str(program), where="the source text") if is_text else load_script(name)
-    text, line = loaded.source.text, loaded.entry_line
-    if entry is not None:
-        function = find_function(text, entry, name)
-        if function.needs_arguments:
-            raise CwmTraceError(f"{entry} takes arguments: give a call such as '{entry}(…)', or a history")
-        line = function.line
-    seed = Frame(Event.CALL, line, text.split("\n")[line - 1] if line else "")
-    return Trace(
-        files=(SourceFile(name, text),), entry=entry or loaded.entry, entry_line=line, frames=(seed,)
-    )
+        text = "\n".join(lines[: loaded.program.entry_line - 1])
+        check_call(text, call, "the program" if name.startswith("<") else name)
+    if callable(program) and not call:
+        entry = entry or program.__qualname__
+    started = loaded.program if entry is None else loaded.enter(entry)
+    if entry is not None and find_function(loaded.source.text, entry, name).needs_arguments:
+        raise CwmTraceError(f"{entry} takes arguments: give a call such as '{entry}(…)', or a history")
+    line = started.entry_line
+    seed = Frame(Event.CALL, line, lines[line - 1] if line else "")
+    return Trace(started, (seed,))
 
 
 def _raise_interrupt(error: BaseException | None) -> None:

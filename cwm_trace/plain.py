@@ -2,13 +2,58 @@
 
 from __future__ import annotations
 
+import functools
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from cwm_trace.records import Event, Frame, FrameFields, Slot, SlotFields, SourceFile
+from cwm_trace.records import (
+    Event,
+    Frame,
+    FrameFields,
+    Guess,
+    Program,
+    Run,
+    Slot,
+    SlotFields,
+    SourceFile,
+    Trace,
+)
 
 _EVENTS = {event.value: event for event in Event}
+_PARTS = {"program": Program, "run": Run, "guess": Guess}
+
+
+def trace_fields(trace: Trace) -> dict[str, Any]:
+    """Everything of a trace but its frames, flat: its fields, and those of its program, run and guess."""
+    flat = _fields_of(trace)
+    del flat["frames"]
+    for part in _PARTS:
+        flat |= _fields_of(flat.pop(part))
+    return flat
+
+
+def trace_from_fields(fields: Mapping[str, Any], frames: Iterable[Frame] = ()) -> Trace:
+    """The inverse of `trace_fields`; what is left out has its default, what no record has is ignored."""
+    parts = {name: kind(**_known(kind, fields)) for name, kind in _PARTS.items()}
+    return Trace(**{**_known(Trace, fields), **parts, "frames": tuple(frames)})
+
+
+def _fields_of(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
+def _known(kind: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fields[name] for name in kind.__dataclass_fields__ if name in fields}
+
+
+@functools.cache
+def checker(kind: Any) -> Any:
+    """What checks plain data from outside: pydantic's adapter of a type, which is imported by then only."""
+    import pydantic
+
+    return pydantic.TypeAdapter(kind)
 
 
 def frame_fields(frame: Frame, sources: SourceLines) -> FrameFields:

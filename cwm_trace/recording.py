@@ -148,7 +148,8 @@ class Recording:
         trace = self._sink.trace
         if trace.frames:
             first = trace.frames[0]
-            trace = replace(trace, entry=function_name(first.source), entry_line=first.line)
+            program = replace(trace.program, entry=function_name(first.source), entry_line=first.line)
+            trace = replace(trace, program=program)
         self.trace = trace
 
 

@@ -77,7 +77,7 @@ class Frame:
             its number across resumes.
         depth: recorded activations below this one on the stack; the entry has 0.
         thread: number of the thread, in the order of their first events.
-        file: index into `Trace.files`.
+        file: index into the files of the program.
         changed: variables that differ from the last frame of the same activation; None: no longer bound.
             Empty for RETURN and EXCEPTION, which show no state.
         value: what is returned or raised. None for a RETURN by which an exception leaves the activation.
@@ -108,6 +108,23 @@ class SourceFile:
 
     name: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is executed: by Python, or in a predictor's mind.
+
+    Args:
+        files: source files; the first one holds the entry.
+        entry: name of the function that the trace starts in, `<module>` for a script.
+        entry_line: line of `files[0]` on which the entry is defined; 0 for a script.
+        arguments: `sys.argv[1:]` of a script; empty otherwise.
+    """
+
+    files: tuple[SourceFile, ...] = ()
+    entry: str = ""
+    entry_line: int = 0
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +193,7 @@ class Decoding:
         model: checkpoint folder, hub id, or URL and served name; empty for a predictor without a model.
         fingerprint: digest of the model's weights, configuration and tokenizer, or of what its server says of
             it; empty without a model.
+        engine: what computes: `torch` or `numpy`, of our own engine; empty: the predictor decides.
         grammar: `none`: anything goes; `frame`: every frame is kept valid; `flow`: and is a step that Python
             can take; empty: what the predictor does of its own accord.
         temperature: 0 is greedy.
@@ -198,6 +216,7 @@ class Decoding:
     predictor: str = ""
     model: str = ""
     fingerprint: str = ""
+    engine: str = ""
     grammar: str = ""
     temperature: float = 0.0
     top_p: float = 1.0
@@ -247,52 +266,83 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """A program and the frames of one real or predicted execution.
+class Run:
+    """What only a run knows; of a prediction, nothing.
 
     Args:
-        files: source files; the first one holds the entry.
-        entry: name of the function the trace starts in, `<module>` for a script.
-        entry_line: line of `files[0]` on which the entry is defined; 0 for a script.
-        frames: what happened, in order.
-        outcome: how it ended.
-        arguments: `sys.argv[1:]` of a script; empty otherwise.
-        python: version of the interpreter that ran it, such as `3.11.7`; empty for a prediction.
-        profile: name of the format profile it was recorded or predicted under.
+        python: version of the interpreter, such as `3.11.7`.
         limits: the bounds it ran under.
-        capture: what was asked of its values.
         exit_code: what the program gave its parent; None if it was not a whole program.
         output: standard output, if it was captured.
         skipped: activations stepped over because of `limits.max_depth`.
         not_recorded: what a recording of this kind cannot see.
-        warnings: what a reader must know about this recording, a sentence each.
-        problems: places where a prediction was not valid.
-        mode: prediction mode (`free`, `forced`, …); empty for a real execution.
-        given: leading frames that a prediction was handed and that count nowhere.
-        decoding: how a prediction was made; None for a real execution.
-        cost: what a prediction took, if that was measured.
     """
 
-    files: tuple[SourceFile, ...]
-    entry: str
-    entry_line: int = 0
-    frames: tuple[Frame, ...] = ()
-    outcome: Outcome = Outcome.INCOMPLETE
-    arguments: tuple[str, ...] = ()
     python: str = ""
-    profile: str = "cwm"
     limits: Limits = Limits()
-    capture: Capture = Capture()
     exit_code: int | None = None
     output: str | None = None
     skipped: int = 0
     not_recorded: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What only a guess knows; of a run, nothing.
+
+    Args:
+        mode: prediction mode (`free`, `forced`, …).
+        given: leading frames that it was handed and that count nowhere.
+        decoding: how it was made.
+        problems: places where it is not valid.
+        cost: what it took, if that was measured.
+    """
+
     mode: str = ""
     given: int = 0
     decoding: Decoding | None = None
+    problems: tuple[Problem, ...] = ()
     cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A program and the frames of one real or predicted execution.
+
+    Args:
+        program: what is executed.
+        frames: what happened, in order.
+        outcome: how it ended.
+        profile: name of the format profile it was recorded or predicted under.
+        capture: what was asked of its values.
+        warnings: what a reader must know about it, a sentence each.
+        run: what only a run knows.
+        guess: what only a guess knows.
+    """
+
+    program: Program
+    frames: tuple[Frame, ...] = ()
+    outcome: Outcome = Outcome.INCOMPLETE
+    profile: str = "cwm"
+    capture: Capture = Capture()
+    warnings: tuple[str, ...] = ()
+    run: Run = Run()
+    guess: Guess = Guess()
+
+    @property
+    def files(self) -> tuple[SourceFile, ...]:
+        """Source files of the program."""
+        return self.program.files
+
+    @property
+    def entry(self) -> str:
+        """Where the program is entered."""
+        return self.program.entry
+
+    @property
+    def entry_line(self) -> int:
+        """The line of that."""
+        return self.program.entry_line
 
     @property
     def value(self) -> Slot | None:

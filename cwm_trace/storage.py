@@ -9,7 +9,6 @@ incomplete. `.gz` and `.zst` are compressed, by suffix.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import gzip
 import io
@@ -30,7 +29,15 @@ import pydantic_core
 from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields, resting_collector
+from cwm_trace.plain import (
+    SourceLines,
+    checker,
+    frame_fields,
+    frame_from_fields,
+    resting_collector,
+    trace_fields,
+    trace_from_fields,
+)
 from cwm_trace.records import (
     Capture,
     Cost,
@@ -59,17 +66,17 @@ class HeaderLine(_Line):
 
     kind: Literal["header"] = "header"
     schema_version: int
-    files: list[SourceFile]
+    files: tuple[SourceFile, ...]
     entry: str
     entry_line: int
-    arguments: list[str]
+    arguments: tuple[str, ...]
     python: str
     profile: str
     limits: Limits
     mode: str
     given: int
     decoding: Decoding | None = None
-    not_recorded: list[str] = []
+    not_recorded: tuple[str, ...] = ()
     capture: Capture = Capture()
 
 
@@ -90,14 +97,18 @@ class FooterLine(_Line):
     skipped: int
     exit_code: int | None
     output: str | None
-    warnings: list[str]
-    problems: list[Problem]
+    warnings: tuple[str, ...]
+    problems: tuple[Problem, ...]
     entry: str
     entry_line: int
     cost: Cost | None = None
 
 
-_FRAME = pydantic.TypeAdapter(FrameFields)
+_FRAME: pydantic.TypeAdapter[FrameFields] = checker(FrameFields)
+
+
+def _named(kind: type[_Line], trace: Trace) -> dict[str, Any]:
+    return {name: value for name, value in trace_fields(trace).items() if name in kind.model_fields}
 
 
 class TraceWriter:
@@ -137,23 +148,7 @@ class TraceWriter:
 
     def header(self, trace: Trace) -> None:
         """Write the header from what `trace` says about the program; its frames are not looked at."""
-        self._write(
-            HeaderLine(
-                schema_version=TRACE_VERSION,
-                files=list(trace.files),
-                entry=trace.entry,
-                entry_line=trace.entry_line,
-                arguments=list(trace.arguments),
-                python=trace.python,
-                profile=trace.profile,
-                limits=trace.limits,
-                mode=trace.mode,
-                given=trace.given,
-                decoding=trace.decoding,
-                not_recorded=list(trace.not_recorded),
-                capture=trace.capture,
-            )
-        )
+        self._write(HeaderLine(schema_version=TRACE_VERSION, **_named(HeaderLine, trace)))
 
     def file(self, file: SourceFile) -> None:
         """Add a source file that was not known when the header was written."""
@@ -171,20 +166,7 @@ class TraceWriter:
         """Write the footer from how `trace` ended."""
         with self._lock:
             self._ended = True
-            self._write(
-                FooterLine(
-                    outcome=trace.outcome,
-                    frames=self.frames,
-                    skipped=trace.skipped,
-                    exit_code=trace.exit_code,
-                    output=trace.output,
-                    warnings=list(trace.warnings),
-                    problems=list(trace.problems),
-                    entry=trace.entry,
-                    entry_line=trace.entry_line,
-                    cost=trace.cost,
-                )
-            )
+            self._write(FooterLine(frames=self.frames, **_named(FooterLine, trace)))
 
     def flush(self) -> None:
         """Empty the buffers of a compressed file; others have none."""
@@ -311,35 +293,8 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
             raise CwmTraceError(f"{path} has a second header: write each trace to a file of its own")
         else:
             frames.append(frame_from_fields(line, sources))
-    trace = Trace(
-        files=tuple(files),
-        entry=header.entry,
-        entry_line=header.entry_line,
-        frames=tuple(frames),
-        arguments=tuple(header.arguments),
-        python=header.python,
-        profile=header.profile,
-        limits=header.limits,
-        mode=header.mode,
-        given=header.given,
-        decoding=header.decoding,
-        not_recorded=tuple(header.not_recorded),
-        capture=header.capture,
-    )
-    if footer is None:
-        return trace
-    return dataclasses.replace(
-        trace,
-        outcome=footer.outcome,
-        skipped=footer.skipped,
-        exit_code=footer.exit_code,
-        output=footer.output,
-        warnings=tuple(footer.warnings),
-        problems=tuple(footer.problems),
-        entry=footer.entry,
-        entry_line=footer.entry_line,
-        cost=footer.cost,
-    )
+    known = {**vars(header), "files": tuple(files), **(vars(footer) if footer is not None else {})}
+    return trace_from_fields(known, frames)
 
 
 _AnyLine = HeaderLine | FileLine | FooterLine | FrameFields

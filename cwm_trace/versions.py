@@ -14,10 +14,12 @@ from cwm_trace.errors import CwmTraceError
 
 Line = dict[str, Any]
 
-TRACE_VERSION = 2
-"""Of trace files. 2: `decoding` says everything that changes an answer."""
-LOG_VERSION = 2
+TRACE_VERSION = 3
+"""Of trace files. 2: `decoding` says everything that changes an answer. 3: and the engine that computes."""
+LOG_VERSION = 3
 """Of benchmark logs. 2: the same."""
+PACKED_VERSION = 2
+"""Of packed sequences. 2: positions; a separator has the field of the text that it ends."""
 
 
 def check_version(path: Path, version: object, newest: int) -> int:
@@ -69,6 +71,23 @@ def _log_from_1(line: Line) -> Line:
             return line
 
 
+def _trace_from_2(line: Line) -> Line:
+    if line.get("kind") != "header":
+        return line
+    return {**line, "decoding": _decoding_from_2(line.get("decoding")), "schema_version": 3}
+
+
+def _log_from_2(line: Line) -> Line:
+    match line.get("kind"):
+        case "header":
+            return {**line, "decoding": _decoding_from_2(line.get("decoding")), "schema_version": 3}
+        case "program" if isinstance(line.get("stored"), dict):
+            stored = line["stored"]
+            return {**line, "stored": {**stored, "decoding": _decoding_from_2(stored.get("decoding"))}}
+        case _:
+            return line
+
+
 def _decoding_from_1(decoding: Any) -> Any:
     """`constrained` became the level of the grammar, and a greedy prediction has a seed too."""
     if not isinstance(decoding, dict):
@@ -80,5 +99,12 @@ def _decoding_from_1(decoding: Any) -> Any:
     return fields
 
 
-_TRACE_STEPS: tuple[Callable[[Line], Line], ...] = (_trace_from_1,)
-_LOG_STEPS: tuple[Callable[[Line], Line], ...] = (_log_from_1,)
+def _decoding_from_2(decoding: Any) -> Any:
+    """Our own engine was PyTorch's only."""
+    if not isinstance(decoding, dict):
+        return decoding
+    return {**decoding, "engine": "torch" if decoding.get("predictor") == "local" else ""}
+
+
+_TRACE_STEPS: tuple[Callable[[Line], Line], ...] = (_trace_from_1, _trace_from_2)
+_LOG_STEPS: tuple[Callable[[Line], Line], ...] = (_log_from_1, _log_from_2)

@@ -32,8 +32,8 @@ from cwm_trace.datasets.family import Axis
 from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event, Trace
-from cwm_trace.tracer.program import load_call, load_code
 from cwm_trace.tracer.session import Memory, Options, record_program
+from cwm_trace.tracer.target import load_text
 
 _BRANCHES = ("if ", "elif ", "while ", "for ", "case ", "match ")
 
@@ -138,7 +138,7 @@ def count_items(name: str, count: int, seed: int = 0) -> Counts:
     for item in items:
         start = time.process_time()
         sink = Memory()
-        program = load_call(item.source, item.call) if item.call else load_code(item.source)
+        program = load_text(item.source, item.call)
         record_program(program, sink, Options(capture_output=True))
         counts.traced += time.process_time() - start
         counts.add(item, sink.trace)

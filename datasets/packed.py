@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cwm_trace.datasets.packing import FIELDS, PackedInfo
+from cwm_trace.datasets.filling import Arrays
+from cwm_trace.datasets.packing import PackedInfo
 from cwm_trace.datasets.tokenizing import TokenField
 from cwm_trace.errors import CwmTraceError
-
-Arrays = dict[str, npt.NDArray[Any]]
+from cwm_trace.versions import PACKED_VERSION, check_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class PackedDataset(Sequence[Arrays]):
     - `input_ids` (int64): the tokens;
     - `loss_mask` (bool): whether this token is to be predicted from those before it in its document, which
       is so for all that is neither given nor padding;
-    - `starts` (bool): a document begins here, or the padding; so the running sum of it numbers the documents;
     - `documents` (int32): number of the document in the folder; -1 in the padding;
+    - `positions` (int32): from 0 in every document, and in the padding: what a model takes as `position_ids`;
     - `fields` (uint8): a `TokenField`;
     - `frames` (int32): index of the frame; -1 in the program and the padding.
 
@@ -62,13 +62,15 @@ class PackedDataset(Sequence[Arrays]):
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         try:
-            self.info = PackedInfo(**json.loads((self.folder / "info.json").read_bytes()))
+            about = json.loads((self.folder / "info.json").read_bytes())
+            check_version(self.folder, about.get("version", 1), PACKED_VERSION)
+            self.info = PackedInfo(**{"version": 1, **about})
         except (OSError, ValueError, TypeError) as error:
             raise CwmTraceError(
                 f"{folder} holds no packed sequences: name a folder that `dataset pack` made"
             ) from error
-        if tuple(self.info.fields) != FIELDS:
-            raise CwmTraceError(f"{folder} was packed by another version, with other fields: pack again")
+        if self.info.version < PACKED_VERSION:  # a dataset can be packed anew: there is no migration
+            raise CwmTraceError(f"{folder} was packed by an older cwm-trace: pack again")
         self._columns: list[Arrays] = []
         self._ends: list[int] = []
         self._documents: list[dict[str, Any]] | None = None
@@ -88,18 +90,8 @@ class PackedDataset(Sequence[Arrays]):
         part = bisect_right(self._ends, number)
         row = number - (self._ends[part - 1] if part else 0)
         columns = {name: values[row] for name, values in self._columns[part].items()}
-        documents = columns["documents"]
-        starts = np.empty(len(documents), bool)
-        starts[0] = True
-        np.not_equal(documents[1:], documents[:-1], out=starts[1:])
-        return {
-            "input_ids": columns["input_ids"].astype(np.int64),
-            "loss_mask": columns["loss_mask"].astype(bool),
-            "starts": starts,
-            "documents": documents.copy(),
-            "fields": columns["fields"].copy(),
-            "frames": columns["frames"].copy(),
-        }
+        kinds = {"input_ids": np.int64, "loss_mask": bool}
+        return {name: values.astype(kinds.get(name, values.dtype)) for name, values in columns.items()}
 
     def locate(self, sequence: int, position: int) -> Place:
         """What the token at a position of a sequence is."""
@@ -148,13 +140,14 @@ class PackedDataset(Sequence[Arrays]):
 
 
 class PackedLoader:
-    """Batches of packed sequences, shuffled anew in every epoch, endless, and resumable to the batch.
+    """Packed sequences, shuffled anew in every epoch, endless, and resumable to the sequence.
 
         loader = PackedLoader(dataset, 8, seed=1)
         for batch in loader: …            # a dictionary of arrays of shape (batch, length)
         torch.save(loader.state(), …)     # later: loader.restore(state)
 
-    The order depends on the seed and the epoch alone; each of `world` processes takes every `world`-th batch.
+    The order depends on the seed and the epoch alone; each of `world` processes takes every `world`-th
+    sequence, as many of an epoch as all can have.
 
     Args:
         dataset: packed sequences.
@@ -168,7 +161,7 @@ class PackedLoader:
     """
 
     def __init__(
-        self, dataset: PackedDataset, batch_size: int, *, seed: int = 0, rank: int = 0, world: int = 1
+        self, dataset: PackedDataset, batch_size: int = 1, *, seed: int = 0, rank: int = 0, world: int = 1
     ) -> None:
         self._dataset = dataset
         self._batch_size = batch_size
@@ -176,37 +169,39 @@ class PackedLoader:
         self._rank = rank
         self._world = world
         self._epoch = 0
-        self._step = 0
-        self._steps = len(dataset) // (batch_size * world)
-        if self._steps == 0:
+        self._step = 0  # sequences of the epoch that this process has had
+        self._ordered, self._numbers = -1, np.empty(0, np.int64)  # an epoch, and its order
+        if len(dataset) < batch_size * world:
             raise CwmTraceError(
                 f"{len(dataset)} sequences are too few for {world} batches of {batch_size}: take smaller ones"
             )
 
     def __iter__(self) -> Iterator[Arrays]:
         while True:
-            order = np.random.Generator(np.random.PCG64([self._seed, self._epoch])).permutation(
-                len(self._dataset)
-            )
-            while self._step < self._steps:
-                start = (self._step * self._world + self._rank) * self._batch_size
-                rows = [self._dataset[number] for number in order[start : start + self._batch_size]]
-                self._step += 1
-                yield {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-            self._epoch, self._step = self._epoch + 1, 0
+            yield self.batch(self._batch_size)
+
+    def batch(self, rows: int, length: int | None = None) -> Arrays:
+        """The next `rows` sequences, each array of shape `(rows, length)`.
+
+        Args:
+            rows: how many.
+            length: what theirs must be; None: what it is.
+        """
+        assert length in (None, self._dataset.info.length), "checked before a run began"
+        taken = [self._dataset[self._next()] for _ in range(rows)]
+        return {name: np.stack([each[name] for each in taken]) for name in taken[0]}
 
     def state(self) -> dict[str, int]:
-        """Where it is: the batches that were yielded so far are not yielded again after `restore`."""
+        """Where it is: what was taken so far is not taken again after `restore`."""
         return {
             "epoch": self._epoch,
             "step": self._step,
             "seed": self._seed,
-            "batch_size": self._batch_size,
             "world": self._world,
             "sequences": len(self._dataset),
         }
 
-    def restore(self, state: dict[str, int]) -> None:
+    def restore(self, state: Mapping[str, int]) -> None:
         """Go on where a loader with this state was.
 
         Raises:
@@ -216,3 +211,18 @@ class PackedLoader:
             if name not in ("epoch", "step") and state.get(name) != value:
                 raise CwmTraceError(f"the state has {name} {state.get(name)!r} and this loader {value!r}")
         self._epoch, self._step = state["epoch"], state["step"]
+
+    def close(self) -> None:
+        """Nothing works ahead."""
+
+    def _next(self) -> int:
+        if self._step == len(self._dataset) // self._world:
+            self._epoch, self._step = self._epoch + 1, 0
+        self._step += 1
+        return int(self._order(self._epoch)[(self._step - 1) * self._world + self._rank])
+
+    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
+        if self._ordered != epoch:
+            generator = np.random.Generator(np.random.PCG64([self._seed, epoch]))
+            self._ordered, self._numbers = epoch, generator.permutation(len(self._dataset))
+        return self._numbers

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from cwm_trace.datasets.files import write_whole
+from cwm_trace.datasets.filling import Arrays, Filler, lay_out, side_by_side
 from cwm_trace.datasets.rows import trace_of
 from cwm_trace.datasets.shards import read_rows
 from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace, targets_of, tokenize_trace
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.versions import PACKED_VERSION
 from cwm_trace.wire.profile import get_profile
 from cwm_trace.wire.tokens import TraceTokens
 
 FIELDS = tuple(field.name.lower() for field in TokenField)
 """What the numbers in the column `fields` mean."""
-_OPEN = 64
-"""Sequences that are filled at a time; a document goes where it leaves the least room."""
 _BATCH = 64
 """Sequences of one record batch, which is what one random access touches."""
 _FILE = 4096
@@ -50,6 +53,7 @@ class PackedInfo:
         files: of the sequences.
         specials: ids of the special tokens.
         fields: names of the fields, by number.
+        version: of the form of the folder.
     """
 
     length: int
@@ -66,6 +70,7 @@ class PackedInfo:
     files: tuple[str, ...] = ()
     specials: dict[str, int] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
+    version: int = PACKED_VERSION
 
 
 def pack_dataset(
@@ -106,129 +111,108 @@ def pack_dataset(
     info = PackedInfo(length, split, tokenizer, pad, profile, specials=specials, fields=FIELDS)
     writer = _Writer(folder, info)
     documents: list[dict[str, Any]] = []
-    reading = get_profile(profile)
-    for name, row in read_rows(dataset, split):
-        document = tokenize_trace(trace_of(row), tokens, profile=reading)
-        if len(document) > length:
-            if long == "drop":
-                info.dropped += 1
-                continue
-            info.cut += 1
-        documents.append(
-            {"id": row["id"], "program": row["program"], "split": name, "frames": len(row["frames"])}
-        )
-        writer.add(len(documents) - 1, document)
-    writer.finish()
+    made = _tokenized(dataset, info, tokens, drops=long == "drop", documents=documents)
+    filler: Filler[_Document] = Filler(lambda _: list(islice(made, 1)))
+    while row := filler.row(length):
+        writer.add(row)
+    writer.flush()
     info.documents = len(documents)
     write_whole(folder / "documents.jsonl", b"".join(json.dumps(each).encode() + b"\n" for each in documents))
     write_whole(folder / "info.json", (json.dumps(asdict(info), indent=1) + "\n").encode())
     return info
 
 
-class _Bin:
-    """A sequence that is being filled."""
+@dataclass(frozen=True)
+class _Document:
+    number: int
+    tokens: TokenizedTrace
 
-    def __init__(self) -> None:
-        self.ids: list[int] = []
-        self.fields = bytearray()
-        self.frames: list[int] = []
-        self.documents: list[int] = []
+    def __len__(self) -> int:
+        return len(self.tokens)
 
-    def add(self, number: int, document: TokenizedTrace, length: int) -> None:
-        self.ids += document.ids[:length]
-        self.fields += document.fields[:length]
-        self.frames += document.frames[:length]
-        self.documents += [number] * min(len(document), length)
 
-    def fill(self, length: int, pad: int) -> None:
-        room = length - len(self.ids)
-        self.ids += [pad] * room
-        self.fields += bytes([TokenField.PADDING]) * room
-        self.frames += [-1] * room
-        self.documents += [-1] * room
+def _tokenized(
+    dataset: str | Path,
+    info: PackedInfo,
+    tokens: TraceTokens,
+    *,
+    drops: bool,
+    documents: list[dict[str, Any]],
+) -> Iterator[_Document]:
+    """The documents of a split; what there is to know of each is added to `documents`."""
+    profile = get_profile(info.profile)
+    for name, row in read_rows(dataset, info.split):
+        document = tokenize_trace(trace_of(row), tokens, profile=profile)
+        if len(document) > info.length:
+            if drops:
+                info.dropped += 1
+                continue
+            info.cut += 1
+        documents.append(
+            {"id": row["id"], "program": row["program"], "split": name, "frames": len(row["frames"])}
+        )
+        yield _Document(len(documents) - 1, document)
 
 
 class _Writer:
+    """Writes rows into files, so many in each."""
+
     def __init__(self, folder: Path, info: PackedInfo) -> None:
         self._folder = folder
         self._info = info
-        self._open: list[_Bin] = []
-        self._full: list[_Bin] = []
+        self._rows: list[Arrays] = []
 
-    def add(self, number: int, document: TokenizedTrace) -> None:
-        length = self._info.length
-        size = min(len(document), length)
-        fitting = [each for each in self._open if len(each.ids) + size <= length]
-        if fitting:
-            best = max(fitting, key=lambda each: len(each.ids))
-        else:
-            best = _Bin()
-            self._open.append(best)
-        best.add(number, document, length)
-        self._info.tokens += size
-        self._info.targets += sum(document.targets[:length])
-        if len(best.ids) == length:
-            self._close(best)
-        elif len(self._open) > _OPEN:
-            self._close(max(self._open, key=lambda each: len(each.ids)))
+    def add(self, documents: Sequence[_Document]) -> None:
+        length, traces = self._info.length, [document.tokens for document in documents]
+        numbers = [[document.number] * len(document) for document in documents]
+        row = lay_out(traces, length, self._info.pad)
+        row["loss_mask"] = np.frombuffer(targets_of(row["fields"].tobytes()), np.uint8)
+        row["documents"] = side_by_side(numbers, length, -1, np.int32)
+        row["frames"] = side_by_side([trace.frames for trace in traces], length, -1, np.int32)
+        self._info.tokens += int((row["documents"] >= 0).sum())
+        self._info.targets += int(row["loss_mask"].sum())
+        self._rows.append(row)
+        if len(self._rows) == _FILE:
+            self.flush()
 
-    def finish(self) -> None:
-        for each in list(self._open):
-            self._close(each)
-        self._flush()
-
-    def _close(self, each: _Bin) -> None:
-        self._open.remove(each)
-        each.fill(self._info.length, self._info.pad)
-        self._full.append(each)
-        if len(self._full) == _FILE:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._full:
+    def flush(self) -> None:
+        """Write the rows that have no file yet."""
+        if self._rows:
             name = f"sequences-{len(self._info.files):05d}.arrow"
-            write_whole(self._folder / name, _to_arrow(self._full, self._info.length))
+            write_whole(self._folder / name, _to_arrow(self._rows, self._info.length))
             self._info.files = (*self._info.files, name)
-            self._info.sequences += len(self._full)
-            self._full = []
+            self._info.sequences += len(self._rows)
+            self._rows = []
 
 
-def _to_arrow(sequences: list[_Bin], length: int) -> bytes:
+COLUMNS = {
+    "input_ids": "uint32",
+    "loss_mask": "uint8",
+    "documents": "int32",
+    "positions": "int32",
+    "fields": "uint8",
+    "frames": "int32",
+}
+"""Of the files, and their types."""
+
+
+def _to_arrow(rows: Sequence[Arrays], length: int) -> bytes:
     try:
-        import numpy as np
         import pyarrow as pa
     except ImportError:
         raise CwmTraceError("packing needs the pyarrow package: pip install 'cwm-trace[data]'") from None
-    columns = {
-        "input_ids": "uint32",
-        "loss_mask": "uint8",
-        "documents": "int32",
-        "fields": "uint8",
-        "frames": "int32",
-    }
     schema = pa.schema(
-        [(name, pa.list_(pa.from_numpy_dtype(np.dtype(kind)), length)) for name, kind in columns.items()]
+        [(name, pa.list_(pa.from_numpy_dtype(np.dtype(kind)), length)) for name, kind in COLUMNS.items()]
     )
     sink = io.BytesIO()
     with pa.ipc.new_file(sink, schema) as writer:
-        for batch in _batches(sequences):
-            data: dict[str, list[Any]] = {
-                "input_ids": [each.ids for each in batch],
-                "loss_mask": [np.frombuffer(targets_of(bytes(each.fields)), np.uint8) for each in batch],
-                "documents": [each.documents for each in batch],
-                "fields": [np.frombuffer(each.fields, np.uint8) for each in batch],
-                "frames": [each.frames for each in batch],
-            }
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
             arrays = [
                 pa.FixedSizeListArray.from_arrays(
-                    pa.array(np.concatenate([np.asarray(each, kind) for each in data[name]])), length
+                    pa.array(np.concatenate([row[name] for row in batch]).astype(kind)), length
                 )
-                for name, kind in columns.items()
+                for name, kind in COLUMNS.items()
             ]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
     return sink.getvalue()
-
-
-def _batches(sequences: list[_Bin]) -> Iterator[Iterable[_Bin]]:
-    for start in range(0, len(sequences), _BATCH):
-        yield sequences[start : start + _BATCH]

@@ -26,9 +26,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import pydantic
 
@@ -202,7 +202,22 @@ def validate_table(kind: type[Form], table: Mapping[str, Any], complaint: str) -
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "its form"
-        raise CwmTraceError(f"{complaint}: {place}: {first['msg']}") from error
+        what = first["msg"]
+        if first["type"] == "extra_forbidden":
+            what = f"there is no such name, only {', '.join(_names_at(kind, first['loc'][:-1]))}"
+        raise CwmTraceError(f"{complaint}: {place}: {what}") from error
+
+
+def _names_at(kind: Any, place: Sequence[Any]) -> list[str]:
+    """The names that the part of a form has at a place."""
+    for step in place:
+        if isinstance(step, str) and isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
+            kind = kind.model_fields[step].annotation
+        inner = [
+            part for part in get_args(kind) if isinstance(part, type) and issubclass(part, pydantic.BaseModel)
+        ]
+        kind = inner[0] if inner else kind
+    return [*kind.model_fields] if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel) else []
 
 
 def _check(source: Source, where: str, seed: int) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cwm_trace.datasets.item import Item, Knob
-from cwm_trace.plain import SourceLines, frames_from_fields
+from cwm_trace.plain import SourceLines, frames_from_fields, trace_fields, trace_from_fields
 from cwm_trace.records import FrameFields, Outcome, SlotFields, SourceFile, Trace
 from cwm_trace.wire.context import MAIN
 
@@ -25,6 +25,7 @@ Row = dict[str, Any]
 
 def make_row(item: Item, trace: Trace, frames: list[FrameFields]) -> Row:
     """A row; `frames` are those of `trace`, which has none of its own."""
+    about = trace_fields(trace)
     return {
         "id": item.id,
         "program": program_hash(item),
@@ -33,33 +34,17 @@ def make_row(item: Item, trace: Trace, frames: list[FrameFields]) -> Row:
         "twin_of": item.twin_of,
         "call": item.call,
         "files": [{"name": file.name, "text": file.text} for file in trace.files],
-        "entry": trace.entry,
-        "entry_line": trace.entry_line,
-        "python": trace.python,
-        "profile": trace.profile,
+        **{name: about[name] for name in _ABOUT},
         "outcome": trace.outcome.value,
-        "exit_code": trace.exit_code,
-        "output": trace.output,
-        "skipped": trace.skipped,
         "frames": [_frame_row(frame) for frame in frames],
     }
 
 
 def trace_of(row: Mapping[str, Any]) -> Trace:
     """The trace of a row."""
-    files = tuple(SourceFile(file["name"], file["text"]) for file in row["files"])
-    return Trace(
-        files=files,
-        entry=row["entry"],
-        entry_line=row["entry_line"],
-        frames=frames_from_fields(map(_frame_fields, row["frames"]), SourceLines(files)),
-        outcome=Outcome(row["outcome"]),
-        python=row["python"],
-        profile=row["profile"],
-        exit_code=row["exit_code"],
-        output=row["output"],
-        skipped=row["skipped"],
-    )
+    files = tuple(SourceFile(**file) for file in row["files"])
+    about = {**row, "files": files, "outcome": Outcome(row["outcome"])}
+    return trace_from_fields(about, frames_from_fields(map(_frame_fields, row["frames"]), SourceLines(files)))
 
 
 def item_of(row: Mapping[str, Any], split: str = "train") -> Item:
@@ -117,65 +102,52 @@ def arrow_schema() -> pyarrow.Schema:
 
 
 def _frame_row(fields: FrameFields) -> Row:
-    changed = fields.get("changed")
+    changed = fields.get("changed", {})
     value = fields.get("value")
     return {
-        "event": fields["event"],
-        "line": fields["line"],
-        "activation": fields["activation"],
-        "depth": fields["depth"],
-        "thread": fields.get("thread", 0),
-        "file": fields.get("file", 0),
-        "changed": [
-            {"name": name, **(_UNBOUND if slot is None else _slot_row(slot))}
-            for name, slot in changed.items()
-        ]
-        if changed
-        else [],
+        **_FRAME,
+        **{name: each for name, each in fields.items() if name in _FRAME},
+        "changed": [{"name": name, **_slot_row(slot)} for name, slot in changed.items()],
         "value": None if value is None else _slot_row(value),
-        "message": fields.get("message"),
     }
 
 
-def _slot_row(slot: SlotFields) -> Row:
-    return {
-        "value": slot["text"],
-        "type": slot.get("type", ""),
-        "size": slot.get("size"),
-        "clipped": slot.get("clipped", 0),
-    }
-
-
-_UNBOUND: Row = {"value": None, "type": None, "size": None, "clipped": None}
-"""A variable that is no longer bound."""
+def _slot_row(slot: SlotFields | None) -> Row:
+    if slot is None:
+        return _UNBOUND
+    text, kind, clipped = slot["text"], slot.get("type", ""), slot.get("clipped", 0)
+    return {"value": text, "type": kind, "size": slot.get("size"), "clipped": clipped}
 
 
 def _frame_fields(row: Mapping[str, Any]) -> FrameFields:
-    fields: FrameFields = {
-        "event": row["event"],
-        "line": row["line"],
-        "activation": row["activation"],
-        "depth": row["depth"],
-    }
-    if row["thread"]:
-        fields["thread"] = row["thread"]
-    if row["file"]:
-        fields["file"] = row["file"]
+    fields = {name: each for name, each in row.items() if each != _FRAME[name] or name in _ALWAYS}
     if row["changed"]:
-        fields["changed"] = {
-            slot["name"]: None if slot["value"] is None else _slot_fields(slot) for slot in row["changed"]
-        }
+        fields["changed"] = {slot["name"]: _slot_fields(slot) for slot in row["changed"]}
     if row["value"] is not None:
         fields["value"] = _slot_fields(row["value"])
-    if row["message"] is not None:
-        fields["message"] = row["message"]
-    return fields
+    return cast(FrameFields, fields)
 
 
-def _slot_fields(row: Mapping[str, Any]) -> SlotFields:
+def _slot_fields(row: Mapping[str, Any]) -> SlotFields | None:
+    if row["value"] is None:
+        return None
     fields: SlotFields = {"text": row["value"], "type": row["type"]}
     if row["size"] is not None:
         fields["size"] = row["size"]
     if row["clipped"]:
         fields["clipped"] = row["clipped"]
     return fields
+
+
+_ABOUT = ("entry", "entry_line", "python", "profile", "outcome", "exit_code", "output", "skipped")
+"""What a row says of a trace beside its files and frames."""
+_FRAME: Row = {
+    **dict.fromkeys(("event", "line", "activation", "depth", "thread", "file"), 0),
+    "changed": [],
+    "value": None,
+    "message": None,
+}
+"""Columns of a frame, with what stands for a field that is left out."""
+_ALWAYS = ("event", "line", "activation", "depth")
+_UNBOUND: Row = {"value": None, "type": None, "size": None, "clipped": None}
+"""A variable that is no longer bound."""

@@ -1,4 +1,4 @@
-"""What is in a dataset: lengths, tokens per field, types, outcomes, and why something is not in it."""
+"""What is in a dataset: lengths, bytes or tokens per field, types, outcomes, and why something is missing."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ class DatasetStats:
         outcomes: rows by outcome.
         events: frames by event.
         types: values of variables by runtime type, each time one changes.
-        fields: tokens by the field that they belong to.
+        unit: what is counted: `tokens` of a tokenizer, or `bytes` of the text, a special token's included.
+        fields: tokens or bytes by the field that they belong to.
         frames: of each row.
-        tokens: of each row.
+        sizes: tokens or bytes of each row.
         value_chars: of values of variables, by the power of two that they reach.
         failures: items without a trace, by reason.
         dropped: traces that were left out, by reason.
@@ -41,9 +42,10 @@ class DatasetStats:
     outcomes: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     types: Counter[str] = field(default_factory=Counter)
+    unit: str = "bytes"
     fields: Counter[str] = field(default_factory=Counter)
     frames: list[int] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
     value_chars: Counter[int] = field(default_factory=Counter)
     failures: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
@@ -56,9 +58,9 @@ class DatasetStats:
             "outcomes": dict(self.outcomes.most_common()),
             "events": dict(self.events.most_common()),
             "types": dict(self.types.most_common()),
-            "tokens_per_field": dict(self.fields.most_common()),
+            f"{self.unit}_per_field": dict(self.fields.most_common()),
             "frames": quantiles(self.frames),
-            "tokens": quantiles(self.tokens),
+            self.unit: quantiles(self.sizes),
             "value_chars": {f"< {2**power}": count for power, count in sorted(self.value_chars.items())},
             "failures": self.failures,
             "dropped": self.dropped,
@@ -73,14 +75,18 @@ def describe_dataset(
     Args:
         folder: of a finished dataset.
         split: only this one.
-        tokens: of a tokenizer; None: a token for each byte.
+        tokens: of a tokenizer; None: bytes are counted.
 
     Raises:
         CwmTraceError: it is not finished, or damaged.
     """
     manifest = read_manifest(folder)
-    stats = DatasetStats(failures=manifest.failures, dropped=manifest.dropped)
+    stats = DatasetStats(
+        failures=manifest.failures, dropped=manifest.dropped, unit="bytes" if tokens is None else "tokens"
+    )
     mapping = tokens or TraceTokens.of_bytes()
+    lengths = {} if tokens else {number: len(token.value) for token, number in mapping.ids.items()}
+    fields: Counter[int] = Counter()
     for name, row in read_rows(folder, split):
         stats.rows[name] += 1
         stats.families[row["family"]] += 1
@@ -93,9 +99,11 @@ def describe_dataset(
                     stats.types[slot["type"]] += 1
                     stats.value_chars[len(slot["value"]).bit_length()] += 1
         document = tokenize_trace(trace_of(row), mapping)
-        stats.tokens.append(len(document))
-        for kind, count in Counter(document.fields).items():
-            stats.fields[TokenField(kind).name.lower()] += count
+        sizes = [lengths.get(number, 1) for number in document.ids]
+        stats.sizes.append(sum(sizes))
+        for kind, size in zip(document.fields, sizes, strict=True):
+            fields[kind] += size
+    stats.fields.update({TokenField(kind).name.lower(): size for kind, size in fields.items()})
     return stats
 
 
@@ -113,7 +121,7 @@ def quantiles(values: list[int]) -> dict[str, float]:
 
 
 def plot_stats(stats: DatasetStats, path: str | Path) -> None:
-    """Four plots in one picture: frames, tokens, tokens per field, types.
+    """Four plots in one picture: frames, sizes, sizes per field, types.
 
     Args:
         stats: of a dataset.
@@ -132,12 +140,12 @@ def plot_stats(stats: DatasetStats, path: str | Path) -> None:
     figure, axes = pyplot.subplots(2, 2, figsize=(11, 7), layout="constrained")
     for axis, values, title in (
         (axes[0][0], stats.frames, "frames of a trace"),
-        (axes[0][1], stats.tokens, "tokens of a trace"),
+        (axes[0][1], stats.sizes, f"{stats.unit} of a trace"),
     ):
         axis.hist(values, bins=60, color="tab:blue")
         axis.set(title=title, ylabel="traces", yscale="log")
     for axis, counts, title in (
-        (axes[1][0], stats.fields, "tokens by field"),
+        (axes[1][0], stats.fields, f"{stats.unit} by field"),
         (axes[1][1], stats.types, "changed values by type"),
     ):
         names = [name for name, _ in counts.most_common(12)][::-1]

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from cwm_trace.records import UNCHANGED, Trace
+from cwm_trace.wire.fields import fields_of
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.render import ENDED, FrameRenderer, main_thread, render_prompt
-from cwm_trace.wire.tokens import Piece, Special, TraceTokens
+from cwm_trace.wire.tokens import Special, TraceTokens
 
 
 class TokenField(enum.IntEnum):
-    """What a token is part of."""
+    """What a token is part of; a separator is part of what it ends (`cwm_trace.wire.fields`)."""
 
     GIVEN = 0
     """what a predictor is handed: the program, and the first frames"""
@@ -30,9 +31,9 @@ class TokenField(enum.IntEnum):
     CHANGED = 3
     """a value in full, up to the quote that ends it"""
     SOURCE = 4
-    """a source line, with the separator before it and, in a CALL or LINE, the one behind it"""
+    """a source line"""
     VALUE = 5
-    """what is returned or raised, with the separators before it and behind it"""
+    """what is returned or raised"""
     PADDING = 6
     """what fills a packed sequence"""
 
@@ -100,7 +101,8 @@ def tokenize_trace(
     renderer = FrameRenderer(trace, profile)
     shown = main_thread(trace)
     for number, frame in enumerate(shown):
-        for piece, field in _with_fields(renderer.render(frame)):
+        for piece, name in fields_of(renderer.render(frame)):
+            field = TokenField[name.upper()]
             if isinstance(piece, Special):
                 ids.append(tokens.ids[piece])
                 fields.append(field)
@@ -144,16 +146,3 @@ def _locals_fields(text: str, ids: Sequence[int], tokens: TraceTokens) -> bytear
         first, last = bisect_left(starts, start), bisect_right(starts, stop)
         fields[first:last] = bytes([TokenField.CHANGED]) * (last - first)
     return fields
-
-
-def _with_fields(pieces: Sequence[Piece]) -> Iterator[tuple[Piece, TokenField]]:
-    """The pieces of a frame, each with its field."""
-    field = TokenField.EVENT
-    for place, piece in enumerate(pieces):
-        if place == 1:
-            field = TokenField.SOURCE if piece is Special.ACTION else TokenField.LOCALS
-        elif piece is Special.ACTION:
-            field = TokenField.SOURCE
-        elif piece is Special.ARG:
-            field = TokenField.VALUE
-        yield piece, field

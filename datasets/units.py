@@ -20,11 +20,11 @@ from cwm_trace.datasets.shards import compress
 from cwm_trace.datasets.similarity import Benchmark, dump_sketch, key_of, rename_words, sketch, words_of
 from cwm_trace.datasets.twins import make_twin
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import FrameFields, Limits, Outcome, Trace
-from cwm_trace.tracer.program import load_call, load_code
+from cwm_trace.records import FrameFields, Limits, Outcome, Program, Trace
 from cwm_trace.tracer.sandbox import trace_fields_isolated
 from cwm_trace.tracer.session import Fields, Options, record_program
 from cwm_trace.tracer.supervision import Bounds
+from cwm_trace.tracer.target import load_text
 
 KEPT = (Outcome.RETURNED, Outcome.RAISED, Outcome.EXITED)
 """Outcomes of traces that are whole."""
@@ -160,7 +160,7 @@ def _record(item: Item, unit: Unit) -> tuple[Trace, list[FrameFields], str]:
             trace, frames = record_item(item, unit.limits)
             reason = trace.outcome.value
     except CwmTraceError:
-        return Trace(files=(), entry=""), [], "does-not-compile"
+        return Trace(Program()), [], "does-not-compile"
     if trace.outcome not in KEPT or reason not in ("returned", "raised", "exited"):
         return trace, frames, reason
     if item.expected is not None and item.expected != _value(frames):
@@ -170,7 +170,7 @@ def _record(item: Item, unit: Unit) -> tuple[Trace, list[FrameFields], str]:
 
 def record_item(item: Item, limits: Limits) -> tuple[Trace, list[FrameFields]]:
     """Record a trusted item in this process; the trace has no frames, they come as plain data."""
-    program = load_call(item.source, item.call) if item.call else load_code(item.source)
+    program = load_text(item.source, item.call)
     sink = Fields()
     record_program(program, sink, Options(limits=limits, capture_output=True))
     linecache.cache.pop(program.code.co_filename, None)

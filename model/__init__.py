@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cwm_trace.extras import explain_missing
+
 if TYPE_CHECKING:
     from cwm_trace.model.cache import BranchCache, KVCache
     from cwm_trace.model.decoder import Decoder
@@ -47,4 +49,9 @@ def __getattr__(name: str) -> object:
     """Import a public name's module on first use (PEP 562)."""
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if explain_missing(error):
+            raise ImportError(explain_missing(error, f"{__name__}.{name}")) from error
+        raise

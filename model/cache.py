@@ -23,8 +23,8 @@ from cwm_trace.model.attention.plan import Plan, StepPlan, plan_intervals
 from cwm_trace.model.attention.schedule import Schedule, Stores
 
 if TYPE_CHECKING:
+    from cwm_trace.model.decoding_config import DecodingConfig
     from cwm_trace.model.modeling import CwmConfig
-    from cwm_trace.model.weights import DecodingConfig
 
 FIRST_SLOTS = 256
 """Slots a growing cache begins with; it doubles from there."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.cache import BranchCache, KVCache
 from cwm_trace.model.decoder import AnyCache, Decoder
+from cwm_trace.model.sampling import check_sampling
 
 
 def prefill(decoder: Decoder, ids: Tensor, cache: AnyCache, chunk: int = 4096) -> Tensor:
@@ -61,10 +62,7 @@ class Sampler:
     def __init__(
         self, temperature: float, top_p: float, seed: int | None, device: torch.device | str = "cpu"
     ) -> None:
-        if temperature < 0:
-            raise CwmTraceError(f"temperature is {temperature}: give 0 for greedy or a positive number")
-        if not 0 < top_p <= 1:
-            raise CwmTraceError(f"top_p is {top_p}: give a number above 0 and up to 1")
+        check_sampling(temperature, top_p)
         self.temperature, self.top_p = temperature, top_p
         self.generator = torch.Generator(device=device)
         if seed is None:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.folder import read_json
-from cwm_trace.model.shape import SLIDING, read_shape, take_as
-from cwm_trace.model.shards import check_shapes, read_headers
-from cwm_trace.model.weights import Weights, find_dtype, read_config, read_tensors, weights_of
+from cwm_trace.model.checkpoint import check_checkpoint
+from cwm_trace.model.decoding_config import read_config
+from cwm_trace.model.shards import read_headers
+from cwm_trace.model.weights import Weights, find_dtype, read_tensors, weights_of
 
 if TYPE_CHECKING:
     from cwm_trace.model.modeling import CwmForCausalLM
@@ -86,25 +86,3 @@ def load_weights(
     stored = read_headers(folder)
     names = list(config.tensor_shapes())
     return Weights(config, read_tensors(stored, names, find_dtype(dtype, values, stored)))
-
-
-def check_checkpoint(folder: Path, as_type: str | None = None) -> dict[str, Any]:
-    """Check the configuration and that every weight it asks for is there, without reading a weight.
-
-    Returns:
-        The configuration, of the type that was asked for.
-
-    Raises:
-        CwmTraceError: As for `load_model`.
-    """
-    if not folder.is_dir():
-        raise CwmTraceError(f"{folder} is not a folder: name the folder of a checkpoint")
-    path = folder / "config.json"
-    config = take_as(read_json(path), str(path), as_type)
-    shape = read_shape(config, str(path))
-    if SLIDING in shape.layer_types and config.get("sliding_window", shape.sliding_window) is None:
-        raise CwmTraceError(f"{path} has window layers and no sliding_window: name the tokens they see")
-    tensors = read_headers(folder)
-    if not config.get("quantization_config"):  # a quantiser stores other tensors
-        check_shapes(folder, shape.tensor_shapes(), tensors)
-    return config

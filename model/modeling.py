@@ -302,9 +302,8 @@ class CwmModel(CwmPreTrainedModel):  # type: ignore[no-untyped-call]
         masks = make_masks(self.config, x, attention_mask, past_key_values, position_ids)
         rope = self.rotary_emb(x, position_ids)
         kinds = cast("list[str]", self.config.layer_types)
-        for index, layer in enumerate(
-            self.layers[: self.config.num_hidden_layers]
-        ):  # may be fewer than built
+        depth = range(self.config.num_hidden_layers)  # may be fewer than were built
+        for index, layer in zip(depth, self.layers, strict=False):  # a slice would build a module every time
             x = layer(
                 x,
                 attention_mask=masks[kinds[index]],

@@ -18,8 +18,8 @@ from cwm_trace.model.attention.schedule import Schedule, Stores
 from cwm_trace.model.cache import FIRST_SLOTS, KVCache, LayerCache
 
 if TYPE_CHECKING:
+    from cwm_trace.model.decoding_config import DecodingConfig
     from cwm_trace.model.modeling import CwmConfig
-    from cwm_trace.model.weights import DecodingConfig
 
 
 class RowsCache:

@@ -61,7 +61,7 @@ def test_trace_a_call_of_source_text_and_a_script(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("import sys\nprint(sys.argv[1:])\n")
     trace = trace_execution(script, "a", 2, capture_output=True)
-    assert trace.output == "['a', '2']\n"
+    assert trace.run.output == "['a', '2']\n"
     assert trace_execution("x = 1\ny = 2\n").entry == "<module>"
 
 
@@ -87,8 +87,8 @@ def test_record_as_context_manager() -> None:
 
 def test_predict_copies_the_state_and_goes_down_the_text() -> None:
     trace = predict_execution(SOURCE, call="f(3)", model="copy")
-    assert trace.mode == "free"
-    assert trace.given == 1
+    assert trace.guess.mode == "free"
+    assert trace.guess.given == 1
     assert [frame.event.value for frame in trace.frames] == ["call", "line", "return"]
 
 
@@ -123,7 +123,7 @@ def test_a_history_is_continued() -> None:
     real = trace_execution(SOURCE, call="f(3)")
     history = dataclasses.replace(real, frames=real.frames[:5], outcome=Outcome.INCOMPLETE)
     predicted = predict_execution(SOURCE, call="f(3)", history=history, model="copy")
-    assert predicted.given == 5
+    assert predicted.guess.given == 5
     assert predicted.frames[:5] == real.frames[:5]
     assert predict_execution(history, model="copy").frames == predicted.frames
 
@@ -131,7 +131,7 @@ def test_a_history_is_continued() -> None:
 def test_a_whole_trace_is_the_truth_in_every_mode() -> None:
     real = trace_execution(SOURCE, call="f(3)")
     free = predict_execution(SOURCE, call="f(3)", history=real, model="copy")
-    assert (free.given, free.frames) == (1, predict_execution(SOURCE, call="f(3)", model="copy").frames)
+    assert (free.guess.given, free.frames) == (1, predict_execution(SOURCE, call="f(3)", model="copy").frames)
     assert (
         predict_execution(SOURCE, call="f(3)", mode="output", history=real, model="copy").frames[1].event
         is Event.RETURN

@@ -43,7 +43,7 @@ def test_parsing_gives_equal_frames_back(recorded: list[tuple[CruxEvalItem, Trac
     tokens = TraceTokens.of_bytes()
     for _, trace in recorded:
         parsed = parse_trace(render_trace(trace, tokens=tokens), tokens=tokens)
-        assert parsed.problems == ()
+        assert parsed.guess.problems == ()
         assert parsed.outcome is trace.outcome
         assert visible(parsed) == visible(trace)
         assert render_trace(parsed, tokens=tokens) == render_trace(trace, tokens=tokens)

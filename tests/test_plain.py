@@ -5,12 +5,52 @@ import json
 import pytest
 from hypothesis import given
 
-from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields
-from cwm_trace.records import Event, Frame, Slot, SourceFile, Trace
+from cwm_trace.plain import SourceLines, frame_fields, frame_from_fields, trace_fields, trace_from_fields
+from cwm_trace.records import (
+    Capture,
+    Cost,
+    Decoding,
+    Event,
+    Frame,
+    Guess,
+    Limits,
+    Outcome,
+    Problem,
+    Program,
+    Run,
+    Slot,
+    SourceFile,
+    Trace,
+)
 from tests.effort import examples
 from tests.traces import traces
 
 FILES = (SourceFile("a.py", "x = 1\r\ny\x0c = 2\n"), SourceFile("b.py", ""))
+
+
+EVERYTHING = Trace(
+    Program(FILES, "f", 1, ("-v",)),
+    (Frame(Event.CALL, 1, "x = 1\r"),),
+    Outcome.EXITED,
+    "kth",
+    Capture(2, ("default",)),
+    ("careful",),
+    Run("3.11.7", Limits(max_frames=9), 3, "out", 2, ("threads",)),
+    Guess("free", 1, Decoding("copy"), (Problem("tokens", 0, 4, "bad"),), Cost(new_tokens=5)),
+)
+
+
+def test_flat_fields_give_the_trace_back() -> None:
+    flat = trace_fields(EVERYTHING)
+    assert trace_from_fields({**flat, "frames": 7, "kind": "header"}, EVERYTHING.frames) == EVERYTHING
+    records = (EVERYTHING.program, EVERYTHING.run, EVERYTHING.guess)
+    kept = [name for record in records for name in record.__dataclass_fields__]
+    assert sorted(flat) == sorted(
+        [*kept, "outcome", "profile", "capture", "warnings"]
+    )  # no name is used twice
+    assert trace_from_fields({}) == Trace(Program())
+    for name, value in flat.items():  # and each of them changes the trace
+        assert trace_from_fields({name: value}) != Trace(Program()), name
 
 
 @examples(0.5)

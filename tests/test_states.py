@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import Event, Frame, Slot, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Program, Slot, SourceFile, Trace
 from cwm_trace.states import Activations, diff_states, edit_state, resolve_states, states_between
 from tests.traces import states, traces
 
@@ -88,7 +88,7 @@ def test_a_state_that_was_handed_out_does_not_change() -> None:
 
 def test_an_edited_state_is_that_of_the_last_frame() -> None:
     call = Frame(Event.CALL, 1, "def f(a, b):", changed={"a": Slot("1"), "b": Slot("2")})
-    trace = Trace((SourceFile("p.py", "def f(a, b):\n    return a\n"),), "f", 1, (call,))
+    trace = Trace(Program((SourceFile("p.py", "def f(a, b):\n    return a\n"),), "f", 1), (call,))
     edited = edit_state(trace, {"a": "5", "b": None, "c": "6"})
     assert resolve_states(edited.frames) == [{"a": Slot("5"), "c": Slot("6")}]
     assert resolve_states(trace.frames) == [{"a": Slot("1"), "b": Slot("2")}]

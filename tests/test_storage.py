@@ -20,9 +20,12 @@ from cwm_trace.records import (
     Event,
     Frame,
     FrameFields,
+    Guess,
     Limits,
     Outcome,
     Problem,
+    Program,
+    Run,
     Slot,
     SourceFile,
     Trace,
@@ -34,27 +37,20 @@ from tests.traces import plain_text, traces
 
 SUFFIXES = ["", ".gz", ".zst"]
 SMALL = Trace(
-    files=(SourceFile("p.py", "def é():\n    return 1\n"),),
-    entry="é",
-    entry_line=1,
-    frames=(
+    Program((SourceFile("p.py", "def é():\n    return 1\n"),), "é", 1, arguments=("-x", "")),
+    (
         Frame(Event.CALL, 1, "def é():", changed={"a": Slot("'é'", "str", 1), "b": Slot("2", clipped=1)}),
         Frame(Event.LINE, 2, "    return 1", changed={"a": None}),
         Frame(Event.RETURN, 2, "    return 1", value=Slot("1", "int", 1)),
     ),
-    outcome=Outcome.RETURNED,
-    arguments=("-x", ""),
-    python="3.11.7",
+    Outcome.RETURNED,
     profile="kth",
-    limits=Limits(max_frames=9, timeout=1.5),
     capture=Capture(2, ("password", "<pattern>")),
-    exit_code=3,
-    output="out\n",
-    skipped=2,
     warnings=("careful",),
-    problems=(Problem("tokens", 1, 4, "bad"),),
-    mode="free",
-    given=1,
+    run=Run(
+        python="3.11.7", limits=Limits(max_frames=9, timeout=1.5), exit_code=3, output="out\n", skipped=2
+    ),
+    guess=Guess(problems=(Problem("tokens", 1, 4, "bad"),), mode="free", given=1),
 )
 
 
@@ -84,7 +80,7 @@ def refused(path: Path) -> str:
 def test_a_trace_is_read_as_it_was_written(
     tmp_path: Path, suffix: str, trace: Trace, output: str | None
 ) -> None:
-    trace = replace(trace, output=output)
+    trace = replace(trace, run=replace(trace.run, output=output))
     target = tmp_path / f"t.jsonl{suffix}"
     write_trace(trace, target)
     assert read_trace(target) == trace
@@ -167,13 +163,22 @@ def test_lone_surrogates_are_written_as_escapes(path: Path) -> None:
     """A file name, an argument or a source given as text may have them; UTF-8 does not."""
     text = "'\ud800'"
     frame = Frame(Event.RETURN, 1, text, value=Slot(text), changed={"\udfff": Slot(text)})
-    trace = replace(SMALL, files=(SourceFile("\udcff.py", text),), frames=(frame,), output="\udc80")
+    trace = replace(
+        SMALL,
+        frames=(frame,),
+        program=replace(SMALL.program, files=(SourceFile("\udcff.py", text),)),
+        run=replace(SMALL.run, output="\udc80"),
+    )
     write_trace(trace, path)
     found = read_trace(path)
     assert found.files == (SourceFile("\\udcff.py", "'\\ud800'"),)
     assert found.frames[0].value == Slot("'\\ud800'")
     assert found.frames[0].changed == {"\\udfff": Slot("'\\ud800'")}
-    assert (found.output, found.arguments, found.limits) == ("\\udc80", SMALL.arguments, SMALL.limits)
+    assert (found.run.output, found.program.arguments, found.run.limits) == (
+        "\\udc80",
+        SMALL.program.arguments,
+        SMALL.run.limits,
+    )
 
 
 MIDDLE = [
@@ -277,7 +282,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, suffix: str) -> None:
 
 def test_what_a_thread_writes_after_the_footer_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    trace = Trace(files=(SourceFile("a.py", "x = 1\n"),), entry="<module>")
+    trace = Trace(Program((SourceFile("a.py", "x = 1\n"),), "<module>"))
     fields: FrameFields = {"event": "line", "line": 1, "activation": 0, "depth": 0}
     with TraceWriter(path) as writer:
         writer.header(trace)

@@ -39,7 +39,7 @@ def traced(program: Program) -> tuple[str, str, str]:
         last = [frame for frame in trace.frames if frame.event.value == "exception"][-1]
         assert last.value is not None
         error = last.value.text
-    return (trace.value.text if trace.value else ""), error, trace.output or ""
+    return (trace.value.text if trace.value else ""), error, trace.run.output or ""
 
 
 @examples(2)
@@ -61,7 +61,7 @@ def test_traces_survive_the_wire(program: Program) -> None:
     tokens = TraceTokens.of_bytes()
     ids = render_trace(trace, tokens=tokens)
     parsed = parse_trace(ids, tokens=tokens)
-    assert parsed.problems == ()
+    assert parsed.guess.problems == ()
     assert [(f.event, f.source, f.depth) for f in parsed.frames] == [
         (f.event, f.source, f.depth) for f in trace.frames
     ]

@@ -18,7 +18,13 @@ from cwm_trace.versions import LOG_VERSION, TRACE_VERSION
 OLD = Path(__file__).parent / "old_files"
 VERSIONS = sorted(path.name for path in OLD.iterdir() if path.is_dir())
 MINI = Decoding(
-    "local", "cwm-mini", grammar="frame", dtype="float32", max_frame_tokens=384, max_text_tokens=128
+    "local",
+    "cwm-mini",
+    engine="torch",
+    grammar="frame",
+    dtype="float32",
+    max_frame_tokens=384,
+    max_text_tokens=128,
 )
 
 
@@ -30,9 +36,9 @@ def test_every_version_before_this_one_has_its_files() -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_traces_are_read(version: str) -> None:
     real = read_trace(OLD / version / "real.jsonl")
-    assert (real.outcome, len(real.frames), real.decoding) == (Outcome.RETURNED, 18, None)
+    assert (real.outcome, len(real.frames), real.guess.decoding) == (Outcome.RETURNED, 18, None)
     guess = read_trace(OLD / version / "guess.jsonl")
-    assert (guess.mode, guess.given, guess.decoding) == ("forced", 1, MINI)
+    assert (guess.guess.mode, guess.guess.given, guess.guess.decoding) == ("forced", 1, MINI)
     assert len(compare(real, guess).pairs) == 18
 
 
@@ -45,7 +51,7 @@ def test_logs_are_read(version: str) -> None:
     assert stored is not None
     assert stored["decoding"] == MINI
     real = read_trace(OLD / version / "real.jsonl")
-    assert restore_prediction(stored, real).decoding == MINI
+    assert restore_prediction(stored, real).guess.decoding == MINI
     assert read_log(OLD / version / "copy.log.jsonl").header.decoding == Decoding("copy", grammar="none")
 
 

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 from hypothesis import strategies as st
 
-from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Program, Slot, SourceFile, Trace
 from cwm_trace.states import Activations, resolve_states
 from cwm_trace.wire import CWM, KTH, FormatProfile, Special, TraceTokens
 from cwm_trace.wire.context import MAIN, is_indented, shown_source
@@ -209,7 +209,7 @@ def traces(draw: st.DrawFn, *, whole: bool = False) -> Trace:
         frames = frames[: draw(st.integers(1, len(frames)))]
         outcome = Outcome.FRAME_LIMIT
     name = "<module>" if module else "f0"
-    return Trace(tuple(sources), name, entry.line, tuple(frames), outcome)
+    return Trace(Program(tuple(sources), name, entry.line), tuple(frames), outcome)
 
 
 def _define(draw: st.DrawFn, file: int, lines: list[str], name: str) -> _Function:

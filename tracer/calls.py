@@ -18,6 +18,7 @@ from types import CodeType, FunctionType, MethodType, WrapperDescriptorType
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.records import Program
 from cwm_trace.tracer.recorder import Recorder
 from cwm_trace.tracer.scope import Scope
 from cwm_trace.tracer.session import (
@@ -62,7 +63,7 @@ def record_call(
         _require_no_loop(name)
     source = None if code is None else source_of(code, getattr(function, "__globals__", {}))
     line = 0 if code is None else code.co_firstlineno
-    header = make_header(options, () if source is None else (source,), name, line)
+    header = make_header(options, Program(() if source is None else (source,), name, line))
     result: list[Any] = [None]
 
     def run(recorder: Recorder) -> None:

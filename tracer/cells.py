@@ -6,7 +6,7 @@ from collections.abc import Collection
 from types import CodeType
 from typing import Any
 
-from cwm_trace.records import SourceFile
+from cwm_trace.records import Program, SourceFile
 from cwm_trace.tracer.program import MODULE
 from cwm_trace.tracer.recorder import Recorder
 from cwm_trace.tracer.scope import Scope
@@ -39,7 +39,7 @@ def record_code(
     """
     source = SourceFile(code.co_filename, text)
     scope = Scope(code.co_filename, root, include=options.include, exclude=options.exclude)
-    header = make_header(options, (source,), MODULE, 0)
+    header = make_header(options, Program((source,), MODULE))
 
     def run(recorder: Recorder) -> None:
         recorder.hidden = frozenset(hidden)

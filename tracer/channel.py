@@ -6,7 +6,6 @@ descriptor may forge its own trace, and nothing else.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import threading
@@ -14,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn, Protocol
 
-from cwm_trace.records import FrameFields, Limits, Outcome, SlotFields, SourceFile, Trace
+from cwm_trace.plain import checker
+from cwm_trace.records import FrameFields, Limits, Outcome, Program, SourceFile, Trace
 
 MAX_LINE = 64 * 2**20
 """Bytes of one line at the most: a longer one is not the tracer's."""
@@ -55,7 +55,7 @@ class ChannelSink:
         self._bytes_left = limits.max_bytes
         self._leave = leave
         self._lock = threading.RLock()
-        self._header = Trace(files=(), entry="")
+        self._header = Trace(Program())
 
     def say(self, *message: Any) -> None:
         """Write one line that is not a frame."""
@@ -64,8 +64,10 @@ class ChannelSink:
     def header(self, trace: Trace) -> None:
         """What is known before the first frame."""
         self._header = trace
-        files = [(file.name, file.text) for file in trace.files]
-        self.say("header", files, trace.entry, trace.entry_line, list(trace.arguments), trace.python)
+        program, files = trace.program, [(file.name, file.text) for file in trace.files]
+        self.say(
+            "header", files, program.entry, program.entry_line, list(program.arguments), trace.run.python
+        )
 
     def file(self, file: SourceFile) -> None:
         """A source file that the header does not have."""
@@ -86,7 +88,7 @@ class ChannelSink:
 
     def footer(self, trace: Trace) -> None:
         """What is known after the last frame."""
-        self.say("footer", trace.outcome.value, trace.exit_code, trace.skipped, list(trace.warnings))
+        self.say("footer", trace.outcome.value, trace.run.exit_code, trace.run.skipped, list(trace.warnings))
 
     def flush(self) -> None:
         """Nothing waits here."""
@@ -142,13 +144,13 @@ class ChannelReader:
     def _take(self, line: bytes) -> None:
         try:
             if line.startswith(b"{"):
-                fields = _frame_adapter().validate_json(line)
+                fields = checker(FrameFields).validate_json(line)
             else:
                 self._hear(json.loads(line))
                 return
         except (ValueError, TypeError, IndexError, RecursionError) as error:
             raise DamagedChannelError(f"a line that is not the tracer's: {type(error).__name__}") from error
-        limit = self.trace.limits.max_frames
+        limit = self.trace.run.limits.max_frames
         if not self.has_header or self.has_footer or (limit is not None and self.frames >= limit):
             raise DamagedChannelError("a frame where none can be")
         self.frames += 1
@@ -160,14 +162,9 @@ class ChannelReader:
                 not self.has_header
             ):
                 self.has_header = True
-                self.trace = replace(
-                    self.trace,
-                    files=tuple(SourceFile(str(name), str(text)) for name, text in files),
-                    entry=entry,
-                    entry_line=line,
-                    arguments=tuple(map(str, arguments)),
-                    python=python,
-                )
+                known = tuple(SourceFile(str(name), str(text)) for name, text in files)
+                program = Program(known, entry, line, tuple(map(str, arguments)))
+                self.trace = replace(self.trace, program=program, run=replace(self.trace.run, python=python))
                 self._receiver.header(self.trace)
             case ["file", str(name), str(text)] if self.has_header:
                 self._receiver.file(SourceFile(name, text))
@@ -178,38 +175,13 @@ class ChannelReader:
                 self.trace = replace(
                     self.trace,
                     outcome=Outcome(outcome),
-                    exit_code=code,
-                    skipped=skipped,
                     warnings=tuple(map(str, warnings)),
+                    run=replace(self.trace.run, exit_code=code, skipped=skipped),
                 )
             case [str(), *_]:
                 self._other(message)
             case _:
                 raise ValueError(message)
-
-
-def slot_fields(data: object) -> SlotFields:
-    """A slot out of a line of the child.
-
-    Raises:
-        ValueError: it is none.
-    """
-    fields: SlotFields = _slot_adapter().validate_python(data)
-    return fields
-
-
-@functools.cache
-def _frame_adapter() -> Any:
-    import pydantic
-
-    return pydantic.TypeAdapter(FrameFields)
-
-
-@functools.cache
-def _slot_adapter() -> Any:
-    import pydantic
-
-    return pydantic.TypeAdapter(SlotFields)
 
 
 def strings(data: object) -> Mapping[str, Any]:

@@ -15,12 +15,12 @@ import tokenize
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import SourceFile
+from cwm_trace.records import Program, SourceFile
 from cwm_trace.tracer.interpreter import TEXT_OF_C_IS_KNOWN
 from cwm_trace.tracer.sources import SHARED_NAME
 
@@ -28,36 +28,46 @@ MODULE = "<module>"
 
 
 @dataclass(frozen=True)
-class Program:
+class Runnable:
     """Code that is ready to run, and what Python sets up around it.
 
     Args:
-        source: name and text of the file that holds the entry.
+        program: what is executed: its file, its entry, its arguments.
         code: the compiled module.
         argv: `sys.argv`.
         path: `sys.path[0]`.
         root: the folder of the user's code.
-        entry: function whose execution is the trace; `<module>`: all of it.
-        entry_line: line of the entry's definition; 0 for `<module>`.
         entry_code: the code of the entry, if it is called after the module has been set up; it is not bound
             to a name, so that the program may have a `main` of its own.
         module: its name, if Python's own `runpy` finds and runs it: with `-m`, or `__main__` of a folder.
         attributes: of the `__main__` module (`__file__`, `__spec__`, …).
     """
 
-    source: SourceFile
+    program: Program
     code: CodeType
     argv: tuple[str, ...]
     path: str
     root: str
-    entry: str = MODULE
-    entry_line: int = 0
     entry_code: CodeType | None = None
     module: str | None = None
     attributes: tuple[tuple[str, Any], ...] = ()
 
+    @property
+    def source(self) -> SourceFile:
+        """The file that holds the entry."""
+        return self.program.files[0]
 
-def load_script(path: str, arguments: Sequence[str] = ()) -> Program:
+    def enter(self, name: str) -> Program:
+        """The program, entered by another function of it.
+
+        Raises:
+            CwmTraceError: it has no such function.
+        """
+        line = find_function(self.source.text, name, self.source.name).line
+        return replace(self.program, entry=name, entry_line=line)
+
+
+def load_script(path: str, arguments: Sequence[str] = ()) -> Runnable:
     """The script at `path`, as `python path arguments…` runs it.
 
     Raises:
@@ -69,8 +79,8 @@ def load_script(path: str, arguments: Sequence[str] = ()) -> Program:
     code = _compile(data, full, path)
     loader = importlib.machinery.SourceFileLoader("__main__", full)
     folder = os.path.dirname(os.path.realpath(full))
-    return Program(
-        source=SourceFile(path, text),
+    return Runnable(
+        _script(path, text, arguments),
         code=code,
         argv=(path, *arguments),
         path=folder,
@@ -79,7 +89,7 @@ def load_script(path: str, arguments: Sequence[str] = ()) -> Program:
     )
 
 
-def load_module(name: str, arguments: Sequence[str] = ()) -> Program:
+def load_module(name: str, arguments: Sequence[str] = ()) -> Runnable:
     """The module `name`, as `python -m name arguments…` runs it; of a package its `__main__`.
 
     Nothing is imported yet: the packages around it are, with the module's own arguments, when it is run.
@@ -97,8 +107,8 @@ def load_module(name: str, arguments: Sequence[str] = ()) -> Program:
     if text is None or spec.origin is None:
         raise CwmTraceError(f"module {name!r} has no Python source to trace")
     _require_code(text, spec.origin)
-    return Program(
-        source=SourceFile(spec.origin, text),
+    return Runnable(
+        _script(spec.origin, text, arguments),
         code=_compile(text, spec.origin, spec.origin),
         argv=("-m", *arguments),
         path=here,
@@ -107,7 +117,7 @@ def load_module(name: str, arguments: Sequence[str] = ()) -> Program:
     )
 
 
-def load_folder(path: str, arguments: Sequence[str] = ()) -> Program:
+def load_folder(path: str, arguments: Sequence[str] = ()) -> Runnable:
     """The `__main__.py` in a folder or a zip file, as `python path arguments…` runs it.
 
     Raises:
@@ -125,8 +135,8 @@ def load_folder(path: str, arguments: Sequence[str] = ()) -> Program:
     if spec is None or text is None or spec.origin is None:
         raise CwmTraceError(f"{path} has no __main__.py: name a Python file in it")
     _require_code(text, spec.origin)
-    return Program(
-        source=SourceFile(spec.origin, text),
+    return Runnable(
+        _script(spec.origin, text, arguments),
         code=_compile(text, spec.origin, spec.origin),
         argv=(path, *arguments),
         path=full,
@@ -135,7 +145,7 @@ def load_folder(path: str, arguments: Sequence[str] = ()) -> Program:
     )
 
 
-def load_input(arguments: Sequence[str] = ()) -> Program:
+def load_input(arguments: Sequence[str] = ()) -> Runnable:
     """The program on standard input, as `python - arguments…` runs it.
 
     Raises:
@@ -144,8 +154,8 @@ def load_input(arguments: Sequence[str] = ()) -> Program:
     name = "<stdin>"
     text = _decode(sys.stdin.buffer.read(), "standard input")
     loader = importlib.machinery.SourceFileLoader("__main__", name)
-    return Program(
-        source=SourceFile(name, text),
+    return Runnable(
+        _script(name, text, arguments),
         code=_compile(text, name, "standard input"),
         argv=("-", *arguments),
         path="",
@@ -154,7 +164,7 @@ def load_input(arguments: Sequence[str] = ()) -> Program:
     )
 
 
-def load_code(text: str, arguments: Sequence[str] = (), *, where: str = "the code after -c") -> Program:
+def load_code(text: str, arguments: Sequence[str] = (), *, where: str = "the code after -c") -> Runnable:
     """Source text, as `python -c text arguments…` runs it.
 
     Args:
@@ -168,8 +178,8 @@ def load_code(text: str, arguments: Sequence[str] = (), *, where: str = "the cod
     name = SHARED_NAME
     text = _with_newlines(text)
     _require_code(text, where)
-    return Program(
-        source=SourceFile(name, text),
+    return Runnable(
+        _script(name, text, arguments),
         code=_compile(text, name, where),
         argv=("-c", *arguments),
         path="",
@@ -178,7 +188,7 @@ def load_code(text: str, arguments: Sequence[str] = (), *, where: str = "the cod
     )
 
 
-def load_call(text: str, call: str, *, name: str = "<source>") -> Program:
+def load_call(text: str, call: str, *, name: str = "<source>") -> Runnable:
     """One call of a function: `text` is set up as a module, then an argument-less `main` returns the call.
 
     Args:
@@ -204,14 +214,12 @@ def load_call(text: str, call: str, *, name: str = "<source>") -> Program:
     main = f"def main():\n    return {call.strip()}\n"
     full = os.path.join(os.getcwd(), name) if not name.startswith("<") else name
     folder = os.path.dirname(os.path.realpath(full)) if full != name else os.getcwd()
-    return Program(
-        source=SourceFile(name, body + main),
+    return Runnable(
+        Program((SourceFile(name, body + main),), "main", line),
         code=_compile(body, full, name),
         argv=(name,),
         path=folder,
         root=folder,
-        entry="main",
-        entry_line=line,
         entry_code=_compile("\n" * (line - 1) + main, full, name).co_consts[0],
         attributes=(("__name__", _module_name(name)), ("__file__", full)),
     )
@@ -247,7 +255,7 @@ def find_function(text: str, name: str, where: str) -> Function:
 
 
 @contextmanager
-def surroundings(program: Program, *, restore: bool = True) -> Iterator[ModuleType]:
+def surroundings(program: Runnable, *, restore: bool = True) -> Iterator[ModuleType]:
     """`__main__`, `sys.argv`, `sys.path[0]` and the lines of `-c` as the program expects them.
 
     Args:
@@ -283,6 +291,10 @@ def surroundings(program: Program, *, restore: bool = True) -> Iterator[ModuleTy
             linecache.cache.pop(SHARED_NAME, None)
             if lines_before is not None:
                 linecache.cache[SHARED_NAME] = lines_before
+
+
+def _script(name: str, text: str, arguments: Sequence[str]) -> Program:
+    return Program((SourceFile(name, text),), MODULE, arguments=tuple(arguments))
 
 
 def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any, Protocol
 
 from cwm_trace.plain import SourceLines
-from cwm_trace.records import FrameFields, SlotFields, SourceFile, Trace
+from cwm_trace.records import FrameFields, Program, SlotFields, SourceFile, Trace
 from cwm_trace.tracer.redaction import PLACEHOLDER, Rules, Secrets, shown_rules
 
 _DEF = re.compile(r"\s*(?:async\s+)?def\s+(\w+)")
@@ -55,7 +55,7 @@ class RedactingSink:
         self._secrets = Secrets(self._rules)
         self._max_chars = max_chars
         self._header: Trace | None = None
-        self._noted = Trace(files=(), entry="")
+        self._noted = Trace(Program())
         self.written: Trace | None = None
         """What the footer was written from, once it was."""
         self._files: list[SourceFile] = []
@@ -71,15 +71,15 @@ class RedactingSink:
 
     def header(self, trace: Trace) -> None:
         """What is known before the first frame."""
-        limits = trace.limits
+        limits = trace.run.limits
         if self._max_chars is not None:
             limits = replace(limits, max_value_chars=self._max_chars)
         capture = replace(trace.capture, redacted=self._shown)
-        self._header = self._noted = replace(trace, limits=limits, capture=capture)
+        self._header = self._noted = replace(trace, capture=capture, run=replace(trace.run, limits=limits))
         self._files += trace.files
         for number in range(len(self._files)):
             self._read(number)
-        self._learn_arguments(trace.arguments)
+        self._learn_arguments(trace.program.arguments)
 
     def file(self, file: SourceFile) -> None:
         """A source file that the header does not have."""
@@ -129,18 +129,20 @@ class RedactingSink:
 
     def footer(self, trace: Trace) -> None:
         """Hand everything on."""
-        output = trace.output
+        output = trace.run.output
         if output is not None:
             self._secrets.learn_pairs(output)
         self._hand_on()
         self.written = replace(
             trace,
-            limits=self._noted.limits,
+            program=self._clean_program(trace.program),
             capture=self._noted.capture,
-            files=tuple(map(self._clean_file, trace.files)),
-            arguments=tuple(map(self._secrets.replace, trace.arguments)),
-            output=None if output is None else self._secrets.replace(output),
             warnings=(*map(self._secrets.replace, trace.warnings), *self._rules.unused()),
+            run=replace(
+                trace.run,
+                limits=self._noted.run.limits,
+                output=None if output is None else self._secrets.replace(output),
+            ),
         )
         self._sink.footer(self.written)
 
@@ -158,14 +160,19 @@ class RedactingSink:
         header, self._header = self._header, None
         more, self._more_files = self._more_files, 0
         if header is not None:
-            files = tuple(map(self._clean_file, header.files))
-            arguments = tuple(map(self._secrets.replace, header.arguments))
-            self._sink.header(replace(header, files=files, arguments=arguments))
+            self._sink.header(replace(header, program=self._clean_program(header.program)))
         for file in self._files[len(self._files) - more :]:
             self._sink.file(self._clean_file(file))
         frames, self._frames = self._frames, []
         for fields in frames:
             self._sink.frame(self._clean(fields))
+
+    def _clean_program(self, program: Program) -> Program:
+        return replace(
+            program,
+            files=tuple(map(self._clean_file, program.files)),
+            arguments=tuple(map(self._secrets.replace, program.arguments)),
+        )
 
     def _clean_file(self, file: SourceFile) -> SourceFile:
         return SourceFile(file.name, self._secrets.replace_in_source(file.text))

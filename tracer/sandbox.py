@@ -29,8 +29,19 @@ from typing import Any
 
 from cwm_trace import records
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import Capture, FrameFields, Limits, Outcome, SourceFile, Trace
-from cwm_trace.tracer.channel import ChannelReader, Receiver, slot_fields
+from cwm_trace.plain import checker
+from cwm_trace.records import (
+    Capture,
+    FrameFields,
+    Limits,
+    Outcome,
+    Program,
+    Run,
+    SlotFields,
+    SourceFile,
+    Trace,
+)
+from cwm_trace.tracer.channel import ChannelReader, Receiver
 from cwm_trace.tracer.session import NOT_RECORDED, Fields, Memory
 from cwm_trace.tracer.steps import Step, StepResult
 from cwm_trace.tracer.supervision import Bounds, Isolation, Verdict, run_child
@@ -142,7 +153,7 @@ def record_isolated(
     limits = replace(limits, timeout=bounds.seconds)
     files = (SourceFile(str(job.get("name") or "<source>"), str(job.get("source", ""))),)
     capture = Capture(int(job.get("expand_objects", 0)))
-    template = Trace(files=files, entry="", limits=limits, capture=capture, not_recorded=NOT_RECORDED)
+    template = Trace(Program(files), capture=capture, run=Run(limits=limits, not_recorded=NOT_RECORDED))
     notes: dict[str, str] = {}
 
     def hear(message: list[Any]) -> None:
@@ -171,9 +182,10 @@ def record_isolated(
         outcome = _OUTCOMES.get(reason, Outcome.KILLED)
         code = verdict.status if reason == "left" else None
         warning = f"the program was ended in its sandbox: {reason}" + (f" ({detail})" if detail else "")
-        trace = replace(trace, outcome=outcome, exit_code=code, warnings=(warning,))
+        trace = replace(trace, outcome=outcome, warnings=(warning,), run=replace(trace.run, exit_code=code))
     if keep_output:
-        trace = replace(trace, output=verdict.output.decode("utf-8", "backslashreplace"))
+        output = verdict.output.decode("utf-8", "backslashreplace")
+        trace = replace(trace, run=replace(trace.run, output=output))
     sink.footer(trace)
     return Isolated(trace, reason, detail, verdict.isolation, verdict.seconds, verdict.memory)
 
@@ -222,7 +234,7 @@ def run_isolated(
             "keep_addresses": keep_addresses,
         }
         heard = _Steps(results)
-        reader = ChannelReader(Memory(), Trace(files=(), entry=""), heard.hear)
+        reader = ChannelReader(Memory(), Trace(Program()), heard.hear)
         verdict = run_child(job, reader.feed, limits, bounds, hash_seed=hash_seed, isolation=isolation)
         _require_start(verdict, heard.broken, started=heard.begun is not None)
         last = batch[0][0] if heard.begun is None else heard.begun
@@ -274,7 +286,7 @@ _OUTCOMES = {
 
 def _result(fields: Mapping[str, Any]) -> StepResult:
     def slot(data: Any) -> records.Slot:
-        return records.Slot(**slot_fields(data))
+        return records.Slot(**checker(SlotFields).validate_python(data))
 
     truth = fields.get("truth")
     return StepResult(

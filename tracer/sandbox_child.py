@@ -23,7 +23,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Limits, SourceFile
 from cwm_trace.tracer import containment
 from cwm_trace.tracer.channel import ChannelSink
-from cwm_trace.tracer.program import Program, load_call, load_code, load_script, read_source
+from cwm_trace.tracer.program import Runnable, load_call, load_code, load_script, read_source
 from cwm_trace.tracer.session import Options, Sink, record_program
 from cwm_trace.tracer.steps import answer_steps
 
@@ -165,7 +165,7 @@ def _writing(sink: ChannelSink, writes: Sequence[tuple[int, str, str]]) -> Sink:
     return WritingSink(sink, writes, lambda why: sink.say("refused", why))
 
 
-def _load(job: dict[str, Any]) -> Program:
+def _load(job: dict[str, Any]) -> Runnable:
     name, call, path = job["name"], job["call"], job["path"]
     if call:
         program = load_call(read_source(path) if path else job["source"], call, name=path or name)
@@ -173,7 +173,8 @@ def _load(job: dict[str, Any]) -> Program:
         program = load_script(path, job["arguments"])
     else:
         return load_code(job["source"], job["arguments"])
-    return replace(program, source=SourceFile(name, program.source.text))
+    named = (SourceFile(name, program.source.text),)
+    return replace(program, program=replace(program.program, files=named))
 
 
 def _add_site_builtins() -> None:

@@ -14,7 +14,7 @@ from types import CodeType, FunctionType
 from typing import Any, Protocol
 
 from cwm_trace.plain import SourceLines, frames_from_fields
-from cwm_trace.records import Capture, FrameFields, Limits, Outcome, SourceFile, Trace
+from cwm_trace.records import Capture, FrameFields, Limits, Outcome, Program, Run, SourceFile, Trace
 from cwm_trace.tracer.modules import own_modules
 from cwm_trace.tracer.process import (
     Buffer,
@@ -23,7 +23,7 @@ from cwm_trace.tracer.process import (
     guard_process,
     report_error,
 )
-from cwm_trace.tracer.program import MODULE, Program, find_function, surroundings
+from cwm_trace.tracer.program import MODULE, Runnable, surroundings
 from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.rootless import call_first
 from cwm_trace.tracer.scope import Scope
@@ -51,59 +51,39 @@ class Sink(Buffer, Protocol):
         """What is known after the last frame."""
 
 
-class Memory:
-    """A sink that keeps everything."""
-
-    def __init__(self) -> None:
-        self._files: list[SourceFile] = []
-        self._fields: list[FrameFields] = []
-        self.trace = Trace(files=(), entry="")
-        self.frame = self._fields.append
-
-    def header(self, trace: Trace) -> None:
-        """Keep the files; the footer has everything else again."""
-        self._files += trace.files
-
-    def file(self, file: SourceFile) -> None:
-        """Keep a file."""
-        self._files.append(file)
-
-    def footer(self, trace: Trace) -> None:
-        """Make the trace."""
-        sources = SourceLines(self._files)
-        frames = frames_from_fields(self._fields, sources)
-        self.trace = replace(trace, files=tuple(self._files), frames=frames)
-
-    def flush(self) -> None:
-        """Memory ends with the process."""
-
-    def abandon(self) -> None:
-        """A child's memory is its own."""
-
-
 class Fields:
     """A sink that keeps frames as plain data, for those who turn them into something else at once."""
 
     def __init__(self) -> None:
         self.files: list[SourceFile] = []
         self.frames: list[FrameFields] = []
-        self.trace = Trace(files=(), entry="")
+        self.trace = Trace(Program())
         self.file = self.files.append
         self.frame = self.frames.append
 
     def header(self, trace: Trace) -> None:
-        """Keep the files."""
+        """Keep the files; the footer has everything else again."""
         self.files += trace.files
 
     def footer(self, trace: Trace) -> None:
         """Keep what is known at the end; the frames stay apart."""
-        self.trace = replace(trace, files=tuple(self.files))
+        self.trace = replace(trace, program=replace(trace.program, files=tuple(self.files)))
 
     def flush(self) -> None:
         """Memory ends with the process."""
 
     def abandon(self) -> None:
         """A child's memory is its own."""
+
+
+class Memory(Fields):
+    """A sink that makes a whole trace."""
+
+    def footer(self, trace: Trace) -> None:
+        """Make the trace."""
+        super().footer(trace)
+        frames = frames_from_fields(self.frames, SourceLines(self.files))
+        self.trace = replace(self.trace, frames=frames)
 
 
 @dataclass(frozen=True)
@@ -158,7 +138,7 @@ class Ending:
 
 
 def record_program(
-    program: Program, sink: Sink, options: Options = Options(), *, entry: str | None = None
+    program: Runnable, sink: Sink, options: Options = Options(), *, entry: str | None = None
 ) -> Ending:
     """Run a program and record it.
 
@@ -171,13 +151,10 @@ def record_program(
     Raises:
         CwmTraceError: the program has no such function.
     """
-    line = (
-        find_function(program.source.text, entry, program.source.name).line if entry else program.entry_line
-    )
-    name = entry or program.entry
-    is_entry = _starts_at(program.code.co_filename, line, name) if name != MODULE else None
+    entered = program.enter(entry) if entry else program.program
+    is_entry = _starts_at(program.code.co_filename, entered) if entered.entry != MODULE else None
     scope = Scope(program.code.co_filename, program.root, include=options.include, exclude=options.exclude)
-    header = make_header(options, (program.source,), name, line, program.argv[1:])
+    header = make_header(options, entered)
 
     notes: list[str] = []
 
@@ -237,10 +214,10 @@ class Block:
         is_entry = None if entry is None else lambda code: code is entry
         self._recorder = _recorder(sink, options, scope, is_entry)
         if entry is None:
-            self._header = make_header(options, (), "", 0)
+            self._header = make_header(options, Program())
         else:
             source = source_of(entry, {})
-            self._header = make_header(options, (source,), entry.co_name, entry.co_firstlineno)
+            self._header = make_header(options, Program((source,), entry.co_name, entry.co_firstlineno))
             self._recorder.sources.know(entry, source)
         self._sink.header(self._header)
 
@@ -307,10 +284,12 @@ def record_run(
         except BaseException as late:  # an interrupt between the program's end and here
             error = late
     trace = _footer(header, recorder, outcome_of(None if error is None else type(error)))
-    trace = replace(trace, warnings=(*trace.warnings, *notes))
-    if header.entry == MODULE:
-        trace = replace(trace, exit_code=exit_code(error))
-    trace = replace(trace, output=None if output is None else output.getvalue())
+    facts = replace(
+        trace.run,
+        exit_code=exit_code(error) if header.entry == MODULE else None,
+        output=None if output is None else output.getvalue(),
+    )
+    trace = replace(trace, warnings=(*trace.warnings, *notes), run=facts)
     failure = recorder.failure
     if failure is None and not recorder.forked:
         try:
@@ -371,20 +350,13 @@ def _recorder(
     )
 
 
-def make_header(
-    options: Options, files: tuple[SourceFile, ...], entry: str, line: int, arguments: Sequence[str] = ()
-) -> Trace:
+def make_header(options: Options, program: Program) -> Trace:
     """What is known before the first frame."""
     return Trace(
-        files=files,
-        entry=entry,
-        entry_line=line,
-        arguments=tuple(arguments),
-        python=platform.python_version(),
+        program,
         profile=options.profile,
-        limits=options.limits,
         capture=Capture(options.expand_objects),
-        not_recorded=NOT_RECORDED,
+        run=Run(platform.python_version(), options.limits, not_recorded=NOT_RECORDED),
     )
 
 
@@ -392,8 +364,8 @@ def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
     return replace(
         header,
         outcome=recorder.outcome or outcome,
-        skipped=recorder.skipped,
         warnings=tuple(shortfalls(recorder, header.entry)),
+        run=replace(header.run, skipped=recorder.skipped),
     )
 
 
@@ -406,8 +378,8 @@ def redacting(sink: Sink, options: Options) -> Sink:
     return RedactingSink(sink, options.redact, options.limits.max_value_chars)
 
 
-def _starts_at(filename: str, line: int, name: str) -> Callable[[CodeType], bool]:
-    last = name.rpartition(".")[2]
+def _starts_at(filename: str, program: Program) -> Callable[[CodeType], bool]:
+    line, last = program.entry_line, program.entry.rpartition(".")[2]
 
     def is_entry(code: CodeType) -> bool:
         return code.co_firstlineno == line and code.co_name == last and code.co_filename == filename

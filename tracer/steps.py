@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import builtins
 import io
+import signal
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 from cwm_trace.records import Slot
+from cwm_trace.tracer.aliases import Watched
 from cwm_trace.tracer.values import Describer, TimeLimitReached, safe_str
 
 
@@ -24,11 +27,18 @@ class Step:
         code: one or more statements, or with `is_expression` an expression.
         state: variables as literals: `ast.literal_eval` reads them, nothing of them is run.
         is_expression: give back the value of `code`.
+        builtins: all that `code` may name besides: neither the definitions nor other builtins. None: both.
+        seconds: after which the process is ended, wherever it is; None: at the bounds of all steps together.
+        from_text: only an outcome that follows from the texts of the state counts: none from a set, whose
+            order can show, and none in which an object changes that may have another name.
     """
 
     code: str
     state: Mapping[str, str] = field(default_factory=dict)
     is_expression: bool = False
+    builtins: tuple[str, ...] | None = None
+    seconds: float | None = None
+    from_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +47,9 @@ class StepResult:
 
     Args:
         ended: `returned`; `raised`; `not-literal`: a text of the state is none; `refused`: it cannot be
-            compiled; `frame-limit`: it ran too many lines; `killed` and `timed-out`: it ended its process,
-            or had to be ended.
+            compiled; `frame-limit`: it ran too many lines; `hidden`: what comes of it does not follow from
+            the texts (see `Step.from_text`); `killed` and `timed-out`: it ended its process, or had to be
+            ended.
         state: the variables of `Step.state` that are still bound, and those that the code binds.
         value: of an expression.
         truth: `bool` of that value; None if even that raises.
@@ -74,18 +85,27 @@ def _answer(definitions: Any, step: Step, describer: Describer, max_lines: int |
         state = {name: ast.literal_eval(text) for name, text in step.state.items()}
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return {"ended": "not-literal"}
+    watched = Watched(state.values()) if step.from_text else None
+    if watched is not None and watched.holds_set:
+        return {"ended": "hidden"}
     try:
         mode = "eval" if step.is_expression else "exec"
-        code = compile(step.code, "<step>", mode, dont_inherit=True)
-        tree = ast.parse(step.code, mode=mode)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as those about `is` with a literal
+            code = compile(step.code, "<step>", mode, dont_inherit=True)
+            tree = ast.parse(step.code, mode=mode)
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
         return {"ended": "refused", "message": safe_str(error)}
-    module = {"__name__": "source", "__builtins__": builtins}
+    module: dict[str, Any] = {"__name__": "source", "__builtins__": builtins}
+    if step.builtins is not None:
+        module = {"__builtins__": {name: getattr(builtins, name) for name in step.builtins}}
     answer: dict[str, Any] = {"ended": "returned"}
+    namespace = {**module, **state}
     try:
-        with _Budget(max_lines):
-            exec(definitions, module)
-            namespace = {**module, **state}
+        with _Budget(max_lines), _alarm(step.seconds):
+            if step.builtins is None:
+                exec(definitions, module)
+                namespace = {**module, **state}
             value = eval(code, namespace)
         if step.is_expression:
             answer["value"] = describer.describe(value)
@@ -93,7 +113,13 @@ def _answer(definitions: Any, step: Step, describer: Describer, max_lines: int |
     except TimeLimitReached:
         return {"ended": "frame-limit"}
     except BaseException as error:
-        return {"ended": "raised", "error": describer.describe(error), "message": safe_str(error)}
+        if watched is not None and not isinstance(error, Exception):
+            return {"ended": "hidden"}
+        answer = {"ended": "raised", "error": describer.describe(error), "message": safe_str(error)}
+        if watched is None:
+            return answer
+    if watched is not None and watched.may_be_shared():
+        return {"ended": "hidden"}
     bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | set(_other_bindings(tree))
     names = [*state, *(name for name in namespace if name in bound and name not in state)]
     answer["state"] = {
@@ -102,6 +128,20 @@ def _answer(definitions: Any, step: Step, describer: Describer, max_lines: int |
         if name in namespace and (name in state or namespace[name] is not module.get(name, _MISSING))
     }
     return answer
+
+
+@contextmanager
+def _alarm(seconds: float | None) -> Iterator[None]:
+    """End this process after so many seconds, even inside of C code, which sees no limit of lines."""
+    if seconds is None:
+        yield
+        return
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 _MISSING = object()

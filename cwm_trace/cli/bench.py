@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cwm_trace.cli.predict import decode_options
+from cwm_trace.cli.predict import decode_options, decode_options_of_levels, model_arguments, split
+from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.registry import DEFAULT
 
 if TYPE_CHECKING:
+    from cwm_trace.eval.benchmark.results import Results
+    from cwm_trace.eval.comparison import Comparison
     from cwm_trace.records import Decoding
 
 FORMATS = click.Choice(["table", "markdown", "json", "html"])
 
 
-def _split(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    """The texts of an option that may be repeated, and that may hold several with commas between them."""
-    return [part.strip() for value in values for part in value.split(",") if part.strip()]
-
-
 _format = click.option("--format", "form", type=FORMATS, default="table", show_default=True)
 _limit = click.option("--limit", type=click.IntRange(1), help="So many programs of each task at the most.")
+_execute = click.option(
+    "--execute-answers", "execute", is_flag=True, help="Run answers that are no literals, in the sandbox."
+)
 _resume = click.option("--resume", is_flag=True, help="Go on with the logs that are there.")
 _output = click.option(
     "-o",
@@ -37,23 +39,37 @@ _output = click.option(
 
 
 @click.group("bench", invoke_without_command=True)
-@click.option("--tasks", multiple=True, callback=_split, metavar="TASK,…", help="What to run; see bench ls.")
+@click.option("--tasks", multiple=True, callback=split, metavar="TASK,…", help="What to run; see bench ls.")
 @click.option(
     "--model",
     "models",
     multiple=True,
-    callback=_split,
+    callback=split,
     metavar="MODEL,…",
     help=f"Who predicts.  [{DEFAULT}]",
 )
 @click.option(
-    "--mode", "modes", multiple=True, callback=_split, metavar="MODE,…", help="How; all: every mode.  [free]"
+    "--mode", "modes", multiple=True, callback=split, metavar="MODE,…", help="How; all: every mode.  [free]"
 )
 @_limit
 @click.option(
     "--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Programs at a time."
 )
-@decode_options
+@decode_options_of_levels
+@model_arguments
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Predict each program so often: pass@k, majority.",
+)
+@click.option("--ids", multiple=True, callback=split, metavar="ID,…", help="These programs only.")
+@click.option("--shuffle-seed", type=click.IntRange(0), help="Shuffle the programs before --limit.")
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Real executions at a time."
+)
+@_execute
 @click.option(
     "--max-frames", type=click.IntRange(1), default=1000, show_default=True, help="Stop a prediction there."
 )
@@ -72,7 +88,13 @@ def bench(
     modes: list[str],
     limit: int | None,
     batch_size: int,
-    decoding: Decoding,
+    decodings: list[Decoding],
+    arguments: dict[str, str],
+    samples: int,
+    ids: list[str],
+    shuffle_seed: int | None,
+    workers: int,
+    execute: bool,
     max_frames: int,
     output: Path,
     resume: bool,
@@ -96,9 +118,15 @@ def bench(
             tasks,
             modes=modes or ["free"],
             limit=limit,
+            ids=ids,
+            shuffle_seed=shuffle_seed,
+            samples=samples,
             batch_size=batch_size,
-            seed=decoding.seed,
-            decoding=decoding,
+            workers=workers,
+            seed=decodings[0].seed,
+            decoding=decodings,
+            model_arguments=arguments,
+            execute_answers=execute,
             max_frames=max_frames,
             output=output,
             resume=resume,
@@ -108,6 +136,7 @@ def bench(
         )
     click.echo(f"logs: {output}", err=True)
     _show(results, form)
+    _require_answers(results)
 
 
 @bench.command("ls")
@@ -131,12 +160,23 @@ def list_tasks(as_json: bool) -> None:
 @bench.command()
 @click.argument("places", metavar="FOLDER|LOG...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--plots", type=click.Path(path_type=Path), metavar="FOLDER", help="Draw plots there.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write pages there: the numbers, and every program real beside predicted.",
+)
 @_format
-def report(places: tuple[Path, ...], plots: Path | None, form: str) -> None:
+def report(places: tuple[Path, ...], plots: Path | None, folder: Path | None, form: str) -> None:
     """Report what is logged, finished or not."""
     from cwm_trace.eval.benchmark.results import read_results
 
     results = read_results(places)
+    if folder is not None:
+        from cwm_trace.viewer.report import write_report
+
+        click.echo(f"open {write_report(results, folder)}")
+        return
     if plots is not None:
         from cwm_trace.rendering.plots import draw_plots
 
@@ -146,38 +186,186 @@ def report(places: tuple[Path, ...], plots: Path | None, form: str) -> None:
 
 
 @bench.command()
+@click.argument("log", metavar="LOG", type=click.Path(path_type=Path))
+@click.argument("name", metavar="[ID]", required=False)
+@click.option("--sample", type=click.IntRange(0), default=0, help="Which prediction of the program.")
+@click.option(
+    "--outcome",
+    "outcomes",
+    multiple=True,
+    callback=split,
+    metavar="OUTCOME,…",
+    help="These only: wrong, right, truncated, unparsable, no-trace, excluded, failed, …",
+)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at the most.")
+@click.option("--around", type=click.IntRange(0), default=5, show_default=True, help="Frames around it.")
+@click.option("--all", "everything", is_flag=True, help="Every frame of the program.")
+@_format
+def show(
+    log: Path,
+    name: str | None,
+    sample: int,
+    outcomes: list[str],
+    limit: int,
+    around: int,
+    everything: bool,
+    form: str,
+) -> None:
+    """List the programs of a LOG, wrong ones first; or show one, real beside predicted."""
+    from cwm_trace.eval.benchmark.drill import compare_program, list_programs, read_one_log
+
+    run = read_one_log(log)
+    if name is None:
+        from cwm_trace.rendering.benchmark import grids_markdown, grids_page, print_grids, program_grid
+
+        rows = list_programs(run, outcomes)
+        grid = program_grid(run.header, rows, limit)
+        if form == "json":
+            click.echo(json.dumps([asdict(row) for row in rows[:limit]], indent=2, ensure_ascii=False))
+        elif form == "table":
+            print_grids([grid])
+        else:
+            click.echo(grids_markdown([grid]) if form == "markdown" else grids_page([grid]))
+        return
+    _show_comparison(compare_program(run, name, sample), None if everything else around, form)
+
+
+def _show_comparison(comparison: Comparison, around: int | None, form: str) -> None:
+    if form == "json":
+        from cwm_trace.rendering.plain import comparison_json
+
+        click.echo(comparison_json(comparison))
+    elif form == "table":
+        from cwm_trace.rendering.terminal import print_comparison
+
+        print_comparison(comparison, around=around)
+    elif form == "html":
+        from cwm_trace.rendering.html import comparison_html
+
+        click.echo(comparison_html(comparison))
+    else:
+        raise CwmTraceError("one program is shown as table, html or json: markdown has no columns for it")
+
+
+@bench.command()
 @click.argument("file", metavar="FILE")
 @click.option("--model", default="", help="Who generated.  [default: the file's name]")
 @click.option(
     "--profile", default="cwm", show_default=True, help="How to read the format: cwm, kth, a .json file."
 )
+@click.option(
+    "--tasks", multiple=True, callback=split, metavar="TASK,…", help="Whose programs the rows name by id."
+)
+@_execute
+@click.option("--inputs", "are_inputs", is_flag=True, help="The answers are inputs (CRUXEval-I): run them.")
 @_limit
 @_output
 @_resume
 @_format
 def rescore(
-    file: str, model: str, profile: str, limit: int | None, output: Path, resume: bool, form: str
+    file: str,
+    model: str,
+    profile: str,
+    tasks: list[str],
+    execute: bool,
+    are_inputs: bool,
+    limit: int | None,
+    output: Path,
+    resume: bool,
+    form: str,
 ) -> None:
     """Score finished generations: rows of id, code, input, expected, generation; or prompt, completion.
 
-    FILE may also be a log of ours, whose predictions are scored again.
+    FILE may also be samples of lm-evaluation-harness, a batch file of OpenAI or vLLM, or a JSON object of
+    texts by id (--tasks says whose ids they are), any of them with several texts for a program, or with bare
+    output values; or a log of ours, whose predictions are scored again.
     """
     from cwm_trace.cli.progress import BenchReporter
     from cwm_trace.eval.benchmark.rescore import is_log, rescore_log
     from cwm_trace.eval.benchmark.rescore import rescore as rescore_file
-    from cwm_trace.eval.benchmark.results import Results
+    from cwm_trace.eval.benchmark.results import Results, require_programs
     from cwm_trace.wire.profile import get_profile
 
     with ExitStack() as stack:
         reporter = BenchReporter(stack)
-        if is_log(file):
-            run = rescore_log(Path(file), output, resume=resume, report=reporter)
+        if are_inputs:
+            from cwm_trace.eval.benchmark.generations import read_rows
+            from cwm_trace.eval.benchmark.inputs import rescore_inputs
+            from cwm_trace.eval.benchmark.tasks import find_tasks
+
+            programs = [case for task in find_tasks(tasks) for case in task.cases] if tasks else []
+            run = rescore_inputs(read_rows(file, programs)[:limit], file, output, model=model, resume=resume)
+        elif is_log(file):
+            run = rescore_log(Path(file), output, execute=execute, resume=resume, report=reporter)
         else:
-            reading = get_profile(profile)
             run = rescore_file(
-                file, output, model=model, profile=reading, resume=resume, limit=limit, report=reporter
+                file,
+                output,
+                model=model,
+                profile=get_profile(profile),
+                tasks=tasks,
+                execute=execute,
+                resume=resume,
+                limit=limit,
+                report=reporter,
             )
+    require_programs([run])
     _show(Results((run,)), form)
+
+
+@bench.command()
+@click.option("--tasks", multiple=True, callback=split, metavar="TASK,…", help="Whose inputs are asked for.")
+@click.option("--model", required=True, metavar="MODEL", help="http://HOST:PORT#NAME, or chat:URL#NAME.")
+@decode_options
+@model_arguments
+@click.option(
+    "--samples", type=click.IntRange(1), default=1, show_default=True, help="Ask so often for each: pass@k."
+)
+@_limit
+@_output
+@_resume
+@_format
+def inputs(
+    tasks: list[str],
+    model: str,
+    decoding: Decoding,
+    arguments: dict[str, str],
+    samples: int,
+    limit: int | None,
+    output: Path,
+    resume: bool,
+    form: str,
+) -> None:
+    """Ask a served model for inputs that give an output (CRUXEval-I); each is run, in the sandbox."""
+    from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.eval.benchmark.inputs import run_inputs
+    from cwm_trace.eval.benchmark.results import Results, require_numpy, require_programs
+    from cwm_trace.eval.benchmark.tasks import find_tasks
+    from cwm_trace.predict.registry import find_writer
+
+    require_numpy()
+    if samples > 1 and not decoding.temperature:
+        raise CwmTraceError("every sample would be the same: give a --temperature above 0")
+    found = find_tasks(tasks, limit=limit)
+    writer = find_writer(model, decoding, arguments)
+    with ExitStack() as stack:
+        reporter = BenchReporter(stack)
+        runs = [
+            run_inputs(
+                task,
+                writer,
+                output,
+                samples=samples,
+                concurrency=int(arguments.get("concurrency", 8)),
+                resume=resume,
+                report=reporter,
+            )
+            for task in found
+        ]
+    require_programs(runs)
+    results = Results(tuple(runs), decoding.seed)
+    _show(results, form)
+    _require_answers(results)
 
 
 @bench.command("compare")
@@ -185,8 +373,9 @@ def rescore(
 @click.argument("others", metavar="B...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--flips", type=click.IntRange(0), default=10, show_default=True, help="Programs to name.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of resampling.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def compare_runs(first: Path, others: tuple[Path, ...], flips: int, seed: int, as_json: bool) -> None:
+@_format
+@click.option("--json", "form", flag_value="json", help="Short for --format json.")
+def compare_runs(first: Path, others: tuple[Path, ...], flips: int, seed: int, form: str) -> None:
     """Compare runs on the programs that both have: differences with interval and test, and what flipped.
 
     A and B are logs, or folders of logs with one model each (baselines beside it are left out).
@@ -194,19 +383,30 @@ def compare_runs(first: Path, others: tuple[Path, ...], flips: int, seed: int, a
     from cwm_trace.eval.benchmark.contrasts import contrast_places
 
     found = contrast_places(first, others, seed=seed)
-    if as_json:
+    if form == "json":
         click.echo(json.dumps([contrast.to_dict() for contrast in found], indent=2))
         return
-    from cwm_trace.rendering.benchmark import print_contrast
+    from cwm_trace.rendering.benchmark import contrast_grid, grids_markdown, grids_page, print_grids
 
-    for contrast in found:
-        print_contrast(contrast, flips)
+    grids = [contrast_grid(contrast, flips) for contrast in found]
+    if form == "table":
+        print_grids(grids)
+    else:
+        click.echo(grids_markdown(grids) if form == "markdown" else grids_page(grids))
 
 
-def _show(results: object, form: str) -> None:
-    from cwm_trace.eval.benchmark.results import Results
+def _require_answers(results: Results) -> None:
+    """Say so in the end if a server refused to answer for some programs."""
+    failed = [(run, line) for run in results.runs for line in run.failed]
+    if failed:
+        run, line = failed[0]
+        count = "one prediction" if len(failed) == 1 else f"{len(failed)} predictions"
+        raise CwmTraceError(
+            f"{count} of {run.header.model} could not be made ({line.reason}): --resume asks for them again"
+        )
 
-    assert isinstance(results, Results)
+
+def _show(results: Results, form: str) -> None:
     if form == "table":
         from cwm_trace.rendering.benchmark import print_results
 

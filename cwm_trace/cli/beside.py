@@ -18,9 +18,12 @@ _CODE = (
 )
 
 
-def show_prediction(path: str, model: str, mode: str) -> None:
-    """Predict the trace at an absolute path and print both on standard error; a failure is one sentence."""
-    command = [sys.executable, "-c", _CODE, path, model, mode]
+def show_prediction(path: str, model: str, mode: str, view: bool) -> None:
+    """Predict the trace at an absolute path and print both on standard error; a failure is one sentence.
+
+    With `view`, write both as a page beside the trace as well.
+    """
+    command = [sys.executable, "-c", _CODE, path, model, mode, "view" * view]
     subprocess.run(command, cwd=os.sep, stdout=sys.__stderr__, stderr=sys.__stderr__, check=False)
 
 
@@ -30,19 +33,26 @@ def main() -> None:
 
     from cwm_trace.api import compare_execution, predict_execution
     from cwm_trace.cli.predict import counted_frames
+    from cwm_trace.cli.view import page_path
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.rendering.terminal import print_comparison
     from cwm_trace.storage import read_trace
+    from cwm_trace.viewer import view_page
 
-    path, model, mode = sys.argv[1:]
+    path, model, mode, view = sys.argv[1:]
     try:
         real = read_trace(path)
         if not real.frames:
             raise CwmTraceError("nothing was recorded, so there is nothing to predict")
-        start = type(real)(real.files, real.entry, real.entry_line, real.frames[:1], arguments=real.arguments)
+        start = type(real)(real.program, real.frames[:1])
         with counted_frames() as count:
             guess = predict_execution(start, model=model, mode=mode, history=real, on_frame=count)
-        print_comparison(compare_execution(real, guess), Console())
+        comparison = compare_execution(real, guess)
+        print_comparison(comparison, Console())
+        if view:
+            page = page_path(path)
+            page.write_text(view_page(real, [guess], comparisons=[comparison]), "utf-8")
+            click.echo(f"step through both: {os.path.relpath(page, os.environ.get('PWD', os.sep))}")
     except CwmTraceError as error:
         click.echo(f"cwm-trace: {error}", err=True)
         sys.exit(2)

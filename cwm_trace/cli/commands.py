@@ -10,6 +10,7 @@ COMMANDS = {
     "demo": "Record a small program, predict every step from the true steps before it, and show both.",
     "run": "Run a program and record it, frame by frame as it happens.",
     "show": "Show the frames of a trace file: each line with the variables that changed before it runs.",
+    "view": "Write a trace, with predictions of it beside it, as one HTML page to step through.",
     "convert": "Convert a trace file (JSON Lines) to CWM text, or CWM text to a trace file.",
     "predict": "Predict the execution of FILE, line by line.",
     "compare": "Compare two trace files frame by frame: the numbers, and the frames around the first wrong"

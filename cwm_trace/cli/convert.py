@@ -44,10 +44,10 @@ def convert(source: str, target: str, profile: str, as_json: bool) -> None:
         if not trace.files[0].text.strip() and not trace.frames:
             raise CwmTraceError(f"{source} has no trace in it: it should start with <|trace_context_start|>")
         write_trace(trace, target)
-        for problem in trace.problems:
+        for problem in trace.guess.problems:
             click.echo(f"cwm-trace: frame {problem.frame}: {problem.message}", err=True)
     if as_json:
-        summary = {"target": target, "frames": len(trace.frames), "problems": len(trace.problems)}
+        summary = {"target": target, "frames": len(trace.frames), "problems": len(trace.guess.problems)}
         click.echo(json.dumps(summary), err=target == "-")
 
 

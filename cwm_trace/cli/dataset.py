@@ -109,7 +109,7 @@ def _knob(text: str) -> tuple[str, int | float | str | bool]:
 @click.option("--plots", metavar="FILE", help="Plots of it, as .png, .svg or .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def stats(folder: str, split: str | None, tokenizer: str | None, plots: str | None, as_json: bool) -> None:
-    """Say what is in a dataset: frames, tokens per field, types, lengths, failures."""
+    """Say what is in a dataset: frames, bytes or tokens per field, types, lengths, failures."""
     from cwm_trace.datasets.statistics import describe_dataset, plot_stats
     from cwm_trace.rendering.tables import print_counts
 
@@ -149,9 +149,15 @@ def pack(
 
     The tokenizer goes along, into OUT/tokenizer, so that OUT is all that `cwm-trace train` needs.
     """
-    from cwm_trace.datasets.packing import pack_dataset
+    from cwm_trace.errors import CwmTraceError
     from cwm_trace.wire.tokens import TraceTokens
 
+    try:
+        from cwm_trace.datasets.packing import pack_dataset
+    except ModuleNotFoundError as error:
+        raise CwmTraceError(
+            f"packing needs the package {error.name}: pip install 'cwm-trace[data]'"
+        ) from None
     tokens, pad, loaded = TraceTokens.of_bytes(), 0, None
     if tokenizer:
         from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, load_tokenizer, save_tokenizer

@@ -6,17 +6,17 @@ import click
 
 
 @click.command()
-@click.option("--model", help="Who predicts.  [default: mini, or copy where torch is not installed]")
+@click.option("--model", help="Who predicts.  [default: mini, or copy where numpy is not installed]")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers and the first divergence as JSON.")
 def demo(model: str | None, as_json: bool) -> None:
     """Record a small program, predict every step from the true steps before it, and show both."""
     import cwm_trace.demo_program
     from cwm_trace.api import compare_execution, predict_execution, trace_execution
-    from cwm_trace.predict.registry import DEFAULT, has_model_packages
+    from cwm_trace.predict.registry import DEFAULT, has_mini_packages
     from cwm_trace.tracer.program import read_source
 
     if model is None:
-        model = DEFAULT if has_model_packages() else "copy"
+        model = DEFAULT if has_mini_packages() else "copy"
     text = read_source(cwm_trace.demo_program.__file__)
     call = "best_run([3, -5, 4, -1, 2])"
     real = trace_execution(text, call=call)

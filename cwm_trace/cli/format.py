@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.extras import require
 
 if TYPE_CHECKING:
     from cwm_trace.eval.format.readings import Finding
@@ -39,16 +40,22 @@ def probe(model: str, dtype: str, as_type: str | None, base: str, output: Path |
 
     Twelve real traces a point are written in every reading; where the readings part, the model is asked how
     likely each is. Printed: nats behind the likeliest, with the 95 % interval over programs. A point is
-    settled where all of that is above 1.39 (four times as likely), else it stays as it is in --base.
+    settled where all of that is above 3.00 (twenty times as likely), else it stays as it is in --base.
     """
-    from cwm_trace.predict.registry import find_mini, has_model_packages
+    from cwm_trace.predict.registry import find_mini
     from cwm_trace.wire.profile import get_profile, write_profile
 
     if output is not None and output.suffix != ".json":
         raise CwmTraceError(f"a profile's file ends in .json, {output} does not: commands know it by that")
+    if output is not None and not output.parent.is_dir():
+        raise CwmTraceError(f"there is no folder {output.parent} to write {output.name} into")
+    if model.startswith(("http://", "https://", "chat:")):
+        raise CwmTraceError(
+            f"{model} is a server, and the probe needs log-probabilities of given texts: give mini, the "
+            "model's folder, or hf:FOLDER_OR_ID"
+        )
     reading = get_profile(base)
-    if not has_model_packages():
-        raise CwmTraceError("a model needs torch and transformers: pip install 'cwm-trace[model,report]'")
+    require("model", "scoring texts", "torch", "transformers")
     from cwm_trace.eval.format.readings import probe_format
     from cwm_trace.model.scoring import load_scorer
 

@@ -43,6 +43,12 @@ def main() -> None:
         _fail(error.format_message())
     except click.Abort:
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        from cwm_trace.extras import explain_missing
+
+        if not (sentence := explain_missing(error)):
+            raise
+        _fail(sentence)
     except BrokenPipeError:  # the reader of our output went away: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

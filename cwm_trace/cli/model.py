@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cwm_trace.errors import CwmTraceError
+from cwm_trace.extras import require
 
 if TYPE_CHECKING:
     from cwm_trace.model.convert import Progress
@@ -90,14 +90,10 @@ def convert(source: Path, target: Path, to_meta: bool, dtype: str | None, shard_
     SRC is a PyTorch Distributed Checkpoint with its params.json. Run again after an interruption, the command
     goes on where it stopped.
     """
-    try:
-        import torch
+    require("model", "converting", "torch", "transformers")
+    import torch
 
-        from cwm_trace.model.convert import convert_checkpoint
-    except ModuleNotFoundError as error:
-        raise CwmTraceError(
-            f"converting needs {error.name}, which is not installed: pip install 'cwm-trace[model]'"
-        ) from error
+    from cwm_trace.model.convert import convert_checkpoint
 
     with ExitStack() as stack:
         done = convert_checkpoint(

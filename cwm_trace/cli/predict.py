@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,17 +20,56 @@ MODEL_HELP = "mini, which is bundled; a folder, hf:FOLDER_OR_ID, http://HOST:POR
 MODE_HELP = "free, forced, forced-event, forced-state, reground-K, output or step-over-D."
 
 
+def split(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    """The texts of an option that may be repeated, and that may hold several with commas between them."""
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+_LEVELS = "none: anything goes; frame: every frame is valid; flow: and a step that Python can take.  "
+
+
 def decode_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say how a model chooses its tokens; the command gets them as one `decoding`."""
+    grammar = click.option(
+        "--grammar",
+        type=click.Choice(GRAMMARS),
+        help=f"{_LEVELS}[default: with our own engine flow]",
+    )
+
+    @functools.wraps(command)
+    def one(*, decodings: list[Decoding], **arguments: Any) -> None:
+        command(decoding=decodings[0], **arguments)
+
+    return _decode_options(one, grammar)
+
+
+def decode_options_of_levels(command: Callable[..., None]) -> Callable[..., None]:
+    """The same, with a grammar of several levels; the command gets a list of `decodings`, one for each."""
+    grammar = click.option(
+        "--grammar",
+        multiple=True,
+        callback=_split_levels,
+        metavar="LEVEL,…",
+        help=f"{_LEVELS}Several are models beside each other.  [default: frame]",
+    )
+    return _decode_options(command, grammar)
+
+
+def _split_levels(
+    context: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> list[str] | None:
+    levels = split(context, option, values)
+    for level in levels:
+        if level not in GRAMMARS:
+            raise click.BadParameter(f"{level!r} is none of {', '.join(GRAMMARS)}.", context, option)
+    return [*dict.fromkeys(levels)] or None
+
+
+def _decode_options(command: Callable[..., None], grammar: Callable[..., Any]) -> Callable[..., None]:
     options = [
-        click.option(
-            "--grammar",
-            type=click.Choice(GRAMMARS),
-            help="none: anything goes; frame: every frame is valid; flow: and a step that Python can take.  "
-            "[default: with our own engine flow, in bench frame]",
-        ),
-        click.option("--constrained", "grammar", flag_value="frame", help="Old name of --grammar frame."),
-        click.option("--unconstrained", "grammar", flag_value="none", help="Old name of --grammar none."),
+        grammar,
+        click.option("--constrained", "old_level", flag_value="frame", help="Old name of --grammar frame."),
+        click.option("--unconstrained", "old_level", flag_value="none", help="Old name of --grammar none."),
         click.option("--temperature", type=click.FloatRange(0), default=0.0, help="0, the default: greedy."),
         click.option(
             "--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Mass to draw from."
@@ -37,6 +77,13 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--seed", type=int, default=0, help="Of the draws."),
         click.option("--logprobs", is_flag=True, help="Keep the log-probability of every predicted token."),
         click.option("--max-new-tokens", type=click.IntRange(1), help="Cut a rollout after so many tokens."),
+        click.option(
+            "--engine",
+            type=click.Choice(["auto", "torch", "numpy"]),
+            default="auto",
+            show_default=True,
+            help="What computes, with our own engine; auto: NumPy for a model below 50 M parameters.",
+        ),
         click.option(
             "--dtype", default="", help="Of the weights: float32, bfloat16, …  [default: the files']"
         ),
@@ -47,19 +94,50 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Of a folder whose config.json says llama.",
         ),
     ]
-    names = ("grammar", "temperature", "top_p", "seed", "logprobs", "max_new_tokens", "dtype", "as_type")
+    names = (
+        "grammar",
+        "temperature",
+        "top_p",
+        "seed",
+        "logprobs",
+        "max_new_tokens",
+        "engine",
+        "dtype",
+        "as_type",
+    )
 
     @functools.wraps(command)
     def collected(**arguments: Any) -> None:
         from cwm_trace.records import Decoding
 
         chosen = {name: arguments.pop(name) for name in names}
-        empty = {name: chosen[name] or "" for name in ("grammar", "as_type")}
-        command(decoding=Decoding(**{**chosen, **empty}), **arguments)
+        levels, old = chosen.pop("grammar"), arguments.pop("old_level")
+        chosen["engine"] = chosen["engine"].replace("auto", "")
+        chosen["as_type"] = chosen["as_type"] or ""
+        several = [levels] if isinstance(levels, str) else levels or [old or ""]
+        decodings = [Decoding(**chosen, grammar=level) for level in several]
+        command(decodings=decodings, **arguments)
 
     for option in reversed(options):
         collected = option(collected)
     return collected
+
+
+def _arguments(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    from cwm_trace.predict.arguments import split_arguments
+
+    return split_arguments(texts)
+
+
+model_arguments = click.option(
+    "--model-arg",
+    "arguments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_arguments,
+    help="Of a served model: tokenizer, max_length, drafts, concurrency, timeout, tries, extra (JSON)."
+    " Its API key comes from the environment: CWM_TRACE_API_KEY.",
+)
 
 
 @click.command()
@@ -76,6 +154,7 @@ def decode_options(command: Callable[..., None]) -> Callable[..., None]:
     "--samples", type=click.IntRange(1), default=1, show_default=True, help="Predict so many times."
 )
 @decode_options
+@model_arguments
 @click.option("-o", "--output", metavar="TRACE", help="Write the prediction to a trace file.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print frames with their whole states, a line a sample."
@@ -90,6 +169,7 @@ def predict(
     max_frames: int,
     samples: int,
     decoding: Decoding,
+    arguments: dict[str, str],
     output: str | None,
     as_json: bool,
 ) -> None:
@@ -104,11 +184,11 @@ def predict(
     if samples > 1 and output is not None:
         raise CwmTraceError("-o holds one prediction: leave --samples out, or print them as --json")
     known = read_trace(history) if history is not None else None
-    predictor = find_predictor(model, decoding, grammar="flow")
+    predictor = find_predictor(model, decoding, grammar="flow", arguments=arguments)
     for sample in range(samples):
         with counted_frames() as count:
             trace = predict_execution(
-                program,
+                Path(program),
                 entry=entry,
                 call=call,
                 model=predictor,

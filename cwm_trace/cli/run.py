@@ -20,7 +20,7 @@ from cwm_trace.predict.registry import DEFAULT
 
 if TYPE_CHECKING:
     from cwm_trace.storage import TraceWriter
-    from cwm_trace.tracer.program import Program
+    from cwm_trace.tracer.program import Runnable
     from cwm_trace.tracer.session import Ending
 
 
@@ -110,6 +110,7 @@ def _last_option(argument: str, takes_value: Collection[str]) -> tuple[str, str]
 @click.option("--predict", "beside", is_flag=True, help="Show what a model predicts beside what happened.")
 @click.option("--model", metavar="MODEL", help=f"Of --predict: who.  [default: {DEFAULT}]")
 @click.option("--mode", metavar="MODE", help="Of --predict: how.  [default: forced]")
+@click.option("--view", is_flag=True, help="Of --predict: write both as a page for the browser, FILE.html.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not say where the trace went.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as the last line of standard output.")
 def run(
@@ -133,6 +134,7 @@ def run(
     beside: bool,
     model: str | None,
     mode: str | None,
+    view: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -154,6 +156,10 @@ def run(
     Rules(redact)  # a rule that cannot be read is said before anything runs
     if not beside and (model or mode):
         raise CwmTraceError("--model and --mode say how to predict: they need --predict")
+    if not beside and view:
+        raise CwmTraceError(
+            "--view shows a prediction beside the run: it needs --predict, or take `view TRACE`"
+        )
     if per_test:
         if entry is not None or timeout is not None or beside or quiet or as_json:
             raise CwmTraceError(
@@ -180,7 +186,9 @@ def run(
         raise CwmTraceError("--sandbox does not go with -m or a folder: give a SCRIPT or -c CODE")
     limits = Limits(max_frames, max_bytes, max_value_chars, max_depth, timeout)
     path = output or default
-    show_beside = _prepare_prediction(path, model or DEFAULT, mode or "forced") if beside else lambda: None
+    show_beside = (
+        _prepare_prediction(path, model or DEFAULT, mode or "forced", view) if beside else lambda: None
+    )
     if sandbox:
         from cwm_trace.cli.sandbox import run_sandboxed
 
@@ -238,7 +246,7 @@ def _warn_of_options() -> None:
         )
 
 
-def _prepare_prediction(path: str, model: str, mode: str) -> Callable[[], None]:
+def _prepare_prediction(path: str, model: str, mode: str, view: bool) -> Callable[[], None]:
     """What shows the prediction afterwards; a wrong name is said before the program runs."""
     from cwm_trace.cli.beside import show_prediction
     from cwm_trace.predict.modes import parse_mode
@@ -247,7 +255,7 @@ def _prepare_prediction(path: str, model: str, mode: str) -> Callable[[], None]:
     parse_mode(mode)
     check_name(model)
     model = os.path.abspath(model) if os.path.isdir(model) else model
-    return partial(show_prediction, os.path.abspath(path), model, mode)
+    return partial(show_prediction, os.path.abspath(path), model, mode, view)
 
 
 @contextmanager
@@ -283,7 +291,7 @@ def _load(
     code: str | None,
     call: str | None,
     output: str | None,
-) -> tuple[Program, str]:
+) -> tuple[Runnable, str]:
     """The program, and the name of its trace file unless another is asked for."""
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.tracer.program import (
@@ -331,9 +339,9 @@ def _report(ending: Ending, path: str, size: int, *, quiet: bool, as_json: bool)
             "trace": path,
             "frames": ending.frames,
             "outcome": trace.outcome.value,
-            "exit_code": trace.exit_code,
+            "exit_code": trace.run.exit_code,
             "bytes": size,
-            "skipped": trace.skipped,
+            "skipped": trace.run.skipped,
             "warnings": list(trace.warnings),
         }
         click.echo(json.dumps(summary))

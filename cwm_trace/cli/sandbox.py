@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cwm_trace.records import Limits
     from cwm_trace.storage import TraceWriter
-    from cwm_trace.tracer.program import Program
+    from cwm_trace.tracer.program import Runnable
     from cwm_trace.tracer.session import Ending
 
 _EXIT_CODES = {"raised": 1, "timed-out": 124, "cpu-limit": 124, "memory-limit": 1}
@@ -17,7 +17,7 @@ _KILLED = 137
 
 
 def run_sandboxed(
-    program: Program, job: Mapping[str, Any], writer: TraceWriter, limits: Limits, redact: Sequence[str] = ()
+    program: Runnable, job: Mapping[str, Any], writer: TraceWriter, limits: Limits, redact: Sequence[str] = ()
 ) -> Ending:
     """Record a script, the text of `-c`, or a call.
 
@@ -57,7 +57,7 @@ def run_sandboxed(
         limits = replace(limits, max_value_chars=None)
     result = record_isolated(full, sink, limits=limits, bounds=bounds, readable=readable, streams=(1, 2))
     trace = sink.written if redact else result.trace
-    code = trace.exit_code
+    code = trace.run.exit_code
     if code is None:
         code = 0 if result.reason == "returned" else _EXIT_CODES.get(result.reason, _KILLED)
     return Ending(trace, writer.frames, code)

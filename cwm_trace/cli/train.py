@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cwm_trace.errors import CwmTraceError
+from cwm_trace.extras import require
 
 
 @click.command()
@@ -57,14 +57,10 @@ def train(
 
     --from with a recipe without [model] fine-tunes a checkpoint; a [lora] table in it trains an adapter only.
     """
-    try:
-        from cwm_trace.model.training.loop import train as train_model
-        from cwm_trace.model.training.processes import join_processes, set_threads
-        from cwm_trace.model.training.recipe import read_recipe
-    except ModuleNotFoundError as error:
-        raise CwmTraceError(
-            f"training needs {error.name}, which is not installed: pip install 'cwm-trace[model]'"
-        ) from error
+    require("model", "training", "torch", "transformers")
+    from cwm_trace.model.training.loop import train as train_model
+    from cwm_trace.model.training.processes import join_processes, set_threads
+    from cwm_trace.model.training.recipe import read_recipe
 
     def report(line: Mapping[str, Any]) -> None:
         held = next((name for name in ("held_out", "held_out_average") if name in line), None)

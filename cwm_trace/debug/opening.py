@@ -14,7 +14,7 @@ from cwm_trace.debug.session import Session
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.baselines import BASELINES
 from cwm_trace.predict.protocol import Predictor
-from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor, has_model_packages
+from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor, has_mini_packages
 from cwm_trace.records import Decoding, Trace
 
 
@@ -74,7 +74,7 @@ def open_console(opening: Opening) -> Console:
     else:
         real = record(opening) if opening.real else None
     predictor = open_model(opening) if opening.predicted else None
-    if real is not None and real.mode:
+    if real is not None and real.guess.mode:
         raise CwmTraceError(f"{opening.trace} is a prediction: give the trace of a real execution")
     program = _program_of(opening) if real is None else None
     console = Console(
@@ -102,7 +102,7 @@ def open_model(opening: Opening) -> Predictor:
 
 def model_of(opening: Opening) -> str:
     """The name of who predicts."""
-    return opening.model or (DEFAULT if has_model_packages() else "flow-copy")
+    return opening.model or (DEFAULT if has_mini_packages() else "flow-copy")
 
 
 def record(opening: Opening) -> Trace:
@@ -172,7 +172,8 @@ def _record_as_itself(opening: Opening) -> Trace:
         if not path.exists():
             said = ended.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
             raise CwmTraceError(said.removeprefix("cwm-trace: ") or f"{opening.file} could not be recorded")
-        return replace(read_trace(path), output=ended.stdout.decode("utf-8", "replace"))
+        trace = read_trace(path)
+        return replace(trace, run=replace(trace.run, output=ended.stdout.decode("utf-8", "replace")))
 
 
 def _as_recorded(opening: Opening, real: Trace | None) -> Opening:
@@ -180,7 +181,7 @@ def _as_recorded(opening: Opening, real: Trace | None) -> Opening:
     if not opening.trace or real is None:
         return opening
     if real.entry != "main" or opening.call:
-        return replace(opening, arguments=real.arguments)
+        return replace(opening, arguments=real.program.arguments)
     last = real.files[0].text.rstrip("\n").rpartition("\n")[2]
     return replace(opening, call=last.strip().removeprefix("return "))
 

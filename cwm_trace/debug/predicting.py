@@ -13,7 +13,7 @@ from cwm_trace.flow import FlowFollower
 from cwm_trace.predict.history import NOTHING, History, Known, Prediction
 from cwm_trace.predict.protocol import Predictor, Request, StepPredictor
 from cwm_trace.predict.stepping import left_by
-from cwm_trace.records import Event, Frame, Outcome, Trace
+from cwm_trace.records import Event, Frame, Guess, Outcome, Run, Trace
 
 MAX_FRAMES = 10_000
 """Frames after which a prediction stops, unless more are asked for."""
@@ -140,15 +140,10 @@ class PredictedTimeline(Timeline):
             self.program,
             frames=tuple(self.frames),
             outcome=outcome,
-            mode="free",
-            given=self.given,
-            decoding=decoding,
             profile=decoding.profile,
-            python="",
-            exit_code=None,
-            output=None,
-            not_recorded=(),
             warnings=(),
+            run=Run(),
+            guess=Guess("free", self.given, decoding),
         )
 
     def _predict(self, known: Known) -> bool:

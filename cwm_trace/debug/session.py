@@ -16,7 +16,7 @@ from cwm_trace.debug.timeline import Timeline
 from cwm_trace.debug.track import Track
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.protocol import Predictor
-from cwm_trace.records import Event, Frame, Slot, Trace
+from cwm_trace.records import Event, Frame, Guess, Slot, Trace
 
 Goal = Callable[[Timeline, int], int | None]
 
@@ -59,7 +59,7 @@ class Session:
         start = real or program
         if start is None or not start.frames:
             raise CwmTraceError("there is no frame to begin with: the trace is empty")
-        self.program = replace(start, frames=(), given=0, problems=())
+        self.program = replace(start, frames=(), guess=Guess())
         self.predictor = predictor
         self.stops = Stops()
         self.cancel = threading.Event()
@@ -67,7 +67,7 @@ class Session:
         """Whether `next` and `return` leap in a prediction, in the place of walking through calls."""
         self.on_predicted: Callable[[], object] = lambda: None
         """Is called after every frame that is predicted in a move."""
-        self.output = real.output if real is not None else None
+        self.output = real.run.output if real is not None else None
         self.tracks: dict[str, Track] = {}
         self._numbers = 0
         self._samples = 0

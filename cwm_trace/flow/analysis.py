@@ -27,7 +27,9 @@ def analyse(program: Trace) -> Analysis:
     Args:
         program: its files, its entry, and the Python that recorded it. Nothing of it is run.
     """
-    return _analyse(program.files, program.python, program.entry, program.entry_line, program.limits.timeout)
+    return _analyse(
+        program.files, program.run.python, program.entry, program.entry_line, program.run.limits.timeout
+    )
 
 
 @functools.lru_cache(maxsize=256)

@@ -54,7 +54,7 @@ class Code:
         """Its instructions, by index and by unit."""
         return _decode(self.raw)
 
-    @property
+    @cached_property
     def instructions(self) -> list[Instruction]:
         """Every instruction, in order."""
         return self.decoded.instructions
@@ -124,13 +124,15 @@ class Code:
             return instruction.argument == 0
         return instruction.number in py.RAISES_AGAIN
 
-    def after(self, index: int) -> Iterator[int]:
-        """Instructions that can run after one, if that raises nothing."""
-        instruction = self.instructions[index]
-        if instruction.target >= 0 and instruction.number not in py.SETS_HANDLER:
-            yield instruction.target
-        if instruction.number not in py.NO_FALL and index + 1 < len(self.instructions):
-            yield index + 1
+    @cached_property
+    def after(self) -> list[list[int]]:
+        """Instructions that can run after each, if that raises nothing."""
+        found = []
+        for index, (number, _, _, target) in enumerate(self.instructions, start=1):
+            jumps = target >= 0 and number not in py.SETS_HANDLER
+            falls = number not in py.NO_FALL and index < len(self.instructions)
+            found.append([target] * jumps + [index] * falls)
+        return found
 
 
 class _Decoded(NamedTuple):

@@ -120,6 +120,9 @@ INERT = _numbers(
 )  # fmt: skip
 """Instructions that neither raise, nor drop an object, nor run any code."""
 
+PLAIN = INERT - RETURNS - STORES_LOCAL
+"""Of these, the instructions that do nothing that a frame could show."""
+
 DROPS = _numbers(
     "STORE_FAST", "POP_TOP", "RETURN_VALUE", "POP_EXCEPT", "IS_OP", "POP_JUMP_IF_NONE",
     "POP_JUMP_IF_NOT_NONE", "POP_JUMP_FORWARD_IF_NONE", "POP_JUMP_FORWARD_IF_NOT_NONE",

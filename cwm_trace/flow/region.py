@@ -95,7 +95,7 @@ class Regions:
             else:
                 edges.add((index, handler))
             if code.instructions[index].number in py.GOES_ON_AFTER_EXCEPTION:
-                edges.update((index, target) for target in code.after(index))
+                edges.update((index, target) for target in code.after[index])
         return frozenset(edges), escapes
 
     def _walk(self, place: Place) -> Region:
@@ -132,7 +132,7 @@ class Regions:
                 continue
             seen.add((index, line))
             self._visit(region, index)
-            for target in code.after(index):
+            for target in code.after[index]:
                 arrive(index, target, line)
             if code.raises_again(instructions[index]):
                 handler = code.handlers[index]
@@ -160,7 +160,7 @@ class Regions:
                 events.setdefault(line, set()).add((AT, index))
             else:
                 self._visit(region, index)
-                first.extend(code.after(index))
+                first.extend(code.after[index])
 
     def _visit(self, region: Region, index: int) -> None:
         """Count an instruction in."""
@@ -168,6 +168,8 @@ class Regions:
         instruction = code.instructions[index]
         number, line = instruction.number, instruction.line or NO_LINE
         region.own.add(line)
+        if number in py.PLAIN:
+            return
         if number in py.RETURNS:
             region.returns.add(line)
         elif number in py.YIELDS:

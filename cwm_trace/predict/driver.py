@@ -111,7 +111,7 @@ class Assembly:
         self._problems: list[Problem] = []
         self.frames: list[Frame] = list(plan.request.history.frames)
         for frame in self.frames:
-            self._chain.advance(frame)
+            self._chain.apply(frame)
 
     def add(self, written: Written) -> list[Frame]:
         """Take what is predicted for the next segment; returns the frames that it brings."""
@@ -149,12 +149,13 @@ class Assembly:
         outcome = outcome or Outcome.TRUNCATED
         trace = as_prediction(self._plan.request, self.frames, outcome, writer.decoding, writer.cost())
         warnings = (*writer.warnings(), *((HIDDEN,) if self._plan.hidden else ()))
-        return replace(trace, problems=tuple(self._problems), warnings=warnings)
+        guess = replace(trace.guess, problems=tuple(self._problems))
+        return replace(trace, warnings=warnings, guess=guess)
 
     def _place(self, segment: Segment, written: Written) -> None:
         """Put predicted frames at the places of the true ones, resolvable by themselves."""
         for frame in self._plan.frames[self._read : segment.start]:
-            self._true.advance(frame)
+            self._true.apply(frame)
         self._read = segment.start
         states = self._true.fork() if len(segment.places) > 1 else self._true
         predicted = list(written.frames)
@@ -171,9 +172,10 @@ class Assembly:
             if frame.event in STATEFUL:
                 state = states.advance(frame) if len(segment.places) > 1 else states.after(frame)
                 changed = self._chain.change(frame.activation, state)
-                reordered = [*self._chain.state(frame.activation)] != [*state]
-                raw = texts[index] if reordered and index < len(texts) else frame.raw
-                frame = replace(frame, changed=changed, raw=raw)
+                text = texts[index] if index < len(texts) else frame.raw
+                if text != frame.raw and [*self._chain.state(frame.activation)] == [*state]:
+                    text = frame.raw  # which rendering the record again gives
+                frame = replace(frame, changed=changed, raw=text)
             self.frames.append(frame)
         for place in segment.places[len(predicted) :]:
             self._fill(place)

@@ -57,7 +57,7 @@ class History:
     def push(self, frame: Frame) -> None:
         """Add a frame."""
         self.frames.append(frame)
-        self.states.advance(frame)
+        self.states.apply(frame)
         stack = self.stack
         while stack and stack[-1].depth >= frame.depth:
             stack.pop()
@@ -66,11 +66,15 @@ class History:
 
     def predict(self, prediction: Prediction) -> Frame:
         """Add a predicted frame as if it had happened; returns it with its changes."""
-        before = self.states.state(prediction.frame.activation)
-        after = before if prediction.state is None else prediction.state
-        frame = replace(prediction.frame, changed=diff_states(before, after))
+        frame = self.with_changes(prediction)
         self.push(frame)
         return frame
+
+    def with_changes(self, prediction: Prediction) -> Frame:
+        """The predicted frame with what it changes, without adding it."""
+        before = self.states.state(prediction.frame.activation)
+        after = before if prediction.state is None else prediction.state
+        return replace(prediction.frame, changed=diff_states(before, after))
 
     def fork(self) -> History:
         """A copy that goes on by itself."""

@@ -1,12 +1,30 @@
-"""What headings call predictors: the shortest names that tell them apart."""
+"""What headings call predictors and tasks: the shortest names that tell them apart."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from cwm_trace.records import Decoding
+
+
+def shortest_names(names: Sequence[Sequence[str]], identities: Sequence[Hashable]) -> list[str]:
+    """A name for each thing, longer ones only where shorter ones clash.
+
+    Args:
+        names: of each thing, from the shortest to the longest.
+        identities: things may have one name where these are equal.
+
+    >>> shortest_names([["p", "x/p"], ["p", "y/p"], ["q", "x/q"]], [1, 2, 3])
+    ['x/p', 'y/p', 'q']
+    """
+    chosen = [each[0] for each in names]
+    for level in range(1, max(map(len, names), default=0)):
+        for group in _clashing(chosen, identities):
+            for index in group:
+                chosen[index] = names[index][min(level, len(names[index]) - 1)]
+    return chosen
 
 
 def shortest_labels(decodings: Sequence[Decoding]) -> list[str]:
@@ -19,13 +37,9 @@ def shortest_labels(decodings: Sequence[Decoding]) -> list[str]:
     >>> shortest_labels([Decoding("local", "m", temperature=0.0), Decoding("local", "m", temperature=0.7)])
     ['m temperature=0.0', 'm temperature=0.7']
     """
-    labels = [_label(decoding, 1) for decoding in decodings]
-    longest = max((decoding.model.count("/") for decoding in decodings), default=0)
-    for parts in range(2, longest + 2):
-        for group in _clashing(labels, decodings):
-            for index in group:
-                labels[index] = _label(decodings[index], parts)
-    for group in _clashing(labels, decodings):
+    digests = [decoding.digest for decoding in decodings]
+    labels = shortest_names([_labels(decoding) for decoding in decodings], digests)
+    for group in _clashing(labels, digests):
         differing = _differing([decodings[index] for index in group])
         for index in group:
             values = (f" {name}={getattr(decodings[index], name)}" for name in differing)
@@ -33,19 +47,27 @@ def shortest_labels(decodings: Sequence[Decoding]) -> list[str]:
     return labels
 
 
-def _label(decoding: Decoding, parts: int) -> str:
-    tail = "/".join(part for part in decoding.model.split("/")[-parts:] if part)
-    name = tail or decoding.model or decoding.predictor
+def _labels(decoding: Decoding) -> list[str]:
     level = {"frame": "+grammar", "flow": "+flow"}.get(decoding.grammar, "")
-    return name + level
+    return [f"{name or decoding.predictor}{level}" for name in tails(decoding.model)]
 
 
-def _clashing(labels: Sequence[str], decodings: Sequence[Decoding]) -> list[list[int]]:
-    """Groups of different predictors with one label."""
+def tails(path: str) -> list[str]:
+    """The last part of a path, its last two, and so on.
+
+    >>> tails("runs/a/model")
+    ['model', 'a/model', 'runs/a/model']
+    """
+    parts = path.rstrip("/").split("/")
+    return ["/".join(filter(None, parts[-count:])) for count in range(1, len(parts) + 1)]
+
+
+def _clashing(names: Sequence[str], identities: Sequence[Hashable]) -> list[list[int]]:
+    """Groups of different things with one name."""
     groups: dict[str, list[int]] = defaultdict(list)
-    for index, label in enumerate(labels):
-        groups[label].append(index)
-    return [group for group in groups.values() if len({decodings[index].digest for index in group}) > 1]
+    for index, name in enumerate(names):
+        groups[name].append(index)
+    return [group for group in groups.values() if len({identities[index] for index in group}) > 1]
 
 
 def _differing(decodings: Iterable[Decoding]) -> list[str]:

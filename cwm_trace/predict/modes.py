@@ -113,7 +113,7 @@ def visible_indices(trace: Trace, mode: Mode) -> list[int]:
     match mode.kind:
         case ModeKind.OUTPUT:
             last = next((i for i in range(count - 1, -1, -1) if _leaves_entry(trace.frames[i])), None)
-            return [i for i in range(count) if i < max(trace.given, 1) or i == last]
+            return [i for i in range(count) if i < max(trace.guess.given, 1) or i == last]
         case ModeKind.STEP_OVER:
             return [i for i, frame in enumerate(trace.frames) if frame.depth <= mode.number]
         case _:
@@ -135,4 +135,8 @@ def _keep(trace: Trace, kept: list[int]) -> Trace:
         frames.append(
             frame if state is None else replace(frame, changed=chain.change(frame.activation, state))
         )
-    return replace(trace, frames=tuple(frames), given=sum(index < trace.given for index in kept))
+    return replace(
+        trace,
+        frames=tuple(frames),
+        guess=replace(trace.guess, given=sum(index < trace.guess.given for index in kept)),
+    )

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.history import History, Known, Prediction
 from cwm_trace.predict.modes import parse_mode
-from cwm_trace.records import Cost, Decoding, Frame, Outcome, Trace
+from cwm_trace.records import Cost, Decoding, Frame, Guess, Outcome, Run, Trace
 from cwm_trace.wire.render import ENDED as ENDED  # outcomes after which predicting the end is right
 
 
@@ -34,6 +34,10 @@ class Request:
     max_frames: int = 10_000
     sample: int = 0
     on_frame: Callable[[Frame], None] | None = field(default=None, compare=False)
+
+
+class RefusedError(CwmTraceError):
+    """One request was refused, by a server; others may be answered."""
 
 
 class Predictor(Protocol):
@@ -107,14 +111,13 @@ def as_prediction(
         request.history,
         frames=tuple(frames),
         outcome=outcome,
-        mode=str(parse_mode(request.mode)),
-        given=len(request.history.frames),
-        decoding=replace(decoding, sample=request.sample),
-        cost=cost,
         profile=decoding.profile,
-        python="",
-        exit_code=None,
-        output=None,
-        not_recorded=(),
         warnings=(),
+        run=Run(),
+        guess=Guess(
+            mode=str(parse_mode(request.mode)),
+            given=len(request.history.frames),
+            decoding=replace(decoding, sample=request.sample),
+            cost=cost,
+        ),
     )

@@ -4,7 +4,7 @@
 name                    predictor
 ======================  ===============================================================================
 ``copy``, ``oracle``…   a baseline (`cwm_trace.predict.baselines`)
-``mini``                our engine on `cwm-mini`, the small model that comes along
+``mini``                our engine on `cwm-mini`, the small model that comes along, without torch
 ``FOLDER``              our engine on the CWM checkpoint in that folder
 ``hf:FOLDER_OR_ID``     transformers on any causal language model whose tokenizer has the trace tokens
 ``http://HOST:PORT``    an OpenAI-compatible server; ``http://HOST:PORT#NAME`` if it serves several models
@@ -14,13 +14,24 @@ name                    predictor
 
 from __future__ import annotations
 
-import importlib.util
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.extras import is_installed, require
+from cwm_trace.predict.arguments import (
+    OF_CHATS,
+    OF_ENGINE,
+    OF_SERVERS,
+    OF_TRANSFORMERS,
+    read_arguments,
+    with_arguments,
+)
 from cwm_trace.predict.protocol import Predictor
+from cwm_trace.predict.writing import Writer
 from cwm_trace.records import Decoding
 
 MINI = "cwm-mini"
@@ -36,17 +47,19 @@ MINI_TEXT_TOKENS, MINI_FRAME_TOKENS = 128, 384
 
 
 def check_name(name: str) -> None:
-    """Make sure that `name` has the form of a predictor's name, without loading anything.
+    """Make sure that `name` has the form of a predictor's name and its packages are there; nothing is loaded.
 
     Raises:
-        CwmTraceError: it has not, or it means the bundled model and that is not there.
+        CwmTraceError: it has not, they are not, or it means the bundled model and that is not there.
     """
     from cwm_trace.predict.baselines import BASELINES
 
+    if name in BASELINES:
+        return
     if name == "mini":
         find_mini()
-        return
-    if name in BASELINES or name.startswith(("http://", "https://", "hf:", "chat:")) or os.path.isdir(name):
+    if name == "mini" or name.startswith(("http://", "https://", "hf:", "chat:")) or os.path.isdir(name):
+        _require_packages(name)
         return
     raise CwmTraceError(
         f"there is no model {name!r}: give mini, a checkpoint folder, hf:FOLDER_OR_ID, http://HOST:PORT,"
@@ -55,13 +68,20 @@ def check_name(name: str) -> None:
     )
 
 
-def find_predictor(name: str, decoding: Decoding = Decoding(), *, grammar: str = "frame") -> Predictor:
+def find_predictor(
+    name: str,
+    decoding: Decoding = Decoding(),
+    *,
+    grammar: str = "frame",
+    arguments: Mapping[str, str] | None = None,
+) -> Predictor:
     """The predictor called `name`.
 
     Args:
         name: as above.
         decoding: how it is to decode; who it is, it says itself.
         grammar: that of our own engine, where `decoding` says none.
+        arguments: further settings, as texts; see `cwm_trace.predict.arguments`.
 
     Raises:
         CwmTraceError: there is none, its packages are not installed, or it cannot decode like that.
@@ -69,17 +89,23 @@ def find_predictor(name: str, decoding: Decoding = Decoding(), *, grammar: str =
     from cwm_trace.predict.baselines import BASELINES
 
     check_name(name)
+    values = read_arguments(arguments or {}, _argument_names(name), name)
+    decoding = with_arguments(decoding, values)
     if name in BASELINES:
         if decoding.constrained or decoding.temperature or decoding.logprobs:
             raise CwmTraceError(f"{name} is a baseline: it has no tokens to constrain, draw or score")
+        if decoding.engine:
+            raise CwmTraceError(f"{name} is a baseline: it needs no engine")
         if decoding.as_type:
             raise _not_a_folder(name, decoding)
         return BASELINES[name]()
-    _require_model_packages()
-    if not name.startswith(("http://", "https://", "hf:", "chat:")):
+    if name.startswith(("http://", "https://", "hf:", "chat:")):
+        if decoding.engine:
+            raise CwmTraceError(f"{name} is not run by our engine: leave the engine {decoding.engine} out")
+        if decoding.as_type:
+            raise _not_a_folder(name, decoding)
+    else:
         decoding = replace(decoding, grammar=decoding.grammar or grammar)
-    elif decoding.as_type:
-        raise _not_a_folder(name, decoding)
     if name == "mini":
         # stored in bfloat16, which CPUs without AVX-512 compute many times slower
         decoding = replace(decoding, dtype=decoding.dtype or "float32", as_type="")  # it says what it is
@@ -90,12 +116,47 @@ def find_predictor(name: str, decoding: Decoding = Decoding(), *, grammar: str =
         )
         return _local(find_mini(), decoding, name=MINI)
     if name.startswith("chat:"):
-        return _chat(name.removeprefix("chat:"), decoding)
+        return _chat(name.removeprefix("chat:"), decoding, values)
     if name.startswith(("http://", "https://")):
-        return _server(name, decoding)
+        return _server(name, decoding, values)
     if name.startswith("hf:"):
-        return _transformers(name.removeprefix("hf:"), decoding)
+        return _transformers(name.removeprefix("hf:"), decoding, values.get("tokenizer"))
     return _local(Path(name), decoding)
+
+
+def find_writer(
+    name: str, decoding: Decoding = Decoding(), arguments: Mapping[str, str] | None = None
+) -> Writer:
+    """The model called `name`, to be asked in words.
+
+    Raises:
+        CwmTraceError: it is none that can be, or there is no such server.
+    """
+    if not name.startswith(("http://", "https://", "chat:")):
+        raise CwmTraceError(
+            f"{name} cannot be asked in words: give http://HOST:PORT#NAME or chat:URL#NAME, or score finished"
+            " answers with bench rescore --inputs"
+        )
+    values = read_arguments(arguments or {}, OF_CHATS, name)
+    from cwm_trace.model.predict.backends.writing import ServedWriter
+
+    url, _, served = name.removeprefix("chat:").partition("#")
+    client = {key: value for key, value in _of_client(values).items() if key != "concurrency"}
+    decoding = with_arguments(decoding, values)
+    return ServedWriter(url, served or None, chat=name.startswith("chat:"), decoding=decoding, **client)
+
+
+def _argument_names(name: str) -> tuple[str, ...]:
+    """The further settings that a predictor has."""
+    from cwm_trace.predict.baselines import BASELINES
+
+    if name in BASELINES:
+        return ()
+    if name.startswith("chat:"):
+        return OF_CHATS
+    if name.startswith(("http://", "https://")):
+        return OF_SERVERS
+    return OF_TRANSFORMERS if name.startswith("hf:") else OF_ENGINE
 
 
 def _not_a_folder(name: str, decoding: Decoding) -> CwmTraceError:
@@ -125,36 +186,51 @@ def _local(folder: Path, decoding: Decoding, name: str | None = None) -> Predict
     return LocalPredictor.load(folder, decoding=decoding, name=name)
 
 
-def _transformers(name: str, decoding: Decoding) -> Predictor:
+def _transformers(name: str, decoding: Decoding, tokenizer: str | None) -> Predictor:
     from cwm_trace.model.predict.backends.transformers import TransformersPredictor
 
-    return TransformersPredictor(name, decoding=decoding)
+    return TransformersPredictor(name, tokenizer, decoding=decoding)
 
 
-def _server(name: str, decoding: Decoding) -> Predictor:
+def _server(name: str, decoding: Decoding, values: Mapping[str, Any]) -> Predictor:
     from cwm_trace.model.predict.backends.server import ServerPredictor
 
     url, _, served = name.partition("#")
-    return ServerPredictor(url, served or None, decoding=decoding, answers=os.environ.get(ANSWERS))
+    return ServerPredictor(
+        url, served or None, values.get("tokenizer"), decoding=decoding, **_of_client(values)
+    )
 
 
-def _chat(name: str, decoding: Decoding) -> Predictor:
+def _chat(name: str, decoding: Decoding, values: Mapping[str, Any]) -> Predictor:
     from cwm_trace.model.predict.backends.chat import ChatPredictor
 
     url, _, served = name.partition("#")
     if not served:
         raise CwmTraceError(f"chat:{url} names no model: give chat:{url}#NAME")
-    return ChatPredictor(url, served, decoding=decoding, answers=os.environ.get(ANSWERS))
+    return ChatPredictor(url, served, decoding=decoding, **_of_client(values))
 
 
-def has_model_packages() -> bool:
-    """Whether torch and transformers are installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("torch", "transformers"))
+def _of_client(values: Mapping[str, Any]) -> dict[str, Any]:
+    from cwm_trace.model.predict.backends.completions import PATIENT
+
+    patience = {name: values[name] for name in ("timeout", "tries") if name in values}
+    concurrency = {"concurrency": values["concurrency"]} if "concurrency" in values else {}
+    return {**concurrency, "patience": replace(PATIENT, **patience), "answers": os.environ.get(ANSWERS)}
 
 
-def _require_model_packages() -> None:
-    if not has_model_packages():
-        raise CwmTraceError(
-            "a model needs torch and transformers: pip install 'cwm-trace[model]'; a baseline, such as copy,"
-            " does without"
-        )
+def has_mini_packages() -> bool:
+    """Whether what the bundled model needs is installed."""
+    return is_installed(*_MINI_PACKAGES)
+
+
+_MINI_PACKAGES = ("numpy", "tokenizers")
+
+
+def _require_packages(name: str) -> None:
+    """Make sure that a model's packages are there; whether torch is among them, its size decides later."""
+    if name.startswith("hf:"):
+        require("model", name, "torch", "transformers")
+    elif name.startswith(("http://", "https://")):
+        require("model", "a server's tokenizer", "numpy", "tokenizers", "transformers")
+    elif not name.startswith("chat:"):
+        require("mini", "a model", *_MINI_PACKAGES)

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from cwm_trace.predict.driver import Written, drive
-from cwm_trace.predict.history import NOTHING, History, Known, Prediction, forces_return
+from cwm_trace.predict.history import NOTHING, History, Known, forces_return
 from cwm_trace.predict.modes import ModeKind
 from cwm_trace.predict.plan import Plan, Segment, make_plan, told
 from cwm_trace.predict.protocol import Request, StepPredictor
@@ -85,15 +85,10 @@ class StepWriter:
             if prediction is None:
                 break
             if segment.limit == 1:
-                written.frames.append(changed_after(history, prediction))
+                written.frames.append(history.with_changes(prediction))
             else:
                 written.frames.append(branch.predict(prediction))
         return written
-
-
-def changed_after(history: History, prediction: Prediction) -> Frame:
-    """The predicted frame with what it changes, without adding it to the history."""
-    return history.fork().predict(prediction)
 
 
 def left_by(frame: Frame) -> Outcome:

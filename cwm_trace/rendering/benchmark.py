@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.util import find_spec
@@ -14,14 +14,17 @@ from rich.text import Text
 
 from cwm_trace.eval.benchmark.published import PUBLISHED
 from cwm_trace.eval.benchmark.results import FLOOR
+from cwm_trace.eval.statistics.estimates import Estimate
 
 if TYPE_CHECKING:
     from cwm_trace.eval.benchmark.contrasts import Contrast
+    from cwm_trace.eval.benchmark.drill import ProgramRow
+    from cwm_trace.eval.benchmark.log import Header
     from cwm_trace.eval.benchmark.results import Report, Results
-    from cwm_trace.eval.statistics.estimates import Estimate
 
 SHOWN = {
-    "output_accuracy": "output of the entry",
+    "output_accuracy": "output of the entry, by ==",
+    "output_no_literal": "output that is no literal, so not judged (lower is better)",
     "trace_exact": "whole trace",
     "frame_exact": "frames",
     "event_accuracy": "events",
@@ -29,19 +32,36 @@ SHOWN = {
     "next_line_all": "next line, everywhere",
     "state_exact": "states",
     "changed_slot_f1": "changed slots, F1",
-    "stale": "changes missed",
-    "spurious": "changes invented",
+    "stale": "changes missed (lower is better)",
+    "spurious": "changes invented (lower is better)",
     "local_step_accuracy": "steps right from the own state",
-    "local_step_coverage": "of them covered",
-    "rmst_32": "frames right before the first wrong one, of 32",
-    "rmst_128": "the same, of 128",
+    "local_step_coverage": "share of steps that can be judged so",
+    "rmst_32": "frames right before the first wrong one, counted to 32",
+    "rmst_128": "the same, counted to 128",
     "halting_right": "end at the right frame",
     "valid_format": "valid format",
 }
 """Metrics that the tables show, and what they call them; JSON has all."""
 
+INPUTS = {
+    "output_accuracy": "the input that is found gives the output",
+    "output_no_literal": "the input is no literal, so not run (lower is better)",
+}
+"""The same of input prediction."""
 
-_CAUSES = 12
+RESULT_WORDS = {
+    "truncated": "cut by a budget",
+    "timed-out": "stopped by a time-out",
+    "unparsable": "with a frame that lacks its parts",
+    "no-end": "without an end",
+    "no-trace": "with no trace in them",
+    "not-comparable": "of another program",
+}
+"""How predictions end, where they do not end by themselves."""
+
+_CAUSES, _REASONS = 12, 5
+_IF_ANY = ("output_no_literal",)
+_NONE = Estimate(None)
 
 
 @dataclass(frozen=True)
@@ -65,21 +85,25 @@ def result_grids(results: Results) -> list[Grid]:
         grids.append(_group_grid(task, mode, group))
         if any(report.causes for report in group):
             grids.append(_cause_grid(task, mode, group))
-    published = dict.fromkeys(report.header.published for report in reports)
+    published = dict.fromkeys(report.header.published for report in reports if report.programs)
     others = [_published_grid(name) for name in published if name in PUBLISHED]
     return [*grids, *others, _provenance_grid(reports)]
 
 
 def print_results(results: Results, console: Console | None = None) -> None:
     """Print the report."""
+    print_grids(result_grids(results), console)
+
+
+def print_grids(grids: Sequence[Grid], console: Console | None = None) -> None:
+    """Print tables."""
     console = console or Console()
-    for grid in result_grids(results):
+    for grid in grids:
         _print_grid(grid, console)
 
 
-def print_contrast(contrast: Contrast, flips: int = 10, console: Console | None = None) -> None:
-    """Print how one run differs from another: what got better or worse, how surely, and what flipped."""
-    console = console or Console()
+def contrast_grid(contrast: Contrast, flips: int = 10) -> Grid:
+    """How one run differs from another: what got better or worse, how surely, and what flipped."""
     first, second = contrast.first.header, contrast.second.header
     rows = [
         [words, _signed(found.value), f"[{_signed(found.low)}, {_signed(found.high)}]", _p_text(found.p)]
@@ -94,14 +118,37 @@ def print_contrast(contrast: Contrast, flips: int = 10, console: Console | None 
             if ids:
                 more = f" and {len(ids) - flips} more" if len(ids) > flips else ""
                 notes.append(f"{SHOWN[name]}, {verb} by B: {len(ids)}: {', '.join(ids[:flips])}{more}")
-    title = f"{first.task}, mode {first.mode}: B - A on {len(contrast.programs)} programs"
-    _print_grid(Grid(title, ["", "B - A", "95 % interval", "p"], rows, notes), console)
+    title = f"{first.task}, mode {first.mode}: B minus A on {len(contrast.programs)} programs"
+    return Grid(title, ["", "B minus A", "95 % interval", "p (of no difference)"], rows, notes)
+
+
+def program_grid(header: Header, rows: Sequence[ProgramRow], limit: int) -> Grid:
+    """A row for each prediction of a log."""
+    has_samples = any(row.sample for row in rows)
+    cells = [
+        [
+            f"{row.id} #{row.sample}" if has_samples else row.id,
+            row.outcome,
+            row.output or "-",
+            f"{row.frames[0]} of {row.frames[1]}" if row.frames[1] else "-",
+            row.reason or row.first_wrong or "-",
+        ]
+        for row in rows[:limit]
+    ]
+    notes = [f"{len(rows) - limit} more: give --limit"] if len(rows) > limit else []
+    title = f"{header.task}, mode {header.mode}, {header.model}: what is most wrong first"
+    return Grid(title, ["program", "outcome", "output", "frames right", "first wrong"], cells, notes, False)
 
 
 def results_markdown(results: Results) -> str:
     """The report as Markdown."""
+    return grids_markdown(result_grids(results))
+
+
+def grids_markdown(grids: Sequence[Grid]) -> str:
+    """Tables as Markdown."""
     parts = []
-    for grid in result_grids(results):
+    for grid in grids:
         lines = [f"### {grid.title}", "", _markdown_row(grid.heads)]
         marks = ("--:" if index and grid.is_numeric else "---" for index in range(len(grid.heads)))
         lines.append("|" + "|".join(marks) + "|")
@@ -117,18 +164,26 @@ def results_html(results: Results, pictures: Sequence[tuple[str, str]] = ()) -> 
         results: what to show.
         pictures: titles and SVG texts.
     """
+    return grids_html(result_grids(results), pictures)
+
+
+def grids_html(grids: Sequence[Grid], pictures: Sequence[tuple[str, str]] = ()) -> str:
+    """Tables, and pictures below them, as a part of a page."""
     parts = [
         "<style>.cwm-bench table{border-collapse:collapse;margin:8px 0}.cwm-bench td,.cwm-bench th"
-        "{padding:2px 10px;text-align:right}.cwm-bench td:first-child,.cwm-bench th:first-child"
+        "{padding:2px 10px;text-align:right;white-space:nowrap}.cwm-bench table.text td"
+        "{text-align:left;white-space:normal}.cwm-bench{font-family:sans-serif;font-size:14px;overflow-x:auto}"
+        ".cwm-bench td:first-child,.cwm-bench th:first-child"
         "{text-align:left}.cwm-bench th{border-bottom:1px solid}</style>",
         '<div class="cwm-bench">',
     ]
-    for grid in result_grids(results):
+    for grid in grids:
         heads = "".join(f"<th>{escape(head)}</th>" for head in grid.heads)
         rows = "".join(
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in grid.rows
         )
-        parts.append(f"<h3>{escape(grid.title)}</h3><table><tr>{heads}</tr>{rows}</table>")
+        kind = "" if grid.is_numeric else ' class="text"'
+        parts.append(f"<h3>{escape(grid.title)}</h3><table{kind}><tr>{heads}</tr>{rows}</table>")
         parts += [f"<p>{escape(note)}</p>" for note in grid.notes]
     parts += [f"<h3>{escape(title)}</h3>{svg}" for title, svg in pictures]
     return "".join([*parts, "</div>"])
@@ -143,7 +198,12 @@ def results_page(results: Results) -> str:
         for _, title, data in plot_figures(results):
             svg = data.decode()
             pictures.append((title, svg[svg.index("<svg") :]))
-    body = results_html(results, pictures)
+    return grids_page(result_grids(results), pictures)
+
+
+def grids_page(grids: Sequence[Grid], pictures: Sequence[tuple[str, str]] = ()) -> str:
+    """Tables, and pictures below them, as a page of its own."""
+    body = grids_html(grids, pictures)
     head = '<meta charset="utf-8"><title>cwm-trace bench</title>'
     return f"<!DOCTYPE html>\n<html><head>{head}</head><body>{body}</body></html>\n"
 
@@ -152,29 +212,79 @@ def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
     """A row for each metric, a column for each model; baselines beside a model show no intervals."""
     has_model = any(report.header.decoding.model or report.header.source for report in reports)
     rows = [["programs", *(str(report.programs) for report in reports)]]
-    for name, words in SHOWN.items():
-        found = [report.metrics[name] for report in reports]
-        if any(estimate.value is not None for estimate in found):
+    if any(report.predictions != report.programs for report in reports):
+        rows.append(["predictions", *(str(report.predictions) for report in reports)])
+    shown = INPUTS if mode == "input" else SHOWN
+    for name, words in {**shown, **_sample_words(reports)}.items():
+        found = [report.metrics.get(name, _NONE) for report in reports]
+        if any(estimate.value is not None for estimate in found) and not (
+            name in _IF_ANY and not any(estimate.value for estimate in found)
+        ):
             cells = []
             for report, estimate in zip(reports, found, strict=True):
                 is_floor = has_model and not report.header.decoding.model and not report.header.source
-                shown = estimate_text(estimate, with_skill=report.header.model != FLOOR)
-                cells.append(value_text(estimate) if is_floor else shown)
+                text = estimate_text(estimate, with_skill=report.header.model != FLOOR)
+                cells.append(value_text(estimate) if is_floor else text)
             rows.append([words, *cells])
-    for result in reports[0].results:
+    for result, words in RESULT_WORDS.items():
         counts = [report.results[result] for report in reports]
-        if result != "complete" and any(counts):
-            rows.append([f"programs {result}", *map(str, counts)])
+        if any(counts):
+            rows.append([f"predictions {words}", *map(str, counts)])
+    return Grid(
+        f"{task}, mode {mode}", ["", *(report.header.model for report in reports)], rows, _notes(reports)
+    )
+
+
+def _sample_words(reports: Sequence[Report]) -> dict[str, str]:
+    """What the metrics of several samples are called."""
+    names = sorted(
+        {name for report in reports for name in report.metrics if name.startswith("pass_at_")},
+        key=lambda name: int(name.removeprefix("pass_at_")),
+    )
+    words = {name: f"pass@{name.removeprefix('pass_at_')}" for name in names}
+    return {**words, "majority": "the most frequent output is right"} if names else {}
+
+
+def _notes(reports: Sequence[Report]) -> list[str]:
+    """What was left out, what did not go as it should, and what is not finished."""
     notes = [
-        f"excluded: {count} programs, {reason}"
+        f"excluded: {_programs(count)}: {reason}"
         for reason, count in {r: c for report in reports for r, c in report.excluded.items()}.items()
     ]
-    notes += [
-        f"unfinished: {report.header.model} has {report.programs} of {report.header.items} programs"
-        for report in reports
-        if not report.is_complete
-    ]
-    return Grid(f"{task}, mode {mode}", ["", *(report.header.model for report in reports)], rows, notes)
+    for report in reports:
+        name = report.header.model
+        notes += [
+            f"{name}: {_predictions(count)} could not be read or compared: {reason}"
+            for reason, count in _most(report.faults)
+        ]
+        notes += [f"{name}: {what} passed over in {_predictions(n)}" for what, n in report.skipped.items()]
+        notes += [
+            f"{name}: {_predictions(count)} refused, and asked for again by --resume: {reason}"
+            for reason, count in _most(report.failed)
+        ]
+        if report.compares_texts:
+            notes.append(
+                f"{name}: an older log, which compares outputs as texts; bench rescore compares by =="
+            )
+        if not report.is_complete:
+            done = report.programs + len(report.run.excluded)
+            notes.append(f"unfinished: {name} has come to {done} of {report.header.items} programs")
+    return notes
+
+
+def _most(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The most frequent ones, and how many more there are."""
+    found = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    rest = sum(count for _, count in found[_REASONS:])
+    return [*found[:_REASONS], ("other reasons", rest)] if rest else found
+
+
+def _programs(count: int) -> str:
+    return "1 program" if count == 1 else f"{count} programs"
+
+
+def _predictions(count: int) -> str:
+    return "1 prediction" if count == 1 else f"{count} predictions"
 
 
 def _cause_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
@@ -182,7 +292,7 @@ def _cause_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
     causes = list(dict.fromkeys(cause for report in reports for cause in report.causes))
     rows = [[cause, *(str(report.causes.get(cause, 0)) for report in reports)] for cause in causes]
     heads = ["", *(report.header.model for report in reports)]
-    return Grid(f"{task}, mode {mode}: what is wrong first, in programs", heads, rows[:_CAUSES])
+    return Grid(f"{task}, mode {mode}: what is wrong first, in how many predictions", heads, rows[:_CAUSES])
 
 
 def _published_grid(name: str) -> Grid:
@@ -202,9 +312,9 @@ def _provenance_grid(reports: Sequence[Report]) -> Grid:
         h = report.header
         tokens = "" if h.max_new_tokens is None else f", {h.max_new_tokens} tokens"
         key = (
-            *(h.task, str(h.items), h.item_hash, report.prompts, h.prompt_hash or "-"),
+            *(h.task, str(h.items), h.item_hash, report.prompts or "-", h.prompt_hash or "-"),
             *(f"{h.profile} {h.profile_hash}", h.python, h.cwm_trace, h.decoding.dtype or "-"),
-            *(str(h.batch_size), f"{h.max_frames} frames{tokens}", str(h.seed)),
+            *(str(h.batch_size), f"{h.max_frames} frames{tokens}" if h.max_frames else "-", str(h.seed)),
         )
         models, modes = shared.setdefault(key, ([], []))
         models += [h.model] if h.model not in models else []
@@ -213,6 +323,7 @@ def _provenance_grid(reports: Sequence[Report]) -> Grid:
     heads += ["dtype", "batch", "cap of a prediction", "seed", "models", "modes"]
     rows = [[*key, ", ".join(models), ", ".join(modes)] for key, (models, modes) in shared.items()]
     turned = [[head, *(row[index] for row in rows)] for index, head in enumerate(heads)]
+    turned = [row for row in turned if set(row[1:]) != {"-"}]
     return Grid("What was run", turned[0], turned[1:], is_numeric=False)
 
 

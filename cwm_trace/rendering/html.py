@@ -42,7 +42,7 @@ def trace_html(trace: Trace) -> str:
                 *_place(index, frame),
                 _content(frame, states[index], () if frame.event is Event.CALL else frame.changed),
             ],
-            "given" if index < trace.given else "",
+            "given" if index < trace.guess.given else "",
         )
         for index, frame in enumerate(trace.frames[:SHOWN_FRAMES])
     ]

@@ -39,10 +39,10 @@ def trace_json(trace: Trace, first: int = 0, last: int | None = None) -> str:
             "entry": trace.entry,
             "outcome": trace.outcome.value,
             "value": trace.value and trace.value.text,
-            "mode": trace.mode or None,
-            "given": trace.given,
+            "mode": trace.guess.mode or None,
+            "given": trace.guess.given,
             "warnings": list(trace.warnings),
-            "problems": [dataclasses.asdict(problem) for problem in trace.problems],
+            "problems": [dataclasses.asdict(problem) for problem in trace.guess.problems],
             "frames": frames,
         }
     )
@@ -53,7 +53,7 @@ def comparison_json(comparison: Comparison) -> str:
     divergence = comparison.first_divergence
     return json.dumps(
         {
-            "mode": comparison.predicted.mode or None,
+            "mode": comparison.predicted.guess.mode or None,
             "equality": comparison.equality.value,
             "frame_exact": _rate(comparison.frame_exact),
             "surplus_frames": comparison.surplus,

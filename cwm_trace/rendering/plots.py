@@ -30,9 +30,11 @@ Draw = Callable[[Any, "Report"], bool]
 
 def _draw_survival(axes: Any, report: Report) -> bool:
     curve = survival_curve(report.run, _SURVIVAL_FRAMES)
+    if not curve:
+        return False
     axes.step(range(len(curve)), curve, where="post", label=report.header.model)
     axes.set(xlabel="frames k", ylabel="S(k): still right after k frames", ylim=(-0.02, 1.02))
-    return bool(curve)
+    return True
 
 
 def _draw_lengths(axes: Any, report: Report) -> bool:
@@ -129,23 +131,33 @@ def plot_figures(results: Results, form: str = "svg") -> list[tuple[str, str, by
         raise CwmTraceError("plots need matplotlib: pip install 'cwm-trace[report]'") from None
     found = []
     for task in dict.fromkeys(report.header.task for report in results.reports):
-        reports = [report for report in results.reports if report.header.task == task]
-        modes = list(dict.fromkeys(report.header.mode for report in reports))
+        reports = [report for report in results.reports if report.header.task == task and report.programs]
         for name, (title, draw) in FIGURES.items():
+            modes = _modes_with_data(reports, draw)
+            if not modes:
+                continue
             figure = Figure(figsize=(1 + 4 * len(modes), 4.2), layout="constrained")
             panels = figure.subplots(1, len(modes), squeeze=False)[0]
-            drawn = False
-            for axes, mode in zip(panels, modes, strict=True):
+            for axes, (mode, shown) in zip(panels, modes.items(), strict=True):
                 axes.set_title(mode)
-                shown = [draw(axes, report) for report in reports if report.header.mode == mode]
-                drawn = drawn or any(shown)
-                if any(shown):
-                    axes.legend(fontsize="small")
-            if drawn:
-                whole = f"{title}: {task}"
-                figure.suptitle(whole)
-                buffer = io.BytesIO()
-                with rc_context({"svg.hashsalt": "cwm-trace", "svg.fonttype": "none"}):
-                    figure.savefig(buffer, format=form, metadata={"Date": None} if form == "svg" else None)
-                found.append((f"{task}--{name}", whole, buffer.getvalue()))
+                for report in shown:
+                    draw(axes, report)
+                axes.legend(fontsize="small")
+            whole = f"{title}: {task}"
+            figure.suptitle(whole)
+            buffer = io.BytesIO()
+            with rc_context({"svg.hashsalt": "cwm-trace", "svg.fonttype": "none"}):
+                figure.savefig(buffer, format=form, metadata={"Date": None} if form == "svg" else None)
+            found.append((f"{task}--{name}", whole, buffer.getvalue()))
+    return found
+
+
+def _modes_with_data(reports: Sequence[Report], draw: Draw) -> dict[str, list[Report]]:
+    """The reports that a figure has something of, by mode: there are no empty panels."""
+    from matplotlib.figure import Figure
+
+    found: dict[str, list[Report]] = {}
+    for report in reports:
+        if draw(Figure().subplots(), report):
+            found.setdefault(report.header.mode, []).append(report)
     return found

@@ -55,7 +55,7 @@ def print_trace(
                 shown = {**state, **{name: slot for name, slot in frame.changed.items() if slot is None}}
             seen.add(frame.activation)
         marked = () if frame.event is Event.CALL else frame.changed
-        style = "dim" if index < trace.given else ""
+        style = "dim" if index < trace.guess.given else ""
         table.add_row(*_place(index, frame), _content(frame, shown, marked), style=style)
     console.print(table)
     for line in trace_sentences(trace):

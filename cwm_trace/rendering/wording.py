@@ -44,16 +44,18 @@ def shown_slot(name: str, slot: Slot | None, *, changed: bool, wrong: bool = Fal
 def trace_sentences(trace: Trace) -> list[str]:
     """What a trace is, and what a reader must know about it."""
     what = f"{len(trace.frames)} frames of {trace.files[0].name if trace.files else '?'}"
-    who = f"predicted, mode {trace.mode}" if trace.mode else f"Python {trace.python or '?'}"
+    who = f"predicted, mode {trace.guess.mode}" if trace.guess.mode else f"Python {trace.run.python or '?'}"
     lines = [f"{what}, entry {trace.entry}: {trace.outcome.value} ({who})"]
-    if trace.skipped:
-        lines.append(f"{trace.skipped} calls deeper than {trace.limits.max_depth} were stepped over")
+    if trace.run.skipped:
+        lines.append(f"{trace.run.skipped} calls deeper than {trace.run.limits.max_depth} were stepped over")
     if trace.capture.expand_objects:
         lines.append(f"objects are shown by their state, {trace.capture.expand_objects} deep")
     if trace.capture.redacted:
         lines.append(f"redacted: {', '.join(trace.capture.redacted)}")
     lines += [f"warning: {warning}" for warning in trace.warnings]
-    lines += [f"frame {problem.frame}: {problem.message} ({problem.grade})" for problem in trace.problems]
+    lines += [
+        f"frame {problem.frame}: {problem.message} ({problem.grade})" for problem in trace.guess.problems
+    ]
     return lines
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from cwm_trace.plain import resting_collector
-from cwm_trace.records import Event, Frame, Outcome, Problem, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Outcome, Problem, Program, Run, SourceFile, Trace
 from cwm_trace.wire.context import parse_context
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.reader import FrameReader
@@ -89,13 +89,13 @@ class TraceParser:
     def __init__(self, program: Trace | None, profile: FormatProfile = CWM) -> None:
         self._profile = profile
         self.frames: list[Frame] = list(program.frames) if program else []
-        self.problems: list[Problem] = list(program.problems) if program else []
+        self.problems: list[Problem] = list(program.guess.problems) if program else []
         self.outcome = Outcome.INCOMPLETE
         self._before = 0  # frames of the parser that this one is a fork of
         self._given = len(self.frames)
         self._buffer: list[tuple[int, Piece]] = []
         self._ended = False
-        self._start(program or Trace(files=(SourceFile("<context>", ""),), entry=""))
+        self._start(program or Trace(Program((SourceFile("<context>", ""),))))
 
     def _start(self, program: Trace) -> None:
         self._program = program
@@ -159,15 +159,10 @@ class TraceParser:
             self._program,
             frames=tuple(self.frames),
             outcome=self.outcome,
-            problems=tuple(self.problems),
             profile=self._profile.name,
-            given=self._given,
-            python="",
-            exit_code=None,
-            output=None,
-            skipped=0,
-            not_recorded=(),
             warnings=(),
+            run=Run(),
+            guess=replace(self._program.guess, given=self._given, problems=tuple(self.problems)),
         )
 
     def take_context(self, pieces: list[tuple[int, Piece]]) -> list[tuple[int, Piece]]:
@@ -180,7 +175,7 @@ class TraceParser:
             case [Special.CONTEXT, str(text), *rest]:
                 files, entry, entry_line = parse_context(text)
                 self.frames, self.problems, self._given = [], [], 0
-                self._start(Trace(files=files, entry=entry, entry_line=entry_line))
+                self._start(Trace(Program(files, entry, entry_line)))
                 if rest and rest[0] is not Special.FRAME:
                     self._problem(
                         "tokens", pieces[skip + 2][0], "the context does not end in a frame separator"

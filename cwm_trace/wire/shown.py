@@ -33,8 +33,11 @@ def trace_as_shown(trace: Trace, profile: FormatProfile) -> Trace:
     text = "".join(f"{line.text}\n" for line in lines)
     return replace(
         trace,
-        files=(SourceFile(TEXT_FILE, text),),
-        entry="main" if indented else trace.entry,
-        entry_line=entry_line,
         frames=tuple(frames),
+        program=replace(
+            trace.program,
+            files=(SourceFile(TEXT_FILE, text),),
+            entry="main" if indented else trace.entry,
+            entry_line=entry_line,
+        ),
     )

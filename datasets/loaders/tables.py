@@ -16,15 +16,22 @@ Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 
 def read_models(path: str, model: type[Model], what: str) -> Iterator[Model]:
-    """The lines of a JSON Lines file (`.gz` too).
+    """The rows of a JSON Lines file, or of a JSON array (`.gz` too).
 
     Raises:
         CwmTraceError: the file cannot be read, or a line is not `what`.
     """
     try:
         opened: Any = gzip.open if path.endswith(".gz") else open
-        with opened(path, "rt", encoding="utf-8") as lines:
+        with opened(path, "rt", encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
+                if number == 1 and line.lstrip().startswith("["):
+                    rows = json.loads(line + lines.read())
+                    if not rows:
+                        raise CwmTraceError(f"{path}, line 1: not {what}, but an empty array")
+                    for place, row in enumerate(rows, start=1):
+                        yield validate(row, model, f"{path}, row {place}: not {what}")
+                    return
                 if line.strip():
                     yield validate(json.loads(line), model, f"{path}, line {number}: not {what}")
     except OSError as error:

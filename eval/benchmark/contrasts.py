@@ -38,7 +38,7 @@ class Contrast:
     @property
     def left_out(self) -> int:
         """Programs that only one of the two has."""
-        return len(self.first.programs) + len(self.second.programs) - 2 * len(self.programs)
+        return len(self.first.by_program) + len(self.second.by_program) - 2 * len(self.programs)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; the keys are stable."""
@@ -83,9 +83,8 @@ def contrast_places(first: Path, others: Sequence[Path], *, seed: int = 0) -> li
 def contrast_runs(first: Run, second: Run, *, seed: int = 0) -> Contrast:
     """Compare two runs on the programs that both have."""
     ids = _shared_ids(first, second)
-    one = {line.id: line.score for line in first.programs}
-    two = {line.id: line.score for line in second.programs}
-    a, b = [one[name] for name in ids], [two[name] for name in ids]
+    one, two = first.by_program, second.by_program
+    a, b = ([[line.score for line in side[name]] for name in ids] for side in (one, two))
     flips = {key: find_flips(a, b, key) for key in FLIPPING}
     return Contrast(
         first=first,
@@ -109,4 +108,4 @@ def _runs_at(place: Path) -> dict[tuple[str, str], Run]:
 def _shared_ids(first: Run, second: Run) -> list[str]:
     """Programs of both runs that were shown to both models alike, in one order."""
     prompts = {line.id: line.prompt for line in second.programs}
-    return sorted(line.id for line in first.programs if prompts.get(line.id) == line.prompt)
+    return sorted({line.id for line in first.programs if prompts.get(line.id) == line.prompt})

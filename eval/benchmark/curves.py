@@ -18,9 +18,14 @@ Point = tuple[str, float, float, float]
 
 
 def survival_curve(run: Run, last: int) -> list[float]:
-    """S(0) to S(`last`): the share of predictions that are right for so many frames; empty without any."""
+    """S(0) to S(`last`): the share of predictions that are right for so many frames; empty without any.
+
+    The curve ends where the last prediction was seen: nothing is known of what follows.
+    """
     lives = [Lifetime(s.tau, s.tau_observed) for s in _scores(run) if s.tau is not None]
-    return kaplan_meier(lives, last) if lives else []
+    if not lives:
+        return []
+    return kaplan_meier(lives, min(last, max(life.frames + life.observed for life in lives)))
 
 
 def length_curve(report: Report, metric: str) -> list[Point]:

@@ -38,7 +38,7 @@ class Header(_Line):
 
     Attributes:
         schema_version: of this file.
-        task, items, item_hash: the programs, their number, and a digest of their texts.
+        task, items, item_hash: what reports call the programs, their number, and a digest of their texts.
         spec: the name that finds them again, such as `general-v1:core`.
         published: whose published results stand beside these.
         model: what reports call the predictor.
@@ -52,6 +52,8 @@ class Header(_Line):
         max_new_tokens: tokens after which one stops; None: the predictor states no such budget.
         seed: of resampling; that of a model that samples is in its decoding.
         limit: programs of the task that were taken at the most.
+        samples: predictions of each program, at the most where they come from a file.
+        ids, shuffle_seed: which programs of the task were taken, and how they were shuffled before the limit.
         source: where predictions came from that were not made by this run (`rescore`).
     """
 
@@ -75,11 +77,15 @@ class Header(_Line):
     max_new_tokens: int | None = None
     seed: int = 0
     limit: int | None = None
+    samples: int = 1
+    ids: list[str] = []
+    shuffle_seed: int | None = None
     source: str = ""
 
     def is_of(self, other: Header) -> bool:
         """Whether both are of one task, mode and predictor, whatever the labels say."""
-        return (self.task, self.mode, self.decoding) == (other.task, other.mode, other.decoding)
+        same = self.spec == other.spec if self.spec and other.spec else self.task == other.task
+        return same and (self.mode, self.decoding) == (other.mode, other.decoding)
 
 
 def _read_score(fields: Any) -> Any:
@@ -103,7 +109,11 @@ class ProgramLine(_Line):
         knobs: settings it was generated with.
         prompt: digest of what the model was given.
         real_frames: frames of the real execution, the given one included.
-        result: `complete`, `truncated`, `timed-out`, `unparsable` or `no-end`.
+        sample: number of the prediction among those of this program.
+        result: `complete`, `truncated`, `timed-out`, `unparsable`, `no-end`, `no-trace` or `not-comparable`.
+        reason: what is wrong with it, where it is one of the last two.
+        skipped: what stood around the frames of a finished generation.
+        said: the value that the entry returns, as predicted.
         score: under the equality `normal`, with the cost of the prediction.
         exact, typed: under the other equalities.
         stored: the prediction, so that it can be scored again; None for baselines, which are made again.
@@ -115,7 +125,11 @@ class ProgramLine(_Line):
     knobs: dict[str, int | float | str | bool] = {}
     prompt: str = ""
     real_frames: int = 0
+    sample: int = 0
     result: str
+    reason: str = ""
+    skipped: list[str] = []
+    said: str | None = None
     score: _Score
     exact: _Score | None = None
     typed: _Score | None = None
@@ -123,10 +137,19 @@ class ProgramLine(_Line):
 
 
 class ExcludedLine(_Line):
-    """A program without a real execution to compare with."""
+    """A program without a real execution to compare with; it counts for all of its samples."""
 
     kind: Literal["excluded"] = "excluded"
     id: str
+    reason: str
+
+
+class FailedLine(_Line):
+    """A program whose prediction was refused, by a server; the run goes on, and `--resume` asks again."""
+
+    kind: Literal["failed"] = "failed"
+    id: str
+    sample: int = 0
     reason: str
 
 
@@ -139,22 +162,53 @@ class Run:
         header: what the run is.
         programs: in the order in which they finished.
         excluded: programs left out, and why.
+        failed: predictions that were refused, and have not been made since.
     """
 
     path: Path
     header: Header
     programs: tuple[ProgramLine, ...] = ()
     excluded: tuple[ExcludedLine, ...] = ()
+    failed: tuple[FailedLine, ...] = ()
 
     @property
-    def done(self) -> set[str]:
-        """Ids that need no more work."""
-        return {line.id for line in self.programs} | {line.id for line in self.excluded}
+    def done(self) -> Done:
+        """What needs no more work."""
+        return Done({(line.id, line.sample) for line in self.programs}, {line.id for line in self.excluded})
+
+    @property
+    def by_program(self) -> dict[str, list[ProgramLine]]:
+        """The predictions of each program, both in an order that does not depend on when they finished."""
+        found: dict[str, list[ProgramLine]] = {}
+        for line in sorted(self.programs, key=lambda line: (line.id, line.sample)):
+            found.setdefault(line.id, []).append(line)
+        return found
 
     @property
     def is_complete(self) -> bool:
-        """Whether every program of the task has its line."""
-        return len(self.done) >= self.header.items
+        """Whether every program of the task has its lines."""
+        programs = self.by_program
+        if self.failed or len(programs.keys() | {line.id for line in self.excluded}) < self.header.items:
+            return False
+        if self.header.source:  # a file of others may have more texts for one program than for another
+            return True
+        return all(len(lines) >= self.header.samples for lines in programs.values())
+
+
+@dataclass
+class Done:
+    """What needs no more work: predictions by program and sample, and programs that are left out."""
+
+    predicted: set[tuple[str, int]]
+    excluded: set[str]
+
+    def has(self, name: str, sample: int = 0) -> bool:
+        """Whether this prediction needs no more work."""
+        return name in self.excluded or (name, sample) in self.predicted
+
+    def has_all(self, name: str, samples: int) -> bool:
+        """Whether none of the program's predictions does."""
+        return all(self.has(name, sample) for sample in range(samples))
 
 
 class LogWriter:
@@ -172,7 +226,7 @@ class LogWriter:
 
     def __init__(self, path: Path, header: Header, *, resume: bool = False) -> None:
         self.path = path
-        self.done: set[str] = set()
+        self.done = Done(set(), set())
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(path, "ab", buffering=0)  # noqa: SIM115 (closed by `close`)
@@ -218,8 +272,10 @@ class LogWriter:
             raise CwmTraceError(
                 f"cannot write {self.path}: {error.strerror}; what is recorded is kept, --resume goes on"
             ) from error
-        if isinstance(line, ProgramLine | ExcludedLine):
-            self.done.add(line.id)
+        if isinstance(line, ProgramLine):
+            self.done.predicted.add((line.id, line.sample))
+        elif isinstance(line, ExcludedLine):
+            self.done.excluded.add(line.id)
 
     def close(self) -> None:
         """Close the file."""
@@ -280,19 +336,28 @@ def read_log(path: Path) -> Run:
     header, *rest = lines
     if not isinstance(header, Header):
         raise CwmTraceError(f"{path} does not start with the header of a benchmark")
-    programs: dict[str, ProgramLine] = {}
+    programs: dict[tuple[str, int], ProgramLine] = {}
     excluded: dict[str, ExcludedLine] = {}
+    failed: dict[tuple[str, int], FailedLine] = {}
     for line in rest:
         if isinstance(line, ProgramLine):
-            programs.setdefault(line.id, line)
+            programs.setdefault((line.id, line.sample), line)
+            failed.pop((line.id, line.sample), None)
         elif isinstance(line, ExcludedLine):
             excluded.setdefault(line.id, line)
+        elif isinstance(line, FailedLine):
+            failed[line.id, line.sample] = line
         else:
             raise CwmTraceError(f"{path} has a second header: write each run to a folder of its own")
-    return Run(path, header, tuple(programs.values()), tuple(excluded.values()))
+    return Run(path, header, tuple(programs.values()), tuple(excluded.values()), tuple(failed.values()))
 
 
-_KINDS: dict[str, type[_Line]] = {"header": Header, "program": ProgramLine, "excluded": ExcludedLine}
+_KINDS: dict[str, type[_Line]] = {
+    "header": Header,
+    "program": ProgramLine,
+    "excluded": ExcludedLine,
+    "failed": FailedLine,
+}
 
 
 def _parse(path: Path, stream: Any) -> Iterator[_Line]:
@@ -322,7 +387,7 @@ def _whole_length(path: Path) -> int:
 
 def _require_same(path: Path, there: Header, here: Header) -> None:
     for name in Header.model_fields:
-        if name == "model":  # a label, short or long by what it stands beside; the decoding says who it is
+        if name in ("task", "model"):  # labels, short or long by what they stand beside
             continue
         old, new = getattr(there, name), getattr(here, name)
         if old != new:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import Limits, Trace
+from cwm_trace.records import Limits, Outcome, Trace
 from cwm_trace.storage import read_trace
 
 LIMITS = Limits(max_frames=10_000, max_bytes=50_000_000, timeout=10.0)
@@ -32,9 +32,15 @@ def record_own(path: str, call: str, limits: Limits, hash_seed: str) -> Trace:
         command += ["--call", call, path] if call else [path]
         done = _run_cwm_trace(command, hash_seed)
         if not output.exists():
-            lines = done.stderr.decode("utf-8", "replace").splitlines() or ["it recorded nothing"]
+            lines = _lines(done.stderr) or ["it recorded nothing"]
             raise CwmTraceError(lines[-1].removeprefix("cwm-trace: "))
-        return read_trace(output)
+        trace = read_trace(output)
+        if not trace.frames and trace.outcome is Outcome.RAISED:
+            lines = [line for line in _lines(done.stderr) if not line.startswith("cwm-trace: ")]
+            raise CwmTraceError(
+                f"it raises before its call: {lines[-1] if lines else 'it does not say what'}"
+            )
+        return trace
 
 
 def record_pytest(path: str, limits: Limits) -> dict[str, tuple[Trace, ...]]:
@@ -53,6 +59,10 @@ def record_pytest(path: str, limits: Limits) -> dict[str, tuple[Trace, ...]]:
                 lines = done.stdout.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"]
                 raise CwmTraceError(f"pytest {path} ran no tests: {lines[-1]}")
     return {name: tuple(run[name] for run in runs if name in run) for name in runs[0]}
+
+
+def _lines(stream: bytes) -> list[str]:
+    return [line for line in stream.decode("utf-8", "replace").splitlines() if line.strip()]
 
 
 def _run_cwm_trace(arguments: list[str], hash_seed: str) -> subprocess.CompletedProcess[bytes]:

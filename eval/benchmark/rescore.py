@@ -1,58 +1,55 @@
-"""Finished generations of others, scored as our own would be.
+"""Finished generations of others, scored as our own would be; and our own logs, scored again.
 
-Rows are `{"id", "code", "input", "expected", "generation"}`, where the generation is CWM text after the
-seeded CALL frame, as in the published files of ASSERT-KTH/cwm; or `{"prompt", "completion"}` with a whole
-prompt. A log of ours is scored again as well. The real executions are recorded on the spot.
+The real executions are recorded on the spot. See `generations` for the forms of the files.
 """
 
 from __future__ import annotations
 
+import ast
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import jsonlines
-import pydantic
 
 from cwm_trace import __version__
-from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.eval.benchmark.execution import execute_answers
+from cwm_trace.eval.benchmark.generations import Row, read_rows
 from cwm_trace.eval.benchmark.log import ExcludedLine, Header, LogWriter, Run, log_name, read_log
 from cwm_trace.eval.benchmark.runner import Progress
 from cwm_trace.eval.benchmark.scoring import Answer, score_answers
-from cwm_trace.eval.benchmark.stored import restore_prediction
+from cwm_trace.eval.benchmark.stored import Stored, restore_prediction
 from cwm_trace.eval.benchmark.tasks import Case, Task, find_tasks
 from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of
-from cwm_trace.records import Decoding, Event, Outcome, Problem, Trace
+from cwm_trace.records import Decoding, Event, Frame, Guess, Outcome, Slot, Trace
 from cwm_trace.wire.context import MAIN, START_MARKER
+from cwm_trace.wire.generation import Generation, read_generation
 from cwm_trace.wire.parse import parse_trace
 from cwm_trace.wire.profile import CWM, FormatProfile
-from cwm_trace.wire.tokens import TOKEN_EVENTS, Special
+from cwm_trace.wire.tokens import Special
 
-MODE = "free"
 _ROWS = 16  # that are scored together
-_EVENTS = tuple(token.value for token in TOKEN_EVENTS)
 
 
-class CallRow(pydantic.BaseModel):
-    """A CRUXEval program and what a model wrote after its seeded frame."""
+@dataclass(frozen=True)
+class Reported:
+    """What a row's text says, as a prediction.
 
-    id: str | int
-    code: str
-    input: str
-    expected: str | None = None
-    generation: str
+    Args:
+        predicted: the prediction.
+        skipped, fault, is_other: as of a `Generation`.
+    """
+
+    predicted: Trace
+    skipped: tuple[str, ...] = ()
+    fault: str = ""
+    is_other: bool = False
 
 
-class PromptRow(pydantic.BaseModel):
-    """A whole prompt, and what a model wrote after it."""
-
-    id: str | int | None = None
-    prompt: str
-    completion: str
+Predict = Callable[[Trace], Reported]
+"""Reads a text, given the program and its first frame."""
 
 
 def rescore(
@@ -61,41 +58,44 @@ def rescore(
     *,
     model: str = "",
     profile: FormatProfile = CWM,
+    tasks: Sequence[str] = (),
+    execute: bool = False,
     resume: bool = False,
     limit: int | None = None,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> Run:
-    """Score the generations of a JSON Lines file and log them in `folder`.
+    """Score the generations of a file and log them in `folder`.
 
-    A generation without an end token is whole if it ends where the entry returns, since many servers leave
-    the token out; else it is truncated.
+    A file in which no text has a trace token is one of bare values: they are scored in mode `output`.
 
     Args:
         path: of the file.
         folder: for the log.
         model: who generated; the file's name if left out.
         profile: the reading of the format to assume.
+        tasks: whose programs the rows name by id.
+        execute: run answers that are no literals, in the sandbox.
         resume: go on with a log that is there.
-        limit: rows at the most.
+        limit: programs at the most.
         report: is told after every few rows.
 
     Raises:
-        CwmTraceError: the file cannot be read or a row is neither form; the log cannot be written.
+        CwmTraceError: the file cannot be read or none of its rows can be used; the log cannot be written.
     """
     where = os.fspath(path)
     name = model or Path(where).stem
-    rows = _with_own_ids([_as_case(row, index) for index, row in enumerate(_read(where))][:limit])
-    if not rows:
-        raise CwmTraceError(f"{where} is empty: there is no generation in it")
-    task = Task(f"rescore-{Path(where).stem}", tuple(case for case, _ in rows))
+    known = find_tasks(tasks) if tasks else []
+    rows = read_rows(where, [case for task in known for case in task.cases])[:limit]
+    mode = "output" if _are_values(rows) else "free"
+    task = Task(f"rescore-{Path(where).stem}", tuple(row.case for row in rows))
     header = Header(
         task=task.name,
         items=len(rows),
         item_hash=task.item_hash,
-        published="cruxeval" if all(case.item.family == "cruxeval" for case, _ in rows) else "",
+        published="cruxeval" if all(row.case.item.family == "cruxeval" for row in rows) else "",
         model=name,
         decoding=Decoding(name),
-        mode=MODE,
+        mode=mode,
         profile=profile.name,
         profile_hash=profile.hash,
         prompt_hash="",
@@ -104,17 +104,29 @@ def rescore(
         batch_size=1,
         max_frames=0,
         limit=limit,
+        samples=max([1, *(len(row.texts) for row in rows)]),
         source=where,
     )
-    predict = {
-        case.item.id: lambda start, text=text: read_generation(text, start, profile, Decoding(name))
-        for case, text in rows
-    }
-    return _score(task.cases, predict, folder / log_name(task.name, MODE, name), header, resume, report)
+
+    def predict(row: Row, sample: int) -> Predict:
+        fault = (row.faults or {}).get(sample, "")
+        if fault:
+            return lambda start: Reported(_nothing(start, mode, name), fault=fault)
+        if mode == "output":
+            return lambda start: _read_answer(row.texts[sample], start, name)
+        return lambda start: read_text(row.texts[sample], start, profile, Decoding(name))
+
+    jobs = [(row.case, [predict(row, sample) for sample in range(len(row.texts))]) for row in rows]
+    return _score(jobs, folder / log_name(task.name, mode, name), header, execute, resume, report)
 
 
 def rescore_log(
-    path: Path, folder: Path, *, resume: bool = False, report: Callable[[Progress], None] = lambda _: None
+    path: Path,
+    folder: Path,
+    *,
+    execute: bool = False,
+    resume: bool = False,
+    report: Callable[[Progress], None] = lambda _: None,
 ) -> Run:
     """Score the predictions of a log of ours again, after a change of the metrics, and log them in `folder`.
 
@@ -124,45 +136,60 @@ def rescore_log(
     old = read_log(path)
     if not old.header.spec:
         raise CwmTraceError(f"{path} has no task to find again: rescore the file that it was made from")
-    (task,) = find_tasks([old.header.spec], limit=old.header.limit)
+    head = old.header
+    (task,) = find_tasks([head.spec], limit=head.limit, ids=head.ids, shuffle_seed=head.shuffle_seed)
     if task.item_hash != old.header.item_hash:
         raise CwmTraceError(f"{path} is of other programs than {old.header.spec} has now")
-    stored = {line.id: line.stored for line in old.programs if line.stored is not None}
+    stored = {(line.id, line.sample): line.stored for line in old.programs if line.stored is not None}
     if not stored:
         raise CwmTraceError(f"{path} holds no predictions: run the baselines again instead")
-    predict = {
-        name: lambda start, data=data: restore_prediction(data, start) for name, data in stored.items()
-    }
+
+    def restore(data: Stored) -> Predict:
+        return lambda start: Reported(restore_prediction(data, start))
+
+    jobs: list[tuple[Case, list[Predict | None]]] = []
+    for case in task.cases:
+        kept = [stored.get((case.item.id, sample)) for sample in range(old.header.samples)]
+        if any(kept):
+            jobs.append((case, [None if data is None else restore(data) for data in kept]))
     header = old.header.model_copy(
         update={
-            "items": len(stored),
+            "items": len(jobs),
             "python": platform.python_version(),
             "cwm_trace": __version__,
             "source": os.fspath(path),
         }
     )
-    cases = [case for case in task.cases if case.item.id in stored]
-    return _score(cases, predict, folder / path.name, header, resume, report)
+    return _score(jobs, folder / path.name, header, execute, resume, report)
 
 
 def read_texts(path: str, limit: int | None = None) -> Iterator[tuple[str, str, str]]:
     """Id, prompt and generation of each row of a file of generations, the prompt with the seeded CALL frame.
 
     Raises:
-        CwmTraceError: the file cannot be read, or a row has neither form.
+        CwmTraceError: the file cannot be read, or no row can be used.
     """
-    for index, row in enumerate(_read(path)):
-        if limit is not None and index >= limit:
-            return
-        if isinstance(row, PromptRow):
-            yield str(index if row.id is None else row.id), row.prompt, row.completion
-            continue
-        code = row.code.rstrip("\n")
-        context = f"\n{code}\n{MAIN}{START_MARKER}\n    return f({row.input})\n"
-        parts = (Special.BEGIN, Special.CONTEXT, context, Special.FRAME, Special.CALL, "{}", Special.ACTION)
-        pieces = (*parts, f"{MAIN}\n", Special.FRAME)
-        prompt = "".join(piece.value if isinstance(piece, Special) else piece for piece in pieces)
-        yield str(row.id), prompt, row.generation
+    count = 0
+    for row in read_rows(path):
+        for sample, text in enumerate(row.texts):
+            if row.case.refusal or (limit is not None and count >= limit):
+                continue
+            count += 1
+            item = row.case.item
+            code = item.source.rstrip("\n")
+            context = f"\n{code}\n{MAIN}{START_MARKER}\n    return {item.call}\n"
+            parts = (
+                Special.BEGIN,
+                Special.CONTEXT,
+                context,
+                Special.FRAME,
+                Special.CALL,
+                "{}",
+                Special.ACTION,
+            )
+            pieces = (*parts, f"{MAIN}\n", Special.FRAME)
+            prompt = "".join(piece.value if isinstance(piece, Special) else piece for piece in pieces)
+            yield item.id if not sample else f"{item.id}#{sample + 1}", prompt, text
 
 
 def is_log(path: str | os.PathLike[str]) -> bool:
@@ -175,108 +202,130 @@ def is_log(path: str | os.PathLike[str]) -> bool:
 
 
 def _score(
-    cases: Sequence[Case],
-    predict: Mapping[str, Callable[[Trace], Trace]],
+    jobs: Sequence[tuple[Case, Sequence[Predict | None]]],
     path: Path,
     header: Header,
+    execute: bool,
     resume: bool,
     report: Callable[[Progress], None],
 ) -> Run:
     """Score what is there for each case and log it."""
     with LogWriter(path, header, resume=resume) as log:
-        left = [case for case in cases if case.item.id not in log.done]
+        left = [
+            (case, texts)
+            for case, texts in jobs
+            if not all(
+                log.done.has(case.item.id, number) for number, text in enumerate(texts) if text is not None
+            )
+            or (not texts and not log.done.has(case.item.id))
+        ]
         for start in range(0, len(left), _ROWS):
             part = left[start : start + _ROWS]
             answers = []
-            for case in part:
-                found = _truth_of(case)
-                if isinstance(found, Truth):
-                    answers.append(Answer(case, found, predict[case.item.id](start_of(found.trace))))
-                else:
+            for case, texts in part:
+                found = find_truth(case)
+                if not isinstance(found, Truth):
                     log.write(ExcludedLine(id=case.item.id, reason=found))
-            for line in score_answers(answers):
+                    continue
+                given = start_of(found.trace)
+                for sample, predict in enumerate(texts):
+                    if predict is not None and not log.done.has(case.item.id, sample):
+                        said = predict(given)
+                        answers.append(
+                            Answer(
+                                case, found, said.predicted, sample, said.skipped, said.fault, said.is_other
+                            )
+                        )
+            lines = score_answers(answers)
+            for line in execute_answers(answers, lines) if execute else lines:
                 log.write(line)
             report(Progress(start + len(part), len(left), header.task, header.mode, header.model))
     return read_log(path)
 
 
-def _truth_of(case: Case) -> Truth | str:
-    """The real execution, or why there is none."""
-    if case.place == "none":
-        return "the prompt's entry is no argument-less main that returns a call"
-    return find_truth(case)
-
-
-def read_generation(text: str, start: Trace, profile: FormatProfile, decoding: Decoding) -> Trace:
+def read_text(text: str, start: Trace, profile: FormatProfile, decoding: Decoding) -> Reported:
     """The prediction that a generated text is.
 
+    A generation without an end token is whole if it ends where the entry returns, since many servers leave
+    the token out; else it is truncated.
+
     Args:
-        text: CWM text after the given frames.
+        text: CWM text after the given frames, whatever stands around it.
         start: the program and its given frames.
         profile: how to read it.
         decoding: stands in the prediction.
     """
-    predicted = parse_trace(text, program=start, profile=profile)
+    read = read_generation(text, start, profile)
+    predicted = read.trace
     outcome = predicted.outcome
-    if text.strip() and not text.lstrip().startswith(_EVENTS):
-        problem = Problem("tokens", len(start.frames), 0, "the text does not start with a frame")
-        predicted = replace(predicted, problems=(*predicted.problems, problem))
-    elif outcome is Outcome.INCOMPLETE:
+    if not read.fault and outcome is Outcome.INCOMPLETE:
         last = predicted.frames[-1]
-        cut = any(problem.grade == "truncated" for problem in predicted.problems)
+        cut = any(problem.grade == "truncated" for problem in predicted.guess.problems)
         at_end = not cut and last.event is Event.RETURN and last.depth == 0
         outcome = Outcome.RETURNED if at_end else Outcome.TRUNCATED
-    return replace(predicted, outcome=outcome, mode=MODE, decoding=decoding)
+    guess = replace(predicted.guess, mode="free", decoding=decoding)
+    predicted = replace(predicted, outcome=outcome, guess=guess)
+    return Reported(predicted, read.skipped, read.fault, read.is_other)
 
 
-def _read(path: str) -> Iterator[CallRow | PromptRow]:
+def read_value(text: str) -> str:
+    r"""The value that an answer names: bare, in a fence, in CRUXEval's tags, or as `assert f(…) == value`.
+
+    >>> read_value("[ANSWER] assert f(1) == {'a': 2} [/ANSWER]"), read_value("```python\n[1]\n```")
+    ("{'a': 2}", '[1]')
+    """
+    text = re.sub(r"\A\s*<think>.*?</think>", "", text, flags=re.DOTALL)
+    tagged = re.findall(r"\[ANSWER\](.*?)(?:\[/ANSWER\]|\Z)", text, re.DOTALL) or [
+        text.partition("[/ANSWER]")[0]
+    ]
+    text = tagged[-1].strip()
+    fenced = re.search(r"```\w*\n(.*?)```", text, re.DOTALL)
+    text = (fenced.group(1) if fenced else text).strip()
     try:
-        with jsonlines.open(path) as reader:
-            for number, row in enumerate(reader, start=1):
-                yield _validate(row, number, path)
-    except OSError as error:
-        raise CwmTraceError(f"cannot read {path}: {error.strerror}") from error
-    except (jsonlines.InvalidLineError, UnicodeDecodeError) as error:
-        raise CwmTraceError(f"{path} is not a JSON Lines file: {error}") from error
+        (statement,) = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return text
+    test = getattr(statement, "test" if isinstance(statement, ast.Assert) else "value", None)
+    if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq):
+        sides = (test.left, test.comparators[0])
+        named = [not isinstance(side, ast.Call) for side in sides]
+        if named != [True, True]:
+            return ast.get_source_segment(text, sides[1] if named[1] else sides[0]) or text
+    return text
 
 
-def _validate(row: Any, number: int, path: str) -> CallRow | PromptRow:
-    kind = PromptRow if isinstance(row, dict) and "prompt" in row else CallRow
-    try:
-        return kind.model_validate(row)
-    except pydantic.ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "its form"
-        raise CwmTraceError(
-            f"{path}, line {number}: wrong in {where}: a row has id, code, input and generation, or prompt"
-            " and completion"
-        ) from error
+def _are_values(rows: Sequence[Row]) -> bool:
+    """Whether the texts of a file are values: none has a trace token, or is a trace that has lost them."""
+    texts = [(row, text) for row in rows for text in row.texts if text.strip()]
+    if not texts or any(row.are_values for row, _ in texts):
+        return bool(texts)
+    if any(token.value in text for _, text in texts for token in Special if token is not Special.END):
+        return False
+    return not any("missing" in _dry(row, text).fault for row, text in texts)
 
 
-def _with_own_ids(rows: list[tuple[Case, str]]) -> list[tuple[Case, str]]:
-    """Ids that differ: several generations for one program are `a`, `a#2`, `a#3`."""
-    counts: dict[str, int] = {}
-    found = []
-    for case, text in rows:
-        name = case.item.id
-        counts[name] = counts.get(name, 0) + 1
-        if counts[name] > 1:
-            case = replace(case, item=replace(case.item, id=f"{name}#{counts[name]}"))
-        found.append((case, text))
-    return found
+def _dry(row: Row, text: str) -> Generation:
+    """What a text is, told without running its program."""
+    item = row.case.item
+    prompt = parse_trace(
+        f"<|trace_context_start|>\n{item.source}{MAIN}{START_MARKER}\n    return {item.call}\n"
+    )
+    return read_generation(text, prompt)
 
 
-def _as_case(row: CallRow | PromptRow, index: int) -> tuple[Case, str]:
-    if isinstance(row, CallRow):
-        source = row.code if row.code.endswith("\n") else row.code + "\n"
-        call = f"f({row.input})"
-        item = Item(str(row.id), source, call, "cruxeval", split="test", expected=row.expected)
-        return Case(item, "sandbox"), row.generation
-    name = str(index) if row.id is None else str(row.id)
-    asked = parse_trace(row.prompt)
-    lines = asked.files[0].text.split("\n")
-    body = "\n".join(lines[asked.entry_line :]).strip()
-    if asked.entry != "main" or not body.startswith("return ") or "\n" in body:
-        return Case(Item(name, asked.files[0].text, "", "prompt", split="test"), "none"), row.completion
-    source = "\n".join(lines[: asked.entry_line - 1]) + "\n"
-    item = Item(name, source, body.removeprefix("return ").strip(), "prompt", split="test")
-    return Case(item, "sandbox"), row.completion
+def _nothing(start: Trace, mode: str, name: str) -> Trace:
+    guess = Guess(mode, len(start.frames), Decoding(name))
+    return replace(start, outcome=Outcome.INCOMPLETE, guess=guess)
+
+
+def _read_answer(text: str, start: Trace, name: str) -> Reported:
+    """The prediction that a bare value is: the RETURN of the entry."""
+    value = read_value(text)
+    if not value:
+        return Reported(_nothing(start, "output", name), fault="it is empty")
+    lines = start.files[0].text.split("\n")
+    line = start.entry_line + 1
+    source = lines[line - 1] if line <= len(lines) else ""
+    frame = Frame(Event.RETURN, line, source, value=Slot(value))
+    ended = replace(_nothing(start, "output", name), frames=(*start.frames, frame), outcome=Outcome.RETURNED)
+    return Reported(ended)

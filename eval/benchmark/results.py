@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -18,7 +18,8 @@ from cwm_trace.eval.benchmark.published import PUBLISHED
 from cwm_trace.eval.comparison.score import ProgramScore
 from cwm_trace.eval.statistics.breakdown import break_down, compare_levels, count_causes
 from cwm_trace.eval.statistics.estimates import Estimate
-from cwm_trace.eval.statistics.summary import summarise
+from cwm_trace.eval.statistics.samples import summarise_samples
+from cwm_trace.eval.statistics.summary import answer_is_right, summarise
 
 if TYPE_CHECKING:
     import pandas
@@ -31,7 +32,7 @@ LENGTH_BINS = (16, 32, 64, 128, 256, 512)
 BY_LENGTH = ("output_accuracy", "frame_exact", "state_exact", "changed_slot_f1", "rmst_32", "rmst_128")
 BIN_FOLDS = 1_000
 
-RESULTS = ("complete", "truncated", "timed-out", "unparsable", "no-end")
+RESULTS = ("complete", "truncated", "timed-out", "unparsable", "no-end", "no-trace", "not-comparable")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class Report:
     @property
     def programs(self) -> int:
         """Programs with a score."""
+        return len(self.run.by_program)
+
+    @property
+    def predictions(self) -> int:
+        """Predictions with a score: one of each program, or several samples."""
         return len(self.run.programs)
 
     @property
@@ -70,14 +76,34 @@ class Report:
 
     @property
     def results(self) -> dict[str, int]:
-        """Programs by how their prediction ended."""
+        """Predictions by how they ended."""
         counts = Counter(line.result for line in self.run.programs)
         return {name: counts[name] for name in RESULTS}
 
     @property
     def excluded(self) -> dict[str, int]:
         """Programs left out, by reason."""
-        return dict(sorted(Counter(line.reason for line in self.run.excluded).items()))
+        return _counted(line.reason for line in self.run.excluded)
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """Predictions that hold no trace or cannot be compared, by reason."""
+        return _counted(line.reason for line in self.run.programs if line.reason)
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """Predictions that a server refused, by reason; `--resume` asks for them again."""
+        return _counted(line.reason for line in self.run.failed)
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """What stood around the frames of finished generations, in how many."""
+        return _counted(what for line in self.run.programs for what in line.skipped)
+
+    @property
+    def compares_texts(self) -> bool:
+        """Whether the log is older than the comparison of answers by `==`."""
+        return any(line.score.answer is None and line.score.output is not None for line in self.run.programs)
 
     @property
     def causes(self) -> dict[str, int]:
@@ -92,16 +118,20 @@ class Report:
             "model": header.pop("model"),
             "mode": header.pop("mode"),
             "programs": self.programs,
+            "predictions": self.predictions,
             "complete": self.is_complete,
             "results": self.results,
             "excluded": self.excluded,
+            "faults": self.faults,
+            "failed": self.failed,
+            "skipped": self.skipped,
             "metrics": {name: asdict(value) for name, value in self.metrics.items()},
             "levels": {level: dict(found) for level, found in self.levels.items()},
             "by_length": {
                 bin_name: {name: asdict(value) for name, value in metrics.items()}
                 for bin_name, metrics in self.by_length.items()
             },
-            **break_down(_scores(self.run), seed=self.header.seed),
+            **break_down(_groups(self.run), seed=self.header.seed),
             "provenance": {**header, "prompts": self.prompts},
             "published": [asdict(entry) for entry in PUBLISHED.get(self.header.published, ())],
         }
@@ -122,11 +152,14 @@ class Results:
     @cached_property
     def reports(self) -> list[Report]:
         """The runs, summarised."""
-        floors = {_what(run): _scores(run) for run in self.runs if run.header.model == FLOOR}
+        floors = {_what(run): run for run in self.runs if run.header.model == FLOOR}
         return [
             Report(
                 run=run,
-                metrics=summarise(_scores(run), baseline=_same_programs(floors, run), seed=self.seed),
+                metrics={
+                    **summarise(_groups(run), baseline=_same_programs(floors, run), seed=self.seed),
+                    **summarise_samples(_answers(run), seed=self.seed),
+                },
                 levels=compare_levels(
                     {
                         "exact": [line.exact for line in run.programs],
@@ -191,12 +224,13 @@ class Results:
         return rows
 
     def _by_length(self, run: Run) -> dict[str, dict[str, Estimate]]:
-        bins: dict[str, list[ProgramScore]] = {}
-        for line in sorted(run.programs, key=lambda line: (line.real_frames, line.id)):
-            bins.setdefault(length_bin(line.real_frames), []).append(line.score)
+        bins: dict[str, list[list[ProgramScore]]] = {}
+        for lines in sorted(run.by_program.values(), key=lambda lines: (lines[0].real_frames, lines[0].id)):
+            scores = [line.score for line in lines]
+            bins.setdefault(length_bin(lines[0].real_frames), []).append(scores)
         found = {}
-        for name, scores in bins.items():
-            metrics = summarise(scores, folds=BIN_FOLDS, seed=self.seed)
+        for name, groups in bins.items():
+            metrics = summarise(groups, folds=BIN_FOLDS, seed=self.seed)
             found[name] = {key: metrics[key] for key in BY_LENGTH}
         return found
 
@@ -209,6 +243,24 @@ def require_numpy() -> None:
     """
     if find_spec("numpy") is None:
         raise CwmTraceError("a benchmark needs numpy: pip install 'cwm-trace[report]'")
+
+
+def require_programs(runs: Sequence[Run]) -> None:
+    """Make sure that there is anything to report.
+
+    Raises:
+        CwmTraceError: every program of every run was excluded; the sentence says why.
+    """
+    if any(run.programs or run.failed or not run.excluded for run in runs) or not runs:
+        return
+    counts = Counter(
+        line.reason for line in {line.id: line for run in runs for line in run.excluded}.values()
+    )
+    shown = "; ".join(f"{reason} ({count})" for reason, count in counts.most_common(3))
+    more = f"; and {len(counts) - 3} more reasons" if len(counts) > 3 else ""
+    raise CwmTraceError(
+        f"there is nothing to compare: all {sum(counts.values())} programs are excluded: {shown}{more}"
+    )
 
 
 def read_results(places: Sequence[Path], seed: int = 0) -> Results:
@@ -240,22 +292,42 @@ def _what(run: Run) -> tuple[str, str, str]:
     return run.header.task, run.header.item_hash, run.header.mode
 
 
-def _same_programs(
-    floors: Mapping[tuple[str, str, str], list[ProgramScore]], run: Run
-) -> list[ProgramScore] | None:
-    """The copy baseline on the same programs; None if there is none, or it is not done with as many."""
+def _same_programs(floors: Mapping[tuple[str, str, str], Run], run: Run) -> list[ProgramScore] | None:
+    """The copy baseline on the same programs; None if there is none, or it has not come to all of them."""
     floor = floors.get(_what(run))
-    return floor if floor is not None and len(floor) == len(run.programs) else None
+    if floor is None:
+        return None
+    known = floor.by_program
+    names = run.by_program
+    return [known[name][0].score for name in names] if names and known.keys() >= names.keys() else None
 
 
 def _in_order(run: Run) -> list[ProgramLine]:
-    """The programs in one order, whatever the order in which they finished."""
-    return sorted(run.programs, key=lambda line: line.id)
+    """The predictions in one order, whatever the order in which they finished."""
+    return [line for lines in run.by_program.values() for line in lines]
 
 
 def _scores(run: Run) -> list[ProgramScore]:
     return [line.score for line in _in_order(run)]
 
 
+def _groups(run: Run) -> list[list[ProgramScore]]:
+    return [[line.score for line in lines] for lines in run.by_program.values()]
+
+
+def _answers(run: Run) -> list[list[tuple[str | None, bool]]]:
+    """What each sample of a program answers, and whether that is right."""
+    groups = [
+        [(line.said, right) for line in lines if (right := answer_is_right(line.score)) is not None]
+        for lines in run.by_program.values()
+    ]
+    return [group for group in groups if group]
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
+
+
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    """Twelve hex digits; none of nothing."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12] if text else ""

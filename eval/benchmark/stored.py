@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import pydantic
 from typing_extensions import TypedDict
 
-from cwm_trace.plain import SourceLines, frame_fields, frames_from_fields
+from cwm_trace.plain import (
+    SourceLines,
+    checker,
+    frame_fields,
+    frames_from_fields,
+    trace_fields,
+    trace_from_fields,
+)
 from cwm_trace.records import Cost, Decoding, FrameFields, Outcome, Problem, Trace
 from cwm_trace.storage import dump_line
 
@@ -19,26 +23,16 @@ class Stored(TypedDict):
     given: int
     outcome: Outcome
     mode: str
-    problems: list[Problem]
+    problems: tuple[Problem, ...]
     decoding: Decoding | None
     cost: Cost | None
 
 
-_STORED = pydantic.TypeAdapter(Stored)
-
-
 def store_prediction(predicted: Trace) -> Stored:
     """The part of a prediction that its program and its given frames do not have."""
-    sources = SourceLines(predicted.files)
-    return {
-        "frames": [frame_fields(frame, sources) for frame in predicted.frames[predicted.given :]],
-        "given": predicted.given,
-        "outcome": predicted.outcome,
-        "mode": predicted.mode,
-        "problems": list(predicted.problems),
-        "decoding": predicted.decoding,
-        "cost": predicted.cost,
-    }
+    sources, known = SourceLines(predicted.files), trace_fields(predicted)
+    frames = [frame_fields(frame, sources) for frame in predicted.frames[predicted.guess.given :]]
+    return {**{name: known[name] for name in Stored.__annotations__ if name in known}, "frames": frames}  # type: ignore[typeddict-item]
 
 
 def restore_prediction(stored: Stored, start: Trace) -> Trace:
@@ -49,21 +43,8 @@ def restore_prediction(stored: Stored, start: Trace) -> Trace:
         start: a trace of the same program that begins with the given frames, such as the real one.
     """
     frames = frames_from_fields(stored["frames"], SourceLines(start.files))
-    return replace(
-        start,
-        frames=(*start.frames[: stored["given"]], *frames),
-        outcome=stored["outcome"],
-        mode=stored["mode"],
-        given=stored["given"],
-        problems=tuple(stored["problems"]),
-        decoding=stored["decoding"],
-        cost=stored["cost"],
-        python="",
-        exit_code=None,
-        output=None,
-        not_recorded=(),
-        warnings=(),
-    )
+    about = {**trace_fields(Trace(start.program, profile=start.profile, capture=start.capture)), **stored}
+    return trace_from_fields(about, (*start.frames[: stored["given"]], *frames))
 
 
 def dump_prediction(predicted: Trace) -> bytes:
@@ -77,4 +58,4 @@ def load_prediction(data: bytes, start: Trace) -> Trace:
     Raises:
         ValueError: the data is none.
     """
-    return restore_prediction(_STORED.validate_json(data), start)
+    return restore_prediction(checker(Stored).validate_json(data), start)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,16 @@ from pathlib import Path
 from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.published import PUBLISHED
+from cwm_trace.predict.labels import shortest_names, tails
 from cwm_trace.records import Trace
 
 SIZES: Mapping[str, int] = {"smoke": 60, "core": 1_000, "full": 8_000}
 """Programs of a generated task; a smaller size is the beginning of a bigger one."""
 
-OUTSIDE = ("cruxeval", "humaneval", "mbpp", "quixbugs", "doctest")
+OUTSIDE = (
+    *("cruxeval", "humaneval", "humanevalplus", "livecodebench", "mbpp", "mbppplus"),
+    *("quixbugs", "doctest"),
+)
 """Loaders of code from outside that are tasks: what they read is run in the sandbox."""
 
 DEFAULT_PRESET = "general-v1"
@@ -40,12 +45,14 @@ class Case:
             `pytest` for what a run of pytest recorded.
         path: file of the user's code.
         recorded: its executions, of what pytest recorded.
+        refusal: why it has no real execution, where that is known beforehand.
     """
 
     item: Item
     place: str
     path: str = ""
     recorded: tuple[Trace, ...] = ()
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +124,25 @@ def list_kinds() -> list[TaskKind]:
     ]
 
 
-def find_tasks(names: Sequence[str], *, limit: int | None = None) -> list[Task]:
+def find_tasks(
+    names: Sequence[str],
+    *,
+    limit: int | None = None,
+    ids: Sequence[str] = (),
+    shuffle_seed: int | None = None,
+) -> list[Task]:
     """The tasks of these names.
 
     Args:
         names: such as `general-v1:smoke`.
         limit: programs of each at the most: the first ones.
+        ids: take these programs only; what stands behind the last slash of an id is enough.
+        shuffle_seed: shuffle the programs, before the limit is applied.
 
     Raises:
-        CwmTraceError: there is no such task, its file cannot be read, or it has no programs.
+        CwmTraceError: there is no such task, its file cannot be read, it has no programs, or none of an id.
     """
+    missing = set(ids)
     tasks = []
     for name in dict.fromkeys(names):
         kind, _, argument = name.partition(":")
@@ -138,10 +154,35 @@ def find_tasks(names: Sequence[str], *, limit: int | None = None) -> list[Task]:
         task = known[kind].load(argument)
         if not task.cases:
             raise CwmTraceError(f"task {name} has no programs")
-        tasks.append(dataclasses.replace(task, cases=task.cases[:limit], total=len(task.cases), spec=name))
+        cases = list(task.cases)
+        if ids:
+            cases = [case for case in cases if _names(case).intersection(ids)]
+            missing -= {name for case in cases for name in _names(case)}
+        if shuffle_seed is not None:
+            random.Random(shuffle_seed).shuffle(cases)
+        if cases:
+            chosen = tuple(cases[:limit])
+            tasks.append(dataclasses.replace(task, cases=chosen, total=len(task.cases), spec=name))
+    if missing:
+        some = ", ".join(case.item.id for case in tasks[0].cases[:3]) if tasks else ""
+        like = f"; there are {some}, …" if some else ", in any of the tasks"
+        raise CwmTraceError(f"there is no program {', '.join(map(repr, sorted(missing)))}{like}")
     if not tasks:
         raise CwmTraceError("there is no task to run: name one, such as --tasks smoke")
-    return tasks
+    specs = [task.spec for task in tasks]
+    labels = shortest_names([_labels(task) for task in tasks], specs)
+    labels = shortest_names(list(zip(labels, specs, strict=True)), specs)
+    return [dataclasses.replace(task, name=label) for task, label in zip(tasks, labels, strict=True)]
+
+
+def _labels(task: Task) -> list[str]:
+    """What a task may be called: its own name, then what stands behind the colon, longer and longer."""
+    kind, _, argument = task.spec.partition(":")
+    return [task.name, *(f"{kind}-{tail}" for tail in tails(argument) if tail)]
+
+
+def _names(case: Case) -> set[str]:
+    return {case.item.id, case.item.id.rpartition("/")[2]}
 
 
 def _generated(name: str, size: str = "") -> Callable[[str], Task]:

@@ -15,9 +15,9 @@ from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.own import HASH_SEEDS, LIMITS, record_own
 from cwm_trace.eval.benchmark.tasks import Case
-from cwm_trace.eval.comparison.equality import Equality, slots_equal
+from cwm_trace.eval.comparison.answers import Verdict, judge_answer
 from cwm_trace.predict.protocol import ENDED
-from cwm_trace.records import Event, Limits, Slot, Trace
+from cwm_trace.records import Event, Limits, Outcome, Run, Slot, Trace
 
 _ENDINGS = tuple(outcome.value for outcome in ENDED)
 _DEPENDENT_NAMES = {"set", "frozenset", "hash", "id", "dir", "vars", "globals", "locals", "__hash__"}
@@ -54,7 +54,7 @@ def record_truth(case: Case, limits: Limits = LIMITS) -> Truth:
     """
     try:
         first = case.recorded[0] if case.recorded else _record(case, limits, 0)
-        _require_end(first, case.item.expected)
+        _require_end(first, case)
         if case.recorded:
             again = case.recorded[1] if len(case.recorded) > 1 else None
         elif any(may_depend_on_hash(file.text) for file in first.files):
@@ -68,21 +68,47 @@ def record_truth(case: Case, limits: Limits = LIMITS) -> Truth:
 
 def find_truth(case: Case, limits: Limits = LIMITS) -> Truth | str:
     """The real execution, or why there is none."""
+    if case.refusal:
+        return case.refusal
     try:
         return record_truth(case, limits)
     except ExcludedError as error:
         return str(error)
+    except Exception as error:  # whatever a stranger's program makes of our own code, the others are recorded
+        return f"cannot be recorded: {type(error).__name__}: {error}"
 
 
-def _require_end(trace: Trace, expected: str | None) -> None:
+def _require_end(trace: Trace, case: Case) -> None:
     if trace.outcome not in ENDED:
         raise ExcludedError(f"no known end: {trace.outcome.value}")
+    if not trace.frames and trace.outcome is Outcome.RAISED:
+        raise ExcludedError(f"it raises before its call: {_why_it_raises(case)}")
     if len(trace.frames) < 2 or trace.frames[0].event is not Event.CALL:
         raise ExcludedError("nothing to predict: fewer than two frames")
     if any(frame.thread for frame in trace.frames):
         raise ExcludedError("several threads, which one stack of frames cannot show")
-    if expected is not None and not slots_equal(trace.value, Slot(expected), Equality.TYPED):
+    if case.item.expected is None:
+        return
+    found = judge_answer(Slot(case.item.expected), trace.value)
+    if found is Verdict.MISSING:
+        raised = next(
+            (f.value for f in reversed(trace.frames) if f.event is Event.EXCEPTION and f.value), None
+        )
+        what = "has no value" if raised is None else f"is {raised.text}"
+        raise ExcludedError(f"its result on this Python {what}, not the published one")
+    if found is not Verdict.RIGHT:
         raise ExcludedError("its result on this Python is not the published one")
+
+
+def _why_it_raises(case: Case) -> str:
+    """The exception of a module that does not get as far as its call."""
+    from cwm_trace.tracer.sandbox import run_isolated
+    from cwm_trace.tracer.steps import Step
+
+    (result,) = run_isolated(case.item.source, [Step("None", is_expression=True)])
+    if result.error is None:
+        return result.message or result.ended
+    return f"{result.error.type}: {result.message}" if result.message else result.error.type
 
 
 def start_of(truth: Trace) -> Trace:
@@ -90,11 +116,8 @@ def start_of(truth: Trace) -> Trace:
     return replace(
         truth,
         frames=truth.frames[:1],
-        output=None,
-        exit_code=None,
         warnings=(),
-        not_recorded=(),
-        python="",
+        run=Run(limits=truth.run.limits),
     )
 
 
@@ -152,13 +175,13 @@ def _record_isolated(item: Item, limits: Limits, run: int) -> Trace:
 
 
 def _record_here(case: Case, limits: Limits) -> Trace:
-    from cwm_trace.tracer.program import load_call, load_code
     from cwm_trace.tracer.session import Memory, Options, record_program
+    from cwm_trace.tracer.target import load_text
 
     if threading.current_thread() is not threading.main_thread():
         limits = replace(limits, timeout=None)  # which needs the main thread's signals
     item = case.item
-    program = load_call(item.source, item.call) if item.call else load_code(item.source)
+    program = load_text(item.source, item.call)
     sink = Memory()
     ending = record_program(program, sink, Options(limits=limits, capture_output=True))
     if isinstance(ending.error, KeyboardInterrupt):

@@ -123,12 +123,12 @@ def align(
     """
     if real.files[:1] and predicted.files[:1] and real.files[0].text != predicted.files[0].text:
         real, predicted = _of_one_program(real, predicted)
-    mode = parse_mode(predicted.mode or "free")
-    faults = [p.frame for p in predicted.problems if p.grade in ("tokens", "locals")]
+    mode = parse_mode(predicted.guess.mode or "free")
+    faults = [p.frame for p in predicted.guess.problems if p.grade in ("tokens", "locals")]
     if mode.kind in (ModeKind.OUTPUT, ModeKind.STEP_OVER):
         shown = {index: at for at, index in enumerate(visible_indices(predicted, mode))}
         faults = [shown[index] for index in faults if index in shown]
-        real = replace(real, given=predicted.given)
+        real = replace(real, guess=replace(real.guess, given=predicted.guess.given))
         mask = _visible_mask(mask, visible_indices(real, mode))
         real = visible_frames(real, mode)
         predicted = visible_frames(predicted, mode)
@@ -189,7 +189,7 @@ class _Aligner:
         self._states = StateKeys(equality, self._block)
 
     def pairs(self) -> list[Pair]:
-        real, predicted, given = self._real, self._predicted, self._predicted.given
+        real, predicted, given = self._real, self._predicted, self._predicted.guess.given
         end = len(real.frames) if real.outcome not in ENDED else None
         if self._mask.end is not None:
             end = self._mask.end

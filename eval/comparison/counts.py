@@ -217,7 +217,7 @@ def _count_tokens(counts: Counts, pair: Pair, logprobs: Mapping[str, tuple[float
 
 
 def _count_masked(counts: Counts, alignment: Alignment) -> None:
-    mask, given, frames = alignment.mask, alignment.predicted.given, len(alignment.real.frames)
+    mask, given, frames = alignment.mask, alignment.predicted.guess.given, len(alignment.real.frames)
     end = frames if mask.end is None else mask.end
     names = sum(len(names) for index, names in mask.names.items() if given <= index < end)
     counts.masked = (

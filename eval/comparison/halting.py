@@ -41,7 +41,7 @@ def find_ending(alignment: Alignment) -> Ending:
         return Ending()
     real, predicted = len(alignment.real.frames), len(alignment.predicted.frames)
     if alignment.mode.is_forced:
-        frames = alignment.predicted.frames[alignment.predicted.given :]
+        frames = alignment.predicted.frames[alignment.predicted.guess.given :]
         early = sum(frame.event is Event.END for frame in frames)
         if predicted < real:
             return Ending("early" if early else "unknown", said=early)
@@ -83,6 +83,6 @@ def find_budget_loss(alignment: Alignment, counts: Counts, real_tokens: int | No
     predicted = alignment.predicted
     if predicted.outcome is not Outcome.TRUNCATED or alignment.mode.is_forced:
         return None
-    if real_tokens is not None and predicted.cost is not None:
-        return "structural" if real_tokens > predicted.cost.new_tokens else "runaway"
+    if real_tokens is not None and predicted.guess.cost is not None:
+        return "structural" if real_tokens > predicted.guess.cost.new_tokens else "runaway"
     return "structural" if counts.real > counts.said else "runaway"

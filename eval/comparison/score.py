@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cwm_trace.eval.comparison.alignment import NO_MASK, Alignment, Mask, align
+from cwm_trace.eval.comparison.answers import judge_answer
 from cwm_trace.eval.comparison.counts import count_pairs, named_rates
 from cwm_trace.eval.comparison.divergence import find_divergence
 from cwm_trace.eval.comparison.edit import NO_EDIT, score_by_edit
@@ -27,7 +28,7 @@ from cwm_trace.eval.comparison.metrics import NO_ITEMS, NO_TRIALS, Rate, Retriev
 from cwm_trace.eval.comparison.values import size_bin
 from cwm_trace.plain import resting_collector
 from cwm_trace.predict.modes import ModeKind
-from cwm_trace.records import Cost, Event, Frame, Outcome, Trace
+from cwm_trace.records import Cost, Event, Frame, Outcome, Slot, Trace
 
 _SHIFTS = (ModeKind.FREE, ModeKind.STEP_OVER)  # one frame too many moves everything after it
 GRADES = ("tokens", "locals", "stack", "source")
@@ -53,6 +54,8 @@ class ProgramScore:
         by_type, by_size: changed slots whose value is right, by runtime type (`value_kind`) and by size
             (`size_bin`); deletions are left out.
         output: the value of the entry's own RETURN is right; None if it has none, it was given or is masked.
+        answer: the same by `==`, as benchmarks compare it: a `Verdict`, or `executed-right` and
+            `executed-wrong` where only running it could tell; None as for `output`.
         exceptions: by `event`, `line`, `type`, `message` and `handler`.
         tau: frames before the first wrong one; None without frames to score.
         tau_observed: something is wrong at `tau`; otherwise the prediction is right as far as it goes.
@@ -97,6 +100,7 @@ class ProgramScore:
     by_type: Mapping[str, Rate] = field(default_factory=dict)
     by_size: Mapping[str, Rate] = field(default_factory=dict)
     output: bool | None = None
+    answer: str | None = None
     exceptions: Mapping[str, Retrieval] = field(default_factory=dict)
     tau: int | None = None
     tau_observed: bool = False
@@ -156,6 +160,7 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
     divergence = find_divergence(alignment)
     edit = score_by_edit(alignment, counts) if alignment.mode.kind in _SHIFTS else NO_EDIT
     length, said = counts.real, counts.said
+    real_output, said_output = find_outputs(alignment)
     has_events = alignment.mode.kind in WITH_END or alignment.mode.kind is ModeKind.REGROUND
     events = _retrieval(counts.event + ending.right, said + ending.said, length + ending.counts)
     return ProgramScore(
@@ -173,7 +178,8 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
         spurious=Rate(counts.spurious, counts.predicted_changes),
         by_type=named_rates(counts.types),
         by_size=named_rates((size_bin(size), right) for size, right in counts.sizes),
-        output=_output_right(alignment),
+        output=None if real_output is None else _is_right(real_output, said_output, alignment.equality),
+        answer=None if real_output is None else judge_answer(real_output, said_output).value,
         exceptions=score_exceptions(alignment, counts.exceptions) if counts.exceptions else {},
         tau=counts.tau(divergence),
         tau_observed=divergence is not None,
@@ -183,7 +189,11 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
         at_risk=counts.at_risk(divergence, ends=ending.counts),
         trace_exact=is_trace_exact(alignment, counts, ending),
         problems=dict(
-            Counter(p.grade for p in predicted.problems if p.grade in GRADES and p.frame >= predicted.given)
+            Counter(
+                p.grade
+                for p in predicted.guess.problems
+                if p.grade in GRADES and p.frame >= predicted.guess.given
+            )
         ),
         truncated=predicted.outcome is Outcome.TRUNCATED,
         halting=ending.halting,
@@ -195,23 +205,27 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
         matched_states=edit.states,
         matched_slots=edit.changed_slots,
         masked=counts.masked,
-        cost=predicted.cost,
+        cost=predicted.guess.cost,
         tokens=dict(counts.tokens),
         confidence={name: tuple(found) for name, found in counts.confidence.items()},
     )
 
 
-def _output_right(alignment: Alignment) -> bool | None:
-    """Whether the value of the entry's own RETURN is right; None if there is none, or it does not count."""
+def find_outputs(alignment: Alignment) -> tuple[Slot | None, Slot | None]:
+    """The value of the entry's own RETURN, None if there is none or it does not count, and the said one."""
     real, predicted = alignment.real, alignment.predicted
     index = next((i for i in range(len(real.frames) - 1, -1, -1) if _leaves_entry(real.frames[i])), -1)
-    if real.value is None or index < predicted.given or index in alignment.mask.values:
-        return None
+    if real.value is None or index < predicted.guess.given or index in alignment.mask.values:
+        return None, None
     value = predicted.value
     if alignment.mode.needs_truth:  # the prediction of that very frame
         frame = predicted.frames[index] if index < len(predicted.frames) else None
         value = frame.value if frame is not None and _leaves_entry(frame) else None
-    return value is not None and slots_equal(real.value, value, alignment.equality)
+    return real.value, value
+
+
+def _is_right(real: Slot, said: Slot | None, level: Equality) -> bool:
+    return said is not None and slots_equal(real, said, level)
 
 
 def _leaves_entry(frame: Frame) -> bool:

@@ -110,11 +110,11 @@ def write_programs(
 def record_program(source: str, call: str) -> Trace:
     """Record the real execution of a program in this process, heap addresses kept."""
     from cwm_trace.tracer import session
-    from cwm_trace.tracer.program import load_call, load_code
+    from cwm_trace.tracer.target import load_text
 
     sink = session.Memory()
     options = session.Options(capture_output=True, keep_addresses=True)
-    session.record_program(load_call(source, call) if call else load_code(source), sink, options)
+    session.record_program(load_text(source, call), sink, options)
     return sink.trace
 
 

@@ -34,9 +34,9 @@ Score = Callable[[Sequence[int], int], Sequence[float]]
 ORDER = ("module_code", "diff_reset", "exception_value", "unwinding_return", "str_iterator", "addresses")
 """The fields, each after those that show earlier in its programs: it is asked for in what was found there."""
 
-MARGIN = math.log(4)
-"""Nats by which a reading leads if it is settled: four times as likely. A model that knows nothing leans to
-readings that fewer forks lead to, by up to log 2."""
+MARGIN = math.log(20)
+"""Nats by which a reading leads if it is settled: twenty times as likely. A model that has learned nothing
+leans somewhere too, in every program alike: to some tokens, and to readings that fewer forks lead to."""
 
 
 @dataclass(frozen=True, slots=True)

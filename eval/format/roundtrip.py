@@ -83,7 +83,7 @@ def check_text(name: str, prompt: str, text: str, profile: FormatProfile) -> Rou
     end = Special.END.value
     if not whole.endswith(end):
         again = again.removesuffix(end)
-    problem = trace.problems[0].message if trace.problems else ""
+    problem = trace.guess.problems[0].message if trace.guess.problems else ""
     if again == whole:
         return RoundTrip(name, problem=problem)
     at = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(whole, again, strict=False)))

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 from cwm_trace.eval.comparison.equality import Equality, slots_equal
 from cwm_trace.eval.comparison.metrics import Rate
+from cwm_trace.eval.local_steps.runner import Job, Outcome, run_steps
 from cwm_trace.eval.local_steps.statements import Statement, find_statements
-from cwm_trace.eval.local_steps.step_runner import Job, Outcome, run_steps
 from cwm_trace.predict.modes import ModeKind, parse_mode
 from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Frame, Slot, State, Trace
@@ -135,12 +135,12 @@ def _untyped(real: Trace | None) -> frozenset[str]:
 
 def _steps(predicted: Trace, untyped: frozenset[str]) -> Iterator[_Step | str]:
     """Every step, or why it is outside."""
-    mode = parse_mode(predicted.mode or "free")
+    mode = parse_mode(predicted.guess.mode or "free")
     if mode.is_forced or mode.kind is ModeKind.OUTPUT:
         return
     block = mode.number if mode.kind is ModeKind.REGROUND else 0
     programs = [find_statements(file.text) for file in predicted.files]
-    frames, given = predicted.frames, predicted.given
+    frames, given = predicted.frames, predicted.guess.given
     states, first_lines = Activations(), dict[int, int]()
     shown: list[State | None] = []
     for frame in frames:

@@ -14,6 +14,7 @@ from cwm_trace.eval.comparison.metrics import Rate
 from cwm_trace.eval.comparison.score import ProgramScore
 from cwm_trace.eval.statistics.calibration import calibrate
 from cwm_trace.eval.statistics.estimates import Estimate, bootstrap_ratios
+from cwm_trace.eval.statistics.summary import Program, as_groups
 
 AXES = ("by_type", "by_size", "by_position", "by_depth", "by_lookback", "local_steps")
 """Fields of `ProgramScore` that hold a rate for each bin."""
@@ -21,15 +22,19 @@ AXES = ("by_type", "by_size", "by_position", "by_depth", "by_lookback", "local_s
 FOLDS = 1_000
 
 
-def rates_by(scores: Sequence[ProgramScore], axis: str, *, seed: int = 0) -> dict[str, Estimate]:
+def rates_by(programs: Sequence[Program], axis: str, *, seed: int = 0) -> dict[str, Estimate]:
     """The rates of an axis, summed over programs; bins in the order of their numbers, then of their names."""
+    groups = as_groups(programs)
+    scores = [score for group in groups for score in group]
     bins = sorted({name for score in scores for name in getattr(score, axis)}, key=_number_first)
     if not bins:
         return {}
-    rates = [[getattr(score, axis).get(name, Rate()) for name in bins] for score in scores]
+    rates = [
+        [[getattr(score, axis).get(name, Rate()) for score in group] for name in bins] for group in groups
+    ]
     found = bootstrap_ratios(
-        [[rate.hits for rate in row] for row in rates],
-        [[rate.total for rate in row] for row in rates],
+        [[sum(rate.hits for rate in part) for part in row] for row in rates],
+        [[sum(rate.total for rate in part) for part in row] for row in rates],
         folds=FOLDS,
         seed=seed,
     )
@@ -64,11 +69,12 @@ def calibrations(scores: Sequence[ProgramScore]) -> dict[str, dict[str, Any]]:
     }
 
 
-def break_down(scores: Sequence[ProgramScore], *, seed: int = 0) -> dict[str, Any]:
+def break_down(programs: Sequence[Program], *, seed: int = 0) -> dict[str, Any]:
     """All of it as plain data."""
+    scores = [score for group in as_groups(programs) for score in group]
     return {
         **{
-            axis: {name: asdict(value) for name, value in rates_by(scores, axis, seed=seed).items()}
+            axis: {name: asdict(value) for name, value in rates_by(programs, axis, seed=seed).items()}
             for axis in AXES
         },
         "causes": count_causes(scores),

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from cwm_trace.eval.comparison.answers import Verdict
 from cwm_trace.eval.comparison.exceptions import PARTS
 from cwm_trace.eval.comparison.metrics import Rate, Retrieval, skill
 from cwm_trace.eval.comparison.score import GRADES, ProgramScore
 from cwm_trace.eval.statistics.estimates import FOLDS, Estimate, bootstrap_ratios, wilson
 from cwm_trace.eval.statistics.survival import LIMITS, Lifetime, restricted_means
+
+RIGHT_ANSWERS = (Verdict.RIGHT.value, "executed-right")
+"""What a right answer's verdict is."""
 
 _Verdict = Callable[[ProgramScore], "bool | None"]
 _Ratio = Callable[[ProgramScore], tuple[float, float]]
@@ -55,6 +59,11 @@ def _of_exceptions(part: str, share: Callable[[Retrieval], tuple[float, float]])
     return lambda score: share(score.exceptions.get(part, Retrieval()))
 
 
+def answer_is_right(score: ProgramScore) -> bool | None:
+    """Whether the output is right by `==`; of a log that knows no such verdict, whether its text is."""
+    return score.output if score.answer is None else score.answer in RIGHT_ANSWERS
+
+
 def _cost(name: str) -> _Ratio:
     def ratio(score: ProgramScore) -> tuple[float, float]:
         frames = score.frames.true_positives + score.frames.false_positives
@@ -64,7 +73,8 @@ def _cost(name: str) -> _Ratio:
 
 
 VERDICTS: dict[str, _Verdict] = {
-    "output_accuracy": lambda score: score.output,
+    "output_accuracy": answer_is_right,
+    "output_no_literal": lambda score: None if score.answer is None else score.answer == Verdict.NO_LITERAL,
     "trace_exact": lambda score: score.trace_exact,
     "path_exact": lambda score: score.path_exact,
     "valid_format": lambda score: not score.problems,
@@ -114,41 +124,50 @@ _ACCURACIES = frozenset(
 """Where 1 is best, so that skill over the copy baseline means something."""
 
 
+Program = ProgramScore | Sequence[ProgramScore]
+"""What is resampled: one prediction of a program, or several samples of it."""
+
+
+def as_groups(programs: Sequence[Program]) -> list[Sequence[ProgramScore]]:
+    """The samples of each program."""
+    return [[found] if isinstance(found, ProgramScore) else found for found in programs]
+
+
 def summarise(
-    scores: Sequence[ProgramScore],
+    programs: Sequence[Program],
     *,
-    baseline: Sequence[ProgramScore] | None = None,
+    baseline: Sequence[Program] | None = None,
     folds: int = FOLDS,
     seed: int = 0,
 ) -> dict[str, Estimate]:
     """The headline numbers of one mode.
 
     Args:
-        scores: of each program.
+        programs: the score of each, or the scores of its samples.
         baseline: those of the copy baseline on the same programs and in the same mode, for skill.
         folds: resamples of the bootstrap.
         seed: of the resamples.
 
     Returns:
         Every key of `VERDICTS` with Wilson's interval; every key of `RATIOS`, and `rmst_32`, `rmst_128` and
-        `rmst_512` (mean number of frames before the first wrong one, counted to that limit at most), with
-        bootstrap intervals over programs.
+        `rmst_512` (mean number of frames before the first wrong one, counted to that limit at most, and to
+        the end of the longest program), with bootstrap intervals over programs. With several samples of a
+        program a verdict is the mean over programs of the share of samples that have it, with a bootstrap
+        interval over programs.
     """
-    found = {}
-    for key, verdict in VERDICTS.items():
-        known = [right for right in map(verdict, scores) if right is not None]
-        found[key] = wilson(sum(known), len(known))
-    parts = [[ratio(score) for ratio in RATIOS.values()] for score in scores]
+    groups = as_groups(programs)
+    found = {key: _verdict(groups, verdict, folds, seed) for key, verdict in VERDICTS.items()}
+    parts = [[ratio_of(group, ratio) for ratio in RATIOS.values()] for group in groups]
     tops = [[top for top, _ in row] for row in parts]
     bottoms = [[bottom for _, bottom in row] for row in parts]
-    if scores:
+    if groups:
         are_shares = [not key.endswith("_per_frame") for key in RATIOS]
         estimates = bootstrap_ratios(tops, bottoms, are_shares=are_shares, folds=folds, seed=seed)
         found.update(zip(RATIOS, estimates, strict=True))
     else:
         found.update(dict.fromkeys(RATIOS, Estimate(None)))
-    lives = [Lifetime(score.tau, score.tau_observed) for score in scores if score.tau is not None]
-    means = restricted_means(lives, LIMITS, folds=folds, seed=seed)
+    lives = [lives for lives in map(lifetimes_of, groups) if lives]
+    means = restricted_means(lives, limits_of(groups), folds=folds, seed=seed)
     found.update((f"rmst_{limit}", mean) for limit, mean in zip(LIMITS, means, strict=True))
     if baseline is None:
         return found
@@ -159,3 +178,42 @@ def summarise(
         else estimate
         for key, estimate in found.items()
     }
+
+
+def _verdict(groups: Sequence[Sequence[ProgramScore]], verdict: _Verdict, folds: int, seed: int) -> Estimate:
+    shares = [share for share in (share_of(group, verdict) for group in groups) if share is not None]
+    if all(len(group) == 1 for group in groups):
+        return wilson(sum(shares), len(shares))
+    return mean_of(shares, folds=folds, seed=seed)
+
+
+def share_of(group: Sequence[ProgramScore], verdict: _Verdict) -> float | None:
+    """The share of a program's samples that have a verdict; None if it applies to none."""
+    known = [right for right in map(verdict, group) if right is not None]
+    return sum(known) / len(known) if known else None
+
+
+def ratio_of(group: Sequence[ProgramScore], ratio: _Ratio) -> tuple[float, float]:
+    """Both sums over a program's samples."""
+    parts = [ratio(score) for score in group]
+    return sum(top for top, _ in parts), sum(bottom for _, bottom in parts)
+
+
+def mean_of(values: Sequence[float], *, folds: int = FOLDS, seed: int = 0) -> Estimate:
+    """The mean of a share over programs, with a bootstrap interval."""
+    if not values:
+        return Estimate(None)
+    tops = [[value] for value in values]
+    (found,) = bootstrap_ratios(tops, [[1.0]] * len(values), folds=folds, seed=seed)
+    return found
+
+
+def lifetimes_of(group: Sequence[ProgramScore]) -> list[Lifetime]:
+    """How long each of a program's samples was right."""
+    return [Lifetime(score.tau, score.tau_observed) for score in group if score.tau is not None]
+
+
+def limits_of(groups: Sequence[Sequence[ProgramScore]]) -> list[int]:
+    """Frames to which survival is counted: beyond the end of the longest program nobody can observe it."""
+    longest = max((score.length for group in groups for score in group), default=1)
+    return [min(limit, max(1, longest)) for limit in LIMITS]

@@ -56,8 +56,12 @@ def kaplan_meier(lifetimes: Sequence[Lifetime], last: int) -> list[float]:
     return found
 
 
+Program = Lifetime | Sequence[Lifetime]
+"""What is drawn: one rollout of a program, or several samples of it."""
+
+
 def restricted_means(
-    lifetimes: Sequence[Lifetime],
+    lifetimes: Sequence[Program],
     limits: Sequence[int] = LIMITS,
     *,
     folds: int = FOLDS,
@@ -66,7 +70,7 @@ def restricted_means(
     """Mean number of right frames before the first wrong one, counted to each limit at most.
 
     That is the area under the Kaplan-Meier curve (Irwin 1949; Royston and Parmar 2013), S(1) + … + S(limit);
-    intervals by bootstrap over programs.
+    intervals by bootstrap over programs, each drawn with all of its samples.
     """
     import numpy as np
 
@@ -85,15 +89,20 @@ def restricted_means(
     ]
 
 
-def _codes(lifetimes: Sequence[Lifetime], last: int) -> Ints:
-    """Each lifetime as one number: the frame that failed, or that was the last, and which of the two."""
+def _codes(programs: Sequence[Program], last: int) -> Ints:
+    """Each lifetime as a number: the frame that failed, or that was the last, and which of the two.
+
+    `(programs, samples)`; where a program has fewer samples than another, a number behind all of these.
+    """
     import numpy as np
 
-    found = []
-    for life in lifetimes:
-        observed = life.observed and life.frames < last
-        found.append(2 * min(life.frames + observed, last) + observed)
-    return np.asarray(found, dtype=np.int64)
+    rows = [[life] if isinstance(life, Lifetime) else list(life) for life in programs]
+    found = np.full((len(rows), max(map(len, rows), default=1)), 2 * (last + 1), dtype=np.int64)
+    for place, row in enumerate(rows):
+        for number, life in enumerate(row):
+            observed = life.observed and life.frames < last
+            found[place, number] = 2 * min(life.frames + observed, last) + observed
+    return found
 
 
 def _areas(codes: Ints, draws: Ints, last: int, limits: Sequence[int]) -> Floats:
@@ -101,16 +110,17 @@ def _areas(codes: Ints, draws: Ints, last: int, limits: Sequence[int]) -> Floats
 
     folds = len(draws)
     width = 2 * (last + 1)
-    flat = codes[draws] + np.arange(folds)[:, None] * width
-    counts = np.bincount(flat.ravel(), minlength=folds * width).reshape(folds, last + 1, 2)
+    flat = codes[draws].reshape(folds, -1) + np.arange(folds)[:, None] * (width + 1)
+    numbers = np.bincount(flat.ravel(), minlength=folds * (width + 1)).reshape(folds, width + 1)
+    counts = numbers[:, :width].reshape(folds, last + 1, 2)
     left = counts.sum(2)[:, ::-1].cumsum(1)[:, ::-1]  # at risk at each frame
     survival = np.cumprod(1 - counts[:, :, 1] / np.maximum(left, 1), axis=1)
     return np.stack([survival[:, 1 : limit + 1].sum(1) for limit in limits], axis=1)
 
 
 def compare_restricted_means(
-    first: Sequence[Lifetime],
-    second: Sequence[Lifetime],
+    first: Sequence[Program],
+    second: Sequence[Program],
     limits: Sequence[int] = LIMITS,
     *,
     folds: int = FOLDS,

@@ -41,9 +41,9 @@ class Engine:
         ]
         spots = [
             (row, at)
-            for row, (rollout, feed) in enumerate(zip(rollouts, feeds, strict=True))
+            for row, (rollout, draft, feed) in enumerate(zip(rollouts, drafts, feeds, strict=True))
             if not rollout.is_done
-            for at in range(len(rollout.pending) - 1, len(feed))
+            for at in (*(len(rollout.pending) - 1 + offset for offset in draft.choices), len(feed) - 1)
         ]
         logits = lanes.feed(feeds, spots)  # (spots, V)
         self._meter.passes += 1
@@ -52,13 +52,13 @@ class Engine:
             if rollout.is_done:
                 kept.append(0)
                 continue
-            last = first + len(draft.ids)
+            last = first + len(draft.choices)
             held, right = len(rollout.pending), 0
             if draft.ids:
                 choices = self._chooser.choose(
                     logits[first:last], draft.legals, logprobs=rollout.keep_logprobs
                 )
-                right = _verify(rollout, draft.ids, choices)
+                right = _verify(rollout, draft, choices)
             if not rollout.is_done and len(rollout.pending) == held + right == held + len(draft.ids):
                 right_to_the_end.append((rollout, last))
             kept.append(held + right)
@@ -81,14 +81,21 @@ class Engine:
 
 @dataclass(slots=True)
 class Draft:
-    """Tokens that may come next, and what is legal at each of them."""
+    """Tokens that may come next.
+
+    Args:
+        ids: the tokens.
+        choices: places among them where there is a choice; the first one is.
+        legals: what is legal at each of these.
+    """
 
     ids: list[int] = field(default_factory=list)
+    choices: list[int] = field(default_factory=list)
     legals: list[Legal] = field(default_factory=list)
 
 
 def check_draft(rollout: Rollout) -> Draft:
-    """The draft of a rollout up to its first illegal token, or to the end of the frame."""
+    """The draft of a rollout up to its first illegal token, and what is forced behind it."""
     draft = Draft()
     if rollout.drafter is None or rollout.is_done:
         return draft
@@ -96,27 +103,33 @@ def check_draft(rollout: Rollout) -> Draft:
         rollout.steps_to_rest -= 1
         return draft
     frame = rollout.frame.copy()
-    for number in rollout.drafter(rollout)[: rollout.draft_limit]:
-        if frame.is_done or not frame.allows(number):
+    guesses = iter(rollout.drafter(rollout)[: rollout.draft_limit])
+    while not frame.is_done:
+        legal, number = frame.legal, next(guesses, None)
+        if legal.only is not None and draft.ids:
+            if number != legal.only:
+                guesses = iter(())  # they speak of something else
+            number = legal.only
+        elif number is None or not frame.allows(number):
             break
+        else:
+            draft.choices.append(len(draft.ids))
+            draft.legals.append(legal)
         draft.ids.append(number)
-        draft.legals.append(frame.legal)
         frame.take(number)
     return draft
 
 
-def _verify(rollout: Rollout, draft: Sequence[int], choices: Choices) -> int:
+def _verify(rollout: Rollout, draft: Draft, choices: Choices) -> int:
     """Take chosen tokens as long as the draft agrees; returns how many tokens of it are right."""
     right = 0
-    while right < len(draft) and not rollout.is_done:
-        held = len(rollout.pending)
-        rollout.take(*choices.at(right, rollout.sampler))
-        decided = rollout.pending[held:]
-        agreed = _common(decided, draft[right:])
-        right += agreed
-        if agreed < len(decided):
+    for position, place in enumerate(draft.choices):
+        if place != right or rollout.is_done:
             break
-    if right == len(draft):
+        held = len(rollout.pending)
+        rollout.take(*choices.at(position, rollout.sampler))
+        right += _common(rollout.pending[held:], draft.ids[right:])
+    if right == len(draft.ids):
         rollout.draft_limit = min(2 * rollout.draft_limit, LONGEST_DRAFT)
     else:
         rollout.draft_limit = max(right + 1, rollout.draft_limit // 2)

@@ -18,6 +18,7 @@ from cwm_trace.model.predict.spelling import Spelling
 from cwm_trace.model.predict.vocabulary import INDEX, NO_MORE, SHORTEST, STATES, Legal, Vocabulary
 from cwm_trace.records import Event, Trace
 from cwm_trace.wire.context import MODULE, context_lines
+from cwm_trace.wire.fields import FIELDS
 from cwm_trace.wire.profile import FormatProfile
 from cwm_trace.wire.render import STATEFUL
 from cwm_trace.wire.tokens import EVENT_TOKENS, Special, TraceTokens
@@ -141,6 +142,7 @@ class FrameState:
         "_place",
         "_text_tokens",
         "event",
+        "field",
         "ids",
     )
 
@@ -151,7 +153,7 @@ class FrameState:
         self._guided: Spelling | None = None
         self._place = START
         self._forced: Sequence[int] = ()
-        self._phase = "event"
+        self._phase = self.field = "event"
         self._node = grammar._root  # until it is known which lines may come
         self._dfa = _LOCALS
         self._names: set[str] = set()
@@ -165,6 +167,7 @@ class FrameState:
         other = FrameState(self._grammar, self._legal, self._opening)
         other._guided, other._place, other._forced = self._guided, self._place, self._forced
         other._phase, other._node, other._dfa = self._phase, self._node, self._dfa
+        other.field = self.field
         other._names, other._name, other._text_tokens = set(self._names), self._name, self._text_tokens
         other.event, other.ids = self.event, list(self.ids)
         return other
@@ -173,19 +176,6 @@ class FrameState:
     def is_done(self) -> bool:
         """Whether the frame, or the trace, has ended."""
         return self._phase == "done"
-
-    @property
-    def field(self) -> str:
-        """What the next token belongs to, the separator that ends it included."""
-        match self._phase:
-            case "action":
-                return "locals" if self.event in STATEFUL else "event"
-            case "arg":
-                return "source"
-            case "frame" | "done":
-                return "source" if self.event in STATEFUL else "value"
-            case phase:
-                return phase
 
     @property
     def legal(self) -> Legal:
@@ -238,6 +228,8 @@ class FrameState:
 
     def _enter(self, phase: str) -> None:
         self._phase = phase
+        if phase in FIELDS:
+            self.field = phase  # in the other ones the separator that ends it is due
         single = self._grammar._single
         match phase:
             case "locals" | "value":

@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.fingerprint import fingerprint_folder
 from cwm_trace.model.predict.backend import Meter, Start
+from cwm_trace.model.predict.decoders.loading import load_decoder
 from cwm_trace.model.predict.decoders.protocol import CHUNK, Text, TraceDecoder
 from cwm_trace.model.predict.engine import Engine, run
 from cwm_trace.model.predict.predictor import ModelPredictor
@@ -56,10 +58,15 @@ class LocalPredictor(ModelPredictor):
         max_rows: int = MAX_ROWS,
     ) -> None:
         decoder = model if isinstance(model, TraceDecoder) else _on_torch(model)
+        if decoding.engine not in ("", decoder.engine):
+            raise CwmTraceError(
+                f"this model is decoded by {decoder.engine}, not by {decoding.engine}: leave the engine out"
+            )
         decoder.sampler(decoding.temperature, decoding.top_p, decoding.seed)  # refuses what makes no sense
         decoding = replace(
             decoding,
             predictor="local",
+            engine=decoder.engine,
             model=name,
             fingerprint=decoding.fingerprint or decoder.fingerprint(),
             grammar=decoding.grammar or "frame",
@@ -82,17 +89,15 @@ class LocalPredictor(ModelPredictor):
 
         Args:
             folder: of the checkpoint.
-            decoding: how to decode, and in which dtype.
+            decoding: how to decode, in which dtype and with which engine (see `load_decoder`).
             name: what reports call it; None: the folder.
 
         Raises:
-            CwmTraceError: it is no CWM checkpoint, or its tokenizer has no trace tokens.
+            CwmTraceError: it is no CWM checkpoint, its tokenizer has no trace tokens, or the engine cannot
+                decode it.
         """
-        from cwm_trace.model.decoder import Decoder
-        from cwm_trace.model.loading import load_weights
-
-        decoder = Decoder(
-            load_weights(folder, dtype=decoding.dtype or "auto", as_type=decoding.as_type or None)
+        decoder = load_decoder(
+            Path(folder), decoding.engine, decoding.dtype, as_type=decoding.as_type or None
         )
         decoding = replace(decoding, fingerprint=fingerprint_folder(folder))
         return cls(

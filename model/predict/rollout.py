@@ -13,6 +13,7 @@ from cwm_trace.model.predict.vocabulary import Legal
 from cwm_trace.predict.history import forces_return
 from cwm_trace.predict.modes import Mode, ModeKind
 from cwm_trace.records import Event, Frame, Outcome, Problem
+from cwm_trace.wire.fields import FIELD_AFTER
 from cwm_trace.wire.parse import split
 from cwm_trace.wire.tokens import EVENT_TOKENS, TOKEN_EVENTS, Piece, Special, TraceTokens
 
@@ -40,11 +41,7 @@ class OpenFrame(Protocol):
 
     @property
     def field(self) -> str:
-        """What the next token belongs to, the separator that ends it included.
-
-        `event`, `locals`, `source` or `value`. A RETURN has no locals: its `<|action_sep|>` belongs to the
-        event.
-        """
+        """What the next token belongs to: one of `cwm_trace.wire.fields.FIELDS`."""
 
     @property
     def legal(self) -> Legal:
@@ -97,13 +94,9 @@ class FreeFrame:
     def take(self, number: int) -> None:
         """Write an id."""
         special = self._tokens.specials.get(number)
-        if not self.ids:
-            self.event = None if special is None else TOKEN_EVENTS.get(special)
-            self.field = "event" if self.event in (Event.RETURN, Event.EXCEPTION) else "locals"
-        elif special is Special.ACTION and self.field in ("event", "locals"):
-            self.field = "source"
-        elif special is Special.ARG and self.field == "source":
-            self.field = "value"
+        if special is not None:
+            self.event = self.event if self.ids else TOKEN_EVENTS.get(special)
+            self.field = FIELD_AFTER.get(special, self.field)
         self.ids.append(number)
         self.is_done = special in (Special.FRAME, Special.END)
 
@@ -256,13 +249,13 @@ class Rollout:
                 self._give(self._tokens.ids[EVENT_TOKENS[Event.RETURN]])
             if self.is_done:
                 return
-            ids = self.frame.legal.ids
+            only = self.frame.legal.only
             if at_start and self._balanced and self.reader.legal_events == {Event.END}:
-                ids = (self._tokens.ids[Special.END],)
-            if ids is None or len(ids) != 1:
+                only = self._tokens.ids[Special.END]
+            if only is None:
                 return
             self.free_tokens += 1
-            self._take(ids[0], None)
+            self._take(only, None)
 
     def _give(self, number: int) -> None:
         self.pending.append(number)

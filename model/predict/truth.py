@@ -196,8 +196,7 @@ def _choices(frames: Sequence[TrueFrame], open_frame: OpenFrames) -> list[Choice
             frame.give(true.ids[: true.given], true.event)
         for offset, number in enumerate(true.ids[true.given :], start=true.given):
             legal, allowed = frame.legal, frame.allows(number)
-            single = legal.ids is not None and len(legal.ids) == 1
-            if not (single and allowed):
+            if legal.only is None or not allowed:
                 found.append(Choice(true.start + offset, legal, number, index, frame.field))
             if not allowed:
                 return found

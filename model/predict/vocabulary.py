@@ -69,6 +69,11 @@ class Legal(NamedTuple):
     row: int = 0
     but: tuple[int, ...] = ()
 
+    @property
+    def only(self) -> int | None:
+        """The one legal id, which nobody is asked about; None where there is a choice."""
+        return self.ids[0] if self.ids is not None and len(self.ids) == 1 else None
+
 
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in '"\\')
 _SPECIAL = re.compile(r"<.+>")

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from transformers import PreTrainedTokenizerBase
 
 from cwm_trace.datasets.packed import PackedDataset, PackedLoader
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, load_tokenizer
-from cwm_trace.model.training.packing import Batch, Batches, Packer, waiting_documents
+from cwm_trace.model.training.packing import Batches, Packer, waiting_documents
 from cwm_trace.model.training.recipe import Recipe
 from cwm_trace.model.training.stream import Mix, Stream
 from cwm_trace.wire.profile import CWM
@@ -52,55 +50,15 @@ def open_batches(
                 "this model does not keep documents in one row apart, and packed sequences hold several: give"
                 " a mix"
             )
-        return PackedBatches(open_packed(recipe, recipe.data.packed), recipe.seed, state, rank, count)
+        dataset = open_packed(recipe, recipe.data.packed)
+        loader = PackedLoader(dataset, seed=recipe.seed, rank=rank, world=count)
+        if state is not None:
+            loader.restore(state)
+        return loader
     mix = Mix(recipe.data.mix, recipe.seed, "train")
     chunk = rank if state is None else state["chunk"]
     stream = Stream(mix, words, chunk=chunk, stride=count, workers=workers)
     return Packer(stream, pad, waiting_documents(state or {"waiting": []}), alone=alone)
-
-
-class PackedBatches:
-    """Packed sequences in an order that is another one in every epoch.
-
-    Args:
-        dataset: the sequences.
-        seed: of the order.
-        state: of an earlier one, to go on from.
-        rank: number of this process.
-        world: how many processes share the sequences.
-    """
-
-    def __init__(
-        self,
-        dataset: PackedDataset,
-        seed: int,
-        state: Mapping[str, Any] | None = None,
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        # one by one: phases differ in their rows
-        self._loader = PackedLoader(dataset, 1, seed=seed, rank=rank, world=world)
-        if state is not None:
-            self._loader.restore(dict(state))
-        self._sequences = iter(self._loader)
-
-    def batch(self, rows: int, length: int) -> Batch:
-        """The next `rows` sequences; their length is `length`."""
-        taken = [next(self._sequences) for _ in range(rows)]
-        ids, starts, fields = (
-            np.concatenate([each[name] for each in taken]) for name in ("input_ids", "starts", "fields")
-        )
-        assert ids.shape == (rows, length), "checked before the run began"
-        places = np.arange(length)
-        begins = np.maximum.accumulate(np.where(starts, places, 0), axis=1)
-        return Batch(torch.from_numpy(ids), torch.from_numpy(places - begins), torch.from_numpy(fields))
-
-    def state(self) -> dict[str, Any]:
-        """Where it is."""
-        return dict(self._loader.state())
-
-    def close(self) -> None:
-        """Nothing works ahead."""
 
 
 def open_packed(recipe: Recipe, folder: str) -> PackedDataset:

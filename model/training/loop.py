@@ -27,6 +27,7 @@ from cwm_trace.model.training.folder import begin_folder, check_same_run, open_l
 from cwm_trace.model.training.lora import merge_adapter
 from cwm_trace.model.training.loss import field_weights, weighted_loss
 from cwm_trace.model.training.optimizers import make_optimizers
+from cwm_trace.model.training.packing import Batch
 from cwm_trace.model.training.processes import ALONE, Processes, stop_signals
 from cwm_trace.model.training.recipe import Phase, Recipe
 from cwm_trace.model.training.starting import begin
@@ -170,7 +171,8 @@ def train(
         try:
             while (turn := schedule.next(step)) is not None and not processes.any(bool(stopped)):
                 phase, rate, share_done = turn
-                batch = batches.batch(processes.share(phase.rows), phase.length).to(device)
+                rows = batches.batch(processes.share(phase.rows), phase.length)
+                batch = Batch.of(rows).to(device)
                 with precision:
                     logits = together(batch.ids, position_ids=batch.positions, use_cache=False).logits
                 loss, by_field = weighted_loss(logits, batch, weights, processes)

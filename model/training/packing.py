@@ -6,19 +6,18 @@ no token see another document. A document that is longer than a row is cut: a la
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from cwm_trace.datasets.filling import Arrays, Filler, lay_out
 from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.training.stream import Stream
-
-READY = 96
-"""Documents among which the one that fits best is looked for."""
 
 MOST_GIVEN = 0.75
 """Share of a row that a prompt may take: beyond it, too little would be left to learn from."""
@@ -41,6 +40,14 @@ class Batch:
     positions: Tensor
     fields: Tensor
 
+    @classmethod
+    def of(cls, arrays: Arrays) -> Batch:
+        """The batch of what `Batches` give."""
+        ids, positions, fields = map(
+            torch.from_numpy, (arrays["input_ids"], arrays["positions"], arrays["fields"])
+        )
+        return cls(ids, positions.long(), fields)
+
     @property
     def tokens(self) -> int:
         """Tokens that are not padding, prompts included."""
@@ -54,8 +61,8 @@ class Batch:
 class Batches(Protocol):
     """Where the loop has its batches from."""
 
-    def batch(self, rows: int, length: int) -> Batch:
-        """The next `rows` rows of `length` tokens."""
+    def batch(self, rows: int, length: int) -> Arrays:
+        """The next `rows` rows of `length` tokens, with what `lay_out` says of them."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -68,7 +75,7 @@ class Batches(Protocol):
 
 
 class Packer:
-    """Fills rows: first the document that waits longest, then always the longest that fits.
+    """Rows of documents that are made on the way.
 
     Args:
         stream: where documents come from.
@@ -78,66 +85,41 @@ class Packer:
     """
 
     def __init__(
-        self, stream: Stream, pad: int, waiting: list[TokenizedTrace] | None = None, *, alone: bool = False
+        self, stream: Stream, pad: int, waiting: Iterable[TokenizedTrace] = (), *, alone: bool = False
     ) -> None:
         self._stream, self._pad, self._alone = stream, pad, alone
-        self._chunks: Iterator[list[TokenizedTrace]] = iter(stream)
-        self._waiting = list(waiting or ())
+        self._chunks = iter(stream)
+        self._filler = Filler(self._useful, waiting)
 
-    def batch(self, rows: int, length: int) -> Batch:
+    def batch(self, rows: int, length: int) -> Arrays:
         """The next `rows` rows of `length` tokens.
 
         Raises:
             CwmTraceError: hardly a prompt fits a row.
         """
-        ids = torch.full((rows, length), self._pad)
-        positions = torch.zeros((rows, length), dtype=torch.int64)
-        fields = torch.full((rows, length), TokenField.PADDING, dtype=torch.uint8)
-        for row in range(rows):
-            at = 0
-            while (document := self._take(length - at, length)) is not None:
-                document = document.cut(length)
-                size = len(document.ids)
-                ids[row, at : at + size] = torch.tensor(document.ids)
-                fields[row, at : at + size] = torch.tensor(list(document.fields), dtype=torch.uint8)
-                positions[row, at : at + size] = torch.arange(size)
-                at += size
-                if self._alone:
-                    break
-            positions[row, at:] = torch.arange(length - at)
-        return Batch(ids, positions, fields)
+        made = [lay_out(self._filler.row(length, alone=self._alone), length, self._pad) for _ in range(rows)]
+        return {name: np.stack([row[name] for row in made]) for name in made[0]}
 
     def state(self) -> dict[str, Any]:
         """What another packer needs to go on: plain data."""
-        return {
-            "chunk": self._stream.chunk,
-            "waiting": [(list(document.ids), document.fields) for document in self._waiting],
-        }
+        waiting = [(list(document.ids), document.fields) for document in self._filler.waiting]
+        return {"chunk": self._stream.chunk, "waiting": waiting}
 
     def close(self) -> None:
         """End the processes of the stream."""
         self._stream.close()
 
-    def _take(self, room: int, length: int) -> TokenizedTrace | None:
-        """The document that waits longest for a new row, else the longest that fits; None if none does."""
-        useless = 0
-        while len(self._waiting) < READY:
+    def _useful(self, length: int) -> list[TokenizedTrace]:
+        """The next documents whose prompts leave room for a trace."""
+        for _ in range(MOST_USELESS):
             made = next(self._chunks)
             useful = [document for document in made if document.given < MOST_GIVEN * length]
-            useless = 0 if useful else useless + 1
-            if useless == MOST_USELESS:
-                raise CwmTraceError(
-                    f"no prompt of {MOST_USELESS * len(made)} programs leaves room for a trace in rows of"
-                    f" {length} tokens: make them longer"
-                )
-            self._waiting += useful
-        if room == length:
-            return self._waiting.pop(0)
-        best, best_size = -1, 0
-        for place, document in enumerate(self._waiting):
-            if best_size < len(document.ids) <= room:
-                best, best_size = place, len(document.ids)
-        return self._waiting.pop(best) if best_size else None
+            if useful:
+                return useful
+        raise CwmTraceError(
+            f"no prompt of {MOST_USELESS * len(made)} programs leaves room for a trace in rows of"
+            f" {length} tokens: make them longer"
+        )
 
 
 def waiting_documents(state: Mapping[str, Any]) -> list[TokenizedTrace]:

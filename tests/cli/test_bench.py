@@ -10,13 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cwm_trace.predict.protocol import Predictor
+from cwm_trace.predict.registry import find_predictor
+from cwm_trace.records import Decoding
 from tests.cli.conftest import Cli, Result
 from tests.effort import HANGS, rest_in_ci
+from tests.eval.predictors import NoisyPredictor
 
 SMALL = ("bench", "--tasks", "smoke", "--limit", "4", "--model", "copy")
 
@@ -88,7 +93,7 @@ def test_two_runs_are_compared_on_what_both_have(cli: Cli, tmp_path: Path) -> No
     assert len(found["won"]["trace_exact"]) == 4
     assert found["lost"]["trace_exact"] == []
     text = cli("bench", "compare", "a", "c", "--flips", "1").stdout
-    assert "B - A on 3 programs" in text
+    assert "B minus A on 3 programs" in text
     assert "1 programs are in one of the two only, and left out" in text
     assert "whole trace, won by B: 3: " in text
     assert " and 2 more" in text
@@ -99,7 +104,7 @@ def test_finished_generations_are_scored(cli: Cli, tmp_path: Path) -> None:
     row = {"id": "a", "code": "def f(x):\n    return x", "input": "1", "expected": "1", "generation": "?"}
     (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
     (run,) = report_of(cli("bench", "rescore", "rows.jsonl", "--format", "json"))["runs"]
-    assert (run["results"]["unparsable"], run["metrics"]["output_accuracy"]["value"]) == (1, 0.0)
+    assert (run["mode"], run["metrics"]["output_accuracy"]["value"]) == ("output", 0.0)
     assert any(entry["low"] == 88.0 for entry in run["published"])
     assert "not measured here" in cli("bench", "report", "bench.logs", columns=200).stdout
 
@@ -227,3 +232,31 @@ def test_without_numpy_it_says_what_to_install(tmp_path: Path) -> None:
     )
     assert result.returncode == 2
     assert "pip install 'cwm-trace[report]'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "labels"),
+    [
+        ((), ["cwm-mini+grammar"]),
+        (("--grammar", "none,frame", "--grammar", "flow"), ["cwm-mini", "cwm-mini+grammar", "cwm-mini+flow"]),
+        (("--unconstrained",), ["cwm-mini"]),
+    ],
+)
+def test_levels_of_the_grammar_stand_side_by_side(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], labels: list[str]
+) -> None:
+    def find(name: str, decoding: Decoding = Decoding(), *, grammar: str = "frame", **more: Any) -> Predictor:
+        if name == "mini":
+            level = decoding.grammar or grammar
+            return NoisyPredictor(decoding=replace(decoding, model="cwm-mini", grammar=level))
+        return find_predictor(name, decoding, grammar=grammar, **more)
+
+    monkeypatch.setattr("cwm_trace.api.find_predictor", find)
+    report = report_of(cli(*SMALL[:-1], "mini,copy", *arguments, "--format", "json", "--no-baselines"))
+    assert {run["model"] for run in report["runs"]} == {*labels, "copy"}
+
+
+def test_a_level_that_there_is_not_is_refused(cli: Cli) -> None:
+    result = cli(*SMALL, "--grammar", "frame,strict")
+    assert result.returncode == 2
+    assert result.stderr.strip().endswith("'strict' is none of none, frame, flow.")

@@ -67,7 +67,7 @@ def test_predict_and_compare(cli: Cli, recorded: Path, tmp_path: Path) -> None:
     history = ["--call", "f(2)", "--mode", "forced", "--history", recorded.name]
     assert cli("predict", "program.py", *history, "--model", "copy", "-o", "copy.jsonl").returncode == 0
     assert cli("predict", "program.py", *history, "--model", "oracle", "-o", "oracle.jsonl").returncode == 0
-    assert read_trace(tmp_path / "copy.jsonl").mode == "forced"
+    assert read_trace(tmp_path / "copy.jsonl").guess.mode == "forced"
     numbers = json.loads(cli("compare", recorded.name, "oracle.jsonl", "--json").stdout)
     assert numbers["frame_exact"] == {"value": 1.0, "hits": 11, "total": 11}
     assert numbers["first_divergence"] is None

@@ -69,8 +69,8 @@ def test_from_options_to_packed_sequences(cli: Cli, tmp_path: Path) -> None:
     assert found["rows"]["train"] == manifest["rows"]["train"]
     assert found["families"] == {"counters": sum(manifest["rows"].values())}
     assert found["frames"]["least"] > 3
-    assert found["tokens"]["mean"] * sum(found["rows"].values()) == pytest.approx(
-        sum(found["tokens_per_field"].values()), rel=0.01
+    assert found["bytes"]["mean"] * sum(found["rows"].values()) == pytest.approx(
+        sum(found["bytes_per_field"].values()), rel=0.01
     )
     assert (tmp_path / "plots.png").read_bytes().startswith(b"\x89PNG")
     assert "locals" in cli("dataset", "stats", "out").stdout

@@ -58,7 +58,7 @@ def test_streams_and_exit_code_are_the_programs_own(shell: Cli, tmp_path: Path, 
     assert traced.stderr == own + python.stderr
     assert own.count("\n") == ("-o" in arguments)  # options of ours that stand behind the program are noticed
     assert traced.returncode == python.returncode
-    assert read_trace(tmp_path / "program.trace.jsonl").exit_code == python.returncode
+    assert read_trace(tmp_path / "program.trace.jsonl").run.exit_code == python.returncode
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_ctrl_c_leaves_a_whole_file_and_dies_by_the_signal(tmp_path: Path) -> No
     assert "session.py" not in errors
     assert process.returncode == -signal.SIGINT
     trace = read_trace(tmp_path / "loop.trace.jsonl")
-    assert (trace.outcome, trace.exit_code) == (Outcome.KILLED, 130)
+    assert (trace.outcome, trace.run.exit_code) == (Outcome.KILLED, 130)
 
 
 def test_ctrl_c_while_a_model_predicts_ends_both_processes_without_a_word(tmp_path: Path) -> None:
@@ -303,3 +303,14 @@ def test_a_prediction_beside_what_happened(shell: Cli, tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (3, "mine\n")
     assert "first wrong    frame 5" in ended.stderr
     assert "✗◀" in ended.stderr
+    assert not list(tmp_path.glob("*.html"))
+
+
+def test_a_prediction_as_a_page(shell: Cli, tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text("import os\nos.chdir('/')\n")
+    ended = shell("run", "-q", "--predict", "--view", "--model", "copy", "p.py")
+    assert ended.returncode == 0
+    assert "step through both: " in ended.stderr
+    assert (tmp_path / "p.html").read_text("utf-8").startswith("<!doctype html>")
+    alone = shell("run", "--view", "p.py")
+    assert (alone.returncode, alone.stderr.count("\n")) == (2, 1)

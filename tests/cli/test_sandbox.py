@@ -23,7 +23,7 @@ def test_streams_exit_code_and_trace_are_the_programs(shell: Cli, tmp_path: Path
     plain, sandboxed = (read_trace(tmp_path / f"{name}.jsonl") for name in ("plain", "sandboxed"))
     assert sandboxed.frames == plain.frames
     assert sandboxed.files == plain.files
-    assert (sandboxed.outcome, sandboxed.arguments) == (plain.outcome, plain.arguments)
+    assert (sandboxed.outcome, sandboxed.program.arguments) == (plain.outcome, plain.program.arguments)
 
 
 def test_a_call_and_code(shell: Cli, tmp_path: Path) -> None:

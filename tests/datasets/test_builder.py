@@ -89,11 +89,11 @@ def test_rows_are_the_traces_of_their_items(built: Path) -> None:
             assert (item.source, item.call, item.split) == (again.source, again.call, again.split)
         plain = trace_execution(item.source, call=item.call, capture_output=True)
         trace = trace_of(row)
-        assert (trace.frames, trace.files, trace.outcome, trace.output) == (
+        assert (trace.frames, trace.files, trace.outcome, trace.run.output) == (
             plain.frames,
             plain.files,
             plain.outcome,
-            plain.output,
+            plain.run.output,
         )
 
 
@@ -153,7 +153,7 @@ def check_round_trip(folder: Path) -> int:
         trace = trace_of(row)
         ids = render_trace(trace, tokens=tokens)
         parsed = parse_trace(ids, tokens=tokens)
-        assert parsed.problems == ()
+        assert parsed.guess.problems == ()
         assert render_trace(parsed, tokens=tokens) == ids
         assert visible(parsed) == visible(trace)
         count += 1

@@ -218,7 +218,7 @@ def test_every_function_that_tests_call(tmp_path: Path) -> None:
         trace = trace_of(row)
         entries[trace.entry] = entries.get(trace.entry, 0) + 1
         parsed = parse_trace(render_trace(trace, tokens=tokens), tokens=tokens)
-        assert parsed.problems == ()
+        assert parsed.guess.problems == ()
         assert parsed.outcome is trace.outcome
         assert (trace.frames[0].event.value, trace.frames[0].depth, trace.frames[0].activation) == (
             "call",
@@ -281,3 +281,60 @@ def test_what_is_something_else(name: str, line: str, tmp_path: Path) -> None:
 def test_unknown_loaders() -> None:
     with pytest.raises(CwmTraceError, match="there is no loader 'nope'"):
         load_items("nope:x")
+
+
+def test_execution_rows_of_livecodebench(tmp_path: Path) -> None:
+    code = "def twice(n):\n    return n * 2"
+    rows = [
+        {"id": "sample_0", "function_name": "twice", "code": code, "input": "twice(n = 2)", "output": "4"},
+        {"id": "sample_1", "function_name": "twice", "code": code, "input": "'a'", "output": "'aa'"},
+    ]
+    path = tmp_path / "lcb.jsonl"
+    path.write_text("".join(json.dumps({**row, "difficulty": "easy"}) + "\n" for row in rows))
+    items = list(load_items(f"livecodebench:{path}"))
+    assert [(item.id, item.call, item.expected) for item in items] == [
+        ("livecodebench/sample_0", "twice(n = 2)", "4"),
+        ("livecodebench/sample_1", "twice('a')", "'aa'"),
+    ]
+
+
+def test_base_and_plus_inputs_of_evalplus(tmp_path: Path) -> None:
+    own = {
+        "task_id": "HumanEval/0",
+        "prompt": "def add(a, b):\n",
+        "canonical_solution": "    return a + b\n",
+        "entry_point": "add",
+        "base_input": [[1, 2]],
+        "plus_input": [[1, 2], ["a", "b"]],
+    }
+    path = tmp_path / "own.jsonl"
+    path.write_text(json.dumps(own) + "\n")
+    items = list(load_items(f"humanevalplus:{path}"))
+    assert [(item.id, item.call) for item in items] == [
+        ("humanevalplus/0/base/0", "add(1, 2)"),
+        ("humanevalplus/0/plus/1", "add('a', 'b')"),
+    ]
+    assert items[0].source == "def add(a, b):\n    return a + b\n"
+    hub = {
+        "task_id": 2,
+        "code": "def helper(): ...\ndef share(a, b):\r\n    return set(a) & set(b)",
+        "test": "inputs = [[(1, 2), (2,)]]\nresults = [{2}]\nfor i, x in enumerate(inputs): ...",
+    }
+    path.write_text(json.dumps(hub) + "\n")
+    (item,) = load_items(f"mbppplus:{path}")
+    assert (item.id, item.call, item.expected) == ("mbppplus/2/plus/0", "share((1, 2), (2,))", "{2}")
+
+
+def test_sanitized_mbpp_is_one_json_array(tmp_path: Path) -> None:
+    task = {
+        "task_id": 3,
+        "code": "def f(x):\n    return x",
+        "test_imports": [],
+        "test_list": ["assert f('a') == 'a'"],
+    }
+    path = tmp_path / "sanitized-mbpp.json"
+    path.write_text(json.dumps([task, {**task, "task_id": 4}], indent=1))
+    assert [item.id for item in load_items(f"mbpp:{path}")] == ["mbpp/3/0", "mbpp/4/0"]
+    path.write_text("[1]")
+    with pytest.raises(CwmTraceError, match="row 1: not an MBPP task"):
+        list(load_items(f"mbpp:{path}"))

@@ -63,8 +63,8 @@ def test_tokens_and_their_fields(dataset: Path) -> None:
                 if at == index and number < 256:
                     texts[TokenField(field)] += chr(number)
                     state += chr(number) if field in (TokenField.LOCALS, TokenField.CHANGED) else ""
-                elif at == index:
-                    assert (field == TokenField.EVENT) == (number == TOKENS.ids[EVENT_TOKENS[frame.event]])
+                elif at == index and number == TOKENS.ids[EVENT_TOKENS[frame.event]]:
+                    assert field == TokenField.EVENT
             assert texts[TokenField.SOURCE] == frame.source + "\n"
             if frame.event in (Event.CALL, Event.LINE):
                 values = [value for value in json.loads(state).values() if value != UNCHANGED]
@@ -80,8 +80,7 @@ def test_every_document_is_in_the_sequences_once(dataset: Path, packed: PackedDa
         for number in np.unique(sequence["documents"]):
             where = np.flatnonzero(sequence["documents"] == number)
             assert (np.diff(where) == 1).all()
-            assert sequence["starts"][where[0]]
-            assert not sequence["starts"][where[1:]].any()
+            assert (sequence["positions"][where] == np.arange(len(where))).all()
             if number >= 0:
                 assert number not in documents
                 documents[int(number)] = sequence["input_ids"][where].tolist(), sequence["loss_mask"][where]
@@ -108,7 +107,7 @@ def test_every_position_maps_back(dataset: Path, packed: PackedDataset) -> None:
             row = by_id[place.id]
             assert place.program == row["program"]
             assert (place.frame <= 0) == (place.field is TokenField.GIVEN)
-            if place.field is TokenField.EVENT:
+            if place.field is TokenField.EVENT and token != TOKENS.ids[Special.ACTION]:
                 frames = row["frames"]
                 end = place.frame == len(frames)
                 event = Event.END if end else Event(frames[place.frame]["event"])
@@ -122,7 +121,7 @@ def test_documents_read_back_as_traces(dataset: Path, packed: PackedDataset) -> 
             ids = sequence["input_ids"][sequence["documents"] == number].tolist()
             if ids[-1] == TOKENS.ids[Special.END]:  # not cut
                 parsed = parse_trace(ids, tokens=TOKENS)
-                assert parsed.problems == ()
+                assert parsed.guess.problems == ()
                 assert len(parsed.frames) == len(traces[number].frames)
                 assert parsed.outcome is traces[number].outcome
 
@@ -207,9 +206,16 @@ def test_bad_folders(dataset: Path, packed: PackedDataset, tmp_path: Path) -> No
     older = tmp_path / "older"
     older.mkdir()
     info = json.loads((packed.folder / "info.json").read_bytes())
-    del info["fields"]
+    for version, sentence in (
+        (1, "packed by an older cwm-trace: pack again"),
+        (99, "newer cwm-trace: it has"),
+    ):
+        (older / "info.json").write_text(json.dumps({**info, "version": version}))
+        with pytest.raises(CwmTraceError, match=sentence):
+            PackedDataset(older)
+    del info["version"]  # which the first form did not have
     (older / "info.json").write_text(json.dumps(info))
-    with pytest.raises(CwmTraceError, match="packed by another version"):
+    with pytest.raises(CwmTraceError, match="packed by an older"):
         PackedDataset(older)
     with pytest.raises(CwmTraceError, match="not empty"):
         pack_dataset(dataset, packed.folder, TOKENS)

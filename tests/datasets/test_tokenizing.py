@@ -80,15 +80,15 @@ def test_changed_values_are_those_in_full(tokens: TraceTokens) -> None:
     assert texts_of(tokens, document, TokenField.VALUE) == ['"42"', '"42"']
 
 
-def test_separators_belong_to_what_they_are_about(tokens: TraceTokens) -> None:
+def test_separators_belong_to_what_they_end(tokens: TraceTokens) -> None:
     for trace in traces():
         document = tokenize_trace(trace, tokens)
         events = {tokens.ids[token] for token in EVENT_TOKENS.values()}
         pairs = list(zip(document.ids, document.fields, strict=True))[document.given :]
         fields = {number: {mark for id_, mark in pairs if id_ == number} for number in tokens.specials}
         assert all(fields[number] <= {TokenField.EVENT} for number in events)
-        assert fields[tokens.ids[Special.ACTION]] == {TokenField.SOURCE}
-        assert fields[tokens.ids[Special.ARG]] <= {TokenField.VALUE}
+        assert fields[tokens.ids[Special.ACTION]] == {TokenField.LOCALS, TokenField.EVENT}
+        assert fields[tokens.ids[Special.ARG]] <= {TokenField.SOURCE}
         assert fields[tokens.ids[Special.FRAME]] <= {TokenField.SOURCE, TokenField.VALUE}
 
 

@@ -16,22 +16,25 @@ class NoisyPredictor:
 
     Args:
         every: one value of so many is wrong.
+        name: what it is called.
+        decoding: who it says that it is.
     """
 
-    def __init__(self, every: int = 7, name: str = "noisy") -> None:
+    def __init__(self, every: int = 7, name: str = "noisy", decoding: Decoding | None = None) -> None:
         self.name = name
         self.every = every
         self.asked = 0
+        self._decoding = decoding
 
     @property
     def decoding(self) -> Decoding:
-        return Decoding(self.name, model=f"test/{self.name}", dtype="float32")
+        return self._decoding or Decoding(self.name, model=f"test/{self.name}", dtype="float32")
 
     def predict(self, request: Request) -> Trace:
         self.asked += 1
         replay = OraclePredictor().predict(request)
         frames = list(replay.frames)
-        for index in range(replay.given, len(frames)):
+        for index in range(replay.guess.given, len(frames)):
             frame = frames[index]
             if (len(frame.source) + index) % self.every:
                 frames[index] = replace(frame, logprobs={"event": (-0.1,), "locals": (-0.2, -0.1)})
@@ -42,7 +45,9 @@ class NoisyPredictor:
                     frame, changed={**frame.changed, "wrong": Slot("1")}, logprobs={"locals": (-2.0,)}
                 )
         cost = Cost(prompt_tokens=10, new_tokens=5 * len(frames), forward_passes=3, seconds=0.01)
-        return replace(replay, frames=tuple(frames), decoding=self.decoding, cost=cost)
+        return replace(
+            replay, frames=tuple(frames), guess=replace(replay.guess, decoding=self.decoding, cost=cost)
+        )
 
 
 class BatchedPredictor(NoisyPredictor):
@@ -83,7 +88,11 @@ class EndingPredictor(NoisyPredictor):
                 return replace(predicted, outcome=Outcome.TRUNCATED, frames=predicted.frames[:2])
             case 2:
                 problem = Problem("tokens", 1, 0, "a frame that does not start with an event")
-                return replace(predicted, problems=(problem,), frames=predicted.frames[:1])
+                return replace(
+                    predicted,
+                    frames=predicted.frames[:1],
+                    guess=replace(predicted.guess, problems=(problem,)),
+                )
             case 3:
                 return replace(predicted, outcome=Outcome.INCOMPLETE)
             case _:

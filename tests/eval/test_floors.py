@@ -19,7 +19,7 @@ from cwm_trace.eval.comparison.score import ProgramScore, score_program
 from cwm_trace.eval.local_steps.steps import score_many_local_steps
 from cwm_trace.predict.baselines import BASELINES
 from cwm_trace.predict.protocol import Request
-from cwm_trace.records import Event
+from cwm_trace.records import Event, Guess
 
 PATH = os.environ.get("CWM_TRACE_CRUXEVAL", "")
 pytestmark = pytest.mark.skipif(not PATH, reason="CWM_TRACE_CRUXEVAL names no file")
@@ -140,7 +140,9 @@ def test_the_oracle_is_right(mode: str, recorded: list[Trace]) -> None:
 
 
 def test_the_oracle_computes_every_covered_step(recorded: list[Trace]) -> None:
-    found = score_many_local_steps([(replace(trace, mode="free", given=1), trace) for trace in recorded])
+    found = score_many_local_steps(
+        [(replace(trace, guess=Guess(mode="free", given=1)), trace) for trace in recorded]
+    )
     accuracies, coverages = [f.accuracy for f in found], [f.coverage for f in found]
     assert all(rate.hits == rate.total for rate in accuracies)
     assert sum(rate.hits for rate in coverages) > 0.5 * sum(rate.total for rate in coverages)

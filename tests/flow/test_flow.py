@@ -8,7 +8,7 @@ import pytest
 
 from cwm_trace import Trace, trace_execution
 from cwm_trace.flow import Flow, Legal, analyse
-from cwm_trace.records import Event, Slot
+from cwm_trace.records import Event, Program, Slot
 
 LOOP = """
     def f(n):
@@ -103,7 +103,7 @@ def test_a_predicted_text_proves_a_value_where_no_object_looks_like_it(header: s
 
     text = f"{header}def f(x):\n    y = 1\n    return y\n"
     line = text.count("\n") - 2
-    program = Trace((SourceFile("p.py", text),), "f", line)
+    program = Trace(Program((SourceFile("p.py", text),), "f", line))
     frames = [
         Frame(Event.CALL, line, "def f(x):", changed={"x": Slot("1")}),
         Frame(Event.LINE, line + 1, "    y = 1"),

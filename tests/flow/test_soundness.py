@@ -116,15 +116,17 @@ def test_a_history_of_another_program_breaks_nothing(program: Program, other: Pr
 
 def test_another_version_is_not_spoken_of() -> None:
     trace = trace_execution("def f():\n    return 1\n", call="f()")
-    other = replace(trace, python="3.9.1")
+    other = replace(trace, run=replace(trace.run, python="3.9.1"))
     assert analyse(other).reason.startswith("the program was recorded by Python 3.9")
     assert Flow(analyse(other), other.frames).legal() == ANYTHING
-    unknown = replace(trace, python="")
+    unknown = replace(trace, run=replace(trace.run, python=""))
     assert analyse(unknown).reason == ""
 
 
 @pytest.mark.parametrize("text", ["def f(:\n", "\x00", "(" * 500])
 def test_what_does_not_compile_is_not_spoken_of(text: str) -> None:
     trace = trace_execution("def f():\n    return 1\n", call="f()")
-    broken: Trace = replace(trace, files=(replace(trace.files[0], text=text),))
+    broken: Trace = replace(
+        trace, program=replace(trace.program, files=(replace(trace.files[0], text=text),))
+    )
     assert "does not compile" in analyse(broken).reason

@@ -44,10 +44,10 @@ def test_a_folder_that_says_llama_predicts_as_a_cwm(
     cwm, llama = traces
     assert llama.frames == cwm.frames
     assert llama.outcome == cwm.outcome
-    assert isinstance(cwm.decoding, Decoding)
-    assert isinstance(llama.decoding, Decoding)
-    assert (cwm.decoding.as_type, llama.decoding.as_type) == ("", "cwm")
-    assert cwm.decoding.fingerprint != llama.decoding.fingerprint
+    assert isinstance(cwm.guess.decoding, Decoding)
+    assert isinstance(llama.guess.decoding, Decoding)
+    assert (cwm.guess.decoding.as_type, llama.guess.decoding.as_type) == ("", "cwm")
+    assert cwm.guess.decoding.fingerprint != llama.guess.decoding.fingerprint
 
 
 @pytest.mark.ci

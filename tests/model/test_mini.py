@@ -21,7 +21,7 @@ from cwm_trace.records import Decoding
 from tests.model.pairs import save_checkpoint
 
 PROGRAM = "def f(n):\n    return n + 1\n"
-HOME = Path(cwm_trace.predict.registry.__file__).parent / "model" / "pretrained" / "cwm-mini"
+HOME = Path(cwm_trace.predict.registry.__file__).parents[1] / "model" / "pretrained" / "cwm-mini"
 needs_weights = pytest.mark.skipif(not HOME.exists(), reason="this checkout has no bundled model")
 
 
@@ -39,10 +39,11 @@ def test_mini_is_the_model_of_the_installation(installation: Path, dtype: str) -
     check_name("mini")
     mini = find_predictor("mini", Decoding(dtype=dtype, max_new_tokens=60))
     trace = predict_execution(PROGRAM, call="f(2)", model=mini, max_frames=3)
-    assert trace.decoding is not None
-    assert trace.decoding.model == "cwm-mini"
-    assert trace.decoding.dtype == (dtype or "float32")
-    assert {problem.grade for problem in trace.problems} <= {"truncated"}, "the grammar was on"
+    assert trace.guess.decoding is not None
+    assert trace.guess.decoding.model == "cwm-mini"
+    assert trace.guess.decoding.dtype == (dtype or "float32")
+    assert trace.guess.decoding.engine == ("torch" if dtype else "numpy")
+    assert {problem.grade for problem in trace.guess.problems} <= {"truncated"}, "the grammar was on"
 
 
 @pytest.mark.parametrize("find", [find_predictor, check_name])
@@ -92,11 +93,28 @@ def test_the_real_one_knows_more_than_to_copy() -> None:
             comparison = compare_execution(real, guess)
             hits[name] += comparison.frame_exact.hits
             if name == "mini":
-                assert guess.decoding is not None
-                assert guess.decoding.model == "cwm-mini"
+                assert guess.guess.decoding is not None
+                assert guess.guess.decoding.model == "cwm-mini"
                 changes += comparison.changed_slots.recall or 0.0
     assert hits["mini"] > hits["copy"]
     assert changes / 4 > 0.2, "copying finds none"
+
+
+@needs_weights
+def test_the_real_one_says_the_same_on_numpy_and_on_torch() -> None:
+    real = trace_execution(PROGRAM, call="f(2)")
+    for mode in ("free", "forced"):
+        traces = [
+            predict_execution(
+                PROGRAM,
+                call="f(2)",
+                model=find_predictor("mini", Decoding(engine=engine, max_new_tokens=60), grammar="flow"),
+                mode=mode,
+                history=real if mode == "forced" else None,
+            )
+            for engine in ("numpy", "torch")
+        ]
+        assert traces[0].frames == traces[1].frames
 
 
 @needs_weights

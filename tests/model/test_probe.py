@@ -106,6 +106,23 @@ def test_a_small_model_finds_the_profile_it_was_trained_on(profile: FormatProfil
     assert found.hash == profile.hash, findings
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "http://127.0.0.1:9"], "http://127.0.0.1:9 is a server"),
+        (["--model", "nowhere"], "nowhere is not a folder"),
+        (["--model", "mini", "-o", "missing/p.json"], "there is no folder missing to write p.json into"),
+        (["--model", "mini", "-o", "p.txt"], "a profile's file ends in .json, p.txt does not"),
+        (["--model", "mini", "--base", "other"], "there is no format profile 'other'"),
+    ],
+)
+def test_what_cannot_be_probed_is_one_sentence(cli: Cli, arguments: list[str], said: str) -> None:  # noqa: F811
+    result = cli("format", "probe", *arguments)
+    assert result.returncode == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_scores_are_log_probabilities_of_what_comes_next() -> None:
     ours, _ = pair(small_config())
     ids = tokens(1, 12)

@@ -11,9 +11,10 @@ import torch
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.decoder import Decoder
+from cwm_trace.model.decoding_config import DecodingConfig, read_config
 from cwm_trace.model.loading import load_model, load_weights
 from cwm_trace.model.modeling import CwmConfig
-from cwm_trace.model.weights import DecodingConfig, Weights, read_config, weights_of
+from cwm_trace.model.weights import Weights, weights_of
 from tests.model.pairs import LLAMA3, ROPES, pair, small_config, tokens
 
 

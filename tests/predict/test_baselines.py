@@ -11,7 +11,7 @@ from cwm_trace.eval.comparison.score import score_program
 from cwm_trace.flow import Flow, analyse
 from cwm_trace.predict.baselines import BASELINES, CopyPredictor, OraclePredictor
 from cwm_trace.predict.protocol import Predictor, Request
-from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Program, Slot, SourceFile, Trace
 from cwm_trace.states import resolve_states
 from tests.effort import examples
 from tests.traces import traces
@@ -19,7 +19,7 @@ from tests.traces import traces
 MODES = ["free", "forced", "forced-event", "forced-state", "reground-3", "output", "step-over-1"]
 TEXT = "def f(a):\n    # why\n\n    b = a\n    return b\nf(1)\n"
 CALL = Frame(Event.CALL, 1, "def f(a):", changed={"a": Slot("1", "int")})
-START = Trace((SourceFile("p.py", TEXT),), "f", 1, (CALL,))
+START = Trace(Program((SourceFile("p.py", TEXT),), "f", 1), (CALL,))
 
 
 def test_copy_goes_down_the_text_of_the_function() -> None:
@@ -35,13 +35,17 @@ def test_copy_goes_down_the_text_of_the_function() -> None:
 
 
 def test_copy_goes_down_a_whole_script() -> None:
-    start = replace(START, entry="<module>", entry_line=0, frames=(Frame(Event.CALL, 0, ""),))
+    start = replace(
+        START,
+        frames=(Frame(Event.CALL, 0, ""),),
+        program=replace(START.program, entry="<module>", entry_line=0),
+    )
     predicted = CopyPredictor().predict(Request(start))
     assert [frame.line for frame in predicted.frames] == [0, 1, 4, 5, 6, 6]
 
 
 def test_copy_of_an_empty_program_returns() -> None:
-    start = Trace((SourceFile("p.py", ""),), "<module>", frames=(Frame(Event.CALL, 0, ""),))
+    start = Trace(Program((SourceFile("p.py", ""),), "<module>"), (Frame(Event.CALL, 0, ""),))
     assert [f.event for f in CopyPredictor().predict(Request(start)).frames] == [Event.CALL, Event.RETURN]
 
 
@@ -55,7 +59,7 @@ def test_baselines_continue_any_trace(mode: str, trace: Trace) -> None:
         predicted = predictor.predict(Request(start, mode, trace, max_frames=20))
         assert predictor.name == name
         assert predicted.frames[:1] == trace.frames[:1]
-        assert (predicted.given, predicted.mode, predicted.python) == (1, mode, "")
+        assert (predicted.guess.given, predicted.guess.mode, predicted.run.python) == (1, mode, "")
         if mode.startswith(("forced-", "reground")):
             assert len(predicted.frames) == len(trace.frames)
 
@@ -78,7 +82,7 @@ def test_copy_changes_nothing_when_forced(trace: Trace) -> None:
 
 def test_the_oracle_replays_and_can_be_cut() -> None:
     frames = (CALL, Frame(Event.LINE, 4, "    b = a"), Frame(Event.RETURN, 4, "    b = a", value=Slot("1")))
-    truth = replace(START, frames=frames, outcome=Outcome.RETURNED, python="3.11.7")
+    truth = replace(START, frames=frames, outcome=Outcome.RETURNED, run=replace(START.run, python="3.11.7"))
     predicted = OraclePredictor().predict(Request(START, "free", truth))
     assert (predicted.frames, predicted.outcome) == (frames, Outcome.RETURNED)
     cut = OraclePredictor().predict(Request(START, "free", truth, max_frames=1))

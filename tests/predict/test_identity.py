@@ -17,9 +17,11 @@ from cwm_trace.eval.benchmark.log import Header, LogWriter, find_log
 from cwm_trace.predict.baselines import CopyPredictor
 from cwm_trace.predict.labels import shortest_labels
 from cwm_trace.predict.protocol import Request
-from cwm_trace.records import Decoding, Event, Frame, SourceFile, Trace
+from cwm_trace.records import Decoding, Event, Frame, Program, SourceFile, Trace
 
-START = Trace((SourceFile("p.py", "def f():\n    return 1\n"),), "f", 1, (Frame(Event.CALL, 1, "def f():"),))
+START = Trace(
+    Program((SourceFile("p.py", "def f():\n    return 1\n"),), "f", 1), (Frame(Event.CALL, 1, "def f():"),)
+)
 HEADER: dict[str, Any] = {
     "task": "smoke",
     "items": 3,
@@ -41,6 +43,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(
         ("predictor", "model", "fingerprint", "dtype", "as_type", "profile", "profile_hash"), texts
     ),
+    "engine": st.sampled_from(["", "torch", "numpy"]),
     "grammar": st.sampled_from(["", "none", "frame"]),
     "temperature": st.sampled_from([0.0, 0.5, 1.0]),
     "top_p": st.sampled_from([0.5, 1.0]),

@@ -48,7 +48,7 @@ def test_what_is_stepped_over_is_not_visible_and_the_rest_is_as_it_was(trace: Tr
 
 @given(traces())
 def test_the_output_is_the_given_frames_and_the_entrys_return(trace: Trace) -> None:
-    seen = visible_frames(replace(trace, given=1), parse_mode("output"))
+    seen = visible_frames(replace(trace, guess=replace(trace.guess, given=1)), parse_mode("output"))
     assert seen.frames[0] == trace.frames[0]
     assert all(frame.event is Event.RETURN for frame in seen.frames[1:])
     assert seen.value == trace.value

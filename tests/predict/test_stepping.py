@@ -11,7 +11,7 @@ from cwm_trace.predict.baselines import CopyPredictor
 from cwm_trace.predict.history import NOTHING, History, Known, Prediction
 from cwm_trace.predict.protocol import Request, require_truth
 from cwm_trace.predict.stepping import roll_out
-from cwm_trace.records import Decoding, Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import Decoding, Event, Frame, Outcome, Program, Run, Slot, SourceFile, Trace
 from cwm_trace.states import Activations, resolve_states
 from tests.traces import traces
 
@@ -20,15 +20,11 @@ CALL = Frame(Event.CALL, 1, "def f(a):", changed={"a": ONE})
 LINE = Frame(Event.LINE, 2, "    return a")
 RETURN = Frame(Event.RETURN, 2, "    return a", value=ONE)
 REAL = Trace(
-    (SourceFile("p.py", "def f(a):\n    return a\n"),),
-    "f",
-    1,
+    Program((SourceFile("p.py", "def f(a):\n    return a\n"),), "f", 1),
     (CALL, LINE, RETURN),
     Outcome.RETURNED,
-    python="3.11.7",
-    output="x",
-    exit_code=0,
     warnings=("w",),
+    run=Run(python="3.11.7", output="x", exit_code=0),
 )
 START = replace(REAL, frames=(CALL,))
 
@@ -64,8 +60,8 @@ def test_the_truth_step_by_step_is_the_truth(trace: Trace) -> None:
     for predicted in (free, forced):
         assert resolve_states(predicted.frames) == resolve_states(trace.frames)
         assert [frame.event for frame in predicted.frames] == [frame.event for frame in trace.frames]
-    assert (free.given, free.mode, free.outcome) == (1, "free", Outcome.RETURNED)
-    assert (forced.given, forced.mode, forced.outcome) == (1, "forced", trace.outcome)
+    assert (free.guess.given, free.guess.mode, free.outcome) == (1, "free", Outcome.RETURNED)
+    assert (forced.guess.given, forced.guess.mode, forced.outcome) == (1, "forced", trace.outcome)
 
 
 def test_forced_steps_see_the_true_history_only() -> None:
@@ -136,7 +132,7 @@ def test_step_over_returns_from_what_is_too_deep() -> None:
     predictor = Scripted([Prediction(inner, {}), Prediction(back), Prediction(LINE, {"a": ONE}), None])
     predicted = roll_out(predictor, Request(START, "step-over-0"))
     assert predictor.known == [NOTHING, Known(Event.RETURN), NOTHING, NOTHING]
-    assert predicted.mode == "step-over-0"
+    assert predicted.guess.mode == "step-over-0"
 
 
 def test_an_empty_state_is_a_state() -> None:
@@ -146,7 +142,7 @@ def test_an_empty_state_is_a_state() -> None:
 
 def test_a_prediction_does_not_claim_the_facts_of_the_run() -> None:
     predicted = roll_out(Scripted([]), Request(START))
-    assert (predicted.python, predicted.output, predicted.exit_code) == ("", None, None)
+    assert (predicted.run.python, predicted.run.output, predicted.run.exit_code) == ("", None, None)
     assert predicted.warnings == ()
 
 
@@ -155,7 +151,7 @@ def test_what_cannot_be_done_is_one_sentence() -> None:
         roll_out(Scripted([]), Request(START, "dream"))
     with pytest.raises(CwmTraceError, match="needs the real trace"):
         roll_out(Scripted([]), Request(START, "forced"))
-    other = replace(REAL, files=(SourceFile("p.py", "pass\n"),))
+    other = replace(REAL, program=replace(REAL.program, files=(SourceFile("p.py", "pass\n"),)))
     with pytest.raises(CwmTraceError, match="another program"):
         require_truth(Request(START, "forced", other), "it")
 

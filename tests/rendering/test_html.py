@@ -8,16 +8,14 @@ from html.parser import HTMLParser
 from hypothesis import given
 
 from cwm_trace.eval.comparison import compare
-from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Guess, Outcome, Program, Run, Slot, SourceFile, Trace
 from cwm_trace.rendering.html import SHOWN_FRAMES
 from tests.effort import HANGS, examples
 from tests.traces import traces
 
 TEXT = "def f(a):\n    b = a < 2\n    return '<b>'\n"
 REAL = Trace(
-    (SourceFile("p.py", TEXT),),
-    "f",
-    1,
+    Program((SourceFile("p.py", TEXT),), "f", 1),
     (
         Frame(Event.CALL, 1, "def f(a):", changed={"a": Slot("'<script>alert(1)</script>'", "str")}),
         Frame(Event.LINE, 2, "    b = a < 2"),
@@ -25,7 +23,7 @@ REAL = Trace(
         Frame(Event.RETURN, 3, "    return '<b>'", value=Slot("'<b>'", "str")),
     ),
     Outcome.RETURNED,
-    python="3.11.7",
+    run=Run(python="3.11.7"),
 )
 TAGS = {"div", "style", "table", "thead", "tbody", "tr", "th", "td", "span", "p"}
 
@@ -67,7 +65,7 @@ def test_program_text_is_never_markup() -> None:
 
 def test_the_first_wrong_step_is_marked_and_only_that() -> None:
     wrong = replace(REAL.frames[2], changed={"b": Slot("0")})
-    predicted = replace(REAL, frames=(*REAL.frames[:2], wrong), mode="free", given=1)
+    predicted = replace(REAL, frames=(*REAL.frames[:2], wrong), guess=Guess(mode="free", given=1))
     page = Reader(compare(REAL, predicted)._repr_html_())
     assert page.rows == ["", "given", "", "first", ""]
     assert page.text.count("first wrong step") == 1
@@ -77,14 +75,14 @@ def test_the_first_wrong_step_is_marked_and_only_that() -> None:
 
 
 def test_a_right_prediction_marks_nothing() -> None:
-    page = Reader(compare(REAL, replace(REAL, mode="free", given=1))._repr_html_())
+    page = Reader(compare(REAL, replace(REAL, guess=Guess(mode="free", given=1)))._repr_html_())
     assert "first" not in page.rows
     assert page.text.count("✓") == 3
 
 
 def test_a_long_comparison_shows_where_it_goes_wrong() -> None:
     long = replace(REAL, frames=(REAL.frames[0], *[REAL.frames[1]] * 999))
-    wrong = replace(long, frames=(*long.frames[:700], REAL.frames[3]), mode="free", given=1)
+    wrong = replace(long, frames=(*long.frames[:700], REAL.frames[3]), guess=Guess(mode="free", given=1))
     page = Reader(compare(long, wrong)._repr_html_())
     assert page.rows.count("first") == 1
     assert len(page.rows) == SHOWN_FRAMES + 1
@@ -96,7 +94,7 @@ def test_a_long_comparison_shows_where_it_goes_wrong() -> None:
 @given(traces(), traces())
 def test_anything_can_be_shown(real: Trace, other: Trace) -> None:
     assert set(Reader(real._repr_html_()).tags) <= TAGS
-    assert set(Reader(compare(real, replace(other, files=real.files))._repr_html_()).tags) <= TAGS
+    assert set(Reader(compare(real, replace(other, program=real.program))._repr_html_()).tags) <= TAGS
 
 
 def test_records_stay_light() -> None:

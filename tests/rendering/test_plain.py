@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 
 from cwm_trace.eval.comparison import compare
-from cwm_trace.records import Outcome, Problem, Trace
+from cwm_trace.records import Guess, Outcome, Problem, Trace
 from cwm_trace.rendering.plain import comparison_json, trace_json
 from cwm_trace.states import resolve_states
 from tests.effort import examples
@@ -37,14 +37,16 @@ def test_part_of_a_trace_keeps_its_states(trace: Trace) -> None:
 @given(traces())
 def test_problems_are_shown(trace: Trace) -> None:
     problem = Problem("tokens", 0, 4, "bad")
-    shown = json.loads(trace_json(replace(trace, problems=(problem,))))
+    shown = json.loads(trace_json(replace(trace, guess=replace(trace.guess, problems=(problem,)))))
     assert shown["problems"] == [{"grade": "tokens", "frame": 0, "position": 4, "message": "bad"}]
 
 
 @examples(0.3)
 @given(traces())
 def test_a_comparison_is_its_numbers(trace: Trace) -> None:
-    start = replace(trace, frames=trace.frames[:-1], mode="free", given=0, outcome=Outcome.RETURNED)
+    start = replace(
+        trace, frames=trace.frames[:-1], outcome=Outcome.RETURNED, guess=Guess(mode="free", given=0)
+    )
     shown = json.loads(comparison_json(compare(trace, start)))
     total = len(trace.frames)
     assert shown["frame_exact"] == {"value": (total - 1) / total, "hits": total - 1, "total": total}

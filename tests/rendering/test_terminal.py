@@ -9,16 +9,14 @@ from rich.console import Console
 
 from cwm_trace import trace_execution
 from cwm_trace.eval.comparison import compare
-from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Guess, Outcome, Program, Run, Slot, SourceFile, Trace
 from cwm_trace.rendering.terminal import print_comparison, print_trace
 from tests.effort import examples
 from tests.traces import traces
 
 TEXT = "def f(a):\n    b = [a]\n    return b\n"
 REAL = Trace(
-    (SourceFile("p.py", TEXT),),
-    "f",
-    1,
+    Program((SourceFile("p.py", TEXT),), "f", 1),
     (
         Frame(Event.CALL, 1, "def f(a):", changed={"a": Slot("'[red]'", "str")}),
         Frame(Event.LINE, 2, "    b = [a]"),
@@ -26,7 +24,7 @@ REAL = Trace(
         Frame(Event.RETURN, 3, "    return b", value=Slot("7")),
     ),
     Outcome.RETURNED,
-    python="3.11.7",
+    run=Run(python="3.11.7"),
 )
 
 
@@ -98,7 +96,7 @@ def many(length: int, wrong: int | None = None) -> Trace:
     ("wrong", "around", "first", "last"), [(500, 5, 496, 506), (500, 0, 501, 501), (2, 5, 0, 8)]
 )
 def test_a_long_comparison_shows_where_it_goes_wrong(wrong: int, around: int, first: int, last: int) -> None:
-    comparison = compare(many(1000), replace(many(1000, wrong), mode="free"))
+    comparison = compare(many(1000), replace(many(1000, wrong), guess=Guess(mode="free")))
     console = Console(file=io.StringIO(), width=160)
     print_comparison(comparison, console, around=around)
     text = str(console.file.getvalue())  # type: ignore[attr-defined]
@@ -112,7 +110,7 @@ def test_a_long_comparison_shows_where_it_goes_wrong(wrong: int, around: int, fi
 
 
 def test_a_long_comparison_without_fault_is_its_summary() -> None:
-    text = compared(many(1000), replace(many(1000), mode="free"))
+    text = compared(many(1000), replace(many(1000), guess=Guess(mode="free")))
     assert "b = [a]" not in text
     assert "no divergence" in text
     assert "1001 frames: --around N shows more of them, --all every one" in text
@@ -123,20 +121,22 @@ def test_a_long_comparison_without_fault_is_its_summary() -> None:
 
 def test_what_a_prediction_lacks_is_marked_without_colour() -> None:
     lacks = replace(REAL.frames[2], changed={"c": Slot("1")})
-    text = compared(REAL, replace(REAL, frames=(*REAL.frames[:2], lacks), mode="free", given=1))
+    text = compared(REAL, replace(REAL, frames=(*REAL.frames[:2], lacks), guess=Guess(mode="free", given=1)))
     assert "✗c=1" in text
     assert "✗-b" in text
 
 
 def test_limits_and_warnings_are_said() -> None:
-    text = shown(replace(REAL, skipped=3, warnings=("careful [b]",), mode="free"))
+    text = shown(
+        replace(REAL, warnings=("careful [b]",), run=replace(REAL.run, skipped=3), guess=Guess(mode="free"))
+    )
     assert "3 calls deeper than None were stepped over" in text
     assert "warning: careful [b]" in text
     assert "predicted, mode free" in text
 
 
 def test_a_right_prediction_has_no_divergence() -> None:
-    text = compared(REAL, replace(REAL, mode="free", given=1))
+    text = compared(REAL, replace(REAL, guess=Guess(mode="free", given=1)))
     assert "(given)" in text
     assert "✗" not in text
     assert "frames exact   1.000 (3 of 3)" in text
@@ -145,7 +145,7 @@ def test_a_right_prediction_has_no_divergence() -> None:
 
 def test_the_first_wrong_frame_is_marked_with_both_values() -> None:
     wrong = replace(REAL.frames[2], changed={"b": Slot("0")})
-    text = compared(REAL, replace(REAL, frames=(*REAL.frames[:2], wrong), mode="free", given=1))
+    text = compared(REAL, replace(REAL, frames=(*REAL.frames[:2], wrong), guess=Guess(mode="free", given=1)))
     assert text.count("✗◀") == 1
     assert "b=0" in text
     assert "(nothing)" in text
@@ -157,4 +157,4 @@ def test_the_first_wrong_frame_is_marked_with_both_values() -> None:
 @given(traces(), traces())
 def test_anything_can_be_shown(real: Trace, other: Trace) -> None:
     assert f"{len(real.frames)} frames" in shown(real)
-    assert "frames exact" in compared(real, replace(other, files=real.files))
+    assert "frames exact" in compared(real, replace(other, program=real.program))

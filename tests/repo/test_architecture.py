@@ -17,7 +17,14 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("cwm_trace", "tracer", "model", "eval", "datasets", "benchmarks", "tests")
 MAX_LINES = 450
 
-RECORDS = ("cwm_trace.records", "cwm_trace.errors", "cwm_trace.plain", "cwm_trace.states")
+RECORDS = (
+    "cwm_trace.records",
+    "cwm_trace.errors",
+    "cwm_trace.extras",
+    "cwm_trace.plain",
+    "cwm_trace.states",
+    "cwm_trace.versions",
+)
 MAY_IMPORT = {
     "cwm_trace/predict": (
         "cwm_trace.predict",
@@ -45,7 +52,6 @@ MAY_IMPORT = {
         "cwm_trace.datasets",  # its tasks and runner
         "cwm_trace.tracer",
         "cwm_trace.storage",
-        "cwm_trace.versions",
         "cwm_trace.__version__",
         "cwm_trace.rendering",  # its records show themselves in notebooks
         *RECORDS,
@@ -120,7 +126,7 @@ HEAVY = ["torch", "transformers", "torchao", "peft", "numpy", "tokenizers", "hyp
         ("run --help", "click"),
         ("show p.jsonl", "click rich pydantic jsonlines"),
         ("demo --model copy --json", "click rich pydantic jsonlines"),
-        ("predict p.py --max-frames 1", "click rich pydantic jsonlines torch numpy tokenizers"),
+        ("predict p.py --max-frames 1", "click rich pydantic jsonlines numpy tokenizers"),
     ],
 )
 def test_a_command_imports_what_it_uses_and_nothing_else(

@@ -22,10 +22,10 @@ from cwm_trace.records import Event, Frame, Slot
 
 def show_trace(trace: Trace) -> str:
     """The whole trace, with a header that says how it ended."""
-    head = [f"outcome {trace.outcome.value}, exit code {trace.exit_code}"]
+    head = [f"outcome {trace.outcome.value}, exit code {trace.run.exit_code}"]
     head += [f"file {number} {file.name}" for number, file in enumerate(trace.files) if number]
     head += [f"warning {warning}" for warning in trace.warnings]
-    head += [f"> {line}" for line in (trace.output or "").splitlines()]
+    head += [f"> {line}" for line in (trace.run.output or "").splitlines()]
     return "\n".join([*head, "", *show_frames(trace.frames)]) + "\n"
 
 

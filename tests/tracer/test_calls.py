@@ -182,7 +182,7 @@ class Stack(Generic[T], collections.UserList[T]):
 def test_of_a_class_everything_is_recorded_that_makes_an_instance() -> None:
     trace = trace_execution(Single, 3)
     assert entered(trace) == ["def __new__", "def __init__", "def twice"]
-    assert (trace.entry, trace.outcome, trace.exit_code) == ("__new__", Outcome.RETURNED, None)
+    assert (trace.entry, trace.outcome, trace.run.exit_code) == ("__new__", Outcome.RETURNED, None)
     assert entered(trace_execution(Counted, 1)) == ["def __call__", "def __init__"]
     assert entered(trace_execution(Point, 1)) == ["def __post_init__"]
 

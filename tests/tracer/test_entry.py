@@ -52,4 +52,4 @@ def test_an_exception_that_passes_a_finally_ends_the_entry_as_raised(tmp_path: P
 def test_what_comes_after_the_entry_is_not_recorded(tmp_path: Path) -> None:
     trace = record(tmp_path, "def g():\n    return 1\nx = g()\nx = g()\nprint(x)\n")
     assert items(trace) == "c1 l2 r2=1"
-    assert trace.output == "1\n"
+    assert trace.run.output == "1\n"

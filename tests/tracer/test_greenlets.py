@@ -123,14 +123,14 @@ def test_greenlets_take_turns(tmp_path: Path) -> None:
 
 def test_a_switch_from_deep_within_a_stack(tmp_path: Path) -> None:
     trace = record(tmp_path, THROUGH)
-    assert trace.output == "1 42 True\n"
+    assert trace.run.output == "1 42 True\n"
     assert max(frame.depth for frame in trace.frames if frame.thread == 1) == 1
     assert max(frame.depth for frame in trace.frames if frame.thread == 0) == 4
 
 
 def test_what_is_thrown_into_a_greenlet_arrives_on_its_stack(tmp_path: Path) -> None:
     trace = record(tmp_path, THROWN)
-    assert trace.output == "ready ('k',)\n"
+    assert trace.run.output == "ready ('k',)\n"
     raised = [frame for frame in trace.frames if frame.event is Event.EXCEPTION]
     assert {(frame.thread, frame.depth) for frame in raised} == {(1, 0)}
 
@@ -140,11 +140,11 @@ def test_a_program_that_listens_to_switches_itself_hears_all_and_is_recorded(tmp
 
     before = greenlet.settrace, greenlet.gettrace()
     trace = record(tmp_path, TOLD)
-    assert trace.output == ("None True 3\n['switch', 'switch', 'switch', 'switch'] True None 5 4\n")
+    assert trace.run.output == ("None True 3\n['switch', 'switch', 'switch', 'switch'] True None 5 4\n")
     assert (greenlet.settrace, greenlet.gettrace()) == before
 
 
 def test_switches_that_are_not_heard_are_warned_about(tmp_path: Path) -> None:
     trace = record(tmp_path, ELSEWHERE, warned=True)
-    assert trace.output == "1\n"
+    assert trace.run.output == "1\n"
     assert "greenlets were switched unheard" in trace.warnings[0]

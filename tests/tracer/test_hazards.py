@@ -43,7 +43,7 @@ def texts(trace: Trace, variable: str) -> list[str | None]:
 def test_a_traced_hazard_behaves_as_an_untraced_one(name: str) -> None:
     trace = record(name)
     plain = watch(HAZARDS / f"{name}.py", traced=False)
-    assert (trace.output, trace.outcome.value, trace.exit_code) == (plain.output, "returned", 0)
+    assert (trace.run.output, trace.outcome.value, trace.run.exit_code) == (plain.output, "returned", 0)
     assert plain.ending == "returned"
     expected = {"caught_recursion", "own_settrace"}
     assert bool(trace.warnings) == (name in expected)
@@ -133,7 +133,7 @@ def test_changes_in_place_are_seen() -> None:
 
 def test_a_held_locals_dict_follows_the_variables_before_3_13() -> None:
     names = ["d", "x", "y"] if BEFORE_3_13 else ["x"]
-    assert record("held_locals").output == f"{names}\n"
+    assert record("held_locals").run.output == f"{names}\n"
 
 
 def test_a_loop_over_locals_fails_before_3_13() -> None:
@@ -143,7 +143,7 @@ def test_a_loop_over_locals_fails_before_3_13() -> None:
         errors = [frame.message for frame in trace.frames if frame.event.value == "exception"]
         assert errors == ["dictionary changed size during iteration"] * 2
     else:
-        assert trace.output == "['a', 'b', 'names']\n"
+        assert trace.run.output == "['a', 'b', 'names']\n"
 
 
 def test_a_change_far_inside_a_value_is_seen() -> None:
@@ -162,7 +162,7 @@ def test_equal_values_of_other_types_and_signs_are_changes() -> None:
 
 def test_a_caught_recursion_error_ends_the_recording_with_a_warning() -> None:
     trace = record("caught_recursion")
-    assert trace.output == "finished\n"
+    assert trace.run.output == "finished\n"
     assert "RecursionError" in trace.warnings[0]
     assert texts(trace, "after") == []
     assert max(frame.depth for frame in trace.frames) > 100
@@ -175,7 +175,7 @@ def test_an_exit_in_repr_stays_there() -> None:
 def test_a_repr_with_side_effects_is_called() -> None:
     trace = record("repr_counts")
     assert trace.outcome.value == "returned"
-    assert trace.output == "3\n"  # 0 untraced
+    assert trace.run.output == "3\n"  # 0 untraced
 
 
 def test_a_repr_without_end_says_so() -> None:
@@ -207,7 +207,7 @@ def test_another_type_of_the_same_text_is_a_change() -> None:
 
 
 def test_a_dropped_object_stays_until_the_next_event_before_3_13() -> None:
-    assert record("dropped_and_asked").output == f"{not BEFORE_3_13}\n"
+    assert record("dropped_and_asked").run.output == f"{not BEFORE_3_13}\n"
 
 
 def run_locked(limits: str, patience: float = HANGS) -> str:

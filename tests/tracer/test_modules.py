@@ -19,8 +19,8 @@ def write(folder: Path, **files: str) -> Path:
 
 
 def output(trace: Trace) -> str:
-    assert trace.outcome.value == "returned", trace.output
-    return trace.output or ""
+    assert trace.outcome.value == "returned", trace.run.output
+    return trace.run.output or ""
 
 
 def test_a_module_beside_the_program_comes_before_an_installed_one(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_events_and_locals_are_those_that_a_plain_trace_function_sees(name: str)
     """The oracle knows code by its file: what `exec` runs has none."""
     trace = record(name)
     seen = watch(SAMPLES / f"{name}.py", traced=True)
-    assert seen.output == trace.output
+    assert seen.output == trace.run.output
     for ours, theirs in zip_longest(recorded_steps(trace, seen), seen.steps):
         assert ours == theirs
 
@@ -54,7 +54,7 @@ def test_events_and_locals_are_those_that_a_plain_trace_function_sees(name: str)
 def test_a_traced_program_behaves_as_an_untraced_one(name: str) -> None:
     trace = record(name)
     plain = watch(SAMPLES / f"{name}.py", traced=False)
-    assert trace.output == plain.output
+    assert trace.run.output == plain.output
     assert (trace.outcome.value == "returned") == (plain.ending == "returned")
 
 

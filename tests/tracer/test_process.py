@@ -260,7 +260,7 @@ def test_exit_handlers_are_recorded(tmp_path: Path) -> None:
     """
     trace, _ = run(tmp_path, program)
     assert trace.frames[-1].source == "    print(greeting)"
-    assert (trace.outcome, trace.exit_code) == (Outcome.EXITED, 2)
+    assert (trace.outcome, trace.run.exit_code) == (Outcome.EXITED, 2)
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".jsonl.zst"])

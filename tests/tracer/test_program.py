@@ -81,9 +81,9 @@ def test_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_call_is_an_argument_less_main() -> None:
-    program = load_call("def f(x):\n    return x", "f(3)")
-    assert program.source.text == "def f(x):\n    return x\ndef main():\n    return f(3)\n"
-    assert (program.entry, program.entry_line) == ("main", 3)
+    runnable = load_call("def f(x):\n    return x", "f(3)")
+    assert runnable.source.text == "def f(x):\n    return x\ndef main():\n    return f(3)\n"
+    assert (runnable.program.entry, runnable.program.entry_line) == ("main", 3)
 
 
 @pytest.mark.parametrize("call", ["", "f(", "x = 1", "f(1); f(2)"])
@@ -149,7 +149,7 @@ def test_a_call_leaves_the_programs_own_main_alone() -> None:
 @pytest.mark.parametrize("ending", ["\r\n", "\r"])
 def test_line_endings_of_source_text_are_pythons(ending: str) -> None:
     assert load_code(f"x = 1{ending}y = 2{ending}").source.text == "x = 1\ny = 2\n"
-    assert load_call(f"def f():{ending}    return 1{ending}", "f()").entry_line == 3
+    assert load_call(f"def f():{ending}    return 1{ending}", "f()").program.entry_line == 3
 
 
 ABOVE = """

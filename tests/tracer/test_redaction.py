@@ -214,8 +214,8 @@ def test_arguments_and_limits() -> None:
     sink = Memory()
     record_program(program, sink, Options(redact=["password", "token"], limits=Limits(max_value_chars=30)))
     trace = sink.trace
-    assert trace.arguments == ("--password", PLACEHOLDER, f"--token={PLACEHOLDER}", PLACEHOLDER, "-v")
-    assert trace.limits.max_value_chars == 30
+    assert trace.program.arguments == ("--password", PLACEHOLDER, f"--token={PLACEHOLDER}", PLACEHOLDER, "-v")
+    assert trace.run.limits.max_value_chars == 30
     shown = [slot for f in trace.frames for slot in f.changed.values() if slot]
     assert all(len(slot.text) <= 30 for slot in shown)
     assert any(slot.clipped for slot in shown)

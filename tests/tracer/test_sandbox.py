@@ -81,7 +81,11 @@ def test_the_trace_is_that_of_a_run_without_sandbox(isolation: Isolation) -> Non
         plain.entry,
         plain.entry_line,
     )
-    assert (isolated.outcome, isolated.output, isolated.python) == (plain.outcome, plain.output, plain.python)
+    assert (isolated.outcome, isolated.run.output, isolated.run.python) == (
+        plain.outcome,
+        plain.run.output,
+        plain.run.python,
+    )
 
 
 def test_the_same_hash_seed_gives_the_same_trace(isolation: Isolation) -> None:
@@ -123,7 +127,7 @@ def test_every_end_has_its_reason(source: str, reason: str, outcome: Outcome) ->
     if reason in ("returned", "raised", "exited"):
         assert result.trace.warnings == ()
     if reason == "left":
-        assert (result.trace.exit_code, result.detail) == (7, "status 7")
+        assert (result.trace.run.exit_code, result.detail) == (7, "status 7")
 
 
 def test_a_hang_that_cannot_be_interrupted(isolation: Isolation) -> None:
@@ -180,7 +184,7 @@ def test_a_fork_bomb_does_not_get_far(isolation: Isolation) -> None:
         isolation,
     )
     if os.geteuid() == 0 or isolation != "process":
-        assert int(result.trace.output or -1) < 8
+        assert int(result.trace.run.output or -1) < 8
 
 
 def test_daemons_that_leave_their_session(isolation: Isolation) -> None:
@@ -246,7 +250,7 @@ def test_writing_outside(isolation: Isolation, tmp_path: Path) -> None:
         assert result.reason == "raised"
         assert not target.exists()
     inside = run("open('here', 'w').write('x')\nprint(open('here').read())\n", isolation)
-    assert (inside.reason, inside.trace.output) == ("returned", "x\n")
+    assert (inside.reason, inside.trace.run.output) == ("returned", "x\n")
 
 
 def test_killing_the_parent(isolation: Isolation) -> None:
@@ -325,8 +329,10 @@ def test_our_own_descriptors_are_closed(isolation: Isolation, tmp_path: Path) ->
             print([os.readlink(f"/proc/self/fd/{n}") for n in (0, 1, 2)], len(numbers))
             """
         result = run(source, isolation)
-    assert "/dev/null" in (result.trace.output or "")
-    assert (result.trace.output or "").rstrip().endswith(" 5")  # 0, 1, 2, the channel, and the listing's own
+    assert "/dev/null" in (result.trace.run.output or "")
+    assert (
+        (result.trace.run.output or "").rstrip().endswith(" 5")
+    )  # 0, 1, 2, the channel, and the listing's own
 
 
 def test_what_cannot_be_compiled_is_refused(isolation: Isolation) -> None:

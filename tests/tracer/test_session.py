@@ -65,7 +65,7 @@ def test_a_call_is_the_trace_of_main() -> None:
     assert trace.value.text == "3"
     assert trace.outcome is Outcome.RETURNED
     assert ending.frames == 7
-    assert ending.trace.exit_code is None
+    assert ending.trace.run.exit_code is None
 
 
 def test_the_entry_is_its_first_call_to_its_return() -> None:
@@ -115,21 +115,21 @@ def test_an_entry_that_is_never_called() -> None:
 )
 def test_how_a_program_ends(ending: str, outcome: Outcome, exit_code: int) -> None:
     trace, _ = record(f"x = 1\n{ending}\n")
-    assert (trace.outcome, trace.exit_code) == (outcome, exit_code)
+    assert (trace.outcome, trace.run.exit_code) == (outcome, exit_code)
 
 
 def test_the_frame_limit_stops_the_recording_not_the_program() -> None:
     trace, _ = record(LOOP, Options(limits=Limits(max_frames=10), capture_output=True))
     assert len(trace.frames) == 10
     assert trace.outcome is Outcome.FRAME_LIMIT
-    assert (trace.output, trace.exit_code) == ("4950\n", 0)
+    assert (trace.run.output, trace.run.exit_code) == ("4950\n", 0)
 
 
 def test_the_byte_limit_stops_the_recording_not_the_program() -> None:
     code = "x = ''\nfor _ in range(20):\n    x += 'ab' * 50\nprint(len(x))\n"
     trace, _ = record(code, Options(limits=Limits(max_bytes=1000), capture_output=True))
     assert trace.outcome is Outcome.BYTE_LIMIT
-    assert trace.output == "2000\n"
+    assert trace.run.output == "2000\n"
 
 
 def test_bytes_are_those_that_are_recorded_not_those_that_are_clipped() -> None:
@@ -154,7 +154,7 @@ def test_deeper_calls_are_stepped_over_and_counted() -> None:
     code = "def f(n):\n    return n if n == 0 else f(n - 1)\nf(5)\n"
     trace, _ = record(code, Options(limits=Limits(max_depth=2)))
     assert max(frame.depth for frame in trace.frames) == 2
-    assert trace.skipped == 4
+    assert trace.run.skipped == 4
 
 
 def test_a_time_limit_in_another_thread_is_refused_before_anything_runs() -> None:
@@ -227,7 +227,7 @@ def test_a_sink_that_fails_does_not_reach_the_program() -> None:
     program = load_code("x = 1\ny = 2\nz = 3\nraise SystemExit(4)\n")
     ending = record_program(program, FullDisk())
     assert ending.failure is not None
-    assert (ending.trace.outcome, ending.trace.exit_code) == (Outcome.INCOMPLETE, 4)
+    assert (ending.trace.outcome, ending.trace.run.exit_code) == (Outcome.INCOMPLETE, 4)
 
 
 def test_further_files_are_added_when_their_code_first_runs(

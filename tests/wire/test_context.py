@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from cwm_trace.records import SourceFile, Trace
+from cwm_trace.records import Program, SourceFile, Trace
 from cwm_trace.wire.context import (
     START_MARKER,
     context_lines,
@@ -22,7 +22,7 @@ TEXT = "def f():\n    return 1\n"
 
 
 def of(*texts: str, entry: str = "f", line: int = 1) -> Trace:
-    return Trace(tuple(SourceFile(f"p{i}.py", text) for i, text in enumerate(texts)), entry, line)
+    return Trace(Program(tuple(SourceFile(f"p{i}.py", text) for i, text in enumerate(texts)), entry, line))
 
 
 @pytest.mark.parametrize("text", [TEXT, TEXT[:-1]])
@@ -84,9 +84,9 @@ def test_any_text_is_a_context(text: str) -> None:
 def test_a_context_that_was_read_is_written_the_same(trace: Trace, profile: FormatProfile) -> None:
     text = render_context(trace, profile)
     files, entry, line = parse_context(text)
-    assert render_context(Trace(files, entry, line), profile) == text
+    assert render_context(Trace(Program(files, entry, line)), profile) == text
     shown = [line.text for line in context_lines(trace, profile)]
-    assert [line.text for line in context_lines(Trace(files, entry, line), profile)] == shown
+    assert [line.text for line in context_lines(Trace(Program(files, entry, line)), profile)] == shown
 
 
 @given(plain_text().filter(lambda text: "\n" not in text))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given
 from hypothesis import strategies as st
 
-from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Outcome, Program, Run, Slot, SourceFile, Trace
 from cwm_trace.states import resolve_states
 from cwm_trace.wire import (
     CWM,
@@ -24,7 +24,7 @@ from tests.effort import examples
 from tests.traces import PROFILES, TOKENS, mutated, profiles, read_back, slots, traces, visible
 
 GRADES = {"tokens", "locals", "stack", "source", "truncated"}
-PROGRAM = Trace((SourceFile("p.py", "def main():\n    a = 1\n    return a\n"),), "main", 1)
+PROGRAM = Trace(Program((SourceFile("p.py", "def main():\n    a = 1\n    return a\n"),), "main", 1))
 ENDS = (Special.BEGIN, Special.CONTEXT, Special.FRAME, Special.END)
 PROMPT = (
     "<|begin_of_text|><|trace_context_start|>\n"
@@ -73,7 +73,7 @@ def test_text_is_read_like_ids_unless_ambiguous(trace: Trace, profile: FormatPro
 def test_well_formed_traces_have_no_problems(trace: Trace, profile: FormatProfile) -> None:
     ids = render_trace(trace, profile=profile, tokens=TOKENS)
     parsed = parse_trace(ids, profile=profile, tokens=TOKENS)
-    assert parsed.problems == ()
+    assert parsed.guess.problems == ()
     assert parsed.outcome in (Outcome.RETURNED, Outcome.RAISED)
 
 
@@ -92,7 +92,7 @@ def test_a_history_is_continued(trace: Trace, profile: FormatProfile, data: st.D
     prefix = render_trace(start, profile=profile, tokens=TOKENS)
     assert ids[: len(prefix)] == prefix
     parsed = parse_trace(ids[len(prefix) :], program=start, profile=profile, tokens=TOKENS)
-    assert parsed.given == given_frames
+    assert parsed.guess.given == given_frames
     assert [(f.event, f.depth) for f in parsed.frames] == [
         (f.event, f.depth)
         for i, f in enumerate(trace.frames)
@@ -104,7 +104,7 @@ def test_a_history_is_continued(trace: Trace, profile: FormatProfile, data: st.D
 def assert_total(data: str | list[int]) -> Trace:
     for program in (None, PROGRAM):
         trace = parse_trace(data, program=program, tokens=TOKENS)
-        for problem in trace.problems:
+        for problem in trace.guess.problems:
             assert problem.grade in GRADES
             assert 0 <= problem.position < len(data)
             assert 0 <= problem.frame <= len(trace.frames)
@@ -145,7 +145,7 @@ def test_damaged_frames_are_written_as_they_were(
     """`Frame.raw` keeps whatever stands between the right special tokens."""
     ids = data.draw(mutated(render_trace(trace, profile=profile, tokens=TOKENS)))
     parsed = parse_trace(ids, profile=profile, tokens=TOKENS)
-    assume(not any(problem.grade in ("tokens", "truncated") for problem in parsed.problems))
+    assume(not any(problem.grade in ("tokens", "truncated") for problem in parsed.guess.problems))
     assume(TOKENS.encode(TOKENS.decode([i for i in ids if i < 256])) == [i for i in ids if i < 256])
     begin, context, frame, end = (TOKENS.ids[token] for token in ENDS)
     assume(ids[:2] == [begin, context] and ids[-1] in (frame, end))
@@ -158,16 +158,16 @@ def test_damaged_frames_are_written_as_they_were(
 def test_a_cut_last_frame_is_truncated_not_invalid(trace: Trace) -> None:
     ids = render_trace(replace(trace, outcome=Outcome.INCOMPLETE), tokens=TOKENS)
     parsed = parse_trace(ids[:-1], tokens=TOKENS)
-    assert [problem.grade for problem in parsed.problems] == ["truncated"]
-    assert parsed.problems[0].frame == len(parsed.frames) == len(trace.frames) - 1
-    assert ids[parsed.problems[0].position] in [
+    assert [problem.grade for problem in parsed.guess.problems] == ["truncated"]
+    assert parsed.guess.problems[0].frame == len(parsed.frames) == len(trace.frames) - 1
+    assert ids[parsed.guess.problems[0].position] in [
         TOKENS.ids[t] for t in (Special.CALL, Special.LINE, Special.RETURN, Special.EXCEPTION)
     ]
 
 
 def test_a_good_trace_has_no_problems() -> None:
     trace = assert_total(GOOD)
-    assert trace.problems == ()
+    assert trace.guess.problems == ()
     assert (trace.entry, trace.entry_line, trace.outcome) == ("main", 1, Outcome.RETURNED)
     assert [frame.line for frame in trace.frames] == [1, 2, 3, 3]
     assert trace.value == Slot("1")
@@ -202,7 +202,7 @@ def test_a_good_trace_has_no_problems() -> None:
 def test_each_grade_is_reached(text: str, grade: str, frame: int, at: str | None) -> None:
     trace = assert_total(text)
     trace = parse_trace(text)
-    first = trace.problems[0]
+    first = trace.guess.problems[0]
     assert (first.grade, first.frame) == (grade, frame)
     if at is not None:
         assert text.startswith(at, first.position)
@@ -215,7 +215,7 @@ def test_locals_in_another_order_or_spacing_are_kept_as_written() -> None:
         .replace("{}", "{ }")
     )
     trace = parse_trace(text)
-    assert not trace.problems
+    assert not trace.guess.problems
     assert [frame.raw is not None for frame in trace.frames] == [True, False, True, False]
     assert render_trace(trace) == text
 
@@ -226,7 +226,7 @@ def test_text_that_spells_special_tokens_is_no_special_token(slot: Slot) -> None
     number = TOKENS.ids
     spelt = TOKENS.encode
     ids = [number[Special.BEGIN], *spelt("<|trace_context_start|>"), number[Special.FRAME]]
-    assert [p.grade for p in parse_trace(ids, tokens=TOKENS).problems] == ["tokens"]
+    assert [p.grade for p in parse_trace(ids, tokens=TOKENS).guess.problems] == ["tokens"]
     ids = [
         number[Special.RETURN],
         *spelt("<|action_sep|>"),
@@ -235,10 +235,10 @@ def test_text_that_spells_special_tokens_is_no_special_token(slot: Slot) -> None
         number[Special.ARG],
         number[Special.FRAME],
     ]
-    assert "tokens" in [p.grade for p in parse_trace(ids, tokens=TOKENS).problems]
+    assert "tokens" in [p.grade for p in parse_trace(ids, tokens=TOKENS).guess.problems]
     names = "".join(token.value for token in Special)
     frame = Frame(Event.CALL, 1, names, changed={names: replace(slot, text=slot.text + names)})
-    trace = Trace((SourceFile(names, names),), "f", 1, (frame,))
+    trace = Trace(Program((SourceFile(names, names),), "f", 1), (frame,))
     ids = render_trace(trace, tokens=TOKENS)
     assert [i for i in ids if i > 255] == [
         number[t]
@@ -264,12 +264,16 @@ def test_a_value_written_again_is_not_changed() -> None:
         Frame(Event.LINE, 2, "    pass", 1, 1),
         Frame(Event.RETURN, 2, "    pass", 1, 1, value=Slot("None")),
     )
-    history = Trace((SourceFile("p.py", text),), "f", 3, frames, python="3.11.7", output="x", exit_code=0)
+    history = Trace(
+        Program((SourceFile("p.py", text),), "f", 3),
+        frames,
+        run=Run(python="3.11.7", output="x", exit_code=0),
+    )
     parsed = parse_trace('<|line_sep|>{"a": "1"}<|action_sep|>    return a\n<|frame_sep|>', program=history)
     assert parsed.frames[-1].changed == {}
     assert (parsed.frames[-1].activation, parsed.frames[-1].line) == (0, 5)
     assert resolve_states(parsed.frames)[-1] == {"a": one}
-    assert (parsed.python, parsed.output, parsed.exit_code) == ("", None, None)
+    assert (parsed.run.python, parsed.run.output, parsed.run.exit_code) == ("", None, None)
 
 
 def test_a_return_stays_on_its_line_though_a_later_line_reads_the_same() -> None:
@@ -280,13 +284,13 @@ def test_a_return_stays_on_its_line_though_a_later_line_reads_the_same() -> None
         '<|line_sep|>{"a": ".."}<|action_sep|>        return a\n<|frame_sep|>'
         '<|return_sep|><|action_sep|>        return a\n<|arg_sep|>"1"<|frame_sep|>'
     )
-    program = Trace((SourceFile("p.py", text),), "f", 1)
+    program = Trace(Program((SourceFile("p.py", text),), "f", 1))
     assert [frame.line for frame in parse_trace(frames, program=program).frames] == [1, 2, 3, 3]
 
 
 def test_the_entry_is_the_marked_one_of_several_equal_lines() -> None:
     text = "def f():\n    pass\ndef f():\n    return 1\n"
-    program = Trace((SourceFile("p.py", text),), "f", 3)
+    program = Trace(Program((SourceFile("p.py", text),), "f", 3))
     parsed = parse_trace("<|call_sep|>{}<|action_sep|>def f():\n<|frame_sep|>", program=program)
     assert parsed.frames[0].line == 3
 
@@ -348,6 +352,6 @@ def test_a_parser_that_follows_the_truth_forks_into_one_that_was_told_all_of_it(
         fork.feed(ids, TOKENS)
         fork.finish()
         assert tuple(fork.frames) == want.frames[known:]
-        assert (tuple(fork.problems), fork.outcome) == (want.problems, want.outcome)
+        assert (tuple(fork.problems), fork.outcome) == (want.guess.problems, want.outcome)
     assert parser.frames == [*told.frames]
     assert parser.problems == []

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cwm_trace.records import Event, Frame, Outcome, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Outcome, Program, SourceFile, Trace
 from cwm_trace.wire.parse import parse_trace, split
 from cwm_trace.wire.profile import FormatProfile
 from cwm_trace.wire.reader import FrameReader
@@ -74,7 +74,7 @@ def test_a_fork_reads_as_the_parser(trace: Trace, profile: FormatProfile, data: 
         assert outcome is parsed.outcome
         whole = [
             (problem.grade, problem.message)
-            for problem in parsed.problems
+            for problem in parsed.guess.problems
             if problem.grade != "truncated"
             and problem.message not in ("the trace ends inside a frame", "text after the end of the trace")
         ]
@@ -125,7 +125,7 @@ def grades(reader: FrameReader, event: Event, source: str) -> list[str]:
 
 def test_an_exception_may_leave_several_calls_unseen() -> None:
     """`__exit__` is called while an exception is on its way, and raises one of its own."""
-    program = Trace((SourceFile("p.py", "def f():\n    with g:\ndef e():\n    raise\n"),), "f", 1)
+    program = Trace(Program((SourceFile("p.py", "def f():\n    with g:\ndef e():\n    raise\n"),), "f", 1))
     reader = FrameReader(program, DROPPED)
     for event, source in (
         (Event.CALL, "def f():"),

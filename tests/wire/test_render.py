@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Outcome, Program, Slot, SourceFile, Trace
 from cwm_trace.wire import CWM, KTH, FormatProfile, Special, parse_trace, render_prompt, render_trace
 from cwm_trace.wire.render import text_is_ambiguous
 from tests.effort import examples
@@ -40,7 +40,7 @@ def program(text: str, *frames: Frame, entry: str = "main", outcome: Outcome = O
         replace(frame, source=lines[frame.line - 1] if frame.line else "")
         for frame in frames
     )  # fmt: skip
-    return Trace((SourceFile("p.py", text),), entry, entry_line, full, outcome)
+    return Trace(Program((SourceFile("p.py", text),), entry, entry_line), full, outcome)
 
 
 def at(
@@ -178,7 +178,7 @@ def test_rule_5_a_resumed_generator_is_written_in_full() -> None:
         )
     parsed = parse_trace(render_trace(trace))
     assert [frame.activation for frame in parsed.frames] == [0, 0, 1, 1, 1, 1, 1, 0]
-    assert parsed.problems == ()
+    assert parsed.guess.problems == ()
 
 
 @pytest.mark.parametrize("outcome", Outcome)
@@ -231,7 +231,7 @@ def test_an_unwinding_return_is_none_or_dropped() -> None:
     assert written in render_trace(RAISING)
     assert "<|return_sep|>" not in render_trace(RAISING, profile=dropped)
     parsed = parse_trace(render_trace(RAISING, profile=dropped), profile=dropped)
-    assert (parsed.outcome, parsed.problems) == (Outcome.RAISED, ())
+    assert (parsed.outcome, parsed.guess.problems) == (Outcome.RAISED, ())
     assert [frame.depth for frame in parsed.frames] == [0, 0, 1, 1, 1, 0]
 
 
@@ -282,8 +282,10 @@ def test_text_says_when_it_is_ambiguous(where: str) -> None:
 
 
 def test_a_trace_without_files_or_frames_is_rendered() -> None:
-    assert render_trace(Trace((), "f")) == "<|begin_of_text|><|trace_context_start|>\n\n<|frame_sep|>"
-    empty = Trace((SourceFile("p.py", ""),), "<module>")
+    assert (
+        render_trace(Trace(Program((), "f"))) == "<|begin_of_text|><|trace_context_start|>\n\n<|frame_sep|>"
+    )
+    empty = Trace(Program((SourceFile("p.py", ""),), "<module>"))
     assert "def main():  # << START_OF_TRACE\n" in render_trace(empty)
 
 
@@ -303,7 +305,7 @@ def test_what_runs_after_the_entry_has_returned_is_not_shown() -> None:
         Frame(Event.LINE, 3, "    x = 1", activation=1),
         Frame(Event.RETURN, 3, "    x = 1", activation=1, value=Slot("None", "NoneType")),
     )
-    trace = Trace(files=(SourceFile("a.py", source),), entry="<module>", frames=frames)
+    trace = Trace(Program((SourceFile("a.py", source),), "<module>"), frames)
     parsed = parse_trace(render_trace(trace))
     assert len(parsed.frames) == 3
-    assert parsed.problems == ()
+    assert parsed.guess.problems == ()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace import parse_trace, render_trace, trace_execution
-from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Outcome, Program, Slot, SourceFile, Trace
 from cwm_trace.wire import stack
 from cwm_trace.wire.profile import CWM, KTH, FormatProfile
 from cwm_trace.wire.stack import StackMachine, Step
@@ -26,7 +26,7 @@ def f(n):
     return [x for x in g(n)]
 class A: pass
 """
-PROGRAM = Trace((SourceFile("p.py", TEXT),), "f", 4)
+PROGRAM = Trace(Program((SourceFile("p.py", TEXT),), "f", 4))
 DROPPED = FormatProfile(unwinding_return="dropped")
 
 
@@ -103,7 +103,7 @@ def test_a_return_of_none_after_an_exception_is_unwinding() -> None:
 
 
 def test_an_exception_that_ends_a_loop_leaves_nothing() -> None:
-    program = Trace((SourceFile("p.py", "def f(n):\n    for x in n:\n        pass\n"),), "f", 1)
+    program = Trace(Program((SourceFile("p.py", "def f(n):\n    for x in n:\n        pass\n"),), "f", 1))
     steps = follow("call 1 n=1\nexception 2 StopIteration()\nreturn 2 None", program=program)
     assert steps[-1].frame.value == Slot("None")
 
@@ -145,7 +145,7 @@ def test_a_history_is_replayed() -> None:
         Frame(Event.LINE, 2, "    yield n", 4, 1),
         Frame(Event.RETURN, 2, "    yield n", 4, 1, value=Slot("0")),
     )
-    program = Trace(PROGRAM.files, "f", 4, frames)
+    program = Trace(Program(PROGRAM.files, "f", 4), frames)
     steps = follow("call 2 n=0\nline 3 n=..\nreturn 3 0\ncall 4 n=9", program=program)
     assert activations(steps) == [(4, 1), (4, 1), (4, 1), (5, 1)]
     assert steps[0].frame.changed == {}
@@ -253,6 +253,6 @@ def test_suspended_activations_are_not_searched_one_by_one(
     shared = stack._shared
     monkeypatch.setattr(stack, "_shared", count)
     parsed = parse_trace(render_trace(trace))
-    assert parsed.problems == ()
+    assert parsed.guess.problems == ()
     assert [f.activation for f in parsed.frames] == [f.activation for f in trace.frames]
     assert compared < 3 * len(trace.frames)

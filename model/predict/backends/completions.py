@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import random
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.predict.protocol import RefusedError
 
 RETRIED = (408, 409, 425, 429, 500, 502, 503, 504)
 """Status codes that may be another one next time."""
@@ -45,6 +48,16 @@ class ServerError(CwmTraceError):
     """The server refused, or did not answer."""
 
 
+class RequestRefusedError(ServerError, RefusedError):
+    """The server refused this very request, and may answer others."""
+
+
+KEY = "CWM_TRACE_API_KEY"
+"""Environment variable: the API key of a server."""
+OF_THE_REQUEST = (400, 413, 422)
+"""Status codes of what a single request has wrong."""
+
+
 PATIENT = Patience()
 
 
@@ -53,7 +66,7 @@ class Client:
 
     Args:
         url: `http://HOST:PORT`, with or without `/v1`.
-        key: API key, if it needs one.
+        key: API key, if it needs one; None: what `find_key` finds.
         patience: time-outs and retries.
     """
 
@@ -62,6 +75,8 @@ class Client:
             raise CwmTraceError(f"{url!r} is no server: give a URL such as http://127.0.0.1:8000")
         self.url = url.rstrip("/").removesuffix("/v1")
         self._headers = {"Content-Type": "application/json"}
+        key = key or find_key(url)
+        self._key = key or ""
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._patience = patience
@@ -98,7 +113,12 @@ class Client:
             try:
                 return self._send(request)
             except urllib.error.HTTPError as error:
-                reason = f"{error.code} {_reason(error)}"
+                reason = f"{error.code} {self._without_key(_reason(error))}"
+                if error.code in OF_THE_REQUEST and request.data is not None:
+                    raise RequestRefusedError(f"the server at {self.url} refused: {reason}") from error
+                if error.code in (401, 403):
+                    what = "does not accept the API key in" if self._key else "wants an API key: put it into"
+                    raise ServerError(f"the server at {self.url} {what} {KEY} ({reason})") from error
                 if error.code not in RETRIED:
                     raise ServerError(f"the server at {self.url} refused: {reason}") from error
                 wait = _retry_after(error.headers.get("Retry-After"))
@@ -123,9 +143,25 @@ class Client:
             raise ValueError("not an object")
         return answer
 
+    def _without_key(self, text: str) -> str:
+        """What a server says, which may repeat the key that it refuses."""
+        return text.replace(self._key, "…") if self._key else text
+
     def _pause(self, number: int, wait: float | None) -> float:
         pause: float = self._patience.pause * 2 ** (number - 1) * random.uniform(1.0, 1.5)
         return min(LONGEST_PAUSE, max(pause, wait or 0.0))
+
+
+def find_key(url: str) -> str | None:
+    """The API key in the environment: of `CWM_TRACE_API_KEY`, or for OpenAI's own server `OPENAI_API_KEY`.
+
+    It goes into a header, and nowhere else: no log, message or trace has it.
+    """
+    if os.environ.get(KEY):
+        return os.environ[KEY].strip()
+    if urllib.parse.urlsplit(url).hostname == "api.openai.com" and url.startswith("https://"):
+        return os.environ.get("OPENAI_API_KEY") or None
+    return None
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -71,9 +72,7 @@ class ServerPredictor(ModelPredictor):
         card = find_model(Client(url, key, hasty), model)
         name = str(card["id"])
         if tokenizer is None or isinstance(tokenizer, str | Path):
-            from cwm_trace.model.tokenizer import load_tokenizer
-
-            tokenizer = load_tokenizer(tokenizer or card.get("root") or name)
+            tokenizer = _load_tokenizer(client.url, card, tokenizer)
         tokens = TraceTokens.from_tokenizer(tokenizer)
         decoding = replace(
             decoding,
@@ -90,6 +89,33 @@ class ServerPredictor(ModelPredictor):
 
     def _stop(self) -> None:
         self._client.stop()
+
+
+def _load_tokenizer(url: str, card: Mapping[str, Any], chosen: str | Path | None) -> Any:
+    """The tokenizer that was chosen, or the one of what the server says of itself.
+
+    Raises:
+        CwmTraceError: a served name need not be one to load anything from; then it has to be chosen.
+    """
+    from cwm_trace.model.tokenizer import load_tokenizer
+
+    if chosen is not None:
+        return load_tokenizer(chosen)
+    names = [str(card[key]) for key in ("root", "parent", "id") if card.get(key)]
+    for name in dict.fromkeys(names):
+        is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", name) is not None
+        if os.path.isdir(name) or is_hub_id:
+            try:
+                return load_tokenizer(name)
+            except CwmTraceError as error:
+                reason = f" ({error})"
+                break
+    else:
+        reason = ""
+    raise CwmTraceError(
+        f"the server at {url} serves {card['id']!r}, and no tokenizer here has that name{reason}:"
+        " give --model-arg tokenizer=FOLDER_OR_ID"
+    )
 
 
 def said_of_itself(card: Mapping[str, Any]) -> str:
@@ -112,7 +138,9 @@ def find_model(client: Client, model: str | None) -> dict[str, Any]:
         if card["id"] == model or (model is None and len(cards) == 1):
             return card
     if model is None:
-        raise CwmTraceError(f"the server at {client.url} serves several models, name one of them: {names}")
+        raise CwmTraceError(
+            f"the server at {client.url} serves several models, give {client.url}#NAME for one of: {names}"
+        )
     raise CwmTraceError(f"the server at {client.url} serves no model {model!r}, only: {names}")
 
 
@@ -145,7 +173,8 @@ class ServerContinuer:
         self.length: int | None = stated if decoding.max_length is None else decoding.max_length
         if self.length is None:
             raise CwmTraceError(
-                f"the server at {client.url} does not say how many tokens its model takes: give max_length"
+                f"the server at {client.url} does not say how many tokens its model takes:"
+                " give --model-arg max_length=TOKENS"
             )
         self._answers = Answers(None) if answers is None else answers
         self._extra = dict(decoding.extra)
@@ -195,7 +224,7 @@ class ServerContinuer:
         (choice,) = self._choices(answer, 1)
         table = choice.get("prompt_logprobs")
         if not isinstance(table, list) or len(table) != len(ids):
-            raise self._nonsense("no log-probabilities of the prompt: give drafts=False")
+            raise self._nonsense("no log-probabilities of the prompt: give --model-arg drafts=no")
         rows = []
         for number, row in zip(ids[start:], table[start:], strict=True):
             try:
@@ -273,7 +302,7 @@ class ServerContinuer:
             if choice.get("finish_reason") == "length":
                 raise ServerError(
                     f"the server at {self._client.url} stopped after {len(ids)} of {ask.max_new_tokens} "
-                    f"tokens: its model takes fewer than {self.length}, give max_length"
+                    f"tokens: its model takes fewer than {self.length}, give --model-arg max_length=TOKENS"
                 )
             raise self._nonsense(f"a text that ends, without a stop token, after {len(ids)} tokens")
         chosen = None

@@ -40,9 +40,14 @@ def path(tmp_path: Path) -> Path:
 def test_what_is_written_is_read(path: Path) -> None:
     with LogWriter(path, HEADER) as log:
         log.write(line("a"))
-        assert log.done == {"a"}
+        assert log.done.excluded == {"a"}
     run = read_log(path)
-    assert (run.header, run.excluded, run.done, run.is_complete) == (HEADER, (line("a"),), {"a"}, False)
+    assert (run.header, run.excluded, run.done.excluded, run.is_complete) == (
+        HEADER,
+        (line("a"),),
+        {"a"},
+        False,
+    )
     assert read_logs(path) == read_logs(path.parent) == [run]
 
 
@@ -53,7 +58,7 @@ def test_a_log_that_is_there_is_never_written_over(path: Path) -> None:
     with LogWriter(path, HEADER, resume=True) as log:
         log.write(line("a"))
     with LogWriter(path, HEADER, resume=True) as log:
-        assert log.done == {"a"}
+        assert log.done.excluded == {"a"}
     assert len(path.read_text().splitlines()) == 2
 
 
@@ -67,7 +72,7 @@ def test_wherever_it_is_cut_it_goes_on(path: Path) -> None:
         path.write_bytes(whole[:cut])
         with LogWriter(path, HEADER, resume=True) as log:
             for name in names:
-                if name not in log.done:
+                if not log.done.has(name):
                     log.write(line(name))
         assert path.read_bytes() == whole
 
@@ -156,4 +161,4 @@ def test_a_full_disk_loses_nothing_that_was_logged(small_disk: Path) -> None:
     assert path.read_bytes().endswith(b"\n")
     shutil.move(path, small_disk.parent / "a.jsonl")
     with LogWriter(small_disk.parent / "a.jsonl", HEADER, resume=True) as log:
-        assert log.done == set(written)
+        assert log.done.excluded == set(written)

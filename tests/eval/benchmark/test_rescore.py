@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from cwm_trace import render_prompt, render_trace, trace_execution
 from cwm_trace.api import evaluate
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.eval.benchmark.execution import run_answer
 from cwm_trace.eval.benchmark.log import Run
 from cwm_trace.eval.benchmark.rescore import is_log, rescore, rescore_log
+from cwm_trace.eval.benchmark.results import Results, require_programs
 from cwm_trace.eval.benchmark.runner import Progress
 from tests.eval.predictors import NoisyPredictor
 
@@ -25,6 +28,7 @@ def truth(code: str = CODE, call: str = "f(2)") -> tuple[str, str]:
 
 
 def score(rows: list[dict[str, Any]], folder: Path, **more: Any) -> Run:
+    folder.mkdir(exist_ok=True)
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return rescore(path, folder / "logs", **more)
@@ -50,9 +54,13 @@ def test_what_others_generated_is_scored_as_ours_is(tmp_path: Path) -> None:
     assert found["right"] == found["no end token"] == ("complete", True, True)
     assert found["wrong value"] == ("complete", False, False)
     assert found["cut"] == ("truncated", False, False)
-    assert found["nonsense"] == ("unparsable", False, False)
-    assert found["empty"] == ("truncated", False, False)
+    assert found["nonsense"] == found["empty"] == ("no-trace", False, False)
     assert found["too long"][2] is False
+    reasons = {line.id: line.reason for line in run.programs if line.reason}
+    assert reasons == {
+        "nonsense": "there is no frame in it, only 'I think the answer is 3.'",
+        "empty": "it is empty",
+    }
     assert run.header.published == "cruxeval"
     assert (run.header.model, run.header.source) == ("rows", str(tmp_path / "rows.jsonl"))
     assert run.is_complete
@@ -69,15 +77,151 @@ def test_whole_prompts_are_taken_apart(tmp_path: Path) -> None:
     ]
 
 
-def test_rows_with_one_id_are_rows_of_their_own(tmp_path: Path) -> None:
+def test_rows_with_one_id_are_samples_of_a_program(tmp_path: Path) -> None:
     right = truth()[1]
-    run = score([row("a", right), row("a", ""), row("b", right)], tmp_path)
-    assert {line.id: line.score.output for line in run.programs} == {"a": True, "a#2": False, "b": True}
+    other = {**row("b", right), "code": CODE.replace("x + 1", "x + 2"), "expected": None}
+    run = score([row("a", right), row("a", "nonsense"), row("b", right), other], tmp_path)
+    found = {(line.id, line.sample): line.score.output for line in run.programs}
+    assert found == {("a", 0): True, ("a", 1): False, ("b", 0): True, ("b#2", 0): False}
+    assert run.is_complete
+    assert run.header.samples == 2
+
+
+def test_an_odd_row_is_an_outcome_and_the_others_are_scored(tmp_path: Path) -> None:
+    right = truth()[1]
+    prompt, completion = truth("def g(a):\n    return a * 2", "g([1])")
+    path = tmp_path / "rows.jsonl"
+    rows = [
+        row("good", right),
+        row("other", prompt + completion),
+        {"id": "no code", "generation": right},
+        {"id": "bad code", "code": "def f(:", "input": "1", "generation": right},
+        {"id": "null byte", "code": "x = '\0'", "input": "1", "generation": right},
+        {"id": "deep", "code": CODE, "input": "(" * 999 + ")" * 999, "generation": right},
+        {"id": "no text", "code": CODE, "input": "2"},
+        {"id": "surrogate", "code": CODE, "input": "'\ud800'", "generation": right.replace("3", "\ud800")},
+        [1],
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{not json\n")
+    run = rescore(path, tmp_path / "logs")
+    assert run.is_complete
+    found = {line.id: line.result for line in run.programs}
+    assert found["good"] == "complete"
+    assert found["other"] == "not-comparable"
+    reasons = {line.id: line.reason for line in run.excluded}
+    assert "line 3: wrong in code" in reasons["no code"]
+    assert "cannot be recorded" in reasons["bad code"]
+    assert "line 7: wrong in generation" in reasons["no text"]
+    assert "line 10: not JSON" in reasons["line 10"]
+    assert len(found) + len(reasons) == 10
+    report = Results((run,)).reports[0].to_dict()
+    assert report["results"]["not-comparable"] == 1
+    assert report["faults"] == {"it goes on from the prompt of another program": 1}
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (
+            "def f(x: List[int]):\n    return x",
+            "it raises before its call: NameError: name 'List' is not defined",
+        ),
+        ("import nothing_of_this_name", "it raises before its call: ModuleNotFoundError: No module named"),
+        ("def f(x):\n    raise ValueError('no')", "its result on this Python is ValueError('no'), not the"),
+    ],
+)
+def test_reasons_are_causes(tmp_path: Path, code: str, reason: str) -> None:
+    run = score([{**row("a", ""), "code": code}], tmp_path)
+    assert [reason in line.reason for line in run.excluded] == [True], run.excluded
+    with pytest.raises(CwmTraceError, match="nothing to compare: all 1 programs are excluded: "):
+        require_programs([run])
+
+
+TASK = [
+    {"id": "sample_0", "code": "def f(x):\n    return {x, 3}", "input": "2", "output": "{2, 3}"},
+    {"id": "sample_1", "code": "def f(x):\n    return x * 3", "input": "'a'", "output": "'aaa'"},
+]
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> str:
+    path = tmp_path / "task.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in TASK))
+    return f"cruxeval:{path}"
+
+
+ANSWERS: dict[str, Any] = {
+    "by id": {"sample_0": ["{3, 2}", "{2}"], "sample_1": ['"aaa"', "'a' * 3"]},
+    "in tags": {"sample_0": ["[ANSWER]{3,2}[/ANSWER]", "{2}"], "sample_1": ['f("a") == "aaa"', "'a'*3"]},
+    "rows": [
+        {"id": "sample_0", "answers": ["{3, 2}", "[2]"]},
+        {"id": "cruxeval/sample_1", "answers": ['"aaa"', "'a' * 3"]},
+    ],
+    "lm-evaluation-harness": [
+        {
+            "doc_id": n,
+            "doc": doc,
+            "arguments": [["the prompt", {}]],
+            "resps": [texts],
+            "filtered_resps": texts,
+        }
+        for n, (doc, texts) in enumerate(zip(TASK, (["{3, 2}", "1"], ['"aaa"', "'a' * 3"]), strict=True))
+    ],
+    "batch": [
+        {"custom_id": name, "response": {"status_code": 200, "body": {"choices": [a, b]}}, "error": None}
+        for name, a, b in [
+            ("sample_0", {"text": "{3, 2}"}, {"text": "{2}"}),
+            (
+                "sample_1",
+                {"message": {"content": "```python\n'aaa'\n```"}},
+                {"message": {"content": "'a' * 3"}},
+            ),
+        ]
+    ],
+}
+
+
+@pytest.mark.parametrize("form", ANSWERS)
+@pytest.mark.parametrize("execute", [False, True])
+def test_bare_answers_in_the_forms_that_people_have(
+    tmp_path: Path, task: str, form: str, execute: bool
+) -> None:
+    path = tmp_path / "answers.json"
+    data = ANSWERS[form]
+    lines = [json.dumps(row) for row in data] if isinstance(data, list) else [json.dumps(data)]
+    path.write_text("\n".join(lines))
+    run = rescore(path, tmp_path / "logs", tasks=[task], execute=execute)
+    assert run.header.mode == "output"
+    found = [[line.score.answer for line in lines] for lines in run.by_program.values()]
+    assert found == [["right", "wrong"], ["right", "executed-right" if execute else "no-literal"]]
+    metrics = Results((run,)).reports[0].metrics
+    assert metrics["output_accuracy"].value == (0.75 if execute else 0.5)
+    assert metrics["pass_at_2"].value == 1.0
+    assert metrics["output_accuracy"].n == 2
+
+
+def test_an_answer_that_calls_the_function_tells_nothing() -> None:
+    assert run_answer("def f(x):\n    return {x, 3}\n", "f(2)", "set([2, 3])")
+    assert not run_answer("def f(x):\n    return {x, 3}\n", "f(2)", "f(2)")
+    assert not run_answer("def f(x):\n    return 3\n", "f(2)", "1) or (1")
+    assert not run_answer("def f(x):\n    return 3\n", "f(2)", "1/0")
+
+
+def test_a_server_error_in_a_batch_file_and_lost_tokens_are_named(tmp_path: Path, task: str) -> None:
+    path = tmp_path / "batch.jsonl"
+    error = {"status_code": 500, "body": {"error": {"message": "out of memory"}}}
+    path.write_text(json.dumps({"custom_id": "sample_0", "response": error}) + "\n")
+    run = rescore(path, tmp_path / "logs", tasks=[task])
+    assert [line.reason for line in run.programs] == ["the server answered with an error: out of memory"]
+    bare = re.sub(r"<\|\w+\|>", "", truth()[1])
+    run = score([row("a", bare)], tmp_path)
+    assert "skip_special_tokens=False" in run.programs[0].reason
 
 
 def test_a_result_that_is_not_the_published_one_is_excluded(tmp_path: Path) -> None:
     run = score([row("a", "", expected="'other'")], tmp_path)
     assert [line.reason for line in run.excluded] == ["its result on this Python is not the published one"]
+    assert score([row("a", "", expected="3.0")], tmp_path / "equal").excluded == ()
 
 
 def test_a_log_of_ours_gives_the_same_scores_again(tmp_path: Path) -> None:

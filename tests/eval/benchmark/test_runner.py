@@ -92,7 +92,8 @@ def test_a_log_of_another_run_is_not_gone_on_with(
 def test_every_way_to_end_is_counted_and_none_is_dropped(tmp_path: Path) -> None:
     results = run(EndingPredictor(), tmp_path, modes="free", limit=10)
     (report,) = results.reports
-    assert report.results == dict.fromkeys(["complete", "truncated", "timed-out", "unparsable", "no-end"], 2)
+    ended = dict.fromkeys(["complete", "truncated", "timed-out", "unparsable", "no-end"], 2)
+    assert report.results == {**ended, "no-trace": 0, "not-comparable": 0}
     assert report.programs == 10
     assert report.metrics["output_accuracy"].n == 10
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,15 @@ from cwm_trace.eval.benchmark.tasks import SIZES, find_tasks, list_kinds
 from cwm_trace.eval.statistics.summary import RATIOS, VERDICTS, summarise
 
 CRUXEVAL = os.environ.get("CWM_TRACE_CRUXEVAL", "")
-ERRORS = ("stale", "spurious", "truncated", "halting_early", "halting_late", "halting_unknown")
+ERRORS = (
+    "output_no_literal",
+    "stale",
+    "spurious",
+    "truncated",
+    "halting_early",
+    "halting_late",
+    "halting_unknown",
+)
 LOSSES = ("budget_structural", "budget_runaway")
 COSTS = ("tokens_per_frame", "seconds_per_frame", "passes_per_frame", "local_step_coverage")
 
@@ -75,6 +84,41 @@ def test_the_oracle_is_right_on_your_own_code(own: Path, name: str, programs: in
     results = evaluate("oracle", name, modes="all", baselines=False)
     assert results.runs[0].header.items == programs
     require_perfection(results)
+
+
+@pytest.mark.parametrize(
+    ("specs", "names"),
+    [
+        (["file:lib/one.py"], ["file-one"]),
+        (["file:lib/one.py", "file:more/one.py"], ["file-lib/one.py", "file-more/one.py"]),
+        (["file:calls.py::f(3)", "file:calls.py::f(4)"], ["file-calls.py::f(3)", "file-calls.py::f(4)"]),
+        (["file:lib/one.py", "file:more/one.py", "file:calls.py"], [..., ..., "file-calls"]),
+        (["folder:lib", "folder:more/lib"], ["folder-lib", "folder-more/lib"]),
+        (["smoke", "general-v1:smoke"], ["smoke", "general-v1:smoke"]),
+    ],
+)
+def test_tasks_have_the_shortest_names_that_tell_them_apart(
+    own: Path, specs: list[str], names: list[Any]
+) -> None:
+    (own / "more" / "lib").mkdir(parents=True)
+    for file in ("more/one.py", "more/lib/two.py"):
+        (own / file).write_text("x = 2\n")
+    found = [task.name for task in find_tasks(specs, limit=1)]
+    assert len(set(found)) == len(found)
+    assert all(wanted in (name, ...) for name, wanted in zip(found, names, strict=True))
+
+
+def test_tasks_of_one_file_name_have_logs_of_their_own(own: Path) -> None:
+    (own / "one.py").write_text("x = 2\n")
+    tasks = ["file:lib/one.py", "file:one.py"]
+    whole = evaluate("copy", tasks, output="logs", baselines=False)
+    assert [run.header.task for run in whole.runs] == ["file-lib/one.py", "file-one.py"]
+    assert sorted(path.name for path in (own / "logs").iterdir()) == [
+        "file-lib-one.py--free--copy.jsonl",
+        "file-one.py--free--copy.jsonl",
+    ]
+    alone = evaluate("copy", "file:one.py", output="logs", baselines=False, resume=True)
+    assert alone.runs[0].path == whole.runs[1].path  # whatever it is called beside others
 
 
 def test_copying_is_not_right_on_your_own_code(own: Path) -> None:

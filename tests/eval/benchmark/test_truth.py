@@ -25,7 +25,7 @@ def test_a_call_is_recorded(place: str) -> None:
     assert truth.again is None
     start = start_of(truth.trace)
     assert [frame.event for frame in start.frames] == [Event.CALL]
-    assert (start.output, start.exit_code, start.python) == (None, None, "")
+    assert (start.run.output, start.run.exit_code, start.run.python) == (None, None, "")
 
 
 @BOTH

@@ -6,7 +6,7 @@ import pytest
 
 from cwm_trace.eval.comparison.branches import BranchLines, branch_lines
 from cwm_trace.flow.graph import line_successors
-from cwm_trace.records import SourceFile, Trace
+from cwm_trace.records import Program, SourceFile, Trace
 
 
 def branches(source: str) -> set[int]:
@@ -70,7 +70,7 @@ def test_successors_are_lines_and_the_return() -> None:
 
 def test_functions_have_their_own_and_a_script_has_its() -> None:
     text = "def f(a):\n    if a:\n        a = 0\n    return a\nif f(1):\n    x = 1\n"
-    trace = Trace((SourceFile("p.py", text),), "<module>")
+    trace = Trace(Program((SourceFile("p.py", text),), "<module>"))
     lines = BranchLines(trace)
     assert lines.of(0, 1) == {2}
     assert lines.of(0, 0) == {5}

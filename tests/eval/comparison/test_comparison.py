@@ -11,7 +11,7 @@ from cwm_trace.eval.comparison.equality import Equality
 from cwm_trace.eval.comparison.metrics import Rate, Retrieval
 from cwm_trace.predict.baselines import OraclePredictor
 from cwm_trace.predict.protocol import ENDED, Request
-from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Guess, Outcome, Program, Slot, SourceFile, Trace
 from cwm_trace.wire import parse_trace, render_trace
 from tests.effort import examples
 from tests.traces import TOKENS, traces
@@ -34,11 +34,11 @@ FRAMES = (
     at(Event.LINE, 6, b=None),
     at(Event.RETURN, 6, TWO),
 )
-REAL = Trace((SourceFile("p.py", TEXT),), "f", 1, FRAMES, Outcome.RETURNED)
+REAL = Trace(Program((SourceFile("p.py", TEXT),), "f", 1), FRAMES, Outcome.RETURNED)
 
 
 def predicted(*frames: Frame, mode: str = "free", given_frames: int = 1) -> Trace:
-    return replace(REAL, frames=frames, mode=mode, given=given_frames)
+    return replace(REAL, frames=frames, guess=Guess(mode=mode, given=given_frames))
 
 
 def instead(index: int, frame: Frame) -> tuple[Frame, ...]:
@@ -69,7 +69,7 @@ def test_the_oracle_is_right_everywhere(mode: str, equality: Equality, trace: Tr
 
 @given(traces(), traces())
 def test_rates_lie_between_0_and_1(real: Trace, other: Trace) -> None:
-    other = replace(other, files=real.files, given=0)
+    other = replace(other, program=real.program, guess=replace(other.guess, given=0))
     one, mirror = compare(real, other), compare(other, real)
     for value in (one.frame_exact.value, one.state_exact.value, one.changed_slots.f1):
         assert value is None or 0 <= value <= 1
@@ -89,7 +89,7 @@ def test_a_parsed_truth_is_right(trace: Trace) -> None:
     prompt = render_trace(start, tokens=TOKENS)
     parsed = parse_trace(ids[len(prompt) :], program=start, tokens=TOKENS)
     for mode in ("free", "forced"):
-        comparison = compare(trace, replace(parsed, mode=mode))
+        comparison = compare(trace, replace(parsed, guess=Guess(mode=mode)))
         assert comparison.changed_slots.false_positives == 0
         assert comparison.changed_slots.false_negatives == 0
         assert comparison.state_exact.value in (None, 1)
@@ -237,7 +237,7 @@ def test_the_order_of_names_matters_to_exact_only() -> None:
     other = predicted(FRAMES[0], at(Event.LINE, 2, b=TWO, a=ONE))
     assert compare(real, other).first_divergence is None
     for mode in ("free", "forced"):
-        exact = compare(real, replace(other, mode=mode), Equality.EXACT)
+        exact = compare(real, replace(other, guess=Guess(mode=mode)), Equality.EXACT)
         assert diverges(exact) == (1, "format", None, None, None)
 
 
@@ -273,6 +273,6 @@ def test_a_raised_entry_has_no_output() -> None:
 
 
 def test_other_programs_are_not_compared() -> None:
-    other = replace(REAL, files=(SourceFile("p.py", "pass\n"),))
+    other = replace(REAL, program=replace(REAL.program, files=(SourceFile("p.py", "pass\n"),)))
     with pytest.raises(CwmTraceError, match="different programs"):
         compare(REAL, other)

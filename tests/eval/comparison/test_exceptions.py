@@ -8,7 +8,7 @@ from cwm_trace import trace_execution
 from cwm_trace.eval.comparison.metrics import Retrieval
 from cwm_trace.eval.comparison.score import score_program
 from cwm_trace.eval.comparison.values import exception_type
-from cwm_trace.records import Event, Slot, Trace
+from cwm_trace.records import Event, Guess, Slot, Trace
 
 SOURCE = """\
 def f(x):
@@ -24,7 +24,7 @@ HIT, MISS, BOTH = Retrieval(1, 0, 0), Retrieval(0, 0, 1), Retrieval(0, 1, 1)
 
 
 def says(trace: Trace = REAL, mode: str = "free") -> Trace:
-    return replace(trace, mode=mode, given=1)
+    return replace(trace, guess=Guess(mode=mode, given=1))
 
 
 def instead(index: int, value: str, kind: str = "", **changes: object) -> Trace:
@@ -90,7 +90,7 @@ def test_the_event_is_no_part_where_it_is_given() -> None:
 
 def test_nothing_raised_is_nothing_scored() -> None:
     quiet = trace_execution(SOURCE, call="f('2')")
-    assert score_program(quiet, replace(quiet, mode="free", given=1)).exceptions == {}
+    assert score_program(quiet, replace(quiet, guess=Guess(mode="free", given=1))).exceptions == {}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from cwm_trace.eval.comparison.alignment import NO_MASK, Mask
 from cwm_trace.eval.comparison.equality import Equality
 from cwm_trace.eval.comparison.masks import mask_differences
 from cwm_trace.eval.comparison.score import score_program
-from cwm_trace.records import Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import Event, Frame, Guess, Outcome, Program, Slot, SourceFile, Trace
 from tests.effort import HANGS
 from tests.traces import traces
 
@@ -37,7 +37,7 @@ def test_values_and_steps() -> None:
             event, line, lines[line - 1], changed=slots, value=None if value is None else Slot(value)
         )
 
-    start = Trace((SourceFile("p.py", text),), "<module>", outcome=Outcome.RETURNED)
+    start = Trace(Program((SourceFile("p.py", text),), "<module>"), outcome=Outcome.RETURNED)
     frames = (at(Event.CALL, 1), at(Event.LINE, 1), at(Event.LINE, 2, x="1"), at(Event.RETURN, 2, "1"))
     other = (at(Event.CALL, 1), at(Event.LINE, 1), at(Event.LINE, 2, x="9"), at(Event.RETURN, 2, "9"))
     one, two = replace(start, frames=frames), replace(start, frames=other)
@@ -64,7 +64,7 @@ def test_another_hash_seed_masks_the_order_of_a_set(tmp_path: Path) -> None:
     assert mask.end is None
     typed = mask_differences(first, second, Equality.TYPED)
     assert set().union(*typed.names.values()) == {"first"}  # as sets they are equal
-    prediction = replace(second, mode="free", given=1)
+    prediction = replace(second, guess=Guess(mode="free", given=1))
     score = score_program(first, prediction, masked=mask)
     assert score.masked == sum(map(len, mask.names.values())) > 0
     assert score.frames.false_negatives == 0

@@ -17,7 +17,7 @@ from cwm_trace.eval.comparison.score import ProgramScore, score_program
 from cwm_trace.eval.comparison.score_fields import score_fields, score_from_fields
 from cwm_trace.predict.baselines import OraclePredictor
 from cwm_trace.predict.protocol import ENDED, Request
-from cwm_trace.records import Cost, Event, Frame, Outcome, Problem, Slot, SourceFile, Trace
+from cwm_trace.records import Cost, Event, Frame, Guess, Outcome, Problem, Program, Slot, SourceFile, Trace
 from cwm_trace.states import resolve_states
 from tests.effort import examples
 from tests.traces import traces
@@ -62,12 +62,12 @@ FRAMES = (
     at(Event.RETURN, 6, number(3)),
     at(Event.RETURN, 8, number(3), activation=0),
 )
-REAL = Trace((SourceFile("p.py", TEXT),), "main", 7, FRAMES, Outcome.RETURNED)
+REAL = Trace(Program((SourceFile("p.py", TEXT),), "main", 7), FRAMES, Outcome.RETURNED)
 LENGTH = 13
 
 
 def says(*frames: Frame, mode: str = "free", given: int = 1, outcome: Outcome = Outcome.RETURNED) -> Trace:
-    return replace(REAL, frames=frames, mode=mode, given=given, outcome=outcome)
+    return replace(REAL, frames=frames, outcome=outcome, guess=Guess(mode=mode, given=given))
 
 
 def instead(index: int, frame: Frame) -> tuple[Frame, ...]:
@@ -192,7 +192,7 @@ def test_a_cut_prediction_is_censored_where_it_was_right() -> None:
     assert (score.halting, score.budget_loss, score.truncated) == ("unknown", "structural", True)
     assert (score.output, score.trace_exact, score.path_exact) == (False, False, False)
     assert score.at_risk == {"line": 5, "call": 1, "branch": 2}
-    cut = replace(cut, cost=Cost(new_tokens=100))
+    cut = replace(cut, guess=replace(cut.guess, cost=Cost(new_tokens=100)))
     assert score_program(REAL, cut, real_tokens=101).budget_loss == "structural"
     assert score_program(REAL, cut, real_tokens=100).budget_loss == "runaway"
 
@@ -287,13 +287,15 @@ def test_within_a_block_the_prediction_follows_itself() -> None:
 
 def test_what_cannot_be_read_is_a_fault_of_format() -> None:
     broken = replace(at(Event.LINE, 5), raw=("{", LINES[4]))
-    wrong = replace(says(*instead(6, broken)), problems=(Problem("locals", 6, 99, "not JSON"),))
-    score = score_program(REAL, wrong)
-    assert (score.cause, score.problems) == ("format", {"locals": 1})
-    given = replace(wrong, problems=(Problem("locals", 0, 0, "in the prompt"),))
-    assert score_program(REAL, given).problems == {}
-    cut = replace(wrong, problems=(Problem("truncated", 6, 99, "cut"),))
-    assert score_program(REAL, cut).problems == {}
+    said = says(*instead(6, broken))
+
+    def score(problem: Problem) -> ProgramScore:
+        return score_program(REAL, replace(said, guess=replace(said.guess, problems=(problem,))))
+
+    wrong = score(Problem("locals", 6, 99, "not JSON"))
+    assert (wrong.cause, wrong.problems) == ("format", {"locals": 1})
+    assert score(Problem("locals", 0, 0, "in the prompt")).problems == {}
+    assert score(Problem("truncated", 6, 99, "cut")).problems == {}
 
 
 def test_masked_values_count_nowhere() -> None:
@@ -358,7 +360,8 @@ def test_the_oracle_is_right_in_every_mode(mode: str, equality: Equality, trace:
 
 @given(traces(), traces(), st.sampled_from(MODES), st.sampled_from(Equality))
 def test_any_pair_has_rates_between_0_and_1(real: Trace, other: Trace, mode: str, equality: Equality) -> None:
-    score = score_program(real, replace(other, files=real.files, given=0, mode=mode), equality=equality)
+    other = replace(other, program=real.program, guess=Guess(mode))
+    score = score_program(real, other, equality=equality)
     rates = [score.branches, score.states, score.stale, score.spurious, score.matched, score.matched_states]
     for group in (score.by_type, score.by_size, score.by_position, score.by_depth, score.by_lookback):
         rates += group.values()
@@ -382,7 +385,7 @@ def test_names_of_activations_do_not_matter(
     real: Trace, other: Trace, mode: str, chance: random.Random
 ) -> None:
     """Under the true history both sides share its names; elsewhere each has its own."""
-    other = replace(other, files=real.files, given=0, mode=mode)
+    other = replace(other, program=real.program, guess=Guess(given=0, mode=mode))
     score = score_program(real, other)
     count = 1 + max(frame.activation for frame in (*real.frames, *other.frames))
     names = chance.sample(range(100), count)
@@ -403,11 +406,10 @@ def test_repairing_a_wrong_frame_makes_nothing_worse(real: Trace, other: Trace, 
     """Each frame stands for itself under forcing: a repaired one is one more that is right."""
     count = len(real.frames)
     states = resolve_states(other.frames)
-    frames = list(replace(other, files=real.files).frames[:count])
+    frames = list(other.frames[:count])
     frames += real.frames[len(frames) :]
-    wrong = replace(
-        real, frames=whole(frames, [*states, *resolve_states(real.frames)[len(states) :]]), mode="forced"
-    )
+    shown = whole(frames, [*states, *resolve_states(real.frames)[len(states) :]])
+    wrong = replace(real, frames=shown, guess=Guess("forced"))
     at = data.draw(st.integers(0, count - 1))
     fixed = list(wrong.frames)
     fixed[at] = whole(list(real.frames), list(resolve_states(real.frames)))[at]
@@ -430,9 +432,8 @@ def whole(frames: list[Frame], states: list[dict[str, Slot] | None]) -> tuple[Fr
 
 @given(traces())
 def test_a_cut_of_the_truth_is_censored(trace: Trace) -> None:
-    cut = replace(
-        trace, frames=trace.frames[: len(trace.frames) // 2], outcome=Outcome.TRUNCATED, mode="free"
-    )
+    half = trace.frames[: len(trace.frames) // 2]
+    cut = replace(trace, frames=half, outcome=Outcome.TRUNCATED, guess=Guess("free"))
     score = score_program(trace, cut)
     assert not score.tau_observed
     assert score.tau == len(cut.frames)

@@ -7,10 +7,10 @@ import pytest
 
 from cwm_trace import trace_execution
 from cwm_trace.eval.comparison.metrics import Rate
+from cwm_trace.eval.local_steps.runner import Job, run_steps
 from cwm_trace.eval.local_steps.statements import KINDS, find_statements
-from cwm_trace.eval.local_steps.step_runner import Job, run_steps
 from cwm_trace.eval.local_steps.steps import LocalSteps, is_literal, score_local_steps, score_many_local_steps
-from cwm_trace.records import Event, Outcome, Slot, Trace
+from cwm_trace.records import Event, Guess, Outcome, Slot, Trace
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.py"))
 
@@ -29,7 +29,7 @@ def f(n):
 
 
 def replay(trace: Trace) -> Trace:
-    return replace(trace, mode="free", given=1)
+    return replace(trace, guess=Guess(mode="free", given=1))
 
 
 REAL = trace_execution(SOURCE, call="f(2)")
@@ -101,8 +101,8 @@ def test_an_end_is_a_wrong_step_and_a_cut_is_none() -> None:
 
 def test_modes_that_answer_frame_by_frame_have_no_steps() -> None:
     for mode in ("forced", "forced-event", "forced-state", "output"):
-        assert score_local_steps(replace(replay(REAL), mode=mode)) == LocalSteps()
-    blocks = score_local_steps(replace(replay(REAL), mode="reground-3"))
+        assert score_local_steps(replace(replay(REAL), guess=Guess(mode=mode))) == LocalSteps()
+    blocks = score_local_steps(replace(replay(REAL), guess=Guess(mode="reground-3")))
     assert 0 < blocks.accuracy.hits == blocks.accuracy.total < 14
 
 

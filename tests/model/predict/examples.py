@@ -14,6 +14,7 @@ from torch import Tensor
 from cwm_trace import render_trace, trace_execution
 from cwm_trace.model.decoder import AnyCache, Decoder
 from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM
+from cwm_trace.model.predict.decoders.protocol import TraceDecoder
 from cwm_trace.model.predict.local import MAX_ROWS, LocalPredictor
 from cwm_trace.model.tokenizer import build_tokenizer
 from cwm_trace.records import Decoding, Trace
@@ -45,6 +46,11 @@ def real_traces(count: int = 100) -> list[Trace]:
 def start_of(trace: Trace, given: int = 1) -> Trace:
     """The same with its first frames only."""
     return replace(trace, frames=trace.frames[:given])
+
+
+def without_cost(trace: Trace) -> Trace:
+    """The same, whatever it took."""
+    return replace(trace, guess=replace(trace.guess, cost=None))
 
 
 @cache
@@ -150,7 +156,7 @@ class Reciting(Decoder):
         return -behind.float()
 
 
-def predictor(decoder: Decoder | None = None, /, **options: Any) -> LocalPredictor:
+def predictor(decoder: Decoder | TraceDecoder | None = None, /, **options: Any) -> LocalPredictor:
     """Of the taught model, if no other is given; names and values of up to 6 tokens, frames of up to 60."""
     profile: FormatProfile = options.pop("profile", CWM)
     max_rows: int = options.pop("max_rows", MAX_ROWS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cwm_trace.model.predict.local import LocalPredictor
@@ -18,18 +16,25 @@ from tests.model.predict.examples import (
     start_of,
     taught_decoder,
     tokens,
+    without_cost,
 )
 
 
 def passes(trace: Trace) -> int:
-    assert trace.cost is not None
-    return trace.cost.forward_passes
+    assert trace.guess.cost is not None
+    return trace.guess.cost.forward_passes
 
 
 def result(trace: Trace) -> tuple[object, ...]:
     """Everything but what it took."""
-    assert trace.cost is not None
-    return trace.frames, trace.outcome, trace.problems, trace.cost.new_tokens, trace.cost.free_tokens
+    assert trace.guess.cost is not None
+    return (
+        trace.frames,
+        trace.outcome,
+        trace.guess.problems,
+        trace.guess.cost.new_tokens,
+        trace.guess.cost.free_tokens,
+    )
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
@@ -63,7 +68,7 @@ def test_samples_differ() -> None:
     start = start_of(real_traces()[0])
     first, again, second = (engine.predict(Request(start, sample=n)) for n in (0, 0, 1))
     assert first.frames == again.frames
-    assert first.frames != second.frames or first.problems != second.problems
+    assert first.frames != second.frames or first.guess.problems != second.guess.problems
 
 
 @pytest.mark.parametrize("constrained", [True, False])
@@ -102,7 +107,7 @@ def test_a_stream_is_the_prediction_and_minds_nobody() -> None:
     next(other)
     frames += stream
     assert tuple(frames) == wanted.frames[1:]
-    assert replace(engine.predict(Request(first)), cost=None) == replace(wanted, cost=None)
+    assert without_cost(engine.predict(Request(first))) == without_cost(wanted)
 
 
 def reciting(ids: list[int], **options: object) -> LocalPredictor:

@@ -71,8 +71,8 @@ def test_free(oracle: Any, programs: list[Trace]) -> None:
         programs, prompts, written, free_predictions("free", [*map(start_of, programs)]), strict=True
     ):
         wanted = parsed(start_of(real), cut(ids, [FRAME], 5))
-        problems = [(p.grade, p.frame, p.message) for p in wanted.problems]
-        found = [(p.grade, p.frame, p.message) for p in trace.problems]
+        problems = [(p.grade, p.frame, p.message) for p in wanted.guess.problems]
+        found = [(p.grade, p.frame, p.message) for p in trace.guess.problems]
         outcome = wanted.outcome if wanted.outcome is not Outcome.INCOMPLETE else Outcome.TRUNCATED
         ties.equal((trace.frames, found, trace.outcome), (wanted.frames, problems, outcome), given, ids)
     ties.report("free")
@@ -170,14 +170,14 @@ def test_under_the_grammar_the_likeliest_legal_token_is_taken(model: object) -> 
                 frames = tuple(replace(frame, logprobs=None) for frame in trace.frames)
                 wanted = parsed(history, ids)
                 assert frames == wanted.frames
-                assert [(p.grade, p.frame) for p in trace.problems] == [
-                    (p.grade, p.frame) for p in wanted.problems
+                assert [(p.grade, p.frame) for p in trace.guess.problems] == [
+                    (p.grade, p.frame) for p in wanted.guess.problems
                 ]
                 for frame, total in zip(trace.frames[given:], sums, strict=False):
                     assert frame.logprobs is not None
                     assert sum(map(sum, frame.logprobs.values())) == pytest.approx(total, abs=1e-4)
-                assert trace.cost is not None
-                assert trace.cost.new_tokens == len(ids)
+                assert trace.guess.cost is not None
+                assert trace.guess.cost.new_tokens == len(ids)
 
 
 def test_models_of_transformers_are_decoded_too(oracle: Any) -> None:

@@ -138,8 +138,28 @@ def test_what_is_predicted_is_possible(mode: str) -> None:
                 assert lines is None or frame.source in texts
 
 
+@pytest.mark.parametrize("mode", ["free", "forced", "reground-3"])
+def test_drafts_change_nothing_and_what_is_forced_is_not_asked_for(mode: str) -> None:
+    """Neither guesses nor the truth as a draft; and a level that knows more never costs more passes."""
+    real, passes = real_traces()[4], {"frame": 0, "flow": 0}
+    truths = (real, None) if mode == "free" else (real,)
+    for decoder in (taught_decoder(), guessing()):
+        for level in passes:
+            engine = predictor(decoder, grammar=level, drafts=False)
+            plain = engine.predict(Request(start_of(real), mode, truths[-1], max_frames=4))
+            assert plain.guess.cost is not None
+            passes[level] += plain.guess.cost.forward_passes
+            for truth in truths:
+                request = Request(start_of(real), mode, truth, max_frames=4)
+                drafted = predictor(decoder, grammar=level).predict(request)
+                assert drafted.frames == plain.frames
+                assert drafted.guess.cost is not None
+                assert drafted.guess.cost.forward_passes <= plain.guess.cost.forward_passes
+    assert passes["flow"] < passes["frame"]
+
+
 def test_a_program_of_another_python_falls_back_and_says_so() -> None:
-    real = replace(real_traces()[0], python="3.99.1")
+    real = replace(real_traces()[0], run=replace(real_traces()[0].run, python="3.99.1"))
     got = predictor(grammar="flow").predict(Request(start_of(real), "forced", real))
     plain = predictor().predict(Request(start_of(real), "forced", real))
     assert got.frames == plain.frames

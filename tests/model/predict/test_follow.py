@@ -43,8 +43,8 @@ def test_forced_is_naive_prediction_frame_by_frame(constrained: bool, count: int
         wanted = roll_out(naive, Request(start_of(real), "forced", real))
         assert trace.frames == wanted.frames
         assert trace.outcome is wanted.outcome
-        assert trace.cost is not None
-        passes += trace.cost.forward_passes
+        assert trace.guess.cost is not None
+        passes += trace.guess.cost.forward_passes
         frames += len(trace.frames) - 1
         right += sum(a[:3] == b[:3] for a, b in zip(shown(trace.frames), shown(real.frames), strict=False))
     ended = time.perf_counter()
@@ -142,13 +142,13 @@ def same(engine: LocalPredictor, truth: Trace, start: Trace, max_frames: int = 1
     for one, other in zip(found.frames, wanted.frames, strict=True):
         same_logprobs(one, other)
     assert found.outcome is wanted.outcome
-    assert found.problems == wanted.problems
-    assert found.cost is not None
-    assert wanted.cost is not None
-    assert (found.cost.prompt_tokens, found.cost.new_tokens, found.cost.free_tokens) == (
-        wanted.cost.prompt_tokens,
-        wanted.cost.new_tokens,
-        wanted.cost.free_tokens,
+    assert found.guess.problems == wanted.guess.problems
+    assert found.guess.cost is not None
+    assert wanted.guess.cost is not None
+    assert (found.guess.cost.prompt_tokens, found.guess.cost.new_tokens, found.guess.cost.free_tokens) == (
+        wanted.guess.cost.prompt_tokens,
+        wanted.guess.cost.new_tokens,
+        wanted.guess.cost.free_tokens,
     )
     return found
 
@@ -194,12 +194,12 @@ def test_one_pass_reads_a_trace_that_is_all_right(constrained: bool) -> None:
         trace = engine.predict(Request(start_of(REAL), mode, REAL))
         assert [row[:3] for row in shown(trace.frames)] == [row[:3] for row in shown(REAL.frames)]
         assert trace.outcome is REAL.outcome
-        assert trace.problems == ()
-        assert trace.cost is not None
-        assert trace.cost.forward_passes == 1
+        assert trace.guess.problems == ()
+        assert trace.guess.cost is not None
+        assert trace.guess.cost.forward_passes == 1
         predicted = len(TEXT) - len(prompt(start_of(REAL)))
-        assert trace.cost.new_tokens == predicted - (mode == "reground-2")  # which has no end
-        assert (trace.cost.free_tokens > 0) == constrained
+        assert trace.guess.cost.new_tokens == predicted - (mode == "reground-2")  # which has no end
+        assert (trace.guess.cost.free_tokens > 0) == constrained
 
 
 @pytest.mark.parametrize("constrained", [True, False])
@@ -241,8 +241,8 @@ def test_a_first_frame_that_does_not_fit_is_truncated(mode: str) -> None:
     fit(engine, len(prompt(start_of(REAL))) + 2)
     trace = engine.predict(Request(start_of(REAL), mode, REAL))
     assert (trace.frames, trace.outcome) == (REAL.frames[:1], Outcome.TRUNCATED)
-    assert trace.cost is not None
-    assert trace.cost.new_tokens == 0
+    assert trace.guess.cost is not None
+    assert trace.guess.cost.new_tokens == 0
 
 
 def test_returns_that_are_not_written_stay_the_true_ones() -> None:

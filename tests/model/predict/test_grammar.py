@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 
 from cwm_trace import trace_execution
-from cwm_trace.model.predict.guide import Opening
-from cwm_trace.model.predict.rollout import pieces_of
+from cwm_trace.model.predict.guide import Names, Opening
+from cwm_trace.model.predict.rollout import FreeFrame, pieces_of
 from cwm_trace.model.predict.vocabulary import INDEX
-from cwm_trace.records import Event, SourceFile, Trace
-from cwm_trace.strategies import Program, programs
+from cwm_trace.records import Event, Program, SourceFile, Trace
+from cwm_trace.strategies import Program as Drawn
+from cwm_trace.strategies import programs
+from cwm_trace.wire.fields import fields_of
 from cwm_trace.wire.parse import parse_trace
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.reader import FrameReader
@@ -31,7 +33,7 @@ LONG = "def f(n):\n    s = '" + "x" * 300 + "'\n    return s\n"
 @pytest.mark.parametrize("kind", ["bytes", "built"])
 @examples(0.12)
 @given(program=programs(max_statements=3), profile=profiles())
-def test_true_frames_are_legal(kind: str, program: Program, profile: FormatProfile) -> None:
+def test_true_frames_are_legal(kind: str, program: Drawn, profile: FormatProfile) -> None:
     every_frame_is_legal(trace_execution(program.source, call=program.call), profile, kind)
 
 
@@ -47,9 +49,16 @@ def every_frame_is_legal(trace: Trace, profile: FormatProfile, kind: str) -> Non
     reader = FrameReader(replace(trace, frames=()), profile)
     for frame in main_thread(trace)[:60]:
         state = rules.start(Opening(reader.legal_events))
-        ids = tokens.encode_pieces(reader.push(frame))
+        pieces = reader.push(frame)
+        ids = tokens.encode_pieces(pieces)
         assert takes(state, ids), (frame, tokens.decode(state.ids))
         assert state.is_done == bool(ids)
+        fields = [field for piece, field in fields_of(pieces) for _ in tokens.encode_pieces([piece])]
+        constrained, free = rules.start(Opening(reader.legal_events)), FreeFrame(tokens)
+        for number, field in zip(ids, fields, strict=True):
+            assert constrained.field == free.field == field
+            constrained.take(number)
+            free.take(number)
 
 
 @pytest.mark.parametrize("kind", ["bytes", "built", "joined"])
@@ -72,7 +81,31 @@ def test_whatever_is_allowed_parses_without_a_problem(kind: str, profile: Format
             reader.read(pieces_of(state.ids, tokens)[:-1])
             assert len(parsed.frames) == given_frames + 1
         parsed = parse_trace(ids, program=history, profile=profile, tokens=tokens)
-        assert parsed.problems == ()
+        assert parsed.guess.problems == ()
+
+
+@pytest.mark.parametrize("kind", ["bytes", "built", "joined"])
+@pytest.mark.parametrize("known", [False, True])
+def test_what_is_allowed_is_what_is_legal(kind: str, known: bool) -> None:
+    """`allows` answers for one id, `legal` for all: they agree on every id of the vocabulary."""
+    tokens, words = vocabulary(kind)
+    rules = grammar(kind)
+    names = Names(["a", "ab", "b"], frozenset(["a", "ab", "b"]), frozenset("b"), {"a": ".."})
+    excluded = 0
+    for text in ('{"a": "..", "a', '{"a": "..", "ab": "x', '{"b": "1", "ab": "", "b": "2"}'):
+        opening = Opening(frozenset([Event.LINE]), names={Event.LINE: names} if known else {})
+        state = rules.start(opening)
+        for number in (tokens.ids[Special.LINE], *tokens.encode(text)):
+            legal = legal_ids(rules, state)
+            assert [each for each in range(words.size) if state.allows(each)] == sorted(legal)
+            excluded += len(state.legal.but)
+            if number not in legal:
+                break
+            state.take(number)
+        legal = legal_ids(rules, state)
+        assert [each for each in range(words.size) if state.allows(each)] == sorted(legal)
+        excluded += len(state.legal.but)
+    assert excluded or (known and kind == "bytes")  # whose quotes are tokens of their own
 
 
 @pytest.mark.parametrize("kind", ["bytes", "built", "joined"])
@@ -90,7 +123,7 @@ def test_the_source_is_a_line_that_can_run(kind: str) -> None:
 
 
 def test_a_line_of_many_tokens_is_one_choice() -> None:
-    program = Trace((SourceFile("p.py", LONG),), "f", 1)
+    program = Trace(Program((SourceFile("p.py", LONG),), "f", 1))
     tokens, _ = vocabulary("bytes")
     rules = grammar("bytes", program)
     state = at_locals(rules)
@@ -104,7 +137,7 @@ def test_a_line_of_many_tokens_is_one_choice() -> None:
 
 
 def test_a_program_of_comments_only_has_lines_too() -> None:
-    program = Trace((SourceFile("p.py", "# nothing\n"),), "<module>")
+    program = Trace(Program((SourceFile("p.py", "# nothing\n"),), "<module>"))
     rules = grammar("bytes", program)
     state = walk(rules, rules.start(Opening(frozenset([Event.CALL]))), random.Random(0))
     assert state.event is Event.CALL

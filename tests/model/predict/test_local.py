@@ -23,6 +23,7 @@ from tests.model.predict.examples import (
     start_of,
     taught_decoder,
     tokens,
+    without_cost,
 )
 from tests.model.predict.naive import prompt
 
@@ -31,17 +32,20 @@ def every_whole_frame_is_valid(count: int) -> None:
     """Predict so many programs with random weights and read all of it again."""
     engine = predictor(guessing(), max_text_tokens=3, max_new_tokens=160, max_frame_tokens=120)
     starts = [
-        replace(start_of(real), files=(SourceFile(f"p{number}.py", real.files[0].text),))
+        replace(
+            start_of(real),
+            program=replace(real.program, files=(SourceFile(f"p{number}.py", real.files[0].text),)),
+        )
         for number, real in enumerate(real_traces() * (count // 100))
     ]
     frames = cut = 0
     for index, trace in engine.predict_all([Request(start) for start in starts]):
-        grades = {problem.grade for problem in trace.problems}
+        grades = {problem.grade for problem in trace.guess.problems}
         assert grades <= {"truncated"}
         assert ("truncated" in grades) <= (trace.outcome is Outcome.TRUNCATED)
         ids = render_trace(trace, tokens=tokens())[len(prompt(starts[index])) :]
         again = parse_trace(ids, program=starts[index], tokens=tokens())
-        assert again.problems == ()
+        assert again.guess.problems == ()
         assert again.frames == trace.frames
         frames += len(trace.frames) - 1
         cut += trace.outcome is Outcome.TRUNCATED
@@ -72,7 +76,7 @@ def test_a_batch_is_what_each_is_alone() -> None:
         assert sorted(together) == list(range(len(requests)))
         for index, request in enumerate(requests):
             alone = engine.predict(request)
-            assert replace(together[index], cost=None) == replace(alone, cost=None)
+            assert without_cost(together[index]) == without_cost(alone)
 
 
 def test_what_came_before_changes_nothing() -> None:
@@ -84,7 +88,7 @@ def test_what_came_before_changes_nothing() -> None:
     ]
     for request in requests:
         fresh = predictor(taught_decoder(), max_new_tokens=40)
-        assert replace(used.predict(request), cost=None) == replace(fresh.predict(request), cost=None)
+        assert without_cost(used.predict(request)) == without_cost(fresh.predict(request))
 
 
 def test_a_step_from_an_edited_state_is_that_of_the_edited_history() -> None:
@@ -135,11 +139,11 @@ def test_budgets_end_a_prediction() -> None:
         for mode in ("free", "output", "step-over"):
             trace = predictor(guessing(), **options).predict(Request(start, mode))
             assert trace.outcome is Outcome.TRUNCATED
-            assert {problem.grade for problem in trace.problems} <= {"truncated"}
-            assert trace.cost is not None
-            assert trace.cost.new_tokens <= options.get("max_new_tokens", 10**6)
+            assert {problem.grade for problem in trace.guess.problems} <= {"truncated"}
+            assert trace.guess.cost is not None
+            assert trace.guess.cost.new_tokens <= options.get("max_new_tokens", 10**6)
     none = predictor(guessing()).predict(Request(start, max_frames=0))
-    assert (none.frames, none.outcome, none.problems) == (start.frames, Outcome.TRUNCATED, ())
+    assert (none.frames, none.outcome, none.guess.problems) == (start.frames, Outcome.TRUNCATED, ())
     two = predictor(guessing(), max_frame_tokens=300).predict(Request(start, max_frames=2))
     assert (len(two.frames), two.outcome) == (3, Outcome.TRUNCATED)
     ((_, nothing),) = predictor(guessing(), max_new_tokens=0).predict_all([Request(start)])
@@ -201,12 +205,12 @@ def wide_tokens() -> TraceTokens:
 def test_a_prediction_says_how_it_was_made() -> None:
     engine = predictor(guessing(), temperature=0.5, seed=4, max_new_tokens=9)
     trace = engine.predict(Request(start_of(real_traces()[0]), "output", sample=2))
-    decoding = trace.decoding
+    decoding = trace.guess.decoding
     assert decoding is not None
     assert (decoding.predictor, decoding.model, decoding.dtype) == ("local", "local", "float32")
     assert (decoding.constrained, decoding.temperature, decoding.seed, decoding.sample) == (True, 0.5, 4, 2)
     assert (decoding.max_new_tokens, decoding.max_frame_tokens, decoding.max_text_tokens) == (9, 60, 6)
-    assert (trace.mode, trace.given) == ("output", 1)
+    assert (trace.guess.mode, trace.guess.given) == ("output", 1)
 
 
 def test_a_real_folder_predicts(tmp_path: Path) -> None:
@@ -216,7 +220,7 @@ def test_a_real_folder_predicts(tmp_path: Path) -> None:
     assert engine.decoding.model == str(folder)
     assert engine.name == "checkpoint"
     trace = engine.predict(Request(start_of(real_traces()[0])))
-    assert {problem.grade for problem in trace.problems} <= {"truncated"}
+    assert {problem.grade for problem in trace.guess.problems} <= {"truncated"}
     assert len(list(engine.stream(Request(start_of(real_traces()[0]))))) == len(trace.frames) - 1
     with pytest.raises(CwmTraceError):
         LocalPredictor.load(tmp_path / "nowhere")

@@ -13,7 +13,7 @@ import numpy as np
 from cwm_trace.model.predict.grammar import FrameGrammar, FrameState
 from cwm_trace.model.predict.guide import Opening
 from cwm_trace.model.predict.vocabulary import Vocabulary
-from cwm_trace.records import Event, SourceFile, Trace
+from cwm_trace.records import Event, Program, SourceFile, Trace
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import Special, TraceTokens
 from tests.model.predict.examples import tokens as built_tokens
@@ -54,7 +54,9 @@ def vocabulary(kind: str) -> tuple[TraceTokens, Vocabulary]:
     return tokens, Vocabulary(tokens, max(tokens.ids.values()) + 4)
 
 
-PROGRAM = Trace((SourceFile("p.py", "def f(a):\n    return a\n    # never\n\n    return ab\n"),), "f", 1)
+PROGRAM = Trace(
+    Program((SourceFile("p.py", "def f(a):\n    return a\n    # never\n\n    return ab\n"),), "f", 1)
+)
 
 
 def grammar(

@@ -18,8 +18,9 @@ from typing import Any
 
 import torch
 
+from cwm_trace.datasets.filling import Arrays
 from cwm_trace.model.training import batches, loop
-from cwm_trace.model.training.packing import Batch, Packer
+from cwm_trace.model.training.packing import Packer
 from cwm_trace.model.training.processes import Processes, join_processes
 from cwm_trace.model.training.recipe import Recipe
 from tests.model.training.runs import tiny_recipe
@@ -40,7 +41,7 @@ class Meddling(Packer):
     meddle: Callable[[int], None]
     made = 0
 
-    def batch(self, rows: int, length: int) -> Batch:
+    def batch(self, rows: int, length: int) -> Arrays:
         """The next rows."""
         Meddling.meddle(self.made)
         self.made += 1

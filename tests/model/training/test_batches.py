@@ -13,15 +13,15 @@ import torch
 pytest.importorskip("pyarrow")
 
 from cwm_trace.datasets.builder import build_dataset
-from cwm_trace.datasets.packed import PackedDataset
+from cwm_trace.datasets.packed import PackedDataset, PackedLoader
 from cwm_trace.datasets.packing import pack_dataset
 from cwm_trace.datasets.recipe import make_recipe as make_dataset_recipe
 from cwm_trace.datasets.tokenizing import TokenField
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, build_tokenizer, load_tokenizer, save_tokenizer
 from cwm_trace.model.tokens import read_tokens
-from cwm_trace.model.training.batches import PackedBatches
 from cwm_trace.model.training.loop import train
+from cwm_trace.model.training.packing import Batch
 from cwm_trace.model.training.recipe import Recipe
 from tests.model.training.runs import log_of, tiny_recipe
 
@@ -49,14 +49,13 @@ def recipe_of(packed: Path, steps: int = 9, **changes: Any) -> Recipe:
 
 def test_rows_are_the_sequences(packed: Path) -> None:
     dataset = PackedDataset(packed)
-    batches = PackedBatches(dataset, seed=3)
-    batch = batches.batch(len(dataset), LENGTH)
+    batch = Batch.of(PackedLoader(dataset, seed=3).batch(len(dataset), LENGTH))
     rows = {tuple(row.tolist()): number for number, row in enumerate(batch.ids)}
     assert len(rows) == len(dataset), "every sequence comes in an epoch"
     for sequence in dataset:
         row = rows[tuple(sequence["input_ids"].tolist())]
         assert (batch.fields[row].numpy() == sequence["fields"]).all()
-        assert ((batch.positions[row] == 0).numpy() == sequence["starts"]).all()
+        assert (batch.positions[row].numpy() == sequence["positions"]).all()
         steps = batch.positions[row].diff()
         assert (steps[batch.positions[row, 1:] != 0] == 1).all()
         learnt = (batch.fields[row] != TokenField.GIVEN) & (batch.fields[row] != TokenField.PADDING)

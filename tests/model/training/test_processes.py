@@ -11,9 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from cwm_trace.datasets.filling import Arrays
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.training import batches
 from cwm_trace.model.training.loop import train
@@ -62,12 +64,9 @@ class _RowsOfBoth:
         streams = [Stream(mix, words, chunk=rank, stride=2, workers=0) for rank in range(2)]
         self._packers = [Packer(stream, pad) for stream in streams]
 
-    def batch(self, rows: int, length: int) -> Batch:
+    def batch(self, rows: int, length: int) -> Arrays:
         parts = [packer.batch(rows // 2, length) for packer in self._packers]
-        ids, positions, fields = (
-            torch.cat([getattr(part, name) for part in parts]) for name in ("ids", "positions", "fields")
-        )
-        return Batch(ids, positions, fields)
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def state(self) -> dict[str, Any]:
         return {"chunk": 0, "waiting": []}
@@ -89,7 +88,7 @@ def test_losses_are_those_of_one_process_on_the_same_rows(
         for name in set(one) - {"held_out"}:
             assert one[name] == pytest.approx(other[name], rel=2e-5), (one["step"], name)
     weights = field_weights(recipe.loss)
-    batch = _RowsOfBoth(recipe, words, 0).batch(2, 256)
+    batch = Batch.of(_RowsOfBoth(recipe, words, 0).batch(2, 256))
     sums = weights[batch.fields[:, 1:].long()].sum(1).tolist()
     assert abs(sums[0] - sums[1]) > 0.02 * sums[0], "rows that weigh the same would prove little"
 

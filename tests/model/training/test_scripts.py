@@ -59,7 +59,7 @@ def test_ids_of_a_script_are_those_that_run_and_predict_use(number: int, tmp_pat
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=60)
     real = read_trace(tmp_path / "script.trace.jsonl")
     spy = Spy()
-    start = Trace(real.files, real.entry, real.entry_line, real.frames[:1], arguments=real.arguments)
+    start = Trace(real.program, real.frames[:1])
     predict_execution(start, model=spy, mode="forced", history=real)
     asked = TraceTokens.from_tokenizer(load_tokenizer(MINI))
     history = spy.requests[0].history

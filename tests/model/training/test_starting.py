@@ -19,7 +19,7 @@ from cwm_trace.model.loading import load_model
 from cwm_trace.model.tokenizer import TRACE_TOKENS, extend_tokenizer, load_tokenizer, read_tokenizer
 from cwm_trace.model.training.loop import train
 from cwm_trace.model.training.lora import add_adapter, merge_adapter
-from cwm_trace.model.training.packing import Packer
+from cwm_trace.model.training.packing import Batch, Packer
 from cwm_trace.model.training.recipe import Lora
 from cwm_trace.model.training.starting import add_tokens, keeps_documents_apart
 from cwm_trace.model.training.stream import Mix, Stream
@@ -79,7 +79,8 @@ def test_packed_documents_do_not_see_each_other(
     model: Any = AutoModelForCausalLM.from_pretrained(request.getfixturevalue(name), dtype=torch.float32)
     model.eval()
     assert keeps_documents_apart(model)
-    batch = Packer(Stream(Mix({"composition": 1.0}, 2, "train"), words, workers=0), 1).batch(1, 1000)
+    packer = Packer(Stream(Mix({"composition": 1.0}, 2, "train"), words, workers=0), 1)
+    batch = Batch.of(packer.batch(1, 1000))
     starts = [place for place, position in enumerate(batch.positions[0].tolist()) if position == 0]
     assert len(starts) >= 2
     with torch.no_grad():
@@ -104,7 +105,7 @@ class _Leaky(torch.nn.Module):
 def test_a_model_that_mixes_documents_gets_one_to_a_row(words: Path) -> None:
     assert not keeps_documents_apart(_Leaky())
     stream = Stream(Mix({"composition": 1.0}, 2, "train"), words, workers=0)
-    batch = Packer(stream, 1, alone=True).batch(4, 900)
+    batch = Batch.of(Packer(stream, 1, alone=True).batch(4, 900))
     for positions, fields in zip(batch.positions.tolist(), batch.fields.tolist(), strict=True):
         starts = [place for place, position in enumerate(positions) if position == 0]
         assert [fields[start] == TokenField.PADDING for start in starts] in ([False], [False, True])

@@ -1,4 +1,6 @@
 """Containers that contain themselves on several ways: to follow each takes as long as there are numbers."""
+
+
 def link(chain, value):
     node = {"value": value, "before": chain[-1], "after": None}
     chain[-1]["after"] = node

@@ -52,7 +52,7 @@ class Reference:
             assert got.outcome in (Outcome.RETURNED, Outcome.RAISED)
             want = replace(want, outcome=got.outcome)
         assert _all(got) == _all(want)
-        assert (got.outcome, got.problems) == (want.outcome, want.problems)
+        assert (got.outcome, got.guess.problems) == (want.outcome, want.guess.problems)
 
     def _check_blocks(self, got: Trace, request: Request) -> None:
         want = self._blocks(request)

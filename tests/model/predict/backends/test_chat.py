@@ -71,7 +71,7 @@ def test_the_example_is_what_the_tracer_records() -> None:
     assert text.split(Special.CONTEXT.value)[1].replace("\n\n\n", "\n\n") == (EXAMPLE + EXAMPLE_ANSWER).split(
         Special.CONTEXT.value
     )[1].replace("\n\n\n", "\n\n")
-    assert parse_trace(EXAMPLE + EXAMPLE_ANSWER).problems == ()
+    assert parse_trace(EXAMPLE + EXAMPLE_ANSWER).guess.problems == ()
 
 
 @pytest.mark.parametrize("mode", ["free", *TRUE])
@@ -82,9 +82,9 @@ def test_every_mode_through_a_chat(server: FakeServer, mode: str) -> None:
     for trace in traces[:4]:
         got = predictor(server).predict(Request(start_of(trace), mode, trace))
         assert read_back(got) == visible(trace, CWM)
-        assert (got.outcome, got.problems) == (trace.outcome, ())
-        assert got.decoding is not None
-        assert got.decoding.predictor == "chat"
+        assert (got.outcome, got.guess.problems) == (trace.outcome, ())
+        assert got.guess.decoding is not None
+        assert got.guess.decoding.predictor == "chat"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_the_manners_of_chat_models(server: FakeServer, around: Any) -> None:
     server.chat = chat = WellBehaved(server, [trace])
     want = predictor(server).predict(Request(start_of(trace)))
     assert want.outcome is Outcome.RETURNED
-    assert want.problems == ()
+    assert want.guess.problems == ()
     chat.around = around
     assert predictor(server).predict(Request(start_of(trace))).frames == want.frames
 
@@ -147,7 +147,7 @@ def test_a_reply_that_was_cut_off_ends_the_prediction(server: FakeServer) -> Non
     server.chat = lambda _: {"choices": [{"message": {"content": reply}, "finish_reason": "length"}]}
     got = predictor(server).predict(Request(start_of(trace)))
     assert (len(got.frames), got.outcome) == (2, Outcome.TRUNCATED)
-    assert [problem.grade for problem in got.problems] == ["truncated"]
+    assert [problem.grade for problem in got.guess.problems] == ["truncated"]
     assert len(server.requests) == 1
 
 

@@ -73,7 +73,7 @@ def test_what_is_true_is_allowed_at_every_request(tokenizer: Any, mode: str, lev
         one for one in small_traces(count=12, max_frames=40) if one.frames[-1].event is Event.RETURN
     ]:
         predicted, backend = predict(trace, mode, tokenizer, level)
-        assert predicted.problems == ()
+        assert predicted.guess.problems == ()
         assert predicted.outcome is trace.outcome
         assert backend.asked
         for ask, said in backend.asked:
@@ -103,8 +103,8 @@ def test_only_where_it_is_asked_frame_by_frame_it_is_told_what_python_allows(
         engine = ServerPredictor(server.url, decoding=Decoding(grammar="flow"), tokenizer=tokenizer)
         start = replace(trace, frames=trace.frames[:1])
         got = engine.predict(Request(start, mode, trace, max_frames=most_frames))
-    assert got.decoding is not None
-    assert got.decoding.grammar == "flow"
+    assert got.guess.decoding is not None
+    assert got.guess.decoding.grammar == "flow"
     grammars = [fields["structured_outputs"]["grammar"] for fields in server.requests]
     lines = next(rule for rule in grammars[0].split("\n") if rule.partition(":")[0].endswith("source"))
     if says_so:

@@ -17,7 +17,7 @@ from cwm_trace.model.predict.session import PromptTooLongError
 from cwm_trace.predict.history import History
 from cwm_trace.predict.modes import parse_mode
 from cwm_trace.predict.protocol import Request, predict_all
-from cwm_trace.records import Decoding, Event, Frame, Outcome, Slot, SourceFile, Trace
+from cwm_trace.records import Decoding, Event, Frame, Outcome, Program, Slot, SourceFile, Trace
 from cwm_trace.states import Activations, resolve_states
 from cwm_trace.wire import CWM, Special, parse_trace, render_prompt, render_trace
 from cwm_trace.wire.profile import remove_addresses
@@ -67,8 +67,8 @@ def test_any_mode_says_what_generating_frame_by_frame_does(
     got = predictor(backend).predict(request)
     assert backend.judged <= (drafts and mode in ("free", *TRUE))
     reference(backend).check(got, request)
-    assert (got.mode, got.given) == (str(parse_mode(mode)), 1)
-    assert got.decoding == Decoding("parrot", grammar="none", max_new_tokens=CAP)
+    assert (got.guess.mode, got.guess.given) == (str(parse_mode(mode)), 1)
+    assert got.guess.decoding == Decoding("parrot", grammar="none", max_new_tokens=CAP)
 
 
 @examples(0.6)
@@ -80,12 +80,12 @@ def test_a_draft_changes_nothing(trace: Trace, mode: str, noise: float, cap: int
         for able in (True, False)
     )
     assert with_draft.frames == without.frames  # log-probabilities too
-    assert with_draft.problems == without.problems
+    assert with_draft.guess.problems == without.guess.problems
     assert with_draft.outcome == without.outcome
-    assert with_draft.cost is not None
-    assert without.cost is not None
+    assert with_draft.guess.cost is not None
+    assert without.guess.cost is not None
     if mode not in ("free", "reground-3"):
-        assert with_draft.cost.new_tokens == without.cost.new_tokens
+        assert with_draft.guess.cost.new_tokens == without.guess.cost.new_tokens
 
 
 class Oracle(Parrot):
@@ -113,7 +113,11 @@ def test_who_says_the_truth_is_right_everywhere(trace: Trace, mode: str) -> None
     )
     assert got.outcome in (trace.outcome, read.outcome)
     if mode == "free":
-        assert (got.frames, got.outcome, got.problems) == (read.frames, read.outcome, read.problems)
+        assert (got.frames, got.outcome, got.guess.problems) == (
+            read.frames,
+            read.outcome,
+            read.guess.problems,
+        )
     else:
         assert without_addresses(got) == without_addresses(read)  # the truth's `..` mean values that have one
 
@@ -176,8 +180,8 @@ def test_samples_differ_and_repeat() -> None:
     first = [drawn.predict(request) for request in requests]
     again = [drawn.predict(request) for request in requests]
     assert [t.frames for t in first] == [t.frames for t in again]
-    assert len({t.problems or t.frames[-1].source for t in first}) > 1
-    assert [t.decoding and t.decoding.sample for t in first] == [0, 1, 2, 3]
+    assert len({t.guess.problems or t.frames[-1].source for t in first}) > 1
+    assert [t.guess.decoding and t.guess.decoding.sample for t in first] == [0, 1, 2, 3]
     other = predictor(parrot(trace), temperature=0.8, top_p=0.95, seed=6)
     assert [other.predict(request).frames for request in requests] != [t.frames for t in first]
 
@@ -213,14 +217,16 @@ def test_costs_are_counted() -> None:
     trace = example()
     ids = render_trace(trace, tokens=TOKENS)
     prompt = len(render_prompt(trace, given=1, tokens=TOKENS))
-    judged = predictor(Oracle(ids)).predict(Request(start_of(trace), "forced", trace)).cost
+    judged = predictor(Oracle(ids)).predict(Request(start_of(trace), "forced", trace)).guess.cost
     assert judged is not None
     assert (judged.prompt_tokens, judged.new_tokens, judged.forward_passes) == (
         len(ids),
         len(ids) - prompt,
         1,
     )
-    naive = predictor(Oracle(ids, can_judge=False)).predict(Request(start_of(trace), "forced", trace)).cost
+    naive = (
+        predictor(Oracle(ids, can_judge=False)).predict(Request(start_of(trace), "forced", trace)).guess.cost
+    )
     assert naive is not None
     assert naive.new_tokens == naive.forward_passes == judged.new_tokens
     assert naive.prompt_tokens > 2 * len(ids)
@@ -288,7 +294,7 @@ def long_trace(frames: int) -> Trace:
     source = "def f():\n    x = 1\n"
     body = [Frame(Event.LINE, 2, "    x = 1", changed={"x": Slot(str(at))}) for at in range(frames - 1)]
     call = Frame(Event.CALL, 1, "def f():")
-    return Trace((SourceFile("p.py", source),), "f", 1, (call, *body), Outcome.FRAME_LIMIT)
+    return Trace(Program((SourceFile("p.py", source),), "f", 1), (call, *body), Outcome.FRAME_LIMIT)
 
 
 def test_states_of_forced_frames_resolve_by_themselves() -> None:

@@ -86,7 +86,11 @@ def test_every_mode_says_what_generating_frame_by_frame_does(
         assert sum(judged) == (mode not in ("output", "step-over", "step-over-0"))
         reference.check(got, request)
         plain = naive.predict(request)
-        assert (plain.frames, plain.outcome, plain.problems) == (got.frames, got.outcome, got.problems)
+        assert (plain.frames, plain.outcome, plain.guess.problems) == (
+            got.frames,
+            got.outcome,
+            got.guess.problems,
+        )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -157,7 +161,7 @@ def test_greedy_prompts_go_in_batches_and_drawn_ones_alone(server: FakeServer, t
     assert len(set(seeds)) == len(seeds) / 2
     other = drawn.predict(replace(request, sample=1))
     assert other.frames != first.frames
-    assert other.decoding == replace(drawn.decoding, sample=1)
+    assert other.guess.decoding == replace(drawn.decoding, sample=1)
 
 
 def test_no_more_requests_at_a_time_than_allowed(server: FakeServer, tokenizer: Any) -> None:

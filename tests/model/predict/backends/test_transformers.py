@@ -131,9 +131,9 @@ def test_samples_repeat_by_seed_and_differ_by_number(folder: Path) -> None:
     state = torch.random.get_rng_state()
     drawn = [predictor.predict(Request(start, sample=n)) for n in (0, 1, 0)]
     assert torch.equal(state, torch.random.get_rng_state())  # the caller's own draws go on as before
-    frames = [(trace.frames, trace.problems) for trace in drawn]
+    frames = [(trace.frames, trace.guess.problems) for trace in drawn]
     assert frames[0] == frames[2] != frames[1]
-    assert drawn[1].decoding == replace(predictor.decoding, sample=1)
+    assert drawn[1].guess.decoding == replace(predictor.decoding, sample=1)
     assert (predictor.decoding.temperature, predictor.decoding.seed) == (1.0, 3)
 
 
@@ -159,8 +159,8 @@ def test_a_prediction_ends_at_the_length_of_the_model(folder: Path, tokens: Trac
     predictor = TransformersPredictor(folder, decoding=Decoding(max_length=prompt + 5))
     got = predictor.predict(Request(start))
     assert got.outcome is Outcome.TRUNCATED
-    assert got.cost is not None
-    assert got.cost.new_tokens <= 5
+    assert got.guess.cost is not None
+    assert got.guess.cost.new_tokens <= 5
     with pytest.raises(CwmTraceError, match=f"has {prompt} tokens and .* reads {prompt} at the most"):
         TransformersPredictor(folder, decoding=Decoding(max_length=prompt)).predict(Request(start))
 

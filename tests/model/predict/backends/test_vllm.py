@@ -90,8 +90,8 @@ def test_samples_repeat_by_seed(server: VllmServer) -> None:
     )
     requests = [Request(start_of(small_traces()[0]), sample=sample) for sample in range(4)]
     first, again = (dict(predictor.predict_all(requests)) for _ in range(2))
-    frames = [(first[at].frames, first[at].problems) for at in range(4)]
-    assert frames == [(again[at].frames, again[at].problems) for at in range(4)]
+    frames = [(first[at].frames, first[at].guess.problems) for at in range(4)]
+    assert frames == [(again[at].frames, again[at].guess.problems) for at in range(4)]
     assert any(one != frames[0] for one in frames[1:])
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import ast
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from cwm_trace.eval.local_steps import step_code
 from cwm_trace.eval.local_steps.statements import PURE_BUILTINS
 from cwm_trace.tracer.sandbox import run_isolated
-from cwm_trace.tracer.steps import Step
+from cwm_trace.tracer.steps import Step, StepResult
 from cwm_trace.tracer.supervision import Bounds
 
 SECONDS = 1.0
 """For one statement."""
 BATCH = 1000
 """Statements in one child."""
+_MAX_CHARS = 1 << 20  # of one value
+_ALLOWED = tuple(sorted(PURE_BUILTINS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +49,36 @@ def run_steps(jobs: Sequence[Job], *, seconds: float = SECONDS) -> list[Outcome 
     """Run each job by itself, many in one child.
 
     Returns:
-        None for a job whose outcome does not follow from the texts of its state, see `step_code.run_step`, or
+        None for a job whose outcome does not follow from the texts of its state, see `Step.from_text`, or
         that took longer than `seconds` or too much memory.
 
     Raises:
         CwmTraceError: the sandbox cannot be set up here.
     """
-    definitions = inspect.getsource(step_code)
     bounds = Bounds(seconds=10 + BATCH * seconds, cpu_seconds=int(10 + BATCH * seconds))
     found: list[Outcome | None] = []
     for start in range(0, len(jobs), BATCH):
-        steps = [_step(job, seconds) for job in jobs[start : start + BATCH]]
-        results = run_isolated(definitions, steps, bounds=bounds)
-        found += [_outcome(result.value.text if result.value else "None") for result in results]
+        part = jobs[start : start + BATCH]
+        steps = [
+            Step(job.source, job.state, job.is_expression, _ALLOWED, seconds, from_text=True) for job in part
+        ]
+        results = run_isolated("", steps, bounds=bounds)
+        found += [_outcome(job, result) for job, result in zip(part, results, strict=True)]
     return found
 
 
-def _step(job: Job, seconds: float) -> Step:
-    arguments = (job.source, job.is_expression, job.state, sorted(PURE_BUILTINS), seconds)
-    return Step(f"run_step{arguments!r}", is_expression=True)
-
-
-def _outcome(text: str) -> Outcome | None:
-    answer: Any = ast.literal_eval(text)
-    return None if answer is None else Outcome(**answer)
+def _outcome(job: Job, result: StepResult) -> Outcome | None:
+    if result.ended not in ("returned", "raised"):
+        return None
+    if job.is_expression and result.ended == "returned" and result.truth is None:
+        return None
+    try:
+        before = {name: repr(ast.literal_eval(text)) for name, text in job.state.items()}
+    except ValueError:  # an integer of more digits than Python writes
+        return None
+    changed = {name: slot.text for name, slot in result.state.items() if before.get(name) != slot.text}
+    value = None if result.value is None else result.value.text
+    if any(len(text) > _MAX_CHARS for text in (*changed.values(), value or "")):
+        return None
+    error = None if result.error is None else result.error.text
+    return Outcome(error, value, result.truth, changed)

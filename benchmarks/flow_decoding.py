@@ -1,0 +1,171 @@
+"""What the grammar's levels cost and save our engine: `python benchmarks/flow_decoding.py [--programs 8]`.
+
+Of the first programs of `core`, and of CRUXEval if `CWM_TRACE_CRUXEVAL` names its file:
+
+- tokens of true frames that are forced, by level and part of the frame, with the tokenizer of cwm-mini;
+- forced prediction: passes through the model for each frame under the three levels, with cwm-mini and with a
+  model of the same shape and random weights;
+- free decoding, with no truth at hand: frames a second at batch 1 and 16, level against level in one run, the
+  levels in turn. The same programs, each cut after `--frames` frames; a level that goes wrong earlier writes
+  other frames, so that the rate and not the time is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import torch
+
+from cwm_trace import Trace
+from cwm_trace.eval.benchmark.tasks import find_tasks
+from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of
+from cwm_trace.flow import Flow, analyse
+from cwm_trace.model.loading import load_model
+from cwm_trace.model.modeling import CwmForCausalLM
+from cwm_trace.model.predict.grammar import FrameGrammar
+from cwm_trace.model.predict.guide import read_program
+from cwm_trace.model.predict.local import LocalPredictor
+from cwm_trace.model.predict.vocabulary import Vocabulary
+from cwm_trace.model.tokens import read_tokens
+from cwm_trace.predict.protocol import Request
+from cwm_trace.predict.registry import MINI_FRAME_TOKENS, MINI_TEXT_TOKENS, find_mini
+from cwm_trace.records import GRAMMARS, Decoding
+from cwm_trace.wire.profile import CWM
+from cwm_trace.wire.render import main_thread
+from cwm_trace.wire.tokens import TraceTokens
+
+FIELDS = ("event", "locals", "source", "value")
+REPEATS = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--programs", type=int, default=8, help="of each task")
+    parser.add_argument("--frames", type=int, default=40, help="of a program, when decoding is free")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    tokens = read_tokens(find_mini())
+    tasks = {name: find_traces(name, options.programs) for name in task_names()}
+    print_forced_tokens(tasks, tokens)
+    mini = load_model(find_mini(), dtype="float32")
+    torch.manual_seed(0)
+    random = CwmForCausalLM(mini.config).float()  # type: ignore[no-untyped-call]
+    random.train(False)
+    models = {"mini": mini, "random weights": random}
+    print_passes(tasks, models, tokens)
+    print_free(tasks["core"], models, tokens, options.frames)
+
+
+def task_names() -> list[str]:
+    path = os.environ.get("CWM_TRACE_CRUXEVAL")
+    return ["core"] + ([f"cruxeval:{path}"] if path else [])
+
+
+def find_traces(task: str, limit: int) -> list[Trace]:
+    (found,) = find_tasks([task], limit=limit)
+    return [truth.trace for case in found.cases if isinstance(truth := find_truth(case), Truth)]
+
+
+def predictor(model: torch.nn.Module, tokens: TraceTokens, level: str) -> LocalPredictor:
+    decoding = Decoding(grammar=level, max_text_tokens=MINI_TEXT_TOKENS, max_frame_tokens=MINI_FRAME_TOKENS)
+    return LocalPredictor(model, tokens, decoding=decoding)
+
+
+def print_forced_tokens(tasks: dict[str, list[Trace]], tokens: TraceTokens) -> None:
+    print("(a) tokens of true frames that need no model\n")
+    print("| task | frames | level | tokens | forced | " + " | ".join(FIELDS) + " | choices a frame |")
+    print("|---|--:|---|--:|--:|" + "--:|" * (len(FIELDS) + 1))
+    vocabulary = Vocabulary(tokens, max(tokens.ids.values()) + 1)
+    for task, traces in tasks.items():
+        for level in GRAMMARS[1:]:
+            frames, seen, forced = 0, Counter[str](), Counter[str]()
+            for trace in traces:
+                flow = Flow(analyse(trace)) if level == "flow" else None
+                reading = read_program(replace(trace, frames=()), flow, CWM)
+                grammar = FrameGrammar(trace, CWM, tokens, vocabulary)
+                for frame in main_thread(trace):
+                    frames += 1
+                    state = grammar.start(reading.opening)
+                    for number in tokens.encode_pieces(reading.push(frame)):
+                        if not state.allows(number):
+                            break
+                        seen[state.field] += 1
+                        forced[state.field] += state.legal.ids == (number,)
+                        state.take(number)
+            shares = " | ".join(f"{forced[field] / max(seen[field], 1):.0%}" for field in FIELDS)
+            total, free = seen.total(), seen.total() - forced.total()
+            print(
+                f"| {task.partition(':')[0]} | {frames:,} | {level} | {total:,} | "
+                f"{forced.total() / total:.0%} | {shares} | {free / frames:.1f} |"
+            )
+
+
+def print_passes(
+    tasks: dict[str, list[Trace]], models: dict[str, torch.nn.Module], tokens: TraceTokens
+) -> None:
+    print("\n(b) forced prediction: passes through the model, predicted tokens and seconds a frame\n")
+    print("| task | model | " + " | ".join(GRAMMARS) + " |")
+    print("|---|---|" + "--:|" * len(GRAMMARS))
+    for task, traces in tasks.items():
+        for name, model in models.items():
+            cells = []
+            for level in GRAMMARS:
+                engine = predictor(model, tokens, level)
+                passes = frames = written = 0
+                seconds = 0.0
+                for trace in traces:
+                    request = Request(start_of(trace), "forced", trace)
+                    cost = engine.predict(request).guess.cost
+                    assert cost is not None
+                    passes += cost.forward_passes
+                    written += cost.new_tokens - cost.free_tokens
+                    seconds += cost.seconds
+                    frames += len(main_thread(trace)) - 1
+                cells.append(f"{passes / frames:.2f}, {written / frames:.1f}, {seconds / frames:.4f}")
+            print(f"| {task.partition(':')[0]} | {name} | {' | '.join(cells)} |", flush=True)
+
+
+def print_free(
+    traces: Sequence[Trace], models: dict[str, torch.nn.Module], tokens: TraceTokens, most: int
+) -> None:
+    levels = GRAMMARS[1:]
+    print(f"\n(c) free decoding of up to {most} frames, no truth at hand: frames a second (passes a frame)\n")
+    print("| model | batch | " + " | ".join(levels) + " | flow / frame |")
+    print("|---|--:|" + "--:|" * (len(levels) + 1))
+    requests = [Request(start_of(trace), "free", max_frames=most) for trace in traces]
+    sixteen = (requests * 16)[:16]
+    for name, model in models.items():
+        engines = {level: predictor(model, tokens, level) for level in levels}
+        for batch in (1, 16):
+            rates: dict[str, list[float]] = {level: [] for level in levels}
+            passes: dict[str, float] = {}
+            for _ in range(REPEATS):
+                for level, engine in engines.items():
+                    begun = time.perf_counter()
+                    if batch == 1:
+                        done = [engine.predict(request) for request in requests]
+                    else:
+                        done = [trace for _, trace in engine.predict_all(sixteen)]
+                    spent = time.perf_counter() - begun
+                    frames = sum(len(trace.frames) - 1 for trace in done)
+                    rates[level].append(frames / spent)
+                    costs = [
+                        trace.guess.cost.forward_passes for trace in done if trace.guess.cost is not None
+                    ]
+                    passes[level] = sum(costs) / frames
+            middle = {level: statistics.median(found) for level, found in rates.items()}
+            cells = " | ".join(f"{middle[level]:.1f} ({passes[level]:.2f})" for level in levels)
+            print(f"| {name} | {batch} | {cells} | {middle['flow'] / middle['frame']:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

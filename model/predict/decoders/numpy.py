@@ -1,0 +1,207 @@
+"""The trace engine on NumPy: small models on a CPU, loaded in a tenth of a second."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from itertools import accumulate, chain
+from pathlib import Path
+
+import numpy as np
+
+from cwm_trace.model.decoding_config import DecodingConfig
+from cwm_trace.model.light.cache import RowsCache, TextCache
+from cwm_trace.model.light.decoder import LightDecoder
+from cwm_trace.model.light.weights import Array, read_arrays
+from cwm_trace.model.predict.decoders.protocol import CHUNK
+from cwm_trace.model.predict.vocabulary import Legal, Vocabulary
+from cwm_trace.model.sampling import check_sampling
+from cwm_trace.model.shards import read_headers
+
+
+class NumpyDecoder:
+    """Runs a `LightDecoder`.
+
+    Args:
+        decoder: the model.
+    """
+
+    engine = "numpy"
+    dtype = "float32"
+
+    def __init__(self, decoder: LightDecoder) -> None:
+        self.decoder = decoder
+        self.vocab_size = decoder.config.vocab_size
+        self.length = decoder.config.max_position_embeddings
+
+    @classmethod
+    def load(cls, folder: Path, config: DecodingConfig) -> NumpyDecoder:
+        """Read the weights of a checkpoint that has been checked.
+
+        Raises:
+            CwmTraceError: a file cannot be read.
+        """
+        return cls(LightDecoder(config, read_arrays(read_headers(folder), config.tensor_shapes())))
+
+    def fingerprint(self) -> str:
+        """Digest of the weights in memory."""
+        digest = hashlib.sha256(repr(self.decoder.config).encode())
+        for layer in self.decoder.layers:
+            for array in (layer.qkv, layer.out, layer.gate_up, layer.down):
+                digest.update(array.tobytes())
+        digest.update(self.decoder.embedding.tobytes())
+        digest.update(self.decoder.head.tobytes())
+        return digest.hexdigest()[:16]
+
+    def text(self) -> NumpyText:
+        """An empty lane."""
+        return NumpyText(self.decoder)
+
+    def rows(self, count: int) -> NumpyRows:
+        """So many lanes with texts of their own."""
+        return NumpyRows(self.decoder, count)
+
+    def chooser(self, vocabulary: Vocabulary | None) -> NumpyChooser:
+        """What chooses tokens; without a vocabulary everything is legal."""
+        return NumpyChooser(vocabulary)
+
+    def sampler(self, temperature: float, top_p: float, seed: int) -> NumpySampler:
+        """What draws the tokens of one rollout."""
+        return NumpySampler(temperature, top_p, seed)
+
+
+class NumpyText:
+    """One lane: a cache that goes on where it ends."""
+
+    def __init__(self, decoder: LightDecoder) -> None:
+        self._decoder, self._cache = decoder, TextCache(decoder.config)
+        self._fed = 0
+
+    @property
+    def length(self) -> int:
+        """Tokens that count."""
+        return self._cache.length
+
+    def rollback(self, count: int) -> None:
+        """Take back the last tokens."""
+        self._cache.rollback(count)
+
+    def branches(self, count: int) -> NumpyRows:
+        """Rows that go on from beginnings of this text."""
+        return NumpyRows(self._decoder, count, self._cache)
+
+    def feed(self, ids: Sequence[Sequence[int]], spots: Sequence[tuple[int, int]]) -> Array:
+        """Run the layers, a chunk at a time."""
+        (row,) = ids
+        parts = []
+        for at in range(0, len(row), CHUNK):
+            chunk = row[at : at + CHUNK]
+            parts.append(self._decoder.states(chunk, self._cache.begin(len(chunk)), self._cache))
+        self._fed = len(row)
+        states = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return self._decoder.logits(states[[at for _, at in spots]])
+
+    def accept(self, counts: Sequence[int]) -> None:
+        """Take the others back."""
+        self._cache.rollback(self._fed - counts[0])
+
+
+class NumpyRows:
+    """Rows of one cache; what is fed is laid end to end, so that a short row costs what it is."""
+
+    def __init__(self, decoder: LightDecoder, count: int, prefix: TextCache | None = None) -> None:
+        self._decoder = decoder
+        self._cache = RowsCache(decoder.config, count, prefix)
+
+    def restart(self, row: int, fork: int) -> None:
+        """Let a row begin again."""
+        self._cache.restart(row, fork)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep only these rows."""
+        self._cache.keep(rows)
+
+    def feed(self, ids: Sequence[Sequence[int]], spots: Sequence[tuple[int, int]]) -> Array:
+        """Run the layers."""
+        counts = [len(row) for row in ids]
+        positions = self._cache.begin(counts)
+        states = self._decoder.states([*chain.from_iterable(ids)], positions, self._cache)
+        first = [0, *accumulate(counts)]
+        return self._decoder.logits(states[[first[row] + at for row, at in spots]])
+
+    def accept(self, counts: Sequence[int]) -> None:
+        """Forget the others."""
+        self._cache.accept(counts)
+
+
+class NumpyChooser:
+    """Applies a grammar to logits; does what `TorchChooser` does.
+
+    Args:
+        vocabulary: None: everything is legal.
+    """
+
+    def __init__(self, vocabulary: Vocabulary | None) -> None:
+        self._allowed = None
+        if vocabulary is not None:
+            nothing = np.zeros((1, vocabulary.size), np.bool_)
+            self._allowed = np.concatenate((vocabulary.allowed, nothing))  # row -1 allows nothing
+
+    def choose(self, logits: Array, legals: Sequence[Legal], *, logprobs: bool) -> NumpyChoices:
+        """What would come at each position."""
+        if self._allowed is not None:
+            legal_here = self._allowed[[-1 if legal.ids is not None else legal.row for legal in legals]]
+            for at, legal in enumerate(legals):
+                if legal.ids is not None:
+                    legal_here[at, list(legal.ids)] = True
+                if legal.but:
+                    legal_here[at, list(legal.but)] = False
+            logits = np.where(legal_here, logits, np.float32(-np.inf))
+        return NumpyChoices(logits, logprobs)
+
+
+class NumpyChoices:
+    """Tokens chosen from masked logits `(positions, vocabulary)`."""
+
+    def __init__(self, logits: Array, logprobs: bool) -> None:
+        self._logits, self._logprobs = logits, logprobs
+        self._greedy = logits.argmax(axis=-1)
+
+    def at(self, position: int, sampler: NumpySampler | None = None) -> tuple[int, float | None]:
+        """The token at this position, and its log-probability."""
+        logits = self._logits[position]
+        token = int(self._greedy[position]) if sampler is None else sampler(logits)
+        if not self._logprobs:
+            return token, None
+        behind = logits - logits[self._greedy[position]]
+        return token, float(behind[token] - np.log(np.exp(behind).sum()))
+
+
+class NumpySampler:
+    """Draws tokens as `cwm_trace.model.decoding.Sampler` does, from another stream of random numbers.
+
+    Args:
+        temperature: divides the logits.
+        top_p: probability mass to draw from, in (0, 1].
+        seed: of the draws.
+
+    Raises:
+        CwmTraceError: the temperature is negative or `top_p` outside (0, 1].
+    """
+
+    def __init__(self, temperature: float, top_p: float, seed: int) -> None:
+        check_sampling(temperature, top_p)
+        self._temperature, self._top_p = temperature, top_p
+        self._random = np.random.default_rng(seed)
+
+    def __call__(self, logits: Array) -> int:
+        """Choose from `(vocabulary,)`."""
+        if not self._temperature:
+            return int(logits.argmax())
+        weights = np.exp((logits - logits.max()).astype(np.float64) / self._temperature)
+        order = np.argsort(-weights, kind="stable")
+        sums = weights[order].cumsum()
+        before = sums - weights[order]
+        kept = sums[before < self._top_p * sums[-1]]  # the first token always stays
+        place = np.searchsorted(kept, self._random.random() * kept[-1], side="right")
+        return int(order[min(int(place), len(kept) - 1)])
