@@ -62,7 +62,7 @@ def test_a_big_value_is_written_once() -> None:
 
 
 def test_what_another_thread_sets_while_a_step_is_recorded() -> None:
-    assert record("closure_and_thread").output == ("0\n" if BEFORE_3_13 else "1\n")
+    assert record("closure_and_thread").run.output == ("0\n" if BEFORE_3_13 else "1\n")
 
 
 def test_equality_of_the_program_is_not_asked() -> None:
