@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -114,6 +115,19 @@ def frames_from_fields(fields: Iterable[FrameFields], sources: SourceLines) -> t
     """
     with resting_collector():
         return tuple(frame_from_fields(item, sources) for item in fields)
+
+
+def frames_of_lines(data: bytes) -> list[FrameFields]:
+    """Frames as plain data, of the JSON lines that the compiled recorder wrote of them."""
+    import pydantic_core
+
+    lines = data.splitlines()
+    with resting_collector():
+        try:
+            frames: list[FrameFields] = pydantic_core.from_json(b"[" + b",".join(lines) + b"]")
+        except ValueError:  # a lone surrogate, which memory may hold
+            frames = [json.loads(line.decode("utf-8", "surrogatepass")) for line in lines]
+    return frames
 
 
 @contextmanager

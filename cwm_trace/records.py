@@ -276,6 +276,7 @@ class Run:
         output: standard output, if it was captured.
         skipped: activations stepped over because of `limits.max_depth`.
         not_recorded: what a recording of this kind cannot see.
+        recorder: which recorder ran, `c` or `python`; empty where nobody has said it.
     """
 
     python: str = ""
@@ -284,6 +285,7 @@ class Run:
     output: str | None = None
     skipped: int = 0
     not_recorded: tuple[str, ...] = ()
+    recorder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

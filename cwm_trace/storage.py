@@ -9,19 +9,16 @@ incomplete. `.gz` and `.zst` are compressed, by suffix.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import gzip
-import io
 import json
 import os
-import resource
+import stat
 import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import jsonlines
 import pydantic
@@ -50,10 +47,13 @@ from cwm_trace.records import (
     SourceFile,
     Trace,
 )
+from cwm_trace.streams import compressing, move_out_of_the_way, open_again, open_to_read
 from cwm_trace.versions import TRACE_VERSION, check_version, migrate_trace_line
 from cwm_trace.wire.texts import escape_surrogates
 
-_HIGH, _ROOM = 1024, 64
+if TYPE_CHECKING:
+    from cwm_trace.tracer._recorder import Log
+
 _FLUSH_SECONDS = 0.5  # of a compressed stream: flushing each line would undo the compression
 
 
@@ -71,6 +71,7 @@ class HeaderLine(_Line):
     entry_line: int
     arguments: tuple[str, ...]
     python: str
+    recorder: str = ""
     profile: str
     limits: Limits
     mode: str
@@ -124,19 +125,19 @@ class TraceWriter:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         try:
-            self._file: BinaryIO = _out_of_the_way(open(self.path, "wb", buffering=0))  # noqa: SIM115
+            self._file: BinaryIO = move_out_of_the_way(open(self.path, "wb", buffering=0))  # noqa: SIM115
         except OSError as error:
             raise CwmTraceError(f"cannot write {self.path}: {error.strerror}") from error
         self._descriptor = self._file.fileno()
-        compressed = _compress(self.path, self._file)
+        compressed = compressing(self.path, self._file)
         self._compressed = compressed is not None
         self._stream = compressed or self._file
         self._lock = threading.RLock()  # a signal handler may write again, or end the process
         self._ended = self._failed = False
         self._flushed = time.monotonic()
-        self.frames = 0
-        self.bytes = 0
-        """Of all lines so far, before they are compressed."""
+        self._frames = self._bytes = 0
+        self._log: Log | None = None
+        self._mapped: BinaryIO | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -145,6 +146,40 @@ class TraceWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def frames(self) -> int:
+        """Lines of frames so far."""
+        return self._frames if self._log is None else self._frames + self._log.frames
+
+    @property
+    def size(self) -> int:
+        """Bytes of all lines so far, before they are compressed."""
+        return self._bytes if self._log is None else self._bytes + self._log.size
+
+    def open_log(self, make: type[Log]) -> Log:
+        """Let all lines, those of the compiled recorder too, go through a log: see its docs.
+
+        Of a plain file that is memory mapped from it, which costs no system call for each line and keeps what
+        was written even if the process is killed. Elsewhere lines wait until there are many, but not long.
+        """
+        assert self._log is None, "one file is one recording"
+        if not self._compressed and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            try:
+                self._mapped = move_out_of_the_way(open_again(self._file), "r+b")
+                self._log = make(descriptor=self._mapped.fileno())
+            except OSError:  # a file system that maps no files, or reserves no blocks
+                pass
+        if self._log is None:
+            from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS
+
+            TRACE_FUNCTIONS.add(TraceWriter._put.__code__)  # is called at events; signals have to wait
+            self._log = make(write=self._put)
+        return self._log
+
+    def rewrite_line(self, line: bytes) -> bytes:
+        """A line of the compiled recorder that holds a lone surrogate."""
+        return dump_line(json.loads(line.decode("utf-8", "surrogatepass"))) + b"\n"
 
     def header(self, trace: Trace) -> None:
         """Write the header from what `trace` says about the program; its frames are not looked at."""
@@ -160,23 +195,29 @@ class TraceWriter:
         with self._lock:
             if not self._ended:
                 self._put(data)
-                self.frames += 1
+                self._frames += 1
 
     def footer(self, trace: Trace) -> None:
         """Write the footer from how `trace` ended."""
         with self._lock:
             self._ended = True
+            if self._log is not None:
+                self._log.end()
             self._write(FooterLine(frames=self.frames, **_named(FooterLine, trace)))
 
     def flush(self) -> None:
-        """Empty the buffers of a compressed file; others have none."""
-        if self._compressed:
-            with self._lock:
+        """Empty the buffers there are, and cut a mapped file to size."""
+        with self._lock:
+            if self._log is not None:
+                self._log.flush()
+            if self._compressed:
                 self._stream.flush()
 
     def abandon(self) -> None:
         """In a forked child: the file is the parent's, whatever this process still writes goes nowhere."""
         self._lock = threading.RLock()  # another thread of the parent may hold the one there was
+        if self._log is not None:
+            self._log.abandon()
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._descriptor)
         os.close(nowhere)
@@ -187,22 +228,36 @@ class TraceWriter:
         Raises:
             OSError: not all could be written, and no line before has said so.
         """
+        was_said = self._failed
         try:
             try:
+                if self._log is not None:
+                    self._log.flush()
                 self._stream.close()
             finally:
                 self._file.close()
+                if self._mapped is not None:
+                    self._mapped.close()
         except OSError:
-            if not self._failed:
+            if not was_said:
                 raise
 
     def _write(self, line: _Line) -> None:
+        data = dump_line(line) + b"\n"
         with self._lock:
-            self._put(dump_line(line) + b"\n")
+            if self._log is None:
+                self._put(data)
+                return
+            try:
+                self._log.write(data)
+            except OSError:
+                self._failed = True
+                raise
 
     def _put(self, data: bytes) -> None:
         """Write a line with its ending in one call, which the two of `jsonlines.Writer` could tear apart."""
-        self.bytes += len(data)
+        if self._log is None:
+            self._bytes += len(data)
         try:
             if not self._compressed:
                 while data:  # an unbuffered file may take only a part of it, just before its disk is full
@@ -215,22 +270,6 @@ class TraceWriter:
         except OSError:
             self._failed = True
             raise
-
-
-def _out_of_the_way(file: BinaryIO) -> BinaryIO:
-    """The same file under a high descriptor.
-
-    A program that closes every descriptor and opens files of its own gets the low ones: it must not find that
-    one of them is written to by us.
-    """
-    try:
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        low = (_HIGH if soft == resource.RLIM_INFINITY else min(soft, _HIGH)) - _ROOM
-        number = fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, max(low, 0))
-    except OSError:
-        return file
-    file.close()
-    return open(number, "wb", buffering=0)
 
 
 def write_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
@@ -262,7 +301,7 @@ def read_trace(path: str | os.PathLike[str]) -> Trace:
     """
     path = Path(path)
     try:
-        with _open(path) as stream, resting_collector():
+        with open_to_read(path) as stream, resting_collector():
             return _assemble(path, _read_lines(path, stream))
     except OSError as error:
         raise CwmTraceError(f"cannot read {path}: {error.strerror or error}") from error
@@ -344,7 +383,7 @@ def whole_lines(stream: Iterable[bytes]) -> Iterator[bytes]:
     """Lines that end in a newline, up to where the data stops, damaged or not."""
     try:
         for line in stream:
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") or line.startswith(b"\0"):  # zeros: reserved, or cut by a kill
                 return
             yield line
     except (EOFError, zlib.error):
@@ -374,31 +413,3 @@ def _escaped(data: Any) -> Any:
             return escape_surrogates(data)
         case _:
             return data
-
-
-def _compress(path: Path, file: BinaryIO) -> BinaryIO | None:
-    if path.suffix == ".gz":
-        return cast(BinaryIO, gzip.GzipFile(path.name, "wb", fileobj=file))
-    if path.suffix == ".zst":
-        return cast(BinaryIO, _zstandard().ZstdCompressor().stream_writer(file, closefd=False))
-    return None
-
-
-def _open(path: Path) -> BinaryIO:
-    if path.suffix == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if path.suffix == ".zst":
-        file = open(path, "rb")  # noqa: SIM115 (closed by its reader)
-        reader = _zstandard().ZstdDecompressor().stream_reader(file, read_across_frames=True)
-        return io.BufferedReader(reader)
-    return open(path, "rb")
-
-
-def _zstandard() -> Any:
-    try:
-        import zstandard
-    except ImportError:
-        raise CwmTraceError(
-            "a .zst file needs the zstandard package: pip install 'cwm-trace[zstd]'"
-        ) from None
-    return zstandard

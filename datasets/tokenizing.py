@@ -100,20 +100,22 @@ def tokenize_trace(
     frames = [-1] * len(ids)
     renderer = FrameRenderer(trace, profile)
     shown = main_thread(trace)
-    for number, frame in enumerate(shown):
-        for piece, name in fields_of(renderer.render(frame)):
+    rendered = [renderer.render(frame) for frame in shown]
+    texts = list(dict.fromkeys(piece for pieces in rendered for piece in pieces if isinstance(piece, str)))
+    encoded = dict(zip(texts, tokens.encode_each(texts), strict=True))
+    for number, pieces in enumerate(rendered):
+        for piece, name in fields_of(pieces):
             field = TokenField[name.upper()]
             if isinstance(piece, Special):
                 ids.append(tokens.ids[piece])
                 fields.append(field)
-            elif field is TokenField.LOCALS:
-                part = tokens.encode(piece)
-                ids += part
+                continue
+            part = encoded[piece]
+            ids += part
+            if field is TokenField.LOCALS:
                 fields += _locals_fields(piece, part, tokens)
             else:
-                again = tokens.encode_again(piece)
-                ids += again
-                fields += bytes([field]) * len(again)
+                fields += bytes([field]) * len(part)
         frames += [number] * (len(ids) - len(frames))
         if number < given:
             fields = bytearray([TokenField.GIVEN]) * len(ids)

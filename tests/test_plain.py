@@ -35,7 +35,7 @@ EVERYTHING = Trace(
     "kth",
     Capture(2, ("default",)),
     ("careful",),
-    Run("3.11.7", Limits(max_frames=9), 3, "out", 2, ("threads",)),
+    Run("3.11.7", Limits(max_frames=9), 3, "out", 2, ("threads",), "c"),
     Guess("free", 1, Decoding("copy"), (Problem("tokens", 0, 4, "bad"),), Cost(new_tokens=5)),
 )
 

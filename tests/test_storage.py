@@ -48,7 +48,12 @@ SMALL = Trace(
     capture=Capture(2, ("password", "<pattern>")),
     warnings=("careful",),
     run=Run(
-        python="3.11.7", limits=Limits(max_frames=9, timeout=1.5), exit_code=3, output="out\n", skipped=2
+        python="3.11.7",
+        limits=Limits(max_frames=9, timeout=1.5),
+        exit_code=3,
+        output="out\n",
+        skipped=2,
+        recorder="c",
     ),
     guess=Guess(problems=(Problem("tokens", 1, 4, "bad"),), mode="free", given=1),
 )

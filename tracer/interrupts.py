@@ -151,14 +151,19 @@ def is_own(error: BaseException) -> bool:
 _OWN_PACKAGES = frozenset(["cwm_trace", "pydantic", "pydantic_core", "jsonlines"])
 
 
-def was_sent(error: BaseException) -> bool:
-    """Whether another thread, or a handler of C, sent an exception that was met in a trace function."""
+def was_sent(error: BaseException, *, into_program: bool = False) -> bool:
+    """Whether another thread, or a handler of C, sent an exception that was met in a trace function.
+
+    Args:
+        error: the exception.
+        into_program: it came out of code of the program that the compiled recorder called.
+    """
     if error.args or isinstance(error, RecursionError | MemoryError | StopIteration | Interrupted):
         return False
     place = _innermost(error.__traceback__)
     if place is None:
         return False
-    if not is_program_call(place.tb_frame):
+    if not into_program and not is_program_call(place.tb_frame):
         return True  # no code of ours raises without a word
     code = place.tb_frame.f_code.co_code
     raised = place.tb_lasti >= 0 and code[place.tb_lasti] in _RAISES

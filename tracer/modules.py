@@ -69,5 +69,7 @@ def _others(folder: str) -> Iterator[str]:
 
 def _take_out(names: frozenset[str]) -> dict[str, ModuleType]:
     """Remove modules of these names, and what is in them, from those that are loaded."""
+    if not names:
+        return {}
     inner = [name for name in sys.modules if name.partition(".")[0] in names]
     return {name: sys.modules.pop(name) for name in inner}

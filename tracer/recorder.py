@@ -9,13 +9,15 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from types import FrameType, MethodType
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from cwm_trace.records import FrameFields, Limits, Outcome
 from cwm_trace.tracer.activation import Activation, Stack
+from cwm_trace.tracer.extension import engine_of_thread
 from cwm_trace.tracer.greenlets import are_there, follow_greenlets
 from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS, is_cut_short, is_foreign, let_through
 from cwm_trace.tracer.sources import Sources
@@ -32,26 +34,10 @@ class _Threads(threading.local):
     Stacks are numbered in the order of their first recorded call.
     """
 
-    def __init__(self, numbers: Iterator[int]) -> None:
-        self.numbers = numbers
-        self.stack = Stack(next(numbers))
+    def __init__(self, begin: Callable[[_Threads], None]) -> None:
+        self.stack: Any
         self.stop_following: Callable[[], bool] | None = None
-        if are_there():
-            self.follow_greenlets()
-
-    def follow_greenlets(self) -> bool:
-        """Give each greenlet of this thread a stack of its own; False if that is not possible yet."""
-        stacks: WeakKeyDictionary[Any, Stack] = WeakKeyDictionary()
-        first = [self.stack]
-
-        def go_on(greenlet: Any) -> None:
-            stack = stacks.get(greenlet)
-            if stack is None:
-                stack = stacks[greenlet] = first.pop() if first else Stack(next(self.numbers))
-            self.stack = stack
-
-        self.stop_following = follow_greenlets(go_on)
-        return self.stop_following is not None
+        begin(self)
 
 
 class Recorder:
@@ -65,6 +51,10 @@ class Recorder:
         is_entry: if given, recording begins with the first call of a code object for which it is true, and
             ends when that returns.
     """
+
+    kind = "python"
+    calls_local_functions = True
+    """Whether what the trace function returns is called with the other events of the frame."""
 
     def __init__(
         self,
@@ -102,24 +92,28 @@ class Recorder:
         self._max_depth = sys.maxsize if limits.max_depth is None else limits.max_depth
         self._is_entry = is_entry
         self._activations = itertools.count()
-        self._threads = _Threads(itertools.count())
-        self._main: tuple[Stack, str] | None = None
+        self._stacks = itertools.count()
+        self._threads = _Threads(self._begin_thread)
+        self._main: tuple[Any, str] | None = None
         self._owner = 0
         self._previous: Any = None
+        self._outer: Any = None
 
     def start(self) -> None:
         """Install the trace function; the one there was is put back by `stop`."""
         if self.prepare():
-            sys.settrace(self.on_call)
+            self.install()
 
     def prepare(self) -> bool:
         """Do all that `start` does but that, and say whether it is to be done."""
         if self.failure is not None:
             return False
         self._owner = threading.get_ident()
-        self._previous = sys.gettrace()
-        outer = self._previous.__self__ if type(self._previous) is MethodType else None
-        if type(outer) is Recorder:  # a recording around this one, or what is left of one in another thread
+        self._previous, self._outer = sys.gettrace(), engine_of_thread()
+        outer = self._outer or getattr(self._previous, "__self__", None)
+        if isinstance(
+            outer, Recorder
+        ):  # a recording around this one, or what is left of one in another thread
             outer.interrupted = outer.interrupted or outer.active
         elif self._previous is not None:
             kind = type(self._previous)
@@ -132,27 +126,47 @@ class Recorder:
         self.active = False
         if threading.get_ident() != self._owner:  # never started, stopped before, or another thread
             if self.is_installed():
-                sys.settrace(None)
+                self.uninstall()
             return
         self._owner = 0
         if self._threads.stop_following is not None:
             self.lost_greenlets = not self._threads.stop_following()
             self._threads.stop_following = None
-        if self.is_installed():
-            sys.settrace(self._previous)
-        else:  # somebody else's by now: a debugger, a coverage tool, or nobody's after a RecursionError
+        if not self.is_installed():
+            # somebody else's by now: a debugger, a coverage tool, or nobody's after a RecursionError
             self.replaced = True
+            return
+        self.uninstall()
+        if self._outer is not None:
+            self._outer.install()
+        elif self._previous is not None:
+            sys.settrace(self._previous)
+
+    def watch_return(self, frame: FrameType, function: Callable[[], object], /) -> None:
+        """Call a function when a frame returns, if local trace functions are not called."""
+
+    def recursion_levels(self, _levels: int) -> AbstractContextManager[object]:
+        """Let the program go as deep as if so many frames were not below it: not in Python."""
+        return nullcontext()
+
+    def install(self) -> None:
+        """Trace the current thread."""
+        sys.settrace(self.on_call)
+
+    def is_installed(self) -> bool:
+        """Whether the current thread is traced by this recorder."""
+        return sys.gettrace() == self.on_call
+
+    def uninstall(self) -> None:
+        """Trace the current thread no longer."""
+        sys.settrace(None)
 
     def leave_to_parent(self) -> None:
         """In a forked child: the recording belongs to the parent alone."""
         self.forked = True
         self.active = False
         if self.is_installed():
-            sys.settrace(None)
-
-    def is_installed(self) -> bool:
-        """Whether the current thread is traced by this recorder."""
-        return sys.gettrace() == self.on_call
+            self.uninstall()
 
     def leave_thread(self) -> None:
         """At the end of a thread that was begun recorded: notice whether it still is."""
@@ -218,9 +232,41 @@ class Recorder:
         elif self.bytes >= self._max_bytes:
             self._end(Outcome.BYTE_LIMIT)
 
-    def current_stack(self) -> Stack:
+    def is_recorded(self, frame: FrameType) -> bool:
+        """Whether a frame is that of a recorded activation."""
+        return self._resumed(frame) is not None
+
+    def current_stack(self) -> Any:
         """The stack of the running thread."""
         return self._threads.stack
+
+    def new_stack(self) -> Any:
+        """A stack with the next number."""
+        return Stack(next(self._stacks))
+
+    def use_stack(self, stack: Any) -> None:
+        """Let the running thread go on with another stack."""
+        self._threads.stack = stack
+
+    def _begin_thread(self, threads: _Threads) -> None:
+        threads.stack = self.new_stack()
+        if are_there():
+            self._follow_greenlets(threads)
+
+    def _follow_greenlets(self, threads: _Threads) -> bool:
+        """Give each greenlet of this thread a stack of its own; False if that is not possible yet."""
+        stacks: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+        first = [threads.stack]
+
+        def go_on(greenlet: Any) -> None:
+            stack = stacks.get(greenlet)
+            if stack is None:
+                stack = stacks[greenlet] = first.pop() if first else self.new_stack()
+            threads.stack = stack
+            self.use_stack(stack)
+
+        threads.stop_following = follow_greenlets(go_on)
+        return threads.stop_following is not None
 
     def fail(self, error: OSError) -> None:
         """Nothing more can be recorded."""
@@ -244,19 +290,20 @@ class Recorder:
         `-m` imports the packages around a module first; the main stream is that of the module alone.
         """
         self._main = self._threads.stack, filename
-        self._threads.stack = Stack(next(self._threads.numbers))
+        self.use_stack(self.new_stack())
 
     def _find(self, frame: FrameType) -> int | None:
         """The number of the source file of a frame's code, which is seen for the first time."""
         back = frame.f_back
         if self._threads.stop_following is None and are_there():
             # asked again at every call until the module, which is being imported, can be followed
-            self._numbers = self.sources.numbers if self._threads.follow_greenlets() else {}
+            self._numbers = self.sources.numbers if self._follow_greenlets(self._threads) else {}
         if self._main is not None:
             stack, filename = self._main
             if frame.f_code.co_filename == filename and frame.f_globals.get("__name__") == "__main__":
-                self._threads.stack, self._main = stack, None
-        return self.sources.find(frame, run_by_user=back is not None and self._resumed(back) is not None)
+                self._main = None
+                self.use_stack(stack)
+        return self.sources.find(frame, run_by_user=back is not None and self.is_recorded(back))
 
 
 def outcome_of(raised: type[BaseException] | None) -> Outcome:

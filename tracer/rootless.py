@@ -39,7 +39,11 @@ Trace = Callable[[FrameType, str, Any], Any]
 
 
 def call_first(
-    function: Callable[..., Any], *args: Any, trace: Trace, when_first_returns: Callable[[Any], None]
+    function: Callable[..., Any],
+    *args: Any,
+    trace: Trace,
+    when_first_returns: Callable[[Any], None],
+    watch_return: Callable[[FrameType, Any], object] | None = None,
 ) -> Any:
     """Call a function, with `trace` as the trace function from its first frame on.
 
@@ -49,6 +53,8 @@ def call_first(
         trace: the trace function.
         when_first_returns: is given what has to be called in the RETURN of the first frame, if `trace` has a
             local trace function for that.
+        watch_return: of a trace function in C, which calls no local ones: it is given the first frame, and
+            what has to be called when that returns, if it is not recorded.
 
     Returns:
         What the function returns.
@@ -62,6 +68,9 @@ def call_first(
         links.append(link)
         sys.settrace(trace)
         local = trace(frame, event, arg)
+        if local is None and watch_return is not None:
+            watch_return(frame, link.mend)
+            return None
         if local is None:
             return lambda _frame, event, _arg: link.mend() if event == "return" else None
         when_first_returns(link.mend)
@@ -77,6 +86,14 @@ def call_first(
             word.value = id(here)  # where the first frame's RETURN was not seen; not in a function: see 3.10
         for link in links:
             link.let_go()
+
+
+def frames_below() -> int:
+    """How many frames the caller's stack has, its own included."""
+    count, frame = 0, sys._getframe().f_back
+    while frame is not None:
+        count, frame = count + 1, frame.f_back
+    return count
 
 
 class _Link:

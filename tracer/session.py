@@ -11,9 +11,9 @@ from contextlib import ExitStack, nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from types import CodeType, FunctionType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from cwm_trace.plain import SourceLines, frames_from_fields
+from cwm_trace.plain import SourceLines, frames_from_fields, frames_of_lines
 from cwm_trace.records import Capture, FrameFields, Limits, Outcome, Program, Run, SourceFile, Trace
 from cwm_trace.tracer.modules import own_modules
 from cwm_trace.tracer.process import (
@@ -25,12 +25,16 @@ from cwm_trace.tracer.process import (
 )
 from cwm_trace.tracer.program import MODULE, Runnable, surroundings
 from cwm_trace.tracer.recorder import Recorder, outcome_of
-from cwm_trace.tracer.rootless import call_first
+from cwm_trace.tracer.recorders import Kind, make_recorder
+from cwm_trace.tracer.rootless import call_first, frames_below
 from cwm_trace.tracer.scope import Scope
 from cwm_trace.tracer.shortfalls import shortfalls
 from cwm_trace.tracer.signals import check_deadline_possible, deadline
 from cwm_trace.tracer.sources import Sources, source_of
 from cwm_trace.tracer.values import Describer
+
+if TYPE_CHECKING:
+    from cwm_trace.tracer._recorder import Log
 
 NOT_RECORDED = ("other processes, forked ones included", "threads that C code starts", "C functions")
 
@@ -60,6 +64,21 @@ class Fields:
         self.trace = Trace(Program())
         self.file = self.files.append
         self.frame = self.frames.append
+        self._log: Log | None = None
+
+    def open_log(self, make: type[Log]) -> Log | None:
+        """Where the compiled recorder writes; its lines are frames once the recording has ended.
+
+        None where somebody else takes the frames one by one.
+        """
+        if getattr(self.frame, "__self__", None) is not self.frames:
+            return None
+        self._log = make()
+        return self._log
+
+    def rewrite_line(self, line: bytes) -> bytes:
+        """Memory may hold lone surrogates."""
+        return line
 
     def header(self, trace: Trace) -> None:
         """Keep the files; the footer has everything else again."""
@@ -68,6 +87,9 @@ class Fields:
     def footer(self, trace: Trace) -> None:
         """Keep what is known at the end; the frames stay apart."""
         self.trace = replace(trace, program=replace(trace.program, files=tuple(self.files)))
+        if self._log is not None:
+            self._log.end()
+            self.frames += frames_of_lines(self._log.take())
 
     def flush(self) -> None:
         """Memory ends with the process."""
@@ -83,6 +105,7 @@ class Memory(Fields):
         """Make the trace."""
         super().footer(trace)
         frames = frames_from_fields(self.frames, SourceLines(self.files))
+        self.frames.clear()
         self.trace = replace(self.trace, frames=frames)
 
 
@@ -99,6 +122,7 @@ class Options:
         expand_objects: how many objects deep state is shown instead of `repr`; see `expansion`.
         redact: what no value may show; see `redacting`.
         capture_output: keep what is written to `sys.stdout` instead of letting it through.
+        recorder: which recorder; see `recorders`.
         whole_process: the program is all that this process is for: threads are waited for and exit handlers
             run while it is still recorded, an uncaught exception is printed, nothing is put back.
     """
@@ -111,6 +135,7 @@ class Options:
     expand_objects: int = 0
     redact: Sequence[str] = ()
     capture_output: bool = False
+    recorder: Kind = "auto"
     whole_process: bool = False
 
 
@@ -219,6 +244,7 @@ class Block:
             source = source_of(entry, {})
             self._header = make_header(options, Program((source,), entry.co_name, entry.co_firstlineno))
             self._recorder.sources.know(entry, source)
+        self._header = replace(self._header, run=replace(self._header.run, recorder=self._recorder.kind))
         self._sink.header(self._header)
 
     def start(self) -> None:
@@ -271,6 +297,7 @@ def record_run(
         check_deadline_possible()
     sink = redacting(sink, options)
     recorder = _recorder(sink, options, scope, is_entry)
+    header = replace(header, run=replace(header.run, recorder=recorder.kind))
     try:
         sink.header(header)
     except OSError as refused:  # nothing will be recorded, but the program runs as ever
@@ -328,7 +355,14 @@ def _run_first(recorder: Recorder, function: Callable[..., Any], *args: Any) -> 
     def when_first_returns(mend: Callable[[], object]) -> None:
         recorder.when_entry_returns = mend
 
-    return call_first(function, *args, trace=recorder.on_call, when_first_returns=when_first_returns)
+    with recorder.recursion_levels(frames_below() + 1):
+        return call_first(
+            function,
+            *args,
+            trace=recorder.on_call,
+            when_first_returns=when_first_returns,
+            watch_return=None if recorder.calls_local_functions else recorder.watch_return,
+        )
 
 
 def _recorder(
@@ -337,14 +371,15 @@ def _recorder(
     sources = Sources(scope, sink.file)
     if options.whole_process:
         sources.listen()
-    return Recorder(
+    return make_recorder(
+        options.recorder,
+        sink,
         sources=sources,
         describer=Describer(
             max_chars=None if options.redact else options.limits.max_value_chars,
             keep_addresses=options.keep_addresses,
             expand_objects=options.expand_objects,
         ),
-        emit=sink.frame,
         limits=options.limits,
         is_entry=is_entry,
     )

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.tracer.extension import frame_looked_at, when_recorded
 from cwm_trace.tracer.interrupts import (
     TRACE_FUNCTIONS,
     Interrupted,
@@ -38,6 +39,10 @@ _PATIENCE = 1.0
 
 _OUR_SIGNAL = int(getattr(signal, "SIGRTMAX", signal.SIGUSR2))
 """Carries the time limit; the program's alarms stay its own."""
+
+
+Until = Callable[[list[Callable[[], object]]], None]
+"""Calls functions of C when the trace function has been left."""
 
 
 class Delivery:
@@ -62,24 +67,27 @@ class Delivery:
         frame = sys._getframe().f_back
         callback = trace_function_of(frame)
         if callback is None:
+            looked_at = frame_looked_at()
+            if looked_at is not None:
+                return partial(self._call_inside, when_recorded, looked_at)
             return raiser(self.errors.pop()) if self.errors else self.handler
         if is_program_call(frame):
-            return partial(self._call_inside, callback)
+            return partial(self._call_inside, partial(when_left, callback), callback.f_back)
         now = time.monotonic()
         if self.since[0] == id(callback) and now - self.since[1] > _PATIENCE:
             return raiser(OSError(errno.ETIMEDOUT, "nobody takes the recording"))
         if self.since[0] != id(callback):
             self.since = id(callback), now
-        return partial(_put_off, callback)
+        return partial(_put_off, partial(when_left, callback))
 
-    def _call_inside(self, callback: FrameType, number: int, _: FrameType | None) -> None:
+    def _call_inside(self, until: Until, seen: FrameType | None, number: int, _: FrameType | None) -> None:
         """In a `__repr__`, which may wait for what only a signal ends: call the handler at once."""
         try:
-            self.handler(number, callback.f_back)
+            self.handler(number, seen)
         except BaseException as error:
             _forget_frames(error)
             self.errors.append(error)
-            _put_off(callback, number, None)
+            _put_off(until, number, None)
             raise Interrupted from None
 
 
@@ -90,7 +98,7 @@ def _forget_frames(error: BaseException | None) -> None:
         error = error.__context__
 
 
-def _put_off(callback: FrameType, number: int, _: FrameType | None) -> None:
+def _put_off(until: Until, number: int, _: FrameType | None) -> None:
     meet: Callable[[], object] = partial(_thread.interrupt_main, number)  # type: ignore[arg-type]
     steps = [meet]
     descriptor = signal.set_wakeup_fd(-1)
@@ -98,7 +106,7 @@ def _put_off(callback: FrameType, number: int, _: FrameType | None) -> None:
         signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
         again = partial(signal.set_wakeup_fd, descriptor, warn_on_full_buffer=False)
         steps = [partial(signal.set_wakeup_fd, -1), *steps, again]
-    when_left(callback, steps)
+    until(steps)
 
 
 @contextmanager
@@ -134,6 +142,7 @@ def deliver_signals() -> Iterator[None]:
 
 
 _delivering: list[bool] = []
+_SIGNALS = tuple(sorted(map(int, signal.valid_signals())))
 
 
 TRACE_FUNCTIONS.add(vars(Delivery)["__call__"].fget.__code__)
@@ -151,7 +160,7 @@ def _unwrap(value: Any) -> Any:
 
 def _replace(change: Callable[[Any], Any]) -> None:
     """Change every handler that Python code has."""
-    for number in signal.valid_signals():
+    for number in _SIGNALS:
         handler = _bare.getsignal(number)
         changed = change(handler)
         if changed is not handler:

@@ -46,14 +46,14 @@ class Describer:
         expand_objects: how many objects deep state is shown instead of `repr`; 0: not at all.
     """
 
-    __slots__ = ("_expand_objects", "_keep_addresses", "_max_chars")
+    __slots__ = ("expand_objects", "keep_addresses", "max_chars")
 
     def __init__(
         self, *, max_chars: int | None = None, keep_addresses: bool = False, expand_objects: int = 0
     ) -> None:
-        self._max_chars = max_chars
-        self._expand_objects = expand_objects
-        self._keep_addresses = keep_addresses
+        self.max_chars = max_chars
+        self.expand_objects = expand_objects
+        self.keep_addresses = keep_addresses
 
     def text(self, value: Any) -> str:
         """The whole text; of an int too long for `repr` in hexadecimal, which has no limit (gh-95778)."""
@@ -62,11 +62,11 @@ class Describer:
                 return repr(value)
             except ValueError:
                 return hex(value)
-        if self._expand_objects and take_image(value) is None:  # a container of plain values needs no care
-            text = expand(value, self._expand_objects, safe_repr)
+        if self.expand_objects and take_image(value) is None:  # a container of plain values needs no care
+            text = expand(value, self.expand_objects, safe_repr)
         else:
             text = safe_repr(value)
-        if not self._keep_addresses and " at 0x" in text and type(value) is not bytearray:
+        if not self.keep_addresses and " at 0x" in text and type(value) is not bytearray:
             return _not_the_wires(_ADDRESS.sub("", text))
         return text
 
@@ -77,10 +77,13 @@ class Describer:
         if kind is int:
             fields["size"] = value.bit_length()
         elif kind in _SIZED:
-            fields["size"] = len(value)
-        if self._max_chars is not None and len(text) > self._max_chars:
-            fields["clipped"] = len(text) - self._max_chars
-            fields["text"] = text[: self._max_chars]
+            try:
+                fields["size"] = len(value)
+            except OverflowError:  # a range of more elements than a machine word counts
+                fields.pop("size", None)
+        if self.max_chars is not None and len(text) > self.max_chars:
+            fields["clipped"] = len(text) - self.max_chars
+            fields["text"] = text[: self.max_chars]
         return fields
 
     def describe(self, value: Any) -> SlotFields:
@@ -102,10 +105,20 @@ def safe_repr(value: Any) -> str:
     except BaseException as error:  # SystemExit, RecursionError, and whatever else a program may raise
         if was_sent(error):
             raise
-        return f"<unrepresentable {bare_name(type(value))}: {bare_name(type(error))}>"
+        return unrepresentable(value, error)
     if text.isascii():
         return text if text != ".." else _not_the_wires(text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def unrepresentable(value: object, error: BaseException) -> str:
+    """What stands for a value whose `repr` has raised."""
+    return f"<unrepresentable {bare_name(type(value))}: {bare_name(type(error))}>"
+
+
+def unprintable(error: object, failure: BaseException) -> str:
+    """What stands for the `str` of an exception, which has raised."""
+    return f"<unprintable {bare_name(type(error))}: {bare_name(type(failure))}>"
 
 
 def _not_the_wires(text: str) -> str:
@@ -122,7 +135,7 @@ def safe_str(error: BaseException) -> str:
     except BaseException as failure:
         if was_sent(failure):
             raise
-        return f"<unprintable {bare_name(type(error))}: {bare_name(type(failure))}>"
+        return unprintable(error, failure)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 from click.globals import pop_context, push_context
@@ -94,6 +94,12 @@ class ProgramCommand(click.Command):
     help="Write no values of this name, nor text that matches; 'default' means the usual names.",
 )
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Interrupt after so many seconds.")
+@click.option(
+    "--recorder",
+    type=click.Choice(["auto", "python", "c"]),
+    default="auto",
+    help="The compiled one (c), the one in Python, or the first where it can: the frames are the same.",
+)
 @click.option("--sandbox", is_flag=True, help="Run it in a child process that cannot harm the rest.")
 @click.option("--per-test", is_flag=True, help="With -m pytest: one trace for each test, in -o FOLDER.")
 @click.option("--predict", "beside", is_flag=True, help="Show what a model predicts beside what happened.")
@@ -118,6 +124,7 @@ def run(
     expand_objects: int,
     redact: tuple[str, ...],
     timeout: float | None,
+    recorder: Literal["auto", "python", "c"],
     sandbox: bool,
     per_test: bool,
     beside: bool,
@@ -170,6 +177,8 @@ def run(
         _run_pytest(arguments, module, output or "pytest.traces", how)
     if sandbox and module is not None:  # before anything of it is imported
         raise CwmTraceError("--sandbox does not go with -m or a folder: give a SCRIPT or -c CODE")
+    if (sandbox or per_test) and recorder == "c":
+        raise CwmTraceError("--recorder c does not go with --sandbox or --per-test: leave it out")
     program, default = _load(arguments, module, code, call, output)
     if sandbox and program.module is not None:
         raise CwmTraceError("--sandbox does not go with -m or a folder: give a SCRIPT or -c CODE")
@@ -190,7 +199,7 @@ def run(
         }
         with TraceWriter(path) as writer:
             ended = run_sandboxed(program, job, writer, limits, redact)
-        _report(ended, path, writer.bytes, quiet=quiet, as_json=as_json)
+        _report(ended, path, writer.size, quiet=quiet, as_json=as_json)
         show_beside()
         sys.exit(ended.exit_code)
     options = Options(
@@ -199,6 +208,7 @@ def run(
         exclude=exclude,
         expand_objects=expand_objects,
         redact=redact,
+        recorder=recorder,
         whole_process=True,
     )
     writer = TraceWriter(path)
@@ -210,7 +220,7 @@ def run(
     ending = replace(ending, failure=ending.failure or refused)
     if ending.forked:
         sys.exit(ending.exit_code)
-    _report(ending, path, writer.bytes, quiet=quiet, as_json=as_json)
+    _report(ending, path, writer.size, quiet=quiet, as_json=as_json)
     show_beside()
     _leave(ending)
 

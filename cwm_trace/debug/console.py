@@ -77,6 +77,8 @@ class Console:
         self.replay = replay
         self.replays_unasked = False
         """Whether the truth of every what-if is found out at once: the program is the user's own."""
+        self.touches_files = True
+        """Whether verbs may read and write files: not where an agent speaks."""
         self.displays: list[str] = []
         self.said: list[str] = []
         """Every line that was understood, for `save`."""

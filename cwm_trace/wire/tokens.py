@@ -45,11 +45,19 @@ class TraceTokens:
         ids: id of each special token, all different.
         encode: text to ids, never giving one of `ids`, whatever the text says.
         decode: ids to text; total, since a model may emit any ids.
+        encode_many: `encode` of each of many texts, where that is faster at once.
     """
 
     ids: Mapping[Special, int]
     encode: Callable[[str], list[int]]
     decode: Callable[[Sequence[int]], str]
+    encode_many: Callable[[Sequence[str]], list[list[int]]] | None = None
+
+    def encode_each(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text."""
+        if self.encode_many is None or len(texts) < 2:
+            return list(map(self.encode, texts))
+        return self.encode_many(texts)
 
     @cached_property
     def specials(self) -> Mapping[int, Special]:
@@ -95,12 +103,22 @@ class TraceTokens:
             ids: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
             return ids
 
+        def encode_many(texts: Sequence[str]) -> list[list[int]]:
+            found: list[list[int]] = tokenizer(
+                list(texts),
+                add_special_tokens=False,
+                split_special_tokens=True,
+                return_attention_mask=False,
+                return_token_type_ids=False,
+            )["input_ids"]
+            return found
+
         def decode(ids: Sequence[int]) -> str:
             known = [number for number in ids if 0 <= number < size]
             text: str = tokenizer.decode(known, skip_special_tokens=False, clean_up_tokenization_spaces=False)
             return text
 
-        return cls({token: vocabulary[token.value] for token in Special}, encode, decode)
+        return cls({token: vocabulary[token.value] for token in Special}, encode, decode, encode_many)
 
     def encode_pieces(self, pieces: Sequence[Piece]) -> list[int]:
         """Ids of special tokens by their mapping, of text by `encode`."""

@@ -5,7 +5,7 @@ A step costs as much as its changes, however many variables are bound.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from cwm_trace.eval.comparison.equality import Equality, value_key
 from cwm_trace.records import UNCHANGED, Event, Frame, Slot
@@ -152,8 +152,14 @@ class KeyMatch:
         if self._left == len(left.log) and self._right == len(right.log):
             return self._shown
         names = self._names
-        changed, others = left.log[self._left :], right.log[self._right :]
-        for name in changed if changed == others else changed + others:
+        news = len(left.log) - self._left + len(right.log) - self._right
+        looked_at: Iterable[str]
+        if news > len(left.keys) + len(right.keys):  # two that met late, or long ago
+            looked_at = {*names, *left.keys, *right.keys}
+        else:
+            changed, others = left.log[self._left :], right.log[self._right :]
+            looked_at = changed if changed == others else changed + others
+        for name in looked_at:
             key = right.keys.get(name)
             if key == left.keys.get(name):
                 names.discard(name)

@@ -34,6 +34,14 @@ def test_a_walk(console: Console) -> None:
     assert say(console, "return").splitlines()[-1] == "   → 2"
 
 
+def test_a_value_is_shown_where_there_is_one(console: Console) -> None:
+    reply = (console.say("jump 14"), console.say("p t + x"))[1]
+    assert reply.text.splitlines()[0] == "real       1"
+    assert "no variable" in reply.text.splitlines()[1]
+    with pytest.raises(CwmTraceError, match="no variable"):
+        console.say("p nothing")
+
+
 def test_values_have_a_history(console: Console) -> None:
     say(console, "mode real", "last", "back", "rnext")
     text = say(console, "history t")

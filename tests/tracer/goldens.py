@@ -55,9 +55,10 @@ def write_golden(name: str, minor: int, text: str) -> None:
         before = texts[each] or before
 
 
-def record_sample(name: str) -> str:
+def record_sample(name: str, recorder: str = "python") -> str:
     """A sample's trace in compact notation; what an earlier one left behind is cleared away first."""
     from cwm_trace import trace_execution
+    from tests.tracer.both import use
     from tests.tracer.notation import show_trace
 
     forget_siblings()
@@ -65,7 +66,8 @@ def record_sample(name: str) -> str:
     here = os.getcwd()
     os.chdir(SAMPLES)
     try:
-        trace = trace_execution(f"{name}.py", capture_output=True)
+        with use(recorder):
+            trace = trace_execution(f"{name}.py", capture_output=True)
     finally:
         os.chdir(here)
     return show_trace(trace).replace(str(SAMPLES) + os.sep, "")

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 
 from cwm_trace import Trace, trace_execution
 from cwm_trace.records import Event, Frame, Slot
+from tests.tracer.both import use
 
 
 def show_trace(trace: Trace) -> str:
@@ -53,7 +54,7 @@ def show_data(frame: Frame) -> str:
     return " ".join(_change(name, slot) for name, slot in frame.changed.items())
 
 
-def check(program: str, expected: str | dict[int, str]) -> Trace:
+def check(program: str, expected: str | dict[int, str], *, recorder: str = "c") -> Trace:
     """Record a program and compare its frames with `expected`; returns the trace.
 
     If the program defines a function `f` without parameters, the trace of `f()` is compared, otherwise that
@@ -68,7 +69,8 @@ def check(program: str, expected: str | dict[int, str]) -> Trace:
     source = textwrap.dedent(program).lstrip("\n")
     if isinstance(expected, dict):
         expected = expected[max(minor for minor in expected if minor <= sys.version_info.minor)]
-    trace = trace_of(source)
+    with use(recorder):
+        trace = trace_of(source)
     items = show_items(trace, first=0 if trace.entry == "<module>" else 1)
     assert items == expected.split(), "\n".join([" ".join(items), *show_frames(trace.frames)])
     return trace

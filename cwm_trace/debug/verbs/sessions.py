@@ -17,6 +17,7 @@ SESSION = "session"
 @verb("script FILE", "Say every line of a file.", "source", "load", group=SESSION)
 def script(console: Console, argument: str) -> Reply:
     """`script`."""
+    _require_files(console)
     if not argument:
         raise CwmTraceError("name a file: say script steps.txt")
     return console.run_lines(read_script(argument))
@@ -38,6 +39,7 @@ def read_script(path: str) -> list[str]:
 @verb("save FILE", "Write every line said so far to a file, for script FILE.", group=SESSION)
 def save(console: Console, argument: str) -> Reply:
     """`save`."""
+    _require_files(console)
     if not argument:
         raise CwmTraceError("name a file: say save steps.txt")
     try:
@@ -52,6 +54,7 @@ def export(console: Console, argument: str) -> Reply:
     """`export`."""
     from cwm_trace.storage import write_trace
 
+    _require_files(console)
     kind, _, path = argument.partition(" ")
     if kind != "jsonl" or not path.strip():
         raise CwmTraceError("say export jsonl FILE")
@@ -61,6 +64,11 @@ def export(console: Console, argument: str) -> Reply:
     except OSError as error:
         raise CwmTraceError(f"cannot write {path.strip()}: {error.strerror or error}") from error
     return Reply(f"{len(trace.frames)} frames of {console.session.current.name} in {path.strip()}")
+
+
+def _require_files(console: Console) -> None:
+    if not console.touches_files:
+        raise CwmTraceError("verbs may not touch files in this session")
 
 
 def whole_trace(console: Console) -> Trace:

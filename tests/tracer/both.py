@@ -1,0 +1,34 @@
+"""The two recorders, for tests of what they have in common and of where they differ."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cwm_trace.tracer.extension import IS_BUILT
+from cwm_trace.tracer.recorders import VARIABLE
+
+RECORDERS = ["python", "c"] if IS_BUILT else ["python"]
+
+DISTORTED_BY_PYTHON = {"caught_recursion", "deep_value"}
+"""Programs that tell the recorders apart: the one in Python takes stack, and ends with a RecursionError."""
+if sys.version_info < (3, 13):
+    DISTORTED_BY_PYTHON |= {"held_locals", "iterated_locals"}  # `frame.f_locals` is the dict of `locals()`
+    DISTORTED_BY_PYTHON |= {"dropped_and_asked", "finalizer", "finalizer_order"}  # and keeps what it shows
+DISTORTED_BY_PYTHON |= {"repr_locks"}  # ends in neither
+
+
+@contextmanager
+def use(recorder: str) -> Iterator[None]:
+    """Let `auto` mean this recorder."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = "python" if recorder == "python" else "auto"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before

@@ -1,0 +1,238 @@
+"""The compiled recorder gives the frames of the one in Python, and leaves alone what that cannot."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import resource
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from cwm_trace import CwmTraceError, Limits, Trace, trace_execution
+from cwm_trace.storage import TraceWriter
+from cwm_trace.strategies import Program, programs
+from cwm_trace.tracer.program import load_code
+from cwm_trace.tracer.session import Memory, Options, record_program
+from tests.effort import examples
+from tests.tracer.both import DISTORTED_BY_PYTHON, RECORDERS, use
+from tests.tracer.goldens import SAMPLES, forget_siblings, sample_names
+
+pytestmark = pytest.mark.skipif("c" not in RECORDERS, reason="the compiled recorder is not built")
+
+HAZARDS = Path(__file__).resolve().parent / "hazards"
+ROOT = SAMPLES.parents[1]
+
+
+def by(recorder: str, target: Any, **options: Any) -> Trace:
+    forget_siblings()
+    gc.collect()
+    with use(recorder):
+        trace = trace_execution(target, capture_output=True, **options)
+    assert trace.run.recorder == recorder
+    return trace
+
+
+def assert_equal(target: Any, **options: Any) -> None:
+    ours, theirs = by("c", target, **options), by("python", target, **options)
+    for mine, other in itertools.zip_longest(ours.frames, theirs.frames):
+        assert mine == other
+    assert (ours.outcome, ours.run.output, ours.program.files) == (
+        theirs.outcome,
+        theirs.run.output,
+        theirs.program.files,
+    )
+    assert (ours.warnings, ours.run.skipped) == (theirs.warnings, theirs.run.skipped)
+
+
+@pytest.mark.parametrize("name", [name for name in sample_names() if name not in DISTORTED_BY_PYTHON])
+def test_a_sample_has_the_same_frames(name: str) -> None:
+    assert_equal(SAMPLES / f"{name}.py")
+
+
+def hazards() -> list[str]:
+    return sorted(path.stem for path in HAZARDS.glob("*.py") if path.stem not in DISTORTED_BY_PYTHON)
+
+
+@pytest.mark.parametrize("name", [name for name in hazards() if name != "other_thread"])  # counts its threads
+def test_a_hazard_has_the_same_frames(name: str) -> None:
+    assert_equal(HAZARDS / f"{name}.py")
+
+
+@given(programs(max_statements=10))
+@examples(0.5)
+def test_any_program_has_the_same_frames(program: Program) -> None:
+    assert_equal(program.source, call=program.call)
+
+
+@given(programs(max_statements=10))
+@examples(0.2)
+def test_any_program_is_written_byte_for_byte(program: Program) -> None:
+    written = {}
+    for recorder in ("c", "python"):
+        path = Path(f"/tmp/{os.getpid()}.{recorder}.jsonl")
+        try:
+            with use(recorder), TraceWriter(path) as writer:
+                record_program(load_code(program.source), writer)
+            written[recorder] = path.read_bytes().replace(b'"recorder":"c"', b'"recorder":"python"')
+        finally:
+            path.unlink(missing_ok=True)
+    assert written["c"] == written["python"]
+
+
+VALUES = r"""
+class Odd:
+    def __repr__(self):
+        return ".."
+class Text(str):
+    pass
+class Late:
+    def __repr__(self):
+        return "late \udc80"
+Odd.__qualname__ = "O\udc80dd"
+import collections, enum
+Named = collections.namedtuple("Named", "a b")
+Colour = enum.Enum("Colour", "RED")
+def f(a):
+    values = [0, -1, 2**62, 2**63, -2**63 - 1, 10**5000, True, None, ..., 1.0, -0.0, 1e300, float("nan"), 1j,
+              "", "it's", 'say "x"', "both ' and \"", "\\ \n \x00 \x7f", "\u00e9\u4e2d\U0001f600", "\ud800",
+              b"", b"\xff'", bytearray(b"x"), (), (1,), [[]], {}, {1: {2: [3]}}, set(), {1}, frozenset(),
+              frozenset([1, 2]), range(3), range(10**30), slice(1), Odd(), [Odd()], Text("a"), Late(),
+              Named(1, 2), Colour.RED, len, print, object(), [object()],
+              ValueError("a", 1), " at 0x12", [" at 0x12g"],
+              bytearray(b" at 0x12"), [".."], collections.OrderedDict(a=1), collections.deque([1], 2),
+              [10**5000]]
+    for value in values:
+        again = value
+    nested = [1]
+    for _ in range(60):
+        nested = [nested]
+    cycle = []
+    cycle.append(cycle)
+    both = [cycle, cycle, {"c": cycle}]
+    return a
+f(1)
+"""
+
+
+def test_values_of_every_kind_have_the_same_text() -> None:
+    assert_equal(textwrap.dedent(VALUES))
+    assert_equal(textwrap.dedent(VALUES), limits=Limits(max_value_chars=3))
+
+
+CHANGES = """
+def f():
+    x = 1
+    x = True
+    x = 1.0
+    x = -0.0
+    x = 0.0
+    x = float("nan")
+    x = float("nan")
+    d = {1: 2, 3: 4}
+    d[1] = d.pop(1)
+    inner = [1]
+    outer = [inner, (inner, {"k": inner})]
+    inner.append(2)
+    inner[0] = True
+    inner[0] = 1.0
+    y = [1000, "ab" * 2]
+    y = [999 + len("a"), "abab"]
+    del x
+    z = y
+    x = 2
+    x, z = z, x
+    del y, z
+    return x
+def g(a, b):
+    def h():
+        nonlocal b
+        b += a
+        return late
+    late = 1
+    del b
+    b = 2
+    return h() + b
+f()
+g(1, 2)
+class C:
+    a = 1
+    b = [a]
+    b.append(2)
+    del a
+    a = 3
+"""
+
+
+def test_changes_of_every_kind_are_seen() -> None:
+    assert_equal(CHANGES)
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"max_frames": 7}, {"max_bytes": 20}, {"max_depth": 1}, {"max_frames": 1}]
+)
+def test_limits_end_at_the_same_frame(bounds: dict[str, int]) -> None:
+    assert_equal(CHANGES, limits=Limits(**bounds))
+
+
+def test_nested_recordings_are_kept_apart() -> None:
+    def inner(n: int) -> int:
+        return n + 1
+
+    def outer() -> Trace:
+        traced = trace_execution(inner, 1)
+        after = 1
+        assert after
+        return traced
+
+    for outside, inside in itertools.product(("c", "python"), repeat=2):
+        with use(outside):
+
+            def run(inside: str = inside) -> Trace:
+                with use(inside):
+                    return outer()
+
+            trace = trace_execution(run)
+        lines = [frame.source.strip() for frame in trace.frames]
+        assert "after = 1" in lines, (outside, inside)
+        assert "return n + 1" not in lines
+        assert "another recording began" in trace.warnings[0]
+        assert sys.gettrace() is None
+
+
+def test_what_it_cannot_do_is_done_in_python() -> None:
+    trace = trace_execution("class A: pass\nx = A()\n", expand_objects=1)
+    assert trace.run.recorder == "python"
+
+
+def test_it_says_what_it_cannot_do() -> None:
+    with pytest.raises(
+        CwmTraceError, match=r"the compiled recorder cannot expand objects: use --recorder python"
+    ):
+        record_program(load_code("x = 1\n"), Memory(), Options(expand_objects=1, recorder="c"))
+
+
+def test_a_wrong_name_in_the_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CWM_TRACE_RECORDER", "rust")
+    with pytest.raises(CwmTraceError, match="CWM_TRACE_RECORDER is 'rust': set it to auto or python"):
+        trace_execution("x = 1\n")
+
+
+@pytest.mark.slow
+def test_ten_thousand_runs_leak_nothing() -> None:
+    def run() -> int:
+        values = [1, "a", {"k": [2.5]}]
+        return len(values)
+
+    sizes = []
+    with use("c"):
+        for _ in range(10):
+            for _ in range(1000):
+                trace_execution(run)
+            sizes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    assert sizes[-1] - sizes[2] < 1024  # KiB

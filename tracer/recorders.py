@@ -1,0 +1,88 @@
+"""Which recorder records: the compiled one, or the one in Python where that cannot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.records import Limits
+from cwm_trace.tracer.extension import IS_BUILT
+from cwm_trace.tracer.recorder import Recorder
+from cwm_trace.tracer.sources import Sources
+from cwm_trace.tracer.values import Describer
+
+if TYPE_CHECKING:
+    from cwm_trace.tracer._recorder import Log
+
+Kind = Literal["auto", "python", "c"]
+
+VARIABLE = "CWM_TRACE_RECORDER"
+"""Of the environment: `python` if `auto` should mean that, whatever there is."""
+
+
+def make_recorder(
+    kind: Kind,
+    sink: Any,
+    *,
+    sources: Sources,
+    describer: Describer,
+    limits: Limits,
+    is_entry: Callable[[Any], bool] | None,
+) -> Recorder:
+    """A recorder of that kind; of kind `auto` the compiled one, where it can do what is asked.
+
+    Args:
+        kind: which.
+        sink: takes the recording. Its methods `open_log` and `rewrite_line` make it one that the compiled
+            recorder can write to.
+        sources, describer, limits, is_entry: as for `Recorder`.
+
+    Raises:
+        CwmTraceError: the compiled recorder is asked for, and cannot do this.
+    """
+    if kind == "auto":
+        wanted = os.environ.get(VARIABLE, "auto")
+        if wanted not in ("auto", "python"):
+            raise CwmTraceError(f"{VARIABLE} is {wanted!r}: set it to auto or python")
+        kind = "python" if wanted == "python" else "auto"
+    problem, log = "", None
+    if kind != "python":
+        problem = _problem(describer)
+        log = None if problem else _open_log(sink)
+        problem = problem or ("" if log else "cannot write where this recording goes")
+    if problem and kind == "c":
+        raise CwmTraceError(f"the compiled recorder {problem}: use --recorder python")
+    if log is None:
+        return Recorder(
+            sources=sources, describer=describer, emit=sink.frame, limits=limits, is_entry=is_entry
+        )
+    from cwm_trace.tracer.compiled import CompiledRecorder
+
+    return CompiledRecorder(
+        log,
+        sink.rewrite_line,
+        sources=sources,
+        describer=describer,
+        limits=limits,
+        is_entry=is_entry,
+    )
+
+
+def _open_log(sink: Any) -> Log | None:
+    from cwm_trace.tracer._recorder import Log
+
+    log: Log | None = sink.open_log(Log) if hasattr(sink, "open_log") else None
+    return log
+
+
+def _problem(describer: Describer) -> str:
+    """Why the compiled recorder cannot be used; empty if it can."""
+    if not IS_BUILT:
+        return (
+            "is not part of this installation, which found no C compiler or another Python than 3.10 to 3.13"
+        )
+    if describer.expand_objects:
+        return "cannot expand objects"
+    return ""
