@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cwm_trace.extras import EXTRA_OF
 from tests.effort import HANGS
 
 try:
@@ -107,3 +109,11 @@ def test_wheel_contents(tmp_path: Path) -> None:
         "cwm_trace/model/training/reproduction.toml",
     } <= names
     assert not any(part in ("tests", "shared", "benchmarks") for name in names for part in name.split("/"))
+
+
+def test_every_extra_brings_what_sentences_say_of_it() -> None:
+    extras: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for package, extra in EXTRA_OF.items():
+        assert any(re.match(rf"{package}\b", line) for line in extras[extra]), (package, extra)
