@@ -12,15 +12,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cwm_trace.tracer._recorder import Engine
-
-__all__ = ["IS_BUILT", "engine_of_thread", "frame_looked_at", "when_recorded"]
+__all__ = [
+    "IS_BUILT",
+    "Engine",
+    "Log",
+    "Stack",
+    "engine_of_thread",
+    "frame_looked_at",
+    "give_recursion_levels",
+    "when_recorded",
+]
 
 try:
-    from cwm_trace.tracer._recorder import engine_of_thread, frame_looked_at, when_recorded
+    from cwm_trace.tracer._recorder import (
+        Engine,
+        Log,
+        Stack,
+        engine_of_thread,
+        frame_looked_at,
+        give_recursion_levels,
+        when_recorded,
+    )
 
     IS_BUILT = True
-except ImportError:
+except ImportError:  # not built, or built from older sources than these
     IS_BUILT = False
 
     def engine_of_thread() -> Engine | None:
