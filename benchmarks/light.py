@@ -1,6 +1,6 @@
 """A small model on NumPy, on PyTorch and in transformers: frames a second, and what a start costs.
 
-    python benchmarks/light.py [CHECKPOINT] [--repeats 5] [--tokens 256]
+    python benchmarks/light.py [CHECKPOINT] [--tables free forced start] [--repeats 5] [--tokens 256]
 
 Without a CHECKPOINT the bundled model. All sides use one thread and take turns; times are processor seconds,
 which other work on the machine disturbs least, and of several turns the best one counts. `generate` is
@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from cwm_trace.records import Decoding, Trace
 from cwm_trace.wire.tokens import Special
 
 ENGINES = ("numpy", "torch")
+TABLES = ("free", "forced", "start")
 SOURCE = """\
 def collect(limit):
     total, seen = 0, []
@@ -53,7 +55,7 @@ from cwm_trace import predict_execution
 from cwm_trace.predict.registry import find_predictor
 from cwm_trace.records import Decoding
 model = find_predictor(sys.argv[1], Decoding(engine=sys.argv[2], dtype="float32"))
-predict_execution(sys.argv[3], call=sys.argv[4], model=model, max_frames=1)
+predict_execution(sys.argv[3], call="f(2)", model=model, max_frames=1)
 """
 GENERATE = """
 import os, sys
@@ -133,21 +135,49 @@ class Sides:
         return lambda: len(predictor.predict(request).frames) - 1
 
 
-def table(head: str, names: Sequence[str], rows: dict[str, dict[str, float]]) -> None:
-    print(f"\n{head}\n\n| | {' | '.join(names)} |\n|---|{'--:|' * len(names)}")
-    for what, found in rows.items():
+def table(head: str, names: Sequence[str], rows: Iterable[tuple[str, dict[str, float]]]) -> None:
+    """Print rows as they come."""
+    print(f"\n{head}\n\n| | {' | '.join(names)} |\n|---|{'--:|' * len(names)}", flush=True)
+    for what, found in rows:
         cells = (f"{found[name]:,.1f}" if name in found else "" for name in names)
         print(f"| {what} | {' | '.join(cells)} |", flush=True)
 
 
-def start_cost(arguments: Sequence[str], folder: Path) -> dict[str, float]:
+def start_cost(script: str, *arguments: str) -> dict[str, float]:
     """Processor seconds and peak MiB of a process of its own."""
-    with open(os.devnull, "wb") as nowhere:
-        process = subprocess.Popen([sys.executable, *arguments], cwd=folder, stdout=nowhere, stderr=nowhere)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, arguments
-    return {"CPU seconds": usage.ru_utime + usage.ru_stime, "peak MiB": usage.ru_maxrss / 1024}
+    said = "\nprint(open('/proc/self/status').read())"  # rusage would count what this process has taken
+    command = [sys.executable, "-c", script + said, *arguments]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    status = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"CPU seconds": seconds, "peak MiB": int(status.split("VmHWM:")[1].split()[0]) / 1024}
+
+
+def free_rows(sides: Sides, batches: Sequence[int], repeats: int) -> Iterator[tuple[str, dict[str, float]]]:
+    for batch in batches:
+        starts = [replace(trace, frames=trace.frames[:1]) for trace in map(record, range(20, 20 + batch))]
+        for drafts in (True, False):
+            works = {engine: sides.free(engine, starts, drafts=drafts) for engine in ENGINES}
+            if not drafts:
+                works["generate"] = sides.generate(starts)
+            how = "drafts" if drafts else "a pass for every token"
+            yield f"batch {batch}, {how}", best_in_turns(works, repeats)
+
+
+def forced_rows(sides: Sides, repeats: int) -> Iterator[tuple[str, dict[str, float]]]:
+    trace = record(40)
+    trace = replace(trace, frames=trace.frames[:FRAMES])
+    for grammar in ("none", "frame", "flow"):
+        works = {engine: sides.forced(engine, trace, grammar) for engine in ENGINES}
+        yield f"grammar {grammar}", best_in_turns(works, repeats)
+
+
+def start_rows(folder: Path) -> Iterator[tuple[str, dict[str, float]]]:
+    source = "def f(n):\n    m = n + 1\n    return m\n"
+    for engine in ENGINES:
+        yield engine, start_cost(PREDICT, str(folder), engine, source)
+    yield "generate", start_cost(GENERATE, str(folder), source)
 
 
 def main() -> None:
@@ -155,43 +185,23 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("checkpoint", nargs="?", type=Path, default=find_mini())
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=256)
     options = parser.parse_args()
-    torch.set_num_threads(1)
     folder: Path = options.checkpoint.resolve()
+    if "start" in options.tables:
+        head = "a process that predicts one frame (generate: 8 tokens)"
+        table(head, ("CPU seconds", "peak MiB"), start_rows(folder))
+    torch.set_num_threads(1)
     sides = Sides(folder, options.tokens)
-    free = {}
-    for batch in (1, 8):
-        starts = [
-            replace(trace, frames=trace.frames[:1]) for trace in (record(20 + at) for at in range(batch))
-        ]
-        for drafts in (True, False):
-            works = {engine: sides.free(engine, starts, drafts=drafts) for engine in ENGINES}
-            if not drafts:
-                works["generate"] = sides.generate(starts)
-            said = "drafts" if drafts else "a pass for every token"
-            free[f"batch {batch}, {said}"] = best_in_turns(works, options.repeats)
-    table(
-        f"free, {options.tokens} tokens of each text, no grammar: frames a second",
-        (*ENGINES, "generate"),
-        free,
-    )
-    trace = record(40)
-    trace = replace(trace, frames=trace.frames[:FRAMES])
-    forced = {
-        f"grammar {grammar}": best_in_turns(
-            {engine: sides.forced(engine, trace, grammar) for engine in ENGINES}, options.repeats
-        )
-        for grammar in ("none", "frame", "flow")
-    }
-    table(f"forced, a true trace of {FRAMES} frames: frames a second", ENGINES, forced)
-    source, call = "def f(n):\n    m = n + 1\n    return m\n", "f(2)"
-    starts_cost = {
-        engine: start_cost(("-c", PREDICT, str(folder), engine, source, call), folder) for engine in ENGINES
-    }
-    starts_cost["generate"] = start_cost(("-c", GENERATE, str(folder), source), folder)
-    table("a process that predicts one frame (generate: 8 tokens)", ("CPU seconds", "peak MiB"), starts_cost)
+    if "free" in options.tables:
+        head = f"free, {options.tokens} tokens of each text, no grammar: frames a second"
+        table(head, (*ENGINES, "generate"), free_rows(sides, options.batches, options.repeats))
+    if "forced" in options.tables:
+        head = f"forced, a true trace of {FRAMES} frames: frames a second"
+        table(head, ENGINES, forced_rows(sides, options.repeats))
 
 
 if __name__ == "__main__":

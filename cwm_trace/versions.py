@@ -17,7 +17,7 @@ Line = dict[str, Any]
 TRACE_VERSION = 3
 """Of trace files. 2: `decoding` says everything that changes an answer. 3: and the engine that computes."""
 LOG_VERSION = 3
-"""Of benchmark logs. 2: the same."""
+"""Of benchmark logs. 2, 3: the same; 3: and samples, refusals, what a reader passed over, answers by `==`."""
 PACKED_VERSION = 2
 """Of packed sequences. 2: positions; a separator has the field of the text that it ends."""
 

@@ -10,6 +10,7 @@ import pytest
 from cwm_trace import read_trace
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.log import read_log
+from cwm_trace.eval.benchmark.results import Results
 from cwm_trace.eval.benchmark.stored import restore_prediction
 from cwm_trace.eval.comparison import compare
 from cwm_trace.records import Decoding, Outcome
@@ -47,6 +48,9 @@ def test_logs_are_read(version: str) -> None:
     run = read_log(OLD / version / "mini.log.jsonl")
     assert run.is_complete
     assert (run.header.model, run.header.decoding) == ("cwm-mini+grammar", MINI)
+    line = run.programs[0]
+    assert (line.sample, line.skipped, line.score.answer, run.header.samples) == (0, [], None, 1)
+    assert "an older log, which compares outputs as texts" in Results((run,)).to_markdown()
     stored = run.programs[0].stored
     assert stored is not None
     assert stored["decoding"] == MINI

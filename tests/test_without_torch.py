@@ -31,7 +31,7 @@ print(f(3))
 """
 CALL = """\
 from cwm_trace import predict_execution
-print(predict_execution("p.py", call="f(2)").decoding.engine)
+print(predict_execution("p.py", call="f(2)").guess.decoding.engine)
 """
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     " step.",
     "debug": "Step through what FILE does, and what a model believes that it does, forward and back.",
     "dap": "Let an editor debug: the debugger behind the Debug Adapter Protocol.",
+    "mcp": "Let an agent debug: a server of the Model Context Protocol over the standard streams.",
     "bench": "Predict many programs, compare with what really happens, and report with intervals.",
     "dataset": "Build datasets of traces, describe them, pack them for training.",
     "model": "Look at checkpoints and convert them.",

@@ -8,8 +8,9 @@ from difflib import get_close_matches
 from functools import lru_cache
 from types import CodeType
 
+from cwm_trace.debug.timeline import Timeline
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import SourceFile, Trace
+from cwm_trace.records import Event, SourceFile
 
 
 class Listing:
@@ -80,11 +81,14 @@ def list_file(file: SourceFile) -> Listing:
     return Listing(file)
 
 
-def function_name(program: Trace, file: int, line: int) -> str:
-    """The name of the function that is called on this line; of a module its `<module>`."""
-    if not line or file >= len(program.files):
-        return "<module>"
-    name = list_file(program.files[file]).names.get(line)
-    if name is None:
-        return program.entry if (file, line) == (0, program.entry_line) else "?"
-    return name
+def name_of(timeline: Timeline, index: int) -> str:
+    """The name of the function that a frame is in; `<module>` for a module, `?` where it is not known."""
+    at = timeline.frames_of(index)[0]
+    first, program = timeline.frames[at], timeline.program
+    if at == 0:
+        return program.entry
+    if first.event is not Event.CALL or first.file >= len(program.files):
+        return "?"
+    # the call of a module is on line 0, or on line 1 (see `MODULE_CALL_HAS_NO_LINE`)
+    found = list_file(program.files[first.file]).names.get(first.line)
+    return found or ("<module>" if first.line <= 1 else "?")

@@ -24,6 +24,7 @@ class Opening:
 
     Args:
         file: a script; empty where a trace says enough.
+        source: text of a program, in the place of a file.
         call: a call such as `f(3)` of a function in it; empty: the whole script.
         arguments: of the script.
         trace: a trace file, in the place of recording.
@@ -38,6 +39,7 @@ class Opening:
     """
 
     file: str = ""
+    source: str = ""
     call: str = ""
     arguments: Sequence[str] = ()
     trace: str = ""
@@ -60,7 +62,7 @@ def open_console(opening: Opening) -> Console:
     """
     from cwm_trace.storage import read_trace
 
-    if not opening.file and not opening.trace:
+    if not (opening.file or opening.source or opening.trace):
         raise CwmTraceError("there is nothing to debug: give a FILE or a trace")
     if opening.predicted:
         check_name(model_of(opening))  # before anything is run
@@ -114,33 +116,46 @@ def record(opening: Opening) -> Trace:
     trace = _record_isolated(opening) if opening.sandbox else _record_as_itself(opening)
     if not trace.frames:
         why = trace.warnings[0] if trace.warnings else f"it ended at once ({trace.outcome.value})"
-        raise CwmTraceError(f"{opening.file} left no frame to step through: {why}")
+        raise CwmTraceError(f"{opening.file or 'the program'} left no frame to step through: {why}")
     return trace
 
 
 def job_of(opening: Opening) -> dict[str, object]:
     """What the sandbox is told to run."""
+    program = {"path": str(Path(opening.file).resolve()), "name": opening.file}
+    if opening.source:
+        program = {"source": opening.source, "name": "<source>"}
     return {
-        "path": str(Path(opening.file).resolve()),
-        "name": opening.file,
+        **program,
         "call": opening.call,
         "arguments": list(opening.arguments),
         "writes": list(opening.writes),
     }
 
 
+def _check(opening: Opening) -> None:
+    """Say what is wrong with a program before anything is run.
+
+    Raises:
+        CwmTraceError: it cannot be read or compiled.
+    """
+    from cwm_trace.tracer.program import load_call, load_code, load_script, read_source
+
+    if opening.call:
+        text = opening.source or read_source(opening.file)
+        load_call(text, opening.call, name=opening.file or "<source>")
+    elif opening.source:
+        load_code(opening.source, opening.arguments)
+    else:
+        load_script(opening.file, opening.arguments)
+
+
 def _record_isolated(opening: Opening) -> Trace:
-    from cwm_trace.tracer.program import load_call, load_script, read_source
     from cwm_trace.tracer.sandbox import SANDBOX_LIMITS, record_isolated
     from cwm_trace.tracer.session import Memory
     from cwm_trace.tracer.supervision import Bounds
 
-    if opening.call:
-        load_call(
-            read_source(opening.file), opening.call, name=opening.file
-        )  # says what is wrong, runs nothing
-    else:
-        load_script(opening.file, opening.arguments)
+    _check(opening)
     memory = Memory()
     timeout = opening.timeout
     record_isolated(
@@ -148,7 +163,7 @@ def _record_isolated(opening: Opening) -> Trace:
         memory,
         limits=replace(SANDBOX_LIMITS, max_frames=opening.max_frames or SANDBOX_LIMITS.max_frames),
         bounds=Bounds() if timeout is None else Bounds(timeout, int(timeout) + 1),
-        readable=[str(Path(opening.file).resolve().parent)],
+        readable=[str(Path(opening.file).resolve().parent)] if opening.file else [],
         keep_output=True,
     )
     return memory.trace

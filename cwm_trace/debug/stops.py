@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from cwm_trace.debug.listing import function_name, list_file
+from cwm_trace.debug.listing import list_file, name_of
 from cwm_trace.debug.literals import ExpressionError, evaluate, show_value
 from cwm_trace.debug.timeline import Timeline
 from cwm_trace.errors import CwmTraceError
@@ -115,11 +115,7 @@ class OnWrite:
 
     def matches(self, timeline: Timeline, index: int) -> bool:
         """Whether it is in that function."""
-        if not self.function:
-            return True
-        frame = timeline.frames[timeline.frames_of(index)[0]]
-        line = frame.line if frame.event is Event.CALL else 0
-        return function_name(timeline.program, frame.file, line) == self.function
+        return not self.function or name_of(timeline, index) == self.function
 
     def __str__(self) -> str:
         return f"{self.name} changes" + (f" in {self.function}" if self.function else "")

@@ -7,21 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from cwm_trace.debug.difference import aligned, different_variables, wrong_parts
-from cwm_trace.debug.listing import function_name
+from cwm_trace.debug.listing import name_of
 from cwm_trace.debug.session import Arrival
 from cwm_trace.debug.stops import surprise
 from cwm_trace.debug.timeline import Timeline
 from cwm_trace.debug.track import Track
 from cwm_trace.records import Event, Frame, Slot
 from cwm_trace.rendering.wording import printable, short_text, shown_slot
-
-
-def name_of(timeline: Timeline, index: int) -> str:
-    """The name of the function that a frame is in."""
-    first = timeline.frames[timeline.frames_of(index)[0]]
-    if first.event is Event.CALL:
-        return function_name(timeline.program, first.file, first.line)
-    return "?"
 
 
 def file_of(timeline: Timeline, frame: Frame) -> str:

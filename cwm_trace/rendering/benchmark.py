@@ -23,21 +23,25 @@ if TYPE_CHECKING:
     from cwm_trace.eval.benchmark.results import Report, Results
 
 SHOWN = {
-    "output_accuracy": "output of the entry, by ==",
+    "output_accuracy": "output right, by ==",
     "output_no_literal": "output that is no literal, so not judged (lower is better)",
-    "trace_exact": "whole trace",
-    "frame_exact": "frames",
-    "event_accuracy": "events",
-    "next_line_accuracy": "next line at branches",
-    "next_line_all": "next line, everywhere",
-    "state_exact": "states",
-    "changed_slot_f1": "changed slots, F1",
+    "trace_exact": "whole trace right",
+    "frame_exact": "frames right",
+    "event_accuracy": "events right",
+    "next_line_accuracy": "next line right, at branches",
+    "next_line_all": "next line right, everywhere",
+    "state_exact": "states right",
+    "changed_slot_f1": "changed variables, F1",
     "stale": "changes missed (lower is better)",
     "spurious": "changes invented (lower is better)",
-    "local_step_accuracy": "steps right from the own state",
+    "local_step_accuracy": "steps right, from its own states",
     "local_step_coverage": "share of steps that can be judged so",
     "rmst_32": "frames right before the first wrong one, counted to 32",
     "rmst_128": "the same, counted to 128",
+    "reval_coverage": "REval, is a line executed",
+    "reval_path": "REval, the next line",
+    "reval_state": "REval, the value of a variable",
+    "reval_consistency": "REval, answers build on each other",
     "halting_right": "end at the right frame",
     "valid_format": "valid format",
 }
@@ -82,6 +86,7 @@ def result_grids(results: Results) -> list[Grid]:
     groups = list(dict.fromkeys((report.header.task, report.header.mode) for report in reports))
     for task, mode in groups:
         group = [r for r in reports if (r.header.task, r.header.mode) == (task, mode)]
+        group.sort(key=_is_floor)  # models first, in their order
         grids.append(_group_grid(task, mode, group))
         if any(report.causes for report in group):
             grids.append(_cause_grid(task, mode, group))
@@ -109,6 +114,7 @@ def contrast_grid(contrast: Contrast, flips: int = 10) -> Grid:
         [words, _signed(found.value), f"[{_signed(found.low)}, {_signed(found.high)}]", _p_text(found.p)]
         for name, words in SHOWN.items()
         if (found := contrast.differences[name]).value is not None
+        and not (name in _IF_ANY and found.value == 0)
     ]
     notes = [f"A: {first.model}", f"B: {second.model}"]
     if contrast.left_out:
@@ -171,8 +177,9 @@ def grids_html(grids: Sequence[Grid], pictures: Sequence[tuple[str, str]] = ()) 
     """Tables, and pictures below them, as a part of a page."""
     parts = [
         "<style>.cwm-bench table{border-collapse:collapse;margin:8px 0}.cwm-bench td,.cwm-bench th"
-        "{padding:2px 10px;text-align:right;white-space:nowrap}.cwm-bench table.text td"
-        "{text-align:left;white-space:normal}.cwm-bench{font-family:sans-serif;font-size:14px;overflow-x:auto}"
+        "{padding:2px 10px;text-align:right;white-space:nowrap}"
+        ".cwm-bench table.text td,.cwm-bench table.text th{text-align:left;white-space:normal}"
+        ".cwm-bench{font-family:sans-serif;font-size:14px;overflow-x:auto}"
         ".cwm-bench td:first-child,.cwm-bench th:first-child"
         "{text-align:left}.cwm-bench th{border-bottom:1px solid}</style>",
         '<div class="cwm-bench">',
@@ -210,7 +217,7 @@ def grids_page(grids: Sequence[Grid], pictures: Sequence[tuple[str, str]] = ()) 
 
 def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
     """A row for each metric, a column for each model; baselines beside a model show no intervals."""
-    has_model = any(report.header.decoding.model or report.header.source for report in reports)
+    has_model = not all(map(_is_floor, reports))
     rows = [["programs", *(str(report.programs) for report in reports)]]
     if any(report.predictions != report.programs for report in reports):
         rows.append(["predictions", *(str(report.predictions) for report in reports)])
@@ -222,9 +229,8 @@ def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
         ):
             cells = []
             for report, estimate in zip(reports, found, strict=True):
-                is_floor = has_model and not report.header.decoding.model and not report.header.source
                 text = estimate_text(estimate, with_skill=report.header.model != FLOOR)
-                cells.append(value_text(estimate) if is_floor else text)
+                cells.append(value_text(estimate) if has_model and _is_floor(report) else text)
             rows.append([words, *cells])
     for result, words in RESULT_WORDS.items():
         counts = [report.results[result] for report in reports]
@@ -233,6 +239,10 @@ def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
     return Grid(
         f"{task}, mode {mode}", ["", *(report.header.model for report in reports)], rows, _notes(reports)
     )
+
+
+def _is_floor(report: Report) -> bool:
+    return not report.header.decoding.model and not report.header.source
 
 
 def _sample_words(reports: Sequence[Report]) -> dict[str, str]:
@@ -247,7 +257,12 @@ def _sample_words(reports: Sequence[Report]) -> dict[str, str]:
 
 def _notes(reports: Sequence[Report]) -> list[str]:
     """What was left out, what did not go as it should, and what is not finished."""
-    notes = [
+    notes = ["In brackets: 95 % intervals, over programs."]
+    if any(estimate.skill is not None for report in reports for estimate in report.metrics.values()):
+        notes.append("Skill: 1 is perfect, 0 no better than the floor copy, which says that nothing changes.")
+    if any(report.header.model == "oracle" for report in reports):
+        notes.append("The oracle repeats the truth; the other floors have no model either.")
+    notes += [
         f"excluded: {_programs(count)}: {reason}"
         for reason, count in {r: c for report in reports for r, c in report.excluded.items()}.items()
     ]

@@ -113,7 +113,12 @@ def _line(answer: Answer, scores: _Scores, local: LocalSteps, keep: bool) -> Pro
         reason=answer.fault,
         skipped=list(answer.skipped),
         said=None if said is None else said.text,
-        score=replace(scores[Equality.NORMAL], local_steps=local.by_kind, local_outside=local.outside),
+        score=replace(
+            scores[Equality.NORMAL],
+            answer=scores[Equality.TYPED].answer,  # the order of a set is nobody's to mask, by `==`
+            local_steps=local.by_kind,
+            local_outside=local.outside,
+        ),
         exact=scores[Equality.EXACT],
         typed=scores[Equality.TYPED],
         stored=store_prediction(predicted) if keep else None,

@@ -83,6 +83,8 @@ def _require_end(trace: Trace, case: Case) -> None:
         raise ExcludedError(f"no known end: {trace.outcome.value}")
     if not trace.frames and trace.outcome is Outcome.RAISED:
         raise ExcludedError(f"it raises before its call: {_why_it_raises(case)}")
+    if not trace.frames:
+        raise ExcludedError(f"it never comes to its call: {trace.outcome.value}")
     if len(trace.frames) < 2 or trace.frames[0].event is not Event.CALL:
         raise ExcludedError("nothing to predict: fewer than two frames")
     if any(frame.thread for frame in trace.frames):

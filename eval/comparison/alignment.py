@@ -21,6 +21,7 @@ from cwm_trace.wire.context import TEXT_FILE
 from cwm_trace.wire.profile import CWM, PROFILES
 from cwm_trace.wire.render import FrameRenderer
 from cwm_trace.wire.shown import trace_as_shown
+from cwm_trace.wire.texts import parse_locals, parse_value
 
 _STATEFUL = (Event.CALL, Event.LINE)
 _NONE = Slot("None", "NoneType")
@@ -159,6 +160,15 @@ def _of_one_program(real: Trace, predicted: Trace) -> tuple[Trace, Trace]:
     )
 
 
+def _is_unreadable(frame: Frame) -> bool:
+    """Whether a predicted frame's state or value is no JSON: that is none, not an unchanged or empty one."""
+    if frame.raw is None:
+        return False
+    if frame.event in _STATEFUL:
+        return parse_locals(frame.raw[0])[0] is None
+    return bool(frame.raw[1].strip()) and parse_value(frame.raw[1])[0] is None
+
+
 def _quoted(line: str | None) -> str:
     return "missing" if line is None else repr(f"{line[:59]}…" if len(line) > 60 else line.strip())
 
@@ -213,12 +223,13 @@ class _Aligner:
             if a is not None:
                 if b is not None and a.event is b.event:
                     event, source, control = True, a.source == b.source, a.line == b.line
+                readable = b is None or b.raw is None or not _is_unreadable(b)
                 if a.event in _STATEFUL:
                     if self._counts_state:
-                        state = b is not None and b.event in _STATEFUL and not wrong
+                        state = b is not None and b.event in _STATEFUL and not wrong and readable
                     right = state is not False
                 elif index not in self._mask.values:
-                    right = value = event and b is not None and self._values_equal(a, b)
+                    right = value = event and b is not None and readable and self._values_equal(a, b)
                 else:
                     right = True
             pair = Pair(

@@ -47,15 +47,16 @@ def branch_lines(source: str) -> dict[int, frozenset[int]]:
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return {}
     found: dict[int, frozenset[int]] = {}
-    for part in _nested(code):
+    for part in nested_code(code):
         first = 0 if part is code else part.co_firstlineno
         lines = {line for line, after in line_events(part) if len(after) > 1}
         found[first] = found.get(first, frozenset()) | lines
     return found
 
 
-def _nested(code: CodeType) -> Iterator[CodeType]:
+def nested_code(code: CodeType) -> Iterator[CodeType]:
+    """A code object and all that are in it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _nested(constant)
+            yield from nested_code(constant)

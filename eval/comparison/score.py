@@ -25,6 +25,7 @@ from cwm_trace.eval.comparison.halting import (
     is_trace_exact,
 )
 from cwm_trace.eval.comparison.metrics import NO_ITEMS, NO_TRIALS, Rate, Retrieval
+from cwm_trace.eval.comparison.reval import score_reval
 from cwm_trace.eval.comparison.values import size_bin
 from cwm_trace.plain import resting_collector
 from cwm_trace.predict.modes import ModeKind
@@ -78,6 +79,7 @@ class ProgramScore:
         local_steps: steps from the prediction's own states that are rightly computed, by kind of statement;
             empty until `score_local_steps` has run.
         local_outside: those that cannot be judged, by reason; see `cwm_trace.eval.local_steps.steps`.
+        reval: mode `free`: REval's questions by kind; see `cwm_trace.eval.comparison.reval`.
         masked: values and frames that were left out because another run does not repeat them.
         cost: what the prediction took; None if that was not measured.
         tokens: tokens by field, where the prediction has probabilities of them.
@@ -121,6 +123,7 @@ class ProgramScore:
     matched_slots: Retrieval = NO_ITEMS
     local_steps: Mapping[str, Rate] = field(default_factory=dict)
     local_outside: Mapping[str, int] = field(default_factory=dict)
+    reval: Mapping[str, Rate] = field(default_factory=dict)
     masked: int = 0
     cost: Cost | None = None
     tokens: Mapping[str, int] = field(default_factory=dict)
@@ -163,6 +166,8 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
     real_output, said_output = find_outputs(alignment)
     has_events = alignment.mode.kind in WITH_END or alignment.mode.kind is ModeKind.REGROUND
     events = _retrieval(counts.event + ending.right, said + ending.said, length + ending.counts)
+    answer = None if real_output is None else judge_answer(real_output, said_output).value
+    asks = alignment.mode.kind is ModeKind.FREE
     return ProgramScore(
         mode=str(alignment.mode),
         equality=alignment.equality.value,
@@ -179,7 +184,7 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
         by_type=named_rates(counts.types),
         by_size=named_rates((size_bin(size), right) for size, right in counts.sizes),
         output=None if real_output is None else _is_right(real_output, said_output, alignment.equality),
-        answer=None if real_output is None else judge_answer(real_output, said_output).value,
+        answer=answer,
         exceptions=score_exceptions(alignment, counts.exceptions) if counts.exceptions else {},
         tau=counts.tau(divergence),
         tau_observed=divergence is not None,
@@ -204,6 +209,7 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
         matched=edit.matched,
         matched_states=edit.states,
         matched_slots=edit.changed_slots,
+        reval=score_reval(alignment.real, predicted, answer, alignment.equality) if asks else {},
         masked=counts.masked,
         cost=predicted.guess.cost,
         tokens=dict(counts.tokens),

@@ -11,7 +11,7 @@ from cwm_trace.eval.comparison.score import ProgramScore
 from cwm_trace.records import Cost
 
 _RATES = {"branches", "states", "stale", "spurious", "matched", "matched_states"}
-_RATE_MAPS = {"by_type", "by_size", "by_position", "by_depth", "by_lookback", "local_steps"}
+_RATE_MAPS = {"by_type", "by_size", "by_position", "by_depth", "by_lookback", "local_steps", "reval"}
 _RETRIEVALS = {"frames", "events", "next_lines", "changed_slots", "matched_slots"}
 
 

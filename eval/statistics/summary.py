@@ -64,6 +64,10 @@ def answer_is_right(score: ProgramScore) -> bool | None:
     return score.output if score.answer is None else score.answer in RIGHT_ANSWERS
 
 
+def _asked(question: str) -> _Ratio:
+    return lambda score: _rate(score.reval.get(question, Rate()))
+
+
 def _cost(name: str) -> _Ratio:
     def ratio(score: ProgramScore) -> tuple[float, float]:
         frames = score.frames.true_positives + score.frames.false_positives
@@ -105,6 +109,7 @@ RATIOS: dict[str, _Ratio] = {
     **{f"exception_{part}_recall": _of_exceptions(part, _recall) for part in PARTS},
     "local_step_accuracy": lambda score: _local(score)[:2],
     "local_step_coverage": lambda score: _local(score)[1:],
+    **{f"reval_{question}": _asked(question) for question in ("coverage", "path", "state", "consistency")},
     "tokens_per_frame": _cost("new_tokens"),
     "seconds_per_frame": _cost("seconds"),
     "passes_per_frame": _cost("forward_passes"),

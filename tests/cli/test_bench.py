@@ -95,7 +95,7 @@ def test_two_runs_are_compared_on_what_both_have(cli: Cli, tmp_path: Path) -> No
     text = cli("bench", "compare", "a", "c", "--flips", "1").stdout
     assert "B minus A on 3 programs" in text
     assert "1 programs are in one of the two only, and left out" in text
-    assert "whole trace, won by B: 3: " in text
+    assert "whole trace right, won by B: 3: " in text
     assert " and 2 more" in text
     assert "several models, copy, oracle" in cli("bench", "compare", "a", "b").stderr
 

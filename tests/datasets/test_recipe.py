@@ -25,7 +25,12 @@ GOOD = '[[sources]]\nfamily = "counters"\ncount = 20\n'
         ("x = [\n", "is not TOML"),
         ("", "sources: Field required"),
         ("sources = []\n", "sources: List should have at least 1 item"),
-        ("nonsense = 1\n" + GOOD, "nonsense: Extra inputs are not permitted"),
+        ("nonsense = 1\n" + GOOD, "nonsense: there is no such name, only name, seed, sources, splits"),
+        (
+            GOOD.replace("family", "famly"),
+            "sources.0.famly: there is no such name, only preset, family, items",
+        ),
+        (GOOD + "[duplicates]\nfar = 1\n", "duplicates.far: there is no such name, only near, apart"),
         (GOOD.replace("counters", "nothing"), "there is no family 'nothing': choose one of"),
         ('[[sources]]\npreset = "nothing"\ncount = 1\n', "there is no preset 'nothing'"),
         (GOOD.replace("20", "0"), "count is 0"),

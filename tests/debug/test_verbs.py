@@ -34,6 +34,14 @@ def test_a_walk(console: Console) -> None:
     assert say(console, "return").splitlines()[-1] == "   → 2"
 
 
+def test_a_value_is_shown_where_there_is_one(console: Console) -> None:
+    reply = (console.say("jump 14"), console.say("p t + x"))[1]
+    assert reply.text.splitlines()[0] == "real       1"
+    assert "no variable" in reply.text.splitlines()[1]
+    with pytest.raises(CwmTraceError, match="no variable"):
+        console.say("p nothing")
+
+
 def test_values_have_a_history(console: Console) -> None:
     say(console, "mode real", "last", "back", "rnext")
     text = say(console, "history t")
@@ -105,6 +113,7 @@ def test_comments_and_blank_lines_of_code_lead_to_the_next_line(console: Console
         ("truth", "no what-if"),
         ("model nobody", "no model 'nobody'"),
         ("export html", "say export"),
+        ("export pdf x", "say export"),
         ("list 100", "lines"),
         ("reject", "no fork"),
     ],
@@ -170,6 +179,14 @@ def test_an_execution_is_exported_as_a_trace_file(console: Console, tmp_path: Pa
         console.say(f"export jsonl {tmp_path}/{mode}.jsonl")
         track = console.session.tracks[mode]
         assert list(read_trace(tmp_path / f"{mode}.jsonl").frames) == track.timeline.frames
+
+
+def test_all_of_them_are_exported_as_a_page(console: Console, tmp_path: Path) -> None:
+    console.say("continue")
+    console.say(f"export html {tmp_path}/page.html")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert page.startswith("<!")
+    assert "predicted" in page
 
 
 def test_every_answer_is_plain_data(console: Console) -> None:

@@ -94,6 +94,44 @@ def test_rollback_of_more_than_the_ring_keeps_is_one_sentence() -> None:
     assert whole.length == 0
 
 
+@pytest.mark.parametrize(("window", "drafts"), [(1, 1), (4, 1), (4, 2), (5, 4)])
+def test_the_last_token_that_can_be_taken_back(window: int, drafts: int) -> None:
+    """One more, and what the token before it saw is overwritten: an answer then would be a wrong one."""
+    model, _ = pair(small_config(sliding_window=window))
+    decoder = Decoder(model)
+    ids = tokens(1, 20)
+    with torch.no_grad():
+        want = model(ids, use_cache=False).logits
+    for count in range(drafts + 3):
+        cache = decoder.cache(1, drafts=drafts)
+        prefill(decoder, ids, cache)
+        if count > drafts:
+            with pytest.raises(CwmTraceError, match=f"cannot take back {count} tokens"):
+                cache.rollback(count)
+            continue
+        cache.rollback(count)
+        if count:
+            again = score(decoder, ids[:, 20 - count :], cache)
+            assert distance(again, want[:, 20 - count :]) <= CLOSE
+
+
+@pytest.mark.parametrize("drafts", [1, 3])
+def test_the_first_token_at_which_a_ring_can_fork(drafts: int) -> None:
+    config = small_config(sliding_window=4)
+    model, _ = pair(config)
+    decoder = Decoder(model)
+    ids = tokens(1, 20)
+    with torch.no_grad():
+        want = model(ids, use_cache=False).logits
+    prefix = decoder.cache(1, drafts=drafts)
+    prefill(decoder, ids, prefix)
+    for fork in range(20 - drafts, 20):
+        got = decode_one_token(decoder, ids[:, fork], BranchCache(config, prefix, [fork]))
+        assert distance(got, want[:, fork]) <= CLOSE
+    with pytest.raises(CwmTraceError, match="the window of a fork at token"):
+        BranchCache(config, prefix, [19 - drafts])
+
+
 def test_global_layers_grow_and_keep_what_they_hold() -> None:
     config = small_config()
     cache = KVCache(config, tokens=4)

@@ -183,30 +183,28 @@ def test_bare_names_are_read_too(tmp_path: Path) -> None:
 
 
 SHARDED = """
-import os, pathlib, sys, time, torch, torch.distributed as dist, torch.distributed.checkpoint as dcp
+import sys, torch, torch.distributed as dist, torch.distributed.checkpoint as dcp
 from torch.distributed.tensor import Shard, Replicate, distribute_tensor
 from torch.distributed.device_mesh import init_device_mesh
-rank, folder = int(sys.argv[1]), sys.argv[2]
-dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-mesh = init_device_mesh("cpu", (2,))
-tensors = torch.load(f"{folder}/tensors.pt")
+from tests.model.forked import run_two
+folder = sys.argv[1]
 def place(name, tensor):
     return Replicate() if tensor.dim() == 1 else Shard(1) if "wo" in name else Shard(0)
-state = {"model": {n: distribute_tensor(t, mesh, [place(n, t)]) for n, t in tensors.items()}, "step": 3}
-dcp.save(state, checkpoint_id=f"{folder}/meta")
-pathlib.Path(folder, f"saved-{rank}").touch()
-for _ in range(600):
-    if pathlib.Path(folder, f"saved-{1 - rank}").exists():
-        os._exit(0)  # gloo's threads sometimes abort while the interpreter ends; that is not what is tested
-    time.sleep(0.1)
+def work(rank):
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    mesh = init_device_mesh("cpu", (2,))
+    tensors = torch.load(f"{folder}/tensors.pt")
+    state = {"model": {n: distribute_tensor(t, mesh, [place(n, t)]) for n, t in tensors.items()}, "step": 3}
+    dcp.save(state, checkpoint_id=f"{folder}/meta")
+run_two(work)
 """
 
 
 def test_a_checkpoint_of_two_ranks(tmp_path: Path) -> None:
     tensors = meta_state(meta_params(), torch.bfloat16)
     torch.save(tensors, tmp_path / "tensors.pt")
-    ranks = [subprocess.Popen([sys.executable, "-c", SHARDED, str(rank), str(tmp_path)]) for rank in range(2)]
-    assert [process.wait(timeout=HANGS) for process in ranks] == [0, 0]
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", SHARDED, str(tmp_path)], cwd=root, check=True, timeout=HANGS)
     assert len(list((tmp_path / "meta").glob("*.distcp"))) == 2
     (tmp_path / "meta" / "params.json").write_text(json.dumps(meta_params()))
     convert_checkpoint(tmp_path / "meta", tmp_path / "hub")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cwm_trace.extras import EXTRA_OF
 from tests.effort import HANGS
 
 try:
@@ -59,8 +62,9 @@ def test_the_datasets_folder_is_no_package_of_its_own() -> None:
 
 @pytest.mark.parametrize("command", [["-c"], ["-m", "pytest"], ["-P", "-m", "pytest"]])
 def test_hugging_face_datasets_is_not_shadowed(tmp_path: Path, command: list[str]) -> None:
-    pytest.importorskip("datasets")
-    check = "import datasets; assert hasattr(datasets, 'load_dataset'), datasets"
+    if not any(metadata.distributions(name="datasets")):
+        pytest.skip("Hugging Face's datasets is not installed")
+    check = "from importlib.util import find_spec; assert 'site-packages' in find_spec('datasets').origin"
     if command == ["-c"]:
         arguments = ["-c", check]
     else:
@@ -105,3 +109,11 @@ def test_wheel_contents(tmp_path: Path) -> None:
         "cwm_trace/model/training/reproduction.toml",
     } <= names
     assert not any(part in ("tests", "shared", "benchmarks") for name in names for part in name.split("/"))
+
+
+def test_every_extra_brings_what_sentences_say_of_it() -> None:
+    extras: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for package, extra in EXTRA_OF.items():
+        assert any(re.match(rf"{package}\b", line) for line in extras[extra]), (package, extra)

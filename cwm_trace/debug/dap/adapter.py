@@ -57,6 +57,8 @@ class Adapter:
         """The client has gone, or must go."""
         self.console: Console | None = None
         self.opening = Opening()
+        self.focus = ""
+        """The thread in which the session begins; empty: the first."""
         self.references = References()
         self.arrivals: dict[int, Arrival] = {}
         """How each track came to where it stands, by its number."""

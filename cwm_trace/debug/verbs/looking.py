@@ -8,21 +8,13 @@ from typing import Any
 
 from cwm_trace.debug.console import VERBS, Console, Reply, find_verb, verb
 from cwm_trace.debug.difference import aligned, different_variables
-from cwm_trace.debug.listing import list_file
+from cwm_trace.debug.listing import list_file, name_of
 from cwm_trace.debug.literals import evaluate, show_value
 from cwm_trace.debug.predicting import PredictedTimeline
 from cwm_trace.debug.stops import surprise
 from cwm_trace.debug.track import Track
 from cwm_trace.debug.verbs.arguments import read_number, refuse_argument
-from cwm_trace.debug.wording import (
-    content_text,
-    difference_text,
-    frame_data,
-    name_of,
-    notes,
-    place_text,
-    slots_data,
-)
+from cwm_trace.debug.wording import content_text, difference_text, frame_data, notes, place_text, slots_data
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Slot
 from cwm_trace.rendering.wording import printable, short_text
@@ -39,13 +31,30 @@ def p(console: Console, argument: str) -> Reply:
     """`p`."""
     if not argument:
         raise CwmTraceError("p needs an expression: say p x + 1")
-    values = {track.name: show_value(evaluate(argument, track.state())) for track in console.session.active}
-    if len(values) == 1:
+    values: dict[str, str] = {}
+    errors: dict[str, str] = {}
+    for track in console.session.active:
+        _evaluate(track, argument, values, errors)
+    if len(console.session.active) == 1 or not values:
+        for sentence in errors.values():
+            raise CwmTraceError(sentence)
         (value,) = values.values()
         return Reply(printable(value), {"value": value})
-    width = max(map(len, values))
-    lines = [f"{name:<{width}}  {printable(value)}" for name, value in values.items()]
-    return Reply("\n".join(lines), {"values": values})
+    shown = {track.name: values.get(track.name) for track in console.session.active}
+    width = max(map(len, shown))
+    lines = [
+        f"{name:<{width}}  {f'({errors[name]})' if value is None else printable(value)}"
+        for name, value in shown.items()
+    ]
+    return Reply("\n".join(lines), {"values": values, "errors": errors})
+
+
+def _evaluate(track: Track, text: str, values: dict[str, str], errors: dict[str, str]) -> None:
+    """Note the value of an expression in a track, or why it has none."""
+    try:
+        values[track.name] = show_value(evaluate(text, track.state()))
+    except CwmTraceError as error:
+        errors[track.name] = str(error)
 
 
 @verb("locals", "Every variable here.", "l-", group=LOOK)
@@ -190,10 +199,8 @@ def lastchange(console: Console, argument: str) -> Reply:
 @verb("display [EXPR]", "Show an expression after every move; without one, what is shown.", group=LOOK)
 def display(console: Console, argument: str) -> Reply:
     """`display`."""
-    if argument:
-        evaluate_check = argument.strip()
-        if evaluate_check not in console.displays:
-            console.displays.append(evaluate_check)
+    if argument and argument not in console.displays:
+        console.displays.append(argument)
     return Reply("\n".join(console.displays) or "nothing is displayed", {"displays": console.displays})
 
 

@@ -6,7 +6,7 @@ import os
 import re
 
 from cwm_trace.debug.console import Console, Reply, verb
-from cwm_trace.debug.listing import list_file
+from cwm_trace.debug.listing import list_file, name_of
 from cwm_trace.debug.session import Session
 from cwm_trace.debug.stops import (
     AtFunction,
@@ -19,7 +19,6 @@ from cwm_trace.debug.stops import (
     line_place,
 )
 from cwm_trace.debug.verbs.arguments import read_number
-from cwm_trace.debug.wording import name_of
 from cwm_trace.errors import CwmTraceError
 
 STOPS = "stops"

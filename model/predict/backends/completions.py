@@ -157,8 +157,11 @@ def find_key(url: str) -> str | None:
 
     It goes into a header, and nowhere else: no log, message or trace has it.
     """
-    if os.environ.get(KEY):
-        return os.environ[KEY].strip()
+    key = os.environ.get(KEY, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise CwmTraceError(f"{KEY} has characters that no API key has: set it again")
+    if key:
+        return key
     if urllib.parse.urlsplit(url).hostname == "api.openai.com" and url.startswith("https://"):
         return os.environ.get("OPENAI_API_KEY") or None
     return None

@@ -54,11 +54,11 @@ def test_copying_has_no_skill_and_the_truth_has_all(results: Results) -> None:
 def test_a_model_stands_with_intervals_among_floors_without(results: Results) -> None:
     lines = results_markdown(results).splitlines()
     assert lines[0] == "### general-v1-smoke, mode free"
-    assert lines[2] == "|  | copy | oracle | noisy |"
-    frames = next(line for line in lines if line.startswith("| frames |")).split(" | ")
-    assert "[" not in frames[1]
-    assert "[" in frames[3]
-    assert "skill" in frames[3]
+    assert lines[2] == "|  | noisy | copy | oracle |"
+    frames = next(line for line in lines if line.startswith("| frames right |")).split(" | ")
+    assert "[" not in frames[2]
+    assert "[" in frames[1]
+    assert "skill" in frames[1]
 
 
 def test_the_page_escapes_what_it_shows(results: Results) -> None:

@@ -122,7 +122,7 @@ def test_a_swapped_value_moves_states_and_not_control() -> None:
     assert (score.tau, score.cause, score.cause_type, score.failed_kind) == (5, "wrong value", "int", "line")
     assert moved(score) == {
         *("frames", "states", "changed_slots", "by_type", "by_size", "matched_states", "matched_slots"),
-        *("tau", "tau_observed", "cause", "cause_type", "failed_kind", "at_risk", "trace_exact"),
+        *("tau", "tau_observed", "cause", "cause_type", "failed_kind", "at_risk", "trace_exact", "reval"),
         *BINS,
     }
 

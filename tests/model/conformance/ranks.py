@@ -2,16 +2,12 @@
 
 FOLDER holds `tied` and `untied`, checkpoints, and gets `rank-N.json`: for each plan how far the logits and
 the greedy tokens of our class are from those of transformers' class in one process, and what both hold.
-The second process is forked when everything is imported, since that costs more than all the rest.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -22,6 +18,7 @@ from transformers import CwmForCausalLM as Oracle
 from transformers.distributed.configuration_utils import DistributedConfig
 
 from cwm_trace.model.modeling import CwmForCausalLM
+from tests.model.forked import run_two
 from tests.model.pairs import tokens
 
 PLANS = {
@@ -98,26 +95,17 @@ def local(parameter: Any) -> torch.Tensor:
 
 
 def main() -> None:
-    """Compare in two processes, say what came of it, and leave."""
+    """Compare in two processes, and leave what came of it in the folder."""
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
-    child = os.fork()
-    rank = 1 if child else 0
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
-    code = 1
-    try:
+
+    def work(rank: int) -> None:
         dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
         with patch("torch._C._get_accelerator", return_value=torch.device("cpu")):
             found = compare(folder)
         (folder / f"rank-{rank}.json").write_text(json.dumps(found))
-        code = 0
-        if child:
-            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    except BaseException:
-        traceback.print_exc()
-        if child:
-            os.kill(child, signal.SIGKILL)
-    os._exit(code)  # gloo's threads sometimes abort while the interpreter ends
+
+    run_two(work)
 
 
 if __name__ == "__main__":

@@ -102,8 +102,13 @@ def test_a_step_and_a_stream_are_the_same() -> None:
 def test_masks_and_log_probabilities_are_those_of_torch() -> None:
     vocabulary = Vocabulary(tokens(), 500)
     rows = [legal for at, legal in enumerate(vocabulary.rows) if vocabulary.allowed[at].any()]
-    legals = [*rows, Legal((3, 9)), Legal(None, 4, (70, 71)), Legal((7,), 0, ())]
-    logits = np.random.default_rng(0).normal(size=(len(legals), 500)).astype(np.float32)
+    legals = [*rows, Legal((3, 9)), Legal((7,), 0, ())]
+    logits = np.random.default_rng(0).normal(size=(2 * len(legals), 500)).astype(np.float32)
+    likeliest = NumpyChooser(vocabulary).choose(logits[: len(rows)], rows, logprobs=False)
+    legals += [
+        legal._replace(but=(likeliest.at(at)[0],)) for at, legal in enumerate(rows) if legal.ids is None
+    ]
+    logits = logits[: len(legals)]
     for vocabulary_or_none in (vocabulary, None):
         ours = NumpyChooser(vocabulary_or_none).choose(logits, legals, logprobs=True)
         theirs = TorchChooser(vocabulary_or_none).choose(torch.from_numpy(logits), legals, logprobs=True)

@@ -1,4 +1,4 @@
-"""One of two processes that train together: `python -m tests.model.training.ranks FOLDER`.
+"""Two processes that train together: `python -m tests.model.training.ranks FOLDER`.
 
 Three runs, since a process takes long to begin: one that nobody interrupts, one that is killed and goes on,
 and one that a signal to the second process alone stops.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import accelerate  # noqa: F401 (before the fork)
 import torch
 
 from cwm_trace.datasets.filling import Arrays
@@ -23,6 +22,7 @@ from cwm_trace.model.training import batches, loop
 from cwm_trace.model.training.packing import Packer
 from cwm_trace.model.training.processes import Processes, join_processes
 from cwm_trace.model.training.recipe import Recipe
+from tests.model.forked import run_two
 from tests.model.training.runs import tiny_recipe
 
 
@@ -98,16 +98,16 @@ def digest(model: Any) -> str:
 
 
 def main() -> None:
-    """Train, say what came of it, and leave."""
+    """Train in two processes, and leave what came of it in the folder."""
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
-    with join_processes() as processes:
-        found = train_all(folder, processes)
-        (folder / f"rank-{processes.rank}.json").write_text(json.dumps(found))
-        for _ in range(600):
-            if all((folder / f"rank-{rank}.json").exists() for rank in range(processes.count)):
-                os._exit(0)  # gloo's threads sometimes abort while the interpreter ends
-            time.sleep(0.1)
+
+    def work(rank: int) -> None:
+        with join_processes() as processes:
+            found = train_all(folder, processes)
+            (folder / f"rank-{rank}.json").write_text(json.dumps(found))
+
+    run_two(work)
 
 
 if __name__ == "__main__":

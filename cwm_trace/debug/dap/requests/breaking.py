@@ -9,7 +9,7 @@ from cwm_trace.debug.dap.adapter import Adapter, Body, request
 from cwm_trace.debug.dap.arguments import Arguments
 from cwm_trace.debug.dap.references import Scope
 from cwm_trace.debug.dap.sources import file_of_source
-from cwm_trace.debug.listing import list_file
+from cwm_trace.debug.listing import list_file, name_of
 from cwm_trace.debug.literals import parse_expression
 from cwm_trace.debug.session import Session
 from cwm_trace.debug.stops import (
@@ -22,7 +22,6 @@ from cwm_trace.debug.stops import (
     Place,
     line_place,
 )
-from cwm_trace.debug.wording import name_of
 from cwm_trace.errors import CwmTraceError
 
 SURPRISE = 5.0

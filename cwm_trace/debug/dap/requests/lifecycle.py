@@ -114,11 +114,11 @@ def opening_of(arguments: Arguments) -> Opening:
 def _begin(adapter: Adapter, arguments: Arguments, opening: Opening) -> Body:
     if adapter.console is not None:
         raise CwmTraceError("something is debugged already: disconnect first, or restart")
-    focus = arguments.text("focus", "")
+    adapter.focus = arguments.text("focus", "")
     adapter.by_lines = arguments.text("granularity", "line") != "event"
     adapter.opening = opening
     adapter.console = open_console(opening)
-    _focus(adapter.console, focus)
+    _focus(adapter.console, adapter.focus)
     adapter.later(lambda: _greet(adapter))
     return None
 
@@ -131,8 +131,9 @@ def _greet(adapter: Adapter) -> None:
 
 
 def _focus(console: Console, focus: str) -> None:
-    if focus:
-        console.say(f"mode {focus}")
+    """Let one thread move at a time; an editor says which."""
+    console.say(f"mode {focus or console.session.current.name}")
+    console.said.clear()
 
 
 @request("configurationDone")
@@ -163,6 +164,7 @@ def restart(adapter: Adapter, arguments: Arguments) -> Body:
     for rule in console.session.stops.rules.values():
         if isinstance(rule.place, OnDivergence):
             rule.place = OnDivergence(console.session.divergence_of)
+    _focus(console, adapter.focus)
     adapter.console, adapter.opening = console, opening
     adapter.references.clear()
     adapter.arrivals.clear()

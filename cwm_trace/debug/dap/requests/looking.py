@@ -12,10 +12,12 @@ from cwm_trace.debug.dap.references import MAX_CHILDREN, Children, FrameReferenc
 from cwm_trace.debug.dap.requests.moving import tell_stops
 from cwm_trace.debug.dap.sources import source_of
 from cwm_trace.debug.difference import aligned, different_variables
+from cwm_trace.debug.listing import name_of
 from cwm_trace.debug.literals import evaluate as evaluate_expression
 from cwm_trace.debug.literals import show_value
+from cwm_trace.debug.session import Arrival
 from cwm_trace.debug.stops import exception_name, surprise
-from cwm_trace.debug.wording import difference_text, name_of
+from cwm_trace.debug.wording import difference_text
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event, Slot
 
@@ -158,7 +160,7 @@ def evaluate(adapter: Adapter, arguments: Arguments) -> Body:
                 started = {"reason": "started", "threadId": console.session.tracks[name].number}
                 adapter.event("thread", started)
         if reply.arrivals:
-            adapter.later(lambda: tell_stops(adapter, reply.arrivals))
+            adapter.later(lambda: _tell_moves(adapter, reply.arrivals))
         if reply.ends:
             adapter.later(lambda: adapter.event("terminated"))
         return {"result": reply.text, "variablesReference": 0}
@@ -166,6 +168,13 @@ def evaluate(adapter: Adapter, arguments: Arguments) -> Body:
     value = show_value(evaluate_expression(text, state))
     shown = adapter.references.variable("", Slot(value))
     return {"result": shown["value"], "variablesReference": shown["variablesReference"]}
+
+
+def _tell_moves(adapter: Adapter, arrivals: list[Arrival]) -> None:
+    """Tell of moves that the client did not ask for by a request of their own."""
+    for arrival in arrivals:
+        adapter.event("continued", {"threadId": arrival.track.number, "allThreadsContinued": False})
+    tell_stops(adapter, arrivals)
 
 
 def _is_verb(text: str) -> bool:

@@ -204,7 +204,10 @@ def clip(choice: Fields) -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (wrong(clip), r"stopped after 5 of 60 tokens: its model takes fewer than 900, give max_length"),
+        (
+            wrong(clip),
+            r"stopped after 5 of 60 tokens: its model takes fewer than 900, give --model-arg max_len",
+        ),
         (wrong(lambda c: c.update(token_ids=None)), r"answered with no token ids"),
         (wrong(lambda c: c.update(token_ids=["a"])), r"token ids that are none"),
         (wrong(lambda c: c.update(token_ids=[-1])), r"token ids that are none"),
@@ -241,7 +244,10 @@ def test_what_passes_changes_nothing(server: FakeServer, tokenizer: Any, fault: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(prompt_logprobs=None), "no log-probabilities of the prompt: give drafts=False"),
+        (
+            lambda c: c.update(prompt_logprobs=None),
+            "no log-probabilities of the prompt: give --model-arg drafts=no",
+        ),
         (lambda c: c.update(prompt_logprobs=c["prompt_logprobs"][1:]), "no log-probabilities of the prompt"),
         (lambda c: c["prompt_logprobs"].reverse(), "log-probabilities of another prompt"),
     ],
@@ -346,12 +352,14 @@ def test_bad_servers_and_models_are_one_sentence(server: FakeServer, tokenizer: 
     with pytest.raises(CwmTraceError, match=r"serves no model .other., only: taught$"):
         ServerPredictor(server.url, "other", tokenizer)
     server.stated = None
-    with pytest.raises(CwmTraceError, match="does not say how many tokens its model takes: give max_length"):
+    with pytest.raises(CwmTraceError, match="how many tokens its model takes: give --model-arg max_length="):
         ServerPredictor(server.url, tokenizer=tokenizer)
     short = ServerPredictor(server.url, tokenizer=tokenizer, decoding=Decoding(max_length=77))
     assert short.setup.length == 77
     server.stated = 900
-    with pytest.raises(CwmTraceError, match="no tokenizer can be loaded from taught"):
+    with pytest.raises(
+        CwmTraceError, match="serves 'taught', and no tokenizer here has that name: give --model-arg tok"
+    ):
         ServerPredictor(server.url)
     assert ServerPredictor(server.url, tokenizer=folder).name == "taught"
 
