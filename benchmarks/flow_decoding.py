@@ -6,8 +6,10 @@ Of the first programs of `core`, and of CRUXEval if `CWM_TRACE_CRUXEVAL` names i
 - forced prediction: passes through the model for each frame under the three levels, with cwm-mini and with a
   model of the same shape and random weights;
 - free decoding, with no truth at hand: frames a second at batch 1 and 16, level against level in one run, the
-  levels in turn. The same programs, each cut after `--frames` frames; a level that goes wrong earlier writes
-  other frames, so that the rate and not the time is compared.
+  levels in turn; seconds are processor time. The same programs, each cut after `--frames` frames; a level
+  that goes wrong earlier writes other frames, so that the rate and not the time is compared.
+
+cwm-mini runs in the engine that it always has, random weights in torch.
 """
 
 from __future__ import annotations
@@ -20,23 +22,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-import torch
-
 from cwm_trace import Trace
 from cwm_trace.eval.benchmark.tasks import find_tasks
 from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of
 from cwm_trace.flow import Flow, analyse
-from cwm_trace.model.loading import load_model
-from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.predict.grammar import FrameGrammar
 from cwm_trace.model.predict.guide import read_program
 from cwm_trace.model.predict.local import LocalPredictor
 from cwm_trace.model.predict.vocabulary import Vocabulary
 from cwm_trace.model.tokens import read_tokens
-from cwm_trace.predict.protocol import Request
-from cwm_trace.predict.registry import MINI_FRAME_TOKENS, MINI_TEXT_TOKENS, find_mini
+from cwm_trace.predict.protocol import Predictor, Request, predict_all
+from cwm_trace.predict.registry import MINI_FRAME_TOKENS, MINI_TEXT_TOKENS, find_mini, find_predictor
 from cwm_trace.records import GRAMMARS, Decoding
 from cwm_trace.wire.profile import CWM
 from cwm_trace.wire.render import main_thread
@@ -50,19 +46,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--programs", type=int, default=8, help="of each task")
     parser.add_argument("--frames", type=int, default=40, help="of a program, when decoding is free")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--models", nargs="+", choices=("mini", "random"), default=["mini", "random"])
+    parser.add_argument("--only", choices=("tokens", "forced", "free"), help="one of the tables")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     tokens = read_tokens(find_mini())
     tasks = {name: find_traces(name, options.programs) for name in task_names()}
-    print_forced_tokens(tasks, tokens)
-    mini = load_model(find_mini(), dtype="float32")
-    torch.manual_seed(0)
-    random = CwmForCausalLM(mini.config).float()  # type: ignore[no-untyped-call]
-    random.train(False)
-    models = {"mini": mini, "random weights": random}
-    print_passes(tasks, models, tokens)
-    print_free(tasks["core"], models, tokens, options.frames)
+    wanted = (options.only,) if options.only else ("tokens", "forced", "free")
+    if "tokens" in wanted:
+        print_forced_tokens(tasks, tokens)
+    if wanted == ("tokens",):
+        return
+    models = {name: {level: find_engine(name, level) for level in GRAMMARS} for name in options.models}
+    if "forced" in wanted:
+        print_passes(tasks, models)
+    if "free" in wanted:
+        print_free(tasks["core"], models, options.frames)
 
 
 def task_names() -> list[str]:
@@ -75,9 +73,18 @@ def find_traces(task: str, limit: int) -> list[Trace]:
     return [truth.trace for case in found.cases if isinstance(truth := find_truth(case), Truth)]
 
 
-def predictor(model: torch.nn.Module, tokens: TraceTokens, level: str) -> LocalPredictor:
+def find_engine(name: str, level: str) -> Predictor:
     decoding = Decoding(grammar=level, max_text_tokens=MINI_TEXT_TOKENS, max_frame_tokens=MINI_FRAME_TOKENS)
-    return LocalPredictor(model, tokens, decoding=decoding)
+    if name == "mini":
+        return find_predictor("mini", decoding)
+    import torch
+
+    from cwm_trace.model.loading import load_model
+    from cwm_trace.model.modeling import CwmForCausalLM
+
+    torch.manual_seed(0)
+    model = CwmForCausalLM(load_model(find_mini(), dtype="float32").config).float()  # type: ignore[no-untyped-call]
+    return LocalPredictor(model.train(False), read_tokens(find_mini()), decoding=decoding)
 
 
 def print_forced_tokens(tasks: dict[str, list[Trace]], tokens: TraceTokens) -> None:
@@ -109,17 +116,14 @@ def print_forced_tokens(tasks: dict[str, list[Trace]], tokens: TraceTokens) -> N
             )
 
 
-def print_passes(
-    tasks: dict[str, list[Trace]], models: dict[str, torch.nn.Module], tokens: TraceTokens
-) -> None:
+def print_passes(tasks: dict[str, list[Trace]], models: dict[str, dict[str, Predictor]]) -> None:
     print("\n(b) forced prediction: passes through the model, predicted tokens and seconds a frame\n")
     print("| task | model | " + " | ".join(GRAMMARS) + " |")
     print("|---|---|" + "--:|" * len(GRAMMARS))
     for task, traces in tasks.items():
-        for name, model in models.items():
+        for name, engines in models.items():
             cells = []
-            for level in GRAMMARS:
-                engine = predictor(model, tokens, level)
+            for engine in engines.values():
                 passes = frames = written = 0
                 seconds = 0.0
                 for trace in traces:
@@ -134,28 +138,26 @@ def print_passes(
             print(f"| {task.partition(':')[0]} | {name} | {' | '.join(cells)} |", flush=True)
 
 
-def print_free(
-    traces: Sequence[Trace], models: dict[str, torch.nn.Module], tokens: TraceTokens, most: int
-) -> None:
+def print_free(traces: Sequence[Trace], models: dict[str, dict[str, Predictor]], most: int) -> None:
     levels = GRAMMARS[1:]
     print(f"\n(c) free decoding of up to {most} frames, no truth at hand: frames a second (passes a frame)\n")
     print("| model | batch | " + " | ".join(levels) + " | flow / frame |")
     print("|---|--:|" + "--:|" * (len(levels) + 1))
     requests = [Request(start_of(trace), "free", max_frames=most) for trace in traces]
     sixteen = (requests * 16)[:16]
-    for name, model in models.items():
-        engines = {level: predictor(model, tokens, level) for level in levels}
+    for name, every in models.items():
+        engines = {level: every[level] for level in levels}
         for batch in (1, 16):
             rates: dict[str, list[float]] = {level: [] for level in levels}
             passes: dict[str, float] = {}
             for _ in range(REPEATS):
                 for level, engine in engines.items():
-                    begun = time.perf_counter()
+                    begun = time.process_time()
                     if batch == 1:
                         done = [engine.predict(request) for request in requests]
                     else:
-                        done = [trace for _, trace in engine.predict_all(sixteen)]
-                    spent = time.perf_counter() - begun
+                        done = [trace for _, trace in predict_all(engine, sixteen)]
+                    spent = time.process_time() - begun
                     frames = sum(len(trace.frames) - 1 for trace in done)
                     rates[level].append(frames / spent)
                     costs = [

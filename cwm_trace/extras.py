@@ -21,6 +21,7 @@ EXTRA_OF = {
     "pyarrow": "data",
     "rensa": "data",
     "ray": "ray",
+    "mcp": "mcp",
     "zstandard": "zstd",
 }
 """The smallest extra that brings each package."""

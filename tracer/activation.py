@@ -18,7 +18,7 @@ from cwm_trace.tracer.interrupts import (
     is_foreign,
     let_through,
 )
-from cwm_trace.tracer.opcodes import leaves_by_exception, suspends
+from cwm_trace.tracer.opcodes import borrowed_cells, leaves_by_exception, suspends
 from cwm_trace.tracer.values import ATOMS, CONTAINERS, bare_name, is_plain, safe_str, take_image
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Activation:
     """
 
     __slots__ = (
+        "borrowed",
         "changed",
         "depth",
         "file",
@@ -71,13 +72,21 @@ class Activation:
         "raised_at",
         "recorder",
         "stack",
+        "unreadable",
     )
 
     def __init__(self, recorder: Recorder, number: int, file: int, code: CodeType) -> None:
         self.recorder = recorder
         self.number = number
         self.file = file
-        self.is_simple = code.co_flags & CO_OPTIMIZED and not (CELL_ARGUMENTS_COME_LAST and code.co_cellvars)
+        self.borrowed = borrowed_cells(code)
+        self.unreadable: frozenset[str] = frozenset()
+        """Variables that cannot be read at the moment, and so count as unchanged."""
+        self.is_simple = (
+            code.co_flags & CO_OPTIMIZED
+            and not (CELL_ARGUMENTS_COME_LAST and code.co_cellvars)
+            and not self.borrowed
+        )
         self.depth = 0
         self.stack: Stack | None = None
         """Of the thread it runs in; None while it is suspended."""
@@ -162,7 +171,7 @@ class Activation:
                 recorder.bytes += len(slot["text"])
             known[name] = held, now, kind
         if len(known) > len(values):
-            for name in [name for name in known if name not in values]:
+            for name in [name for name in known if name not in values and name not in self.unreadable]:
                 changed[name] = None
                 del known[name]
         fields = self.place.copy()
@@ -176,6 +185,12 @@ class Activation:
     def variables(self, frame: FrameType) -> Mapping[str, Any]:
         """The variables of a frame that is not simply a function's."""
         code = frame.f_code
+        if self.borrowed:
+            at = frame.f_lasti
+            self.unreadable = frozenset(name for name, places in self.borrowed if at in places)
+            names = dict.fromkeys((*code.co_varnames, *code.co_cellvars, *code.co_freevars))
+            readable, values = [name for name in names if name not in self.unreadable], frame.f_locals
+            return {name: values[name] for name in readable if name in values}
         if code.co_flags & CO_OPTIMIZED:
             return arguments_first(frame)
         namespace = self.namespace

@@ -51,3 +51,7 @@ INT_TEXT_IS_LIMITED = hasattr(sys, "set_int_max_str_digits")
 
 TEXT_OF_C_IS_KNOWN = _VERSION >= (3, 13)
 """Tracebacks show the lines of `-c`, which `linecache` has under the name `<string>`. gh-67224."""
+
+READING_BORROWED_CELLS_CRASHES = _VERSION == (3, 13)
+"""A comprehension inlined into a function (PEP 709) keeps its own variable where the function has a cell of
+that name, and `f_locals` takes that for the cell: the interpreter crashes. Seen in 3.13.0."""

@@ -323,6 +323,8 @@ def _find_main(name: str) -> importlib.machinery.ModuleSpec:
     except SyntaxError as error:  # of the package around it, or of a module in a zip file
         raise _not_compiled(error, error.filename or f"module {name!r}") from error
     except Exception as error:  # finders, and packages that have to be imported, are anybody's code
+        if isinstance(error, ValueError) and "null byte" in str(error):  # no SyntaxError before 3.12
+            raise _not_compiled(error, f"module {name!r}") from error
         raise CwmTraceError(f"cannot find module {name!r}: {error}") from error
     if spec is None:
         raise CwmTraceError(f"there is no module {name!r} that can be run")

@@ -9,7 +9,7 @@ import click
 from cwm_trace.cli.predict import MODEL_HELP
 
 
-@click.command(context_settings={"allow_interspersed_args": True})
+@click.command()
 @click.argument("program", metavar="[FILE]", required=False, default="")
 @click.argument("arguments", metavar="[ARGUMENTS]...", nargs=-1)
 @click.option(

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -50,12 +50,14 @@ class ProgramCommand(click.Command):
             if not argument.startswith("-") or argument == "-":
                 program, own = argument, args[index + 1 :]
                 break
-            if argument in ("-m", "-c") and index + 1 < len(args):
-                program = args[index + 1] if argument == "-m" else "the code after -c"
-                own = args[index + 2 :]
-                args = [*args[: index + 2], "--", *args[index + 2 :]]
+            option, value = _last_option(argument, takes_value)
+            following = index + (1 if value else 2)
+            if option in ("-m", "-c") and following <= len(args):
+                program = (value or args[index + 1]) if option == "-m" else "the code after -c"
+                own = args[following:]
+                args = [*args[:following], "--", *own]
                 break
-            index += 2 if argument in takes_value else 1
+            index = following if option in takes_value else index + 1
         ctx.meta[_MISPLACED] = program, self._ours(own)
         return super().parse_args(ctx, args)
 
@@ -65,6 +67,15 @@ class ProgramCommand(click.Command):
         names = {name for option in self.params for name in (*option.opts, *option.secondary_opts)}
         found = (argument.partition("=")[0] for argument in arguments[:until])
         return list(dict.fromkeys(name for name in found if name.startswith("-") and name in names))
+
+
+def _last_option(argument: str, takes_value: Collection[str]) -> tuple[str, str]:
+    """The option that an argument ends with, and the value that is glued to it: `-qo FILE`, `-mMODULE`."""
+    if not argument.startswith("--"):
+        for end, letter in enumerate(argument[1:], start=2):
+            if f"-{letter}" in takes_value:
+                return f"-{letter}", argument[end:]
+    return argument, ""
 
 
 @click.command(cls=ProgramCommand, context_settings={"allow_interspersed_args": False})

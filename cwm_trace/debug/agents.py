@@ -13,6 +13,7 @@ from cwm_trace.debug.terminal import first_reply
 from cwm_trace.debug.track import Track
 from cwm_trace.debug.wording import content_text, difference_text, place_text
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.extras import require
 from cwm_trace.rendering.wording import printable
 
 MAX_CHARS = 6_000
@@ -185,11 +186,9 @@ def make_server() -> Any:
     Raises:
         CwmTraceError: the SDK is not installed.
     """
-    try:
-        from mcp.server.mcpserver import MCPServer
-        from mcp.server.mcpserver.exceptions import ToolError
-    except ImportError:
-        raise CwmTraceError("this needs the MCP SDK: pip install 'cwm-trace[mcp]'") from None
+    require("mcp", "cwm-trace mcp", "mcp")
+    from mcp.server.mcpserver import MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
 
     def guarded(tool: Callable[..., str]) -> Callable[..., str]:
         @functools.wraps(tool)

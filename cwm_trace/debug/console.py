@@ -13,7 +13,7 @@ from cwm_trace.debug.track import Track
 from cwm_trace.debug.wording import arrival_data, arrival_text
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.protocol import Predictor
-from cwm_trace.records import Trace
+from cwm_trace.records import Frame, Trace
 from cwm_trace.rendering.wording import printable
 
 
@@ -82,7 +82,7 @@ class Console:
         self.displays: list[str] = []
         self.said: list[str] = []
         """Every line that was understood, for `save`."""
-        self.offered: list[Any] = []
+        self.offered: list[tuple[Track, int, Frame]] = []
         """The alternatives that were shown last, for `accept`."""
         self._depth = 0
 
@@ -96,7 +96,12 @@ class Console:
         if not word or word.startswith("#"):
             return Reply()
         verb = find_verb(word)
-        reply = verb.action(self, rest.strip())
+        try:
+            reply = verb.action(self, rest.strip())
+        except CwmTraceError as error:
+            if str(error).isprintable():
+                raise
+            raise type(error)(printable(str(error))) from error  # names in a trace may be anything
         if verb.name not in ("script", "save", "load", "quit"):
             self.said.append(line.strip())
         if reply.arrivals:

@@ -47,14 +47,16 @@ class Rules(NamedTuple):
         if raising:
             lines[Event.EXCEPTION] = _in_file(file, raising)
         calls = self._calls(top)
+        is_its_own = True  # the next line, not that of a generator that was thrown into
         if calls is None or calls:
             for one in self.suspended.values() if py.THROW_HAS_NO_CALL else ():
                 for event, thrown in self.thrown_into(one).items():
                     lines[event] = (lines.get(event) or frozenset()) | thrown
+                    is_its_own &= event is not Event.LINE
             lines[Event.CALL] = calls
         if not lines:  # after an exception where none can be: no Python made this history
             return Legal(EVENTS)
-        free = self.free(top)
+        free = self.free(top) if is_its_own else None
         new = gone = None
         if free is not None:
             new, gone = free - top.bound.keys(), free & top.bound.keys()

@@ -175,7 +175,8 @@ class Assembly:
                 text = texts[index] if index < len(texts) else frame.raw
                 if text != frame.raw and [*self._chain.state(frame.activation)] == [*state]:
                     text = frame.raw  # which rendering the record again gives
-                frame = replace(frame, changed=changed, raw=text)
+                if changed or frame.changed or text != frame.raw:
+                    frame = replace(frame, changed=changed, raw=text)
             self.frames.append(frame)
         for place in segment.places[len(predicted) :]:
             self._fill(place)

@@ -74,7 +74,9 @@ class History:
         """The predicted frame with what it changes, without adding it."""
         before = self.states.state(prediction.frame.activation)
         after = before if prediction.state is None else prediction.state
-        return replace(prediction.frame, changed=diff_states(before, after))
+        changed = diff_states(before, after)
+        frame = prediction.frame
+        return replace(frame, changed=changed) if changed or frame.changed else frame
 
     def fork(self) -> History:
         """A copy that goes on by itself."""

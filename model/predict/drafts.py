@@ -2,7 +2,8 @@
 
 What is guessed: the line that followed last time (else the next line of the text), variables that do not
 change, a source line copied from the program, `return name` returns that variable. Where the model
-has decided otherwise inside a value, the guess is that the value ends here and the others do not change.
+has decided otherwise inside a value, the guess is that it goes on as another text does, a variable's or that
+of the line that ran; else that it ends here and the others do not change.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ Guess = tuple[Event, int, int]
 
 _RETURNED_NAME = re.compile(r"\s*return (\w+)\s*$")
 _RETURN = re.compile(r"\s*return\b")
+
+
+_LOOKED_UP = 3
+"""Characters at the end of a value that must stand elsewhere for it to go on as it did there."""
+_MORE = 24
+"""Characters that it may go on for."""
 
 
 class FrameDrafter:
@@ -136,9 +143,27 @@ class FrameDrafter:
         texts = self._texts(memory, last)
         names = list(texts)
         name = head.rpartition('"')[2]
+        more = self._rest_of_value(memory, last, name, value)
+        if more:
+            return self._encode_parts(more)
         following = names[names.index(name) + 1 :] if name in texts else []
         rest = "".join(f'", {json.dumps(other)}: "{texts[other]}' for other in following) + '"}'
         return self._encode_parts(rest) + self._ending(source)
+
+    def _rest_of_value(self, memory: Memory, last: Frame, name: str, value: str) -> str:
+        """How a value may go on: as its variable's last text did, another's, or the line that ran."""
+        state = memory.history.states.state(last.activation)
+        own_first = sorted(state, key=lambda other: other != name)
+        shown = (*(self._profile.text_of(state[other]) for other in own_first), last.source)
+        texts = [json.dumps(text)[1:-1] for text in shown]
+        if len(value) < _LOOKED_UP and name in state:
+            return texts[0][len(value) : -1] if texts[0].startswith(value) and texts[0][0] in "[{(" else ""
+        ending = value[-_LOOKED_UP:]
+        for text in texts if len(value) >= _LOOKED_UP else ():
+            _, found, rest = text.partition(ending)
+            if found and rest:
+                return rest[:_MORE]
+        return ""
 
     def _value(self, memory: Memory, last: Frame, source: str) -> str | None:
         named = _RETURNED_NAME.match(source)

@@ -104,7 +104,7 @@ def check_draft(rollout: Rollout) -> Draft:
         return draft
     frame = rollout.frame.copy()
     guesses = iter(rollout.drafter(rollout)[: rollout.draft_limit])
-    while not frame.is_done:
+    while not frame.is_done and len(draft.ids) < 2 * rollout.draft_limit:
         legal, number = frame.legal, next(guesses, None)
         if legal.only is not None and draft.ids:
             if number != legal.only:

@@ -152,7 +152,9 @@ class Names:
         return Place("fixed", rest=rest, then=then, at=at, new=new)
 
     def _may_begin(self, place: Place) -> bool:
-        return self._accepts_any(place) or bool(self._candidates(place))
+        if not self.may_close(place):
+            return True
+        return self.fresh is None or place.at < len(self.order) or not self.fresh <= place.new
 
     def _accepts_any(self, place: Place) -> bool:
         """Whether any name that is not written may come next."""

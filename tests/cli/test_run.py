@@ -190,6 +190,9 @@ def test_ctrl_c_while_a_model_predicts_ends_both_processes_without_a_word(tmp_pa
         (["p.py", "-o", "x", "--call=f(1)"], "-o, --call behind p.py"),
         (["-c", "x = 1", "--redact", "y"], "--redact behind the code after -c"),
         (["-m", "p", "-q"], "-q behind p"),
+        (["-qo", "t.jsonl", "-m", "p", "-q"], "-q behind p"),
+        (["-mp", "-q"], "-q behind p"),
+        (["-ot.jsonl", "-m", "p", "-x"], ""),
         (["p.py", "--", "-o", "x"], ""),
         (["--", "p.py", "-o", "x"], ""),
         (["-q", "p.py", "--other", "-x", "o"], ""),
@@ -203,8 +206,9 @@ def test_options_of_ours_behind_the_program_are_said(
     lines = [line for line in ended.stderr.splitlines() if "options come before" in line]
     assert len(lines) == bool(names)
     assert all(names in line for line in lines)
-    if "p.py" in arguments:
-        after = arguments[arguments.index("p.py") + 1 :]
+    program = next((name for name in ("p.py", "p", "-mp") if name in arguments), None)
+    if program is not None:
+        after = arguments[arguments.index(program) + 1 :]
         assert ended.stdout == f"{after}\n"
 
 

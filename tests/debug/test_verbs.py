@@ -113,6 +113,7 @@ def test_comments_and_blank_lines_of_code_lead_to_the_next_line(console: Console
         ("truth", "no what-if"),
         ("model nobody", "no model 'nobody'"),
         ("export html", "say export"),
+        ("export pdf x", "say export"),
         ("list 100", "lines"),
         ("reject", "no fork"),
     ],
@@ -178,6 +179,14 @@ def test_an_execution_is_exported_as_a_trace_file(console: Console, tmp_path: Pa
         console.say(f"export jsonl {tmp_path}/{mode}.jsonl")
         track = console.session.tracks[mode]
         assert list(read_trace(tmp_path / f"{mode}.jsonl").frames) == track.timeline.frames
+
+
+def test_all_of_them_are_exported_as_a_page(console: Console, tmp_path: Path) -> None:
+    console.say("continue")
+    console.say(f"export html {tmp_path}/page.html")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert page.startswith("<!")
+    assert "predicted" in page
 
 
 def test_every_answer_is_plain_data(console: Console) -> None:

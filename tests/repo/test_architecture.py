@@ -63,6 +63,8 @@ MAY_IMPORT = {
         "cwm_trace.rendering",
         "cwm_trace.eval.comparison.equality",
         "cwm_trace.tracer",  # to record a program, when it is asked for
+        "cwm_trace.viewer",  # to export a page
+        "cwm_trace.extras",
         "cwm_trace.storage",
         "cwm_trace.api",
         *RECORDS,

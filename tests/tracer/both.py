@@ -17,6 +17,9 @@ DISTORTED_BY_PYTHON = {"caught_recursion", "deep_value"}
 if sys.version_info < (3, 13):
     DISTORTED_BY_PYTHON |= {"held_locals", "iterated_locals"}  # `frame.f_locals` is the dict of `locals()`
     DISTORTED_BY_PYTHON |= {"dropped_and_asked", "finalizer", "finalizer_order"}  # and keeps what it shows
+    DISTORTED_BY_PYTHON |= {"closure_and_thread"}  # and is written back
+else:
+    DISTORTED_BY_PYTHON |= {"borrowed_cell"}  # which is not read there
 DISTORTED_BY_PYTHON |= {"repr_locks"}  # ends in neither
 
 

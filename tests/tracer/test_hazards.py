@@ -16,7 +16,9 @@ BEFORE_3_13 = sys.version_info < (3, 13)
 IS_3_12 = sys.version_info[:2] == (3, 12)
 
 CHANGED_BY_ANY_TRACER = {"repr_locks", "repr_counts"}
-CHANGED_BY_A_PYTHON_TRACER = {"held_locals", "iterated_locals", "dropped_and_asked"} if BEFORE_3_13 else set()
+CHANGED_BY_A_PYTHON_TRACER = (
+    {"closure_and_thread", "held_locals", "iterated_locals", "dropped_and_asked"} if BEFORE_3_13 else set()
+)
 """Programs that docs/tracer-limits.md explains; tests of their own say what happens instead."""
 
 
@@ -58,6 +60,10 @@ def test_a_big_value_is_written_once() -> None:
     trace = record("big_value")
     assert [len(text or "") for text in texts(trace, "text")] == [3_000_002]
     assert texts(trace, "total")[-1] == str(sum(range(200)))
+
+
+def test_what_another_thread_sets_while_a_step_is_recorded() -> None:
+    assert record("closure_and_thread", "python").run.output == ("0\n" if BEFORE_3_13 else "1\n")
 
 
 def test_equality_of_the_program_is_not_asked() -> None:

@@ -199,10 +199,8 @@ def lastchange(console: Console, argument: str) -> Reply:
 @verb("display [EXPR]", "Show an expression after every move; without one, what is shown.", group=LOOK)
 def display(console: Console, argument: str) -> Reply:
     """`display`."""
-    if argument:
-        evaluate_check = argument.strip()
-        if evaluate_check not in console.displays:
-            console.displays.append(evaluate_check)
+    if argument and argument not in console.displays:
+        console.displays.append(argument)
     return Reply("\n".join(console.displays) or "nothing is displayed", {"displays": console.displays})
 
 

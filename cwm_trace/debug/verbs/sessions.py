@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cwm_trace.debug.console import Console, Reply, verb
 from cwm_trace.debug.predicting import PredictedTimeline
+from cwm_trace.debug.track import Track
 from cwm_trace.debug.verbs.arguments import refuse_argument
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Trace
@@ -49,21 +50,41 @@ def save(console: Console, argument: str) -> Reply:
     return Reply(f"{len(console.said)} lines in {argument}")
 
 
-@verb("export jsonl FILE", "Write the execution that is looked at as a trace file.", group=SESSION)
+@verb(
+    "export jsonl|html FILE",
+    "Write the execution that is looked at as a trace file, or all of them as a page for the browser.",
+    group=SESSION,
+)
 def export(console: Console, argument: str) -> Reply:
     """`export`."""
-    from cwm_trace.storage import write_trace
-
     _require_files(console)
     kind, _, path = argument.partition(" ")
-    if kind != "jsonl" or not path.strip():
-        raise CwmTraceError("say export jsonl FILE")
-    trace = whole_trace(console)
+    path = path.strip()
+    if kind not in ("jsonl", "html") or not path:
+        raise CwmTraceError("say export jsonl FILE, or export html FILE")
     try:
-        write_trace(trace, path.strip())
+        if kind == "jsonl":
+            from cwm_trace.storage import write_trace
+
+            write_trace(trace_of(console.session.current), path)
+        else:
+            Path(path).write_text(_page(console), "utf-8")
     except OSError as error:
-        raise CwmTraceError(f"cannot write {path.strip()}: {error.strerror or error}") from error
-    return Reply(f"{len(trace.frames)} frames of {console.session.current.name} in {path.strip()}")
+        raise CwmTraceError(f"cannot write {path}: {error.strerror or error}") from error
+    return Reply(f"wrote {path}")
+
+
+def _page(console: Console) -> str:
+    """The real execution with the predictions of it beside it; without one, the prediction alone."""
+    from cwm_trace.viewer import view_page
+
+    tracks = console.session.tracks
+    real = tracks.get("real")
+    if real is None:
+        return view_page(trace_of(console.session.current))
+    guesses = [track for track in tracks.values() if track.truth is real]
+    names = [track.name for track in guesses]
+    return view_page(trace_of(real), [trace_of(track) for track in guesses], labels=names)
 
 
 def _require_files(console: Console) -> None:
@@ -71,9 +92,9 @@ def _require_files(console: Console) -> None:
         raise CwmTraceError("verbs may not touch files in this session")
 
 
-def whole_trace(console: Console) -> Trace:
-    """The execution that is looked at: a recording whole, a prediction as far as it is known."""
-    timeline = console.session.current.timeline
+def trace_of(track: Track) -> Trace:
+    """An execution as a trace: a recording whole, a prediction as far as it is known."""
+    timeline = track.timeline
     if isinstance(timeline, PredictedTimeline):
         return timeline.trace()
     while timeline.grow():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cwm_trace import trace_execution
 from cwm_trace.model.predict.local import LocalPredictor
 from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Trace
@@ -83,6 +84,21 @@ def test_what_does_not_change_is_drafted_right(constrained: bool) -> None:
         frames = len(real.frames) - 1
         print(f"{counts[0] / frames:.1f} passes per frame with drafts, {counts[1] / frames:.1f} without")
         assert counts[0] < counts[1] * (0.9 if constrained else 0.6)
+
+
+def test_a_value_goes_on_as_the_text_that_it_repeats() -> None:
+    source = "def f(xs):\n    ys = xs * 2\n    return ys\n"
+    real = trace_execution(source, call="f([11, 22, 33, 44, 55, 66, 77, 88])")
+    ids = render_trace(real, tokens=tokens())
+    with_drafts, without = (
+        reciting(ids, drafts=drafts).predict(Request(start_of(real))) for drafts in (True, False)
+    )
+    assert render_trace(with_drafts, tokens=tokens()) == ids
+    values = len(tokens().encode(repr([11, 22, 33, 44, 55, 66, 77, 88])))
+    print(passes(without), passes(with_drafts), values)
+    assert (
+        passes(without) - passes(with_drafts) > 2 * values
+    )  # it stands there five times, twice in one of them
 
 
 def test_a_wrong_draft_costs_no_pass() -> None:
