@@ -50,6 +50,10 @@ SANDBOX_LIMITS = Limits(max_frames=100_000, max_bytes=64 * 2**20)
 """At the first of these a sandboxed program is ended."""
 
 
+class SandboxError(CwmTraceError):
+    """There is no sandbox here and now: that is no fault of the program, and the next try may do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Isolated:
     """How a sandboxed run ended.
@@ -306,7 +310,7 @@ def _require_start(verdict: Verdict, why: str, *, started: bool) -> None:
             or "its process ended at once"
         )
     if why:
-        raise CwmTraceError(f"the sandbox could not be set up here: {why}")
+        raise SandboxError(f"the sandbox could not be set up here: {why}")
 
 
 def _judge(verdict: Verdict, reader: ChannelReader, error: str) -> tuple[str, str]:

@@ -35,7 +35,7 @@ from cwm_trace.eval.comparison.score import ProgramScore
 from cwm_trace.predict.protocol import RefusedError
 from cwm_trace.predict.writing import Question, Writer
 from cwm_trace.records import Decoding
-from cwm_trace.tracer.sandbox import run_isolated
+from cwm_trace.tracer.sandbox import SandboxError, run_isolated
 from cwm_trace.tracer.steps import Step
 from cwm_trace.tracer.supervision import Bounds
 
@@ -166,6 +166,16 @@ def judge_inputs(case: Case, texts: Sequence[str], first: int = 0) -> list[Progr
     return lines
 
 
+def _judged(case: Case, texts: Sequence[str], first: int = 0) -> Sequence[ProgramLine | ExcludedLine]:
+    """The lines of `judge_inputs`, or one that says why the program cannot be run."""
+    try:
+        return judge_inputs(case, texts, first)
+    except SandboxError:
+        raise
+    except CwmTraceError as error:
+        return [ExcludedLine(id=case.item.id, reason=str(error))]
+
+
 @dataclass(frozen=True)
 class _Source:
     """Where answers come from: a model that is asked, or a file."""
@@ -205,7 +215,7 @@ def run_inputs(
             answers = pool.map(lambda job: _answer(writer, job[2], job[1]), asked)
             for (case, sample, _), (text, fault) in zip(asked, answers, strict=True):
                 if text is not None:
-                    for line in judge_inputs(case, [text], sample):
+                    for line in _judged(case, [text], sample):
                         log.write(line)
                 elif fault.startswith(_REFUSED):
                     log.write(FailedLine(id=case.item.id, sample=sample, reason=fault.removeprefix(_REFUSED)))
@@ -248,13 +258,8 @@ def rescore_inputs(
                     why = question if isinstance(question, str) else "it has no answer"
                     log.write(ExcludedLine(id=row.case.item.id, reason=why))
                 continue
-            try:
-                lines = judge_inputs(row.case, row.texts)
-            except CwmTraceError as error:
-                log.write(ExcludedLine(id=row.case.item.id, reason=str(error)))
-                continue
-            for line in lines:
-                if not log.done.has(line.id, line.sample):
+            for line in _judged(row.case, row.texts):
+                if not log.done.has(line.id, line.sample if isinstance(line, ProgramLine) else 0):
                     log.write(line)
     return read_log(where)
 

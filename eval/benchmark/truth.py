@@ -18,6 +18,7 @@ from cwm_trace.eval.benchmark.tasks import Case
 from cwm_trace.eval.comparison.answers import Verdict, judge_answer
 from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Limits, Outcome, Run, Slot, Trace
+from cwm_trace.tracer.sandbox import SandboxError
 
 _ENDINGS = tuple(outcome.value for outcome in ENDED)
 _DEPENDENT_NAMES = {"set", "frozenset", "hash", "id", "dir", "vars", "globals", "locals", "__hash__"}
@@ -61,19 +62,27 @@ def record_truth(case: Case, limits: Limits = LIMITS) -> Truth:
             again = _record(case, limits, 1)
         else:
             again = None
+    except SandboxError:
+        raise
     except CwmTraceError as error:
         raise ExcludedError(f"cannot be recorded: {error}") from error
     return Truth(first, again)
 
 
 def find_truth(case: Case, limits: Limits = LIMITS) -> Truth | str:
-    """The real execution, or why there is none."""
+    """The real execution, or why there is none.
+
+    Raises:
+        SandboxError: there is no sandbox here: nothing that a log should keep of the program.
+    """
     if case.refusal:
         return case.refusal
     try:
         return record_truth(case, limits)
     except ExcludedError as error:
         return str(error)
+    except SandboxError:
+        raise
     except Exception as error:  # whatever a stranger's program makes of our own code, the others are recorded
         return f"cannot be recorded: {type(error).__name__}: {error}"
 

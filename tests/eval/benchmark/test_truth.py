@@ -7,8 +7,16 @@ import pytest
 
 from cwm_trace.datasets.item import Item
 from cwm_trace.eval.benchmark.tasks import Case
-from cwm_trace.eval.benchmark.truth import ExcludedError, Truth, may_depend_on_hash, record_truth, start_of
+from cwm_trace.eval.benchmark.truth import (
+    ExcludedError,
+    Truth,
+    find_truth,
+    may_depend_on_hash,
+    record_truth,
+    start_of,
+)
 from cwm_trace.records import Event, Limits, Outcome
+from cwm_trace.tracer.sandbox import SandboxError
 
 
 def case(source: str, call: str, place: str, expected: str | None = None) -> Case:
@@ -44,7 +52,7 @@ def test_what_depends_on_the_hash_seed_is_run_twice(place: str) -> None:
         ("def f():\n    return 1\n", "f(", "not an expression"),
         ("def f():\n    while True:\n        pass\n", "f()", "no known end: frame-limit"),
         ("def f():\n    return 2\n", "f()", "is not the published one"),
-        ("import sys\nsys.exit(3)\ndef f():\n    return 1\n", "f()", "fewer than two frames"),
+        ("import sys\nsys.exit(3)\ndef f():\n    return 1\n", "f()", "it never comes to its call: exited"),
     ],
 )
 def test_what_has_no_truth_says_why(place: str, source: str, call: str, words: str) -> None:
@@ -89,3 +97,12 @@ def test_code_from_outside_cannot_touch_this_process() -> None:
 )
 def test_sets_and_foreign_modules_may_depend_on_the_hash_seed(source: str, depends: bool) -> None:
     assert may_depend_on_hash(source) is depends
+
+
+def test_a_missing_sandbox_is_no_reason_to_exclude_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise SandboxError("the sandbox could not be set up here: no room")
+
+    monkeypatch.setattr("cwm_trace.tracer.sandbox.trace_isolated", fail)
+    with pytest.raises(SandboxError, match="no room"):
+        find_truth(Case(Item("a", "def f():\n    return 1\n", "f()", "test"), "sandbox"))
