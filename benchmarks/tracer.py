@@ -5,9 +5,10 @@
 
 The tools take turns on each workload, so that a slow minute of the machine hits all of them. `naive` is the
 yardstick: `settrace`, `repr` of every local at every event, the frame as CWM text through `json.dumps`, kept
-in memory; `naive file` hands each frame to the operating system as it happens, as `file`, ours, does.
-`memory` is ours too: the `Trace` that `trace_execution` returns. hunter (with an action that shows every
-variable), PySnooper and snoop take part if they are installed.
+in memory; `naive file` hands each frame to the operating system as it happens, as ours do: `c file` and
+`python file`, our two recorders. `c memory` and `python memory` are ours too: the `Trace` that
+`trace_execution` returns. hunter (with an action that shows every variable), PySnooper, snoop and VizTracer
+(calls with their arguments and results: it shows no lines) take part if they are installed.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cwm_trace.api import trace_execution
 from cwm_trace.storage import TraceWriter
 from cwm_trace.tracer.calls import record_call
+from cwm_trace.tracer.extension import IS_BUILT
+from cwm_trace.tracer.recorders import Kind
+from cwm_trace.tracer.session import Memory, Options
 
 WORKLOADS = Path(__file__).parent / "workloads"
 Run = Callable[[], Any]
@@ -108,13 +111,19 @@ def under(trace: Any, run: Run) -> None:
         sys.settrace(None)
 
 
-def ours_in_memory(run: Run) -> None:
-    trace_execution(run)
+def ours_in_memory(recorder: Kind) -> Tool:
+    def record(run: Run) -> None:
+        record_call(run, (), {}, Memory(), Options(recorder=recorder))
+
+    return record
 
 
-def ours_to_file(run: Run) -> None:
-    with tempfile.TemporaryDirectory() as folder, TraceWriter(Path(folder) / "t.trace.jsonl") as writer:
-        record_call(run, (), {}, writer)
+def ours_to_file(recorder: Kind) -> Tool:
+    def record(run: Run) -> None:
+        with tempfile.TemporaryDirectory() as folder, TraceWriter(Path(folder) / "t.trace.jsonl") as writer:
+            record_call(run, (), {}, writer, Options(recorder=recorder))
+
+    return record
 
 
 def peers() -> dict[str, Tool]:
@@ -151,6 +160,16 @@ def peers() -> dict[str, Tool]:
             config.snoop(depth=100)(run)()
 
         found["snoop"] = run_snoop
+    if importlib.util.find_spec("viztracer"):
+        import viztracer
+
+        def run_viztracer(run: Run) -> None:
+            tracer = viztracer.VizTracer(verbose=0, log_func_args=True, log_func_retval=True)
+            tracer.start()
+            run()
+            tracer.stop()
+
+        found["VizTracer"] = run_viztracer
     return found
 
 
@@ -200,9 +219,10 @@ def main() -> None:
         "no-op": no_op,
         "naive": naive,
         "naive file": naive_to_file,
-        "memory": ours_in_memory,
-        "file": ours_to_file,
     }
+    kinds: tuple[Kind, ...] = ("c", "python") if IS_BUILT else ("python",)
+    for kind in kinds:
+        tools[f"{kind} memory"], tools[f"{kind} file"] = ours_in_memory(kind), ours_to_file(kind)
     if not options.no_peers:
         tools |= peers()
     table = Table(title=f"ns of CPU per line event, Python {sys.version.split()[0]}, {options.rounds} rounds")
@@ -220,7 +240,7 @@ def main() -> None:
         table.add_row(path.stem, str(lines), *(f"{times[name] / lines * 1e9:,.0f}" for name in tools))
     means = [f"{exp(statistics.mean(map(log, ratios[name]))):.2f}" for name in tools]
     table.add_row("geometric mean over naive", "", *means)
-    Console(width=140).print(table)
+    Console(width=170).print(table)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def frames_from_fields(fields: Iterable[FrameFields], sources: SourceLines) -> t
         return tuple(frame_from_fields(item, sources) for item in fields)
 
 
-def frames_of_lines(data: bytes) -> list[FrameFields]:
+def fields_of_lines(data: bytes) -> list[FrameFields]:
     """Frames as plain data, of the JSON lines that the compiled recorder wrote of them."""
     import pydantic_core
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cwm_trace.records import Limits, Outcome
 from cwm_trace.tracer import values
-from cwm_trace.tracer._recorder import Engine, Log, Stack, give_recursion_levels
+from cwm_trace.tracer.extension import Engine, Log, Stack, give_recursion_levels
 from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS, is_foreign, was_sent
 from cwm_trace.tracer.opcodes import suspends
 from cwm_trace.tracer.recorder import Recorder

@@ -6,21 +6,42 @@ Without it everything works, at the speed of Python.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from cwm_trace.plain import resting_collector
+from cwm_trace.records import Event, Frame, Slot, SourceFile
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from cwm_trace.tracer._recorder import Engine
-
-__all__ = ["IS_BUILT", "engine_of_thread", "frame_looked_at", "when_recorded"]
+__all__ = [
+    "IS_BUILT",
+    "Engine",
+    "Log",
+    "Stack",
+    "engine_of_thread",
+    "frame_looked_at",
+    "give_recursion_levels",
+    "records_of_lines",
+    "when_recorded",
+]
 
 try:
-    from cwm_trace.tracer._recorder import engine_of_thread, frame_looked_at, when_recorded
+    from cwm_trace.tracer._recorder import (
+        Engine,
+        Log,
+        Stack,
+        engine_of_thread,
+        frame_looked_at,
+        frames_of_lines,
+        give_recursion_levels,
+        when_recorded,
+    )
 
     IS_BUILT = True
-except ImportError:
+except ImportError:  # not built, or built from older sources than these
     IS_BUILT = False
 
     def engine_of_thread() -> Engine | None:
@@ -33,3 +54,15 @@ except ImportError:
 
     def when_recorded(steps: Sequence[Callable[[], object]], /) -> None:
         """Call functions of C when the event that is being recorded is done."""
+
+
+def records_of_lines(data: bytes, files: Sequence[SourceFile]) -> tuple[Frame, ...]:
+    """The frames whose lines the compiled recorder has written.
+
+    Args:
+        data: the lines.
+        files: the source files of the trace.
+    """
+    events = {event.value: event for event in Event}
+    with resting_collector():
+        return tuple(frames_of_lines(data, Frame, Slot, events, [file.text.split("\n") for file in files]))

@@ -262,8 +262,8 @@ class Recorder:
             stack = stacks.get(greenlet)
             if stack is None:
                 stack = stacks[greenlet] = first.pop() if first else self.new_stack()
-            threads.stack = stack
-            self.use_stack(stack)
+            if stack is not threads.stack:  # as it is at first, when this recorder is still being made
+                self.use_stack(stack)
 
         threads.stop_following = follow_greenlets(go_on)
         return threads.stop_following is not None

@@ -13,8 +13,9 @@ from io import StringIO
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cwm_trace.plain import SourceLines, frames_from_fields, frames_of_lines
+from cwm_trace.plain import SourceLines, fields_of_lines, frames_from_fields
 from cwm_trace.records import Capture, FrameFields, Limits, Outcome, Program, Run, SourceFile, Trace
+from cwm_trace.tracer.extension import records_of_lines
 from cwm_trace.tracer.modules import own_modules
 from cwm_trace.tracer.process import (
     Buffer,
@@ -88,8 +89,11 @@ class Fields:
         """Keep what is known at the end; the frames stay apart."""
         self.trace = replace(trace, program=replace(trace.program, files=tuple(self.files)))
         if self._log is not None:
-            self._log.end()
-            self.frames += frames_of_lines(self._log.take())
+            self.frames += fields_of_lines(self._lines(self._log))
+
+    def _lines(self, log: Log) -> bytes:
+        log.end()
+        return log.take()
 
     def flush(self) -> None:
         """Memory ends with the process."""
@@ -103,8 +107,12 @@ class Memory(Fields):
 
     def footer(self, trace: Trace) -> None:
         """Make the trace."""
+        log, self._log = self._log, None
         super().footer(trace)
-        frames = frames_from_fields(self.frames, SourceLines(self.files))
+        if log is None:
+            frames = frames_from_fields(self.frames, SourceLines(self.files))
+        else:
+            frames = records_of_lines(self._lines(log), self.files)
         self.frames.clear()
         self.trace = replace(self.trace, frames=frames)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,15 @@ def test_a_program_that_listens_to_switches_itself_hears_all_and_is_recorded(tmp
     trace = record(tmp_path, TOLD)
     assert trace.run.output == ("None True 3\n['switch', 'switch', 'switch', 'switch'] True None 5 4\n")
     assert (greenlet.settrace, greenlet.gettrace()) == before
+
+
+def test_a_recording_begins_where_greenlets_are_there_already() -> None:
+    pytest.importorskip("greenlet").getcurrent()
+    results: list[int] = []
+    thread = threading.Thread(target=lambda: results.append(len(trace_execution("x = 1\n").frames)))
+    thread.start()
+    thread.join()
+    assert results == [len(trace_execution("x = 1\n").frames)]
 
 
 def test_switches_that_are_not_heard_are_warned_about(tmp_path: Path) -> None:

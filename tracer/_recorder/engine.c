@@ -724,6 +724,8 @@ give_recursion_levels(PyObject *Py_UNUSED(module), PyObject *levels)
 }
 
 static PyMethodDef functions[] = {
+    {"frames_of_lines", frames_of_lines, METH_VARARGS,
+     "The records of lines of frames: types of a frame and of a slot, events by name, lines of each source file."},
     {"give_recursion_levels", give_recursion_levels, METH_O,
      "Let the current thread go deeper by so many levels of recursion; negative: less deep."},
     {"engine_of_thread", engine_of_thread, METH_NOARGS, "The engine that traces the current thread, or None."},

@@ -68,6 +68,8 @@ typedef struct Log Log;
 extern PyTypeObject Log_Type;
 int log_add_frame(Log *log, const char *line, size_t size);
 
+PyObject *frames_of_lines(PyObject *module, PyObject *args);
+
 extern PyTypeObject Stack_Type;
 extern PyTypeObject Activation_Type;
 extern PyTypeObject Engine_Type;

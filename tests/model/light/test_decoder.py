@@ -148,6 +148,13 @@ CONFIG: dict[str, Any] = {
 }
 
 
+def test_a_token_at_a_time_sees_its_window() -> None:
+    trio, ids = make_trio(CONFIG, 1), draw_text(1, 12)
+    text = NumpyDecoder(trio.light).text()
+    one_by_one = [text.feed([[number]], [(0, 0)])[0] for number in ids]
+    np.testing.assert_allclose(one_by_one, wanted(trio, ids), atol=CLOSE, rtol=0)
+
+
 def test_no_more_is_taken_back_than_there_is() -> None:
     text = NumpyDecoder(make_trio(CONFIG, 0).light).text()
     text.feed([[1, 2, 3]], [])
