@@ -1,4 +1,4 @@
-"""Which recorder records: the compiled one, or the one in Python where that cannot."""
+"""Which recorder records: the one in Python, or the compiled one where it is asked for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Kind = Literal["auto", "python", "c"]
 
 VARIABLE = "CWM_TRACE_RECORDER"
-"""Of the environment: `python` if `auto` should mean that, whatever there is."""
+"""Of the environment: what `auto` means. `python`, the default; or `c`: the compiled one, where it can."""
 
 
 def make_recorder(
@@ -31,7 +31,7 @@ def make_recorder(
     limits: Limits,
     is_entry: Callable[[Any], bool] | None,
 ) -> Recorder:
-    """A recorder of that kind; of kind `auto` the compiled one, where it can do what is asked.
+    """A recorder of that kind; of kind `auto` what the environment says.
 
     Args:
         kind: which.
@@ -43,9 +43,9 @@ def make_recorder(
         CwmTraceError: the compiled recorder is asked for, and cannot do this.
     """
     if kind == "auto":
-        wanted = os.environ.get(VARIABLE, "auto")
-        if wanted not in ("auto", "python"):
-            raise CwmTraceError(f"{VARIABLE} is {wanted!r}: set it to auto or python")
+        wanted = os.environ.get(VARIABLE, "python")
+        if wanted not in ("c", "python"):
+            raise CwmTraceError(f"{VARIABLE} is {wanted!r}: set it to c or python")
         kind = "python" if wanted == "python" else "auto"
     problem, log = "", None
     if kind != "python":

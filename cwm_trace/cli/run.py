@@ -109,7 +109,7 @@ def _last_option(argument: str, takes_value: Collection[str]) -> tuple[str, str]
     "--recorder",
     type=click.Choice(["auto", "python", "c"]),
     default="auto",
-    help="The compiled one (c), the one in Python, or the first where it can: the frames are the same.",
+    help="c: the compiled one, several times faster, and young.  [default: python, or CWM_TRACE_RECORDER]",
 )
 @click.option("--sandbox", is_flag=True, help="Run it in a child process that cannot harm the rest.")
 @click.option("--per-test", is_flag=True, help="With -m pytest: one trace for each test, in -o FOLDER.")

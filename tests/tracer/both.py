@@ -27,7 +27,7 @@ DISTORTED_BY_PYTHON |= {"repr_locks"}  # ends in neither
 def use(recorder: str) -> Iterator[None]:
     """Let `auto` mean this recorder."""
     before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = "python" if recorder == "python" else "auto"
+    os.environ[VARIABLE] = recorder
     try:
         yield
     finally:

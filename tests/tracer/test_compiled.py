@@ -227,7 +227,7 @@ def test_it_says_what_it_cannot_do() -> None:
 
 def test_a_wrong_name_in_the_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CWM_TRACE_RECORDER", "rust")
-    with pytest.raises(CwmTraceError, match="CWM_TRACE_RECORDER is 'rust': set it to auto or python"):
+    with pytest.raises(CwmTraceError, match="CWM_TRACE_RECORDER is 'rust': set it to c or python"):
         trace_execution("x = 1\n")
 
 
