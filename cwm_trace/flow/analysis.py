@@ -81,7 +81,9 @@ class Analysis:
         self.trusts_types = not facts.has(hazards.FORGES_TYPES)
         self.trusts_texts = not facts.has(hazards.FORGES_TEXTS) and not self.unknown and not self.opaque
         self.locals_are_free = facts.has(hazards.CHANGES_LOCALS)
-        self.cells_are_free = self.locals_are_free or facts.has(hazards.CHANGES_CELLS)
+        self.cells_are_free = (  # with threads: up to 3.12 a trace function writes back what it has read
+            self.locals_are_free or self.has_threads or facts.has(hazards.CHANGES_CELLS)
+        )
         self.globals_are_free = (
             self.locals_are_free or bool(self.unknown) or facts.has(hazards.CHANGES_GLOBALS)
         )
