@@ -77,17 +77,10 @@ def test_bad_input_is_a_sentence(
     assert result.stderr.count("\n") == 1
 
 
-def _hear_interrupts() -> None:
-    """Tests that run in the background ignore SIGINT, and would leave that to the process."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_somebody_types_and_interrupts(trace: str, tmp_path: Path) -> None:
     keyboard, screen = pty.openpty()
     command = [sys.executable, "-m", "cwm_trace", "debug", "--trace", trace, "--model", "copy"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdin=screen, stdout=screen, stderr=screen, preexec_fn=_hear_interrupts
-    )
+    process = subprocess.Popen(command, cwd=tmp_path, stdin=screen, stdout=screen, stderr=screen)
     os.close(screen)
     seen = b""
 
