@@ -2,7 +2,7 @@
 
 | profile | run by           | examples of a property | marks that it runs beside  |
 |---------|------------------|------------------------|----------------------------|
-| `dev`   | `make test`      | 12                     | all tests without any      |
+| `dev`   | `make test`      | 20                     | all tests without any      |
 | `ci`    | `make test-ci`   | 100                    | `ci`, and every property   |
 | `slow`  | `make test-slow` | 1,000                  | `slow`, and every property |
 
@@ -19,7 +19,7 @@ import pytest
 from _pytest.mark import ParameterSet
 from hypothesis import HealthCheck, Phase, settings
 
-EXAMPLES = {"dev": 12, "ci": 100, "slow": 1000}
+EXAMPLES = {"dev": 20, "ci": 100, "slow": 1000}
 HANGS = 1800
 """Seconds after which a process counts as stuck, however busy the machine is."""
 

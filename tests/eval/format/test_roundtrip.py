@@ -87,7 +87,7 @@ def test_the_command_says_how_many_come_back(tmp_path: Path, cli: Cli) -> None: 
     other = save(tmp_path / "other.jsonl", [*rows(), *rows(KTH)])
     result = cli("format", "roundtrip", other, "--show", "1")
     assert result.returncode == 1
-    assert result.stdout.startswith("3 of 6 generations come back byte for byte\ncall: parts at character ")
+    assert result.stdout.startswith("3 of 6 generations come back byte for byte\ncall#2: parts at character ")
     assert result.stdout.count("rendered") == 1
     numbers = json.loads(cli("format", "roundtrip", other, "--json").stdout)
     assert (numbers["generations"], numbers["same"], len(numbers["others"])) == (6, 3, 3)

@@ -173,7 +173,7 @@ def test_replies_are_kept_and_samples_have_seeds(server: FakeServer, tmp_path: P
 
 def test_a_server_that_refuses_is_one_sentence(server: FakeServer) -> None:
     server.faults = [status(401, "wrong key")]
-    with pytest.raises(ServerError, match=r"refused: 401 wrong key$"):
+    with pytest.raises(ServerError, match=r"wants an API key: .* \(401 wrong key\)$"):
         predictor(server).predict(Request(start_of(small_traces()[0])))
     server.chat = lambda _: {"choices": []}
     with pytest.raises(ServerError, match="answered with no message"):
