@@ -159,7 +159,7 @@ def bare():
     1 / 0
 
 def told(problem):
-    print(problem.err_msg, repr(problem.object).partition(" at ")[0])
+    print(str(problem.err_msg).partition(" at ")[0], repr(problem.object).partition(" at ")[0])
     done.release()
 
 names, done = [], threading.Semaphore(0)
