@@ -77,10 +77,17 @@ def test_bad_input_is_a_sentence(
     assert result.stderr.count("\n") == 1
 
 
+def _hear_interrupts() -> None:
+    """Whatever this process does with them: tests before this one may have left them ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_somebody_types_and_interrupts(trace: str, tmp_path: Path) -> None:
     keyboard, screen = pty.openpty()
     command = [sys.executable, "-m", "cwm_trace", "debug", "--trace", trace, "--model", "copy"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdin=screen, stdout=screen, stderr=screen)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdin=screen, stdout=screen, stderr=screen, preexec_fn=_hear_interrupts
+    )
     os.close(screen)
     seen = b""
 
