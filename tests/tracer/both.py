@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from cwm_trace import Trace, trace_execution
 from cwm_trace.tracer.extension import IS_BUILT
 from cwm_trace.tracer.recorders import VARIABLE
+from tests.tracer.goldens import SAMPLES, forget_siblings
 
+HAZARDS = Path(__file__).resolve().parent / "hazards"
+ROOT = SAMPLES.parents[1]
+NEEDS_C = pytest.mark.skipif(not IS_BUILT, reason="the compiled recorder is not built")
 RECORDERS = ["python", "c"] if IS_BUILT else ["python"]
 
 DISTORTED_BY_PYTHON = {"caught_recursion", "deep_value"}
@@ -25,7 +35,7 @@ DISTORTED_BY_PYTHON |= {"repr_locks"}  # ends in neither
 
 @contextmanager
 def use(recorder: str) -> Iterator[None]:
-    """Let `auto` mean this recorder."""
+    """Let `auto` mean this recorder, in processes that are started meanwhile as well."""
     before = os.environ.get(VARIABLE)
     os.environ[VARIABLE] = recorder
     try:
@@ -35,3 +45,13 @@ def use(recorder: str) -> Iterator[None]:
             del os.environ[VARIABLE]
         else:
             os.environ[VARIABLE] = before
+
+
+def by(recorder: str, target: Any, **options: Any) -> Trace:
+    """Record a target with this recorder."""
+    forget_siblings()
+    gc.collect()
+    with use(recorder):
+        trace = trace_execution(target, capture_output=True, **options)
+    assert trace.run.recorder == recorder
+    return trace

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 
 from cwm_trace import Trace, trace_execution
 from cwm_trace.records import Event, Frame, Slot
-from tests.tracer.both import use
+from tests.tracer.both import RECORDERS, use
 
 
 def show_trace(trace: Trace) -> str:
@@ -54,8 +54,8 @@ def show_data(frame: Frame) -> str:
     return " ".join(_change(name, slot) for name, slot in frame.changed.items())
 
 
-def check(program: str, expected: str | dict[int, str], *, recorder: str = "c") -> Trace:
-    """Record a program and compare its frames with `expected`; returns the trace.
+def check(program: str, expected: str | dict[int, str], *, recorder: str | None = None) -> Trace:
+    """Record a program, by every recorder or by one, and compare its frames with `expected`; the last trace.
 
     If the program defines a function `f` without parameters, the trace of `f()` is compared, otherwise that
     of the program. `expected` has an item for each frame, separated by blanks or line ends:
@@ -69,10 +69,11 @@ def check(program: str, expected: str | dict[int, str], *, recorder: str = "c") 
     source = textwrap.dedent(program).lstrip("\n")
     if isinstance(expected, dict):
         expected = expected[max(minor for minor in expected if minor <= sys.version_info.minor)]
-    with use(recorder):
-        trace = trace_of(source)
-    items = show_items(trace, first=0 if trace.entry == "<module>" else 1)
-    assert items == expected.split(), "\n".join([" ".join(items), *show_frames(trace.frames)])
+    for one in RECORDERS if recorder is None else [recorder]:
+        with use(one):
+            trace = trace_of(source)
+        items = show_items(trace, first=0 if trace.entry == "<module>" else 1)
+        assert items == expected.split(), "\n".join([one, " ".join(items), *show_frames(trace.frames)])
     return trace
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import os
 import re
@@ -21,22 +20,10 @@ from cwm_trace.strategies import Program, programs
 from cwm_trace.tracer.program import load_code
 from cwm_trace.tracer.session import Memory, Options, record_program
 from tests.effort import examples
-from tests.tracer.both import DISTORTED_BY_PYTHON, RECORDERS, use
-from tests.tracer.goldens import SAMPLES, forget_siblings, sample_names
+from tests.tracer.both import DISTORTED_BY_PYTHON, HAZARDS, NEEDS_C, by, use
+from tests.tracer.goldens import SAMPLES, sample_names
 
-pytestmark = pytest.mark.skipif("c" not in RECORDERS, reason="the compiled recorder is not built")
-
-HAZARDS = Path(__file__).resolve().parent / "hazards"
-ROOT = SAMPLES.parents[1]
-
-
-def by(recorder: str, target: Any, **options: Any) -> Trace:
-    forget_siblings()
-    gc.collect()
-    with use(recorder):
-        trace = trace_execution(target, capture_output=True, **options)
-    assert trace.run.recorder == recorder
-    return trace
+pytestmark = NEEDS_C
 
 
 def assert_equal(target: Any, **options: Any) -> None:

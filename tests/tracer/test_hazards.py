@@ -26,7 +26,7 @@ def names() -> list[str]:
     return sorted(path.stem for path in HAZARDS.glob("*.py"))
 
 
-def record(name: str, recorder: str = "c") -> Trace:
+def record(name: str, recorder: str = "python") -> Trace:
     with use(recorder):
         return trace_execution(HAZARDS / f"{name}.py", capture_output=True)
 

@@ -7,31 +7,17 @@ import os
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cwm_trace import Outcome, Trace, trace_execution
+from cwm_trace import Outcome, trace_execution
 from cwm_trace.tracer.session import Memory, Options
 from tests.effort import HANGS
-from tests.tracer.both import DISTORTED_BY_PYTHON, RECORDERS, use
-from tests.tracer.goldens import SAMPLES, forget_siblings
+from tests.tracer.both import DISTORTED_BY_PYTHON, HAZARDS, NEEDS_C, ROOT, by, use
 from tests.tracer.oracle import watch
 
-pytestmark = pytest.mark.skipif("c" not in RECORDERS, reason="the compiled recorder is not built")
-
-HAZARDS = Path(__file__).resolve().parent / "hazards"
-ROOT = SAMPLES.parents[1]
-
-
-def by(recorder: str, target: Any, **options: Any) -> Trace:
-    forget_siblings()
-    gc.collect()
-    with use(recorder):
-        trace = trace_execution(target, capture_output=True, **options)
-    assert trace.run.recorder == recorder
-    return trace
+pytestmark = NEEDS_C
 
 
 def ask(program: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import random
 import signal
@@ -11,31 +10,17 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cwm_trace import Outcome, Trace, read_trace, trace_execution
+from cwm_trace import Outcome, Trace, read_trace
 from cwm_trace.storage import TraceWriter
 from cwm_trace.tracer.program import load_code
 from cwm_trace.tracer.session import record_program
 from tests.effort import HANGS
-from tests.tracer.both import RECORDERS, use
-from tests.tracer.goldens import SAMPLES, forget_siblings
+from tests.tracer.both import NEEDS_C, ROOT, by, use
 
-pytestmark = pytest.mark.skipif("c" not in RECORDERS, reason="the compiled recorder is not built")
-
-HAZARDS = Path(__file__).resolve().parent / "hazards"
-ROOT = SAMPLES.parents[1]
-
-
-def by(recorder: str, target: Any, **options: Any) -> Trace:
-    forget_siblings()
-    gc.collect()
-    with use(recorder):
-        trace = trace_execution(target, capture_output=True, **options)
-    assert trace.run.recorder == recorder
-    return trace
+pytestmark = NEEDS_C
 
 
 def test_a_file_has_no_zeros_once_it_is_closed(tmp_path: Path) -> None:
@@ -63,9 +48,8 @@ def killed(tmp_path: Path, after: float) -> tuple[int, Trace | None]:
             said[0:8] = n.to_bytes(8, "little")
     count(0)
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cwm_trace", "run", "-o", str(path), "-c", textwrap.dedent(program)], cwd=ROOT
-    )
+    command = [sys.executable, "-m", "cwm_trace", "run", "--recorder", "c", "-o", str(path)]
+    process = subprocess.Popen([*command, "-c", textwrap.dedent(program)], cwd=ROOT)
     deadline = time.monotonic() + HANGS
     while not counter.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -108,9 +92,10 @@ ending = record_program(load_code("for i in range(10000):\\n    x = i\\nprint(x)
 writer.close()
 print(type(ending.failure).__name__, ending.trace.run.recorder, ending.frames)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANGS, check=True, cwd=ROOT
-    )
+    with use("c"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANGS, check=True, cwd=ROOT
+        )
     output, failure = done.stdout.splitlines()
     kind, recorder, frames = failure.split()
     assert (output, kind, recorder) == ("9999", "OSError", "c")

@@ -44,7 +44,7 @@ def nothing_is_left_behind() -> Iterator[None]:
     """No process that was started meanwhile, and no folder."""
     before, folders = processes(), temporary_folders()
     yield
-    end = time.monotonic() + 120
+    end = time.monotonic() + HANGS
     while (left := processes() - before) and time.monotonic() < end:
         time.sleep(0.02)
     assert left == set()
