@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cwm_trace.eval.benchmark.results import Results
     from cwm_trace.eval.comparison import Comparison
     from cwm_trace.records import Decoding
+    from cwm_trace.rendering.benchmark import Grid
 
 FORMATS = click.Choice(["table", "markdown", "json", "html"])
 
@@ -62,7 +64,7 @@ _output = click.option(
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Predict each program so often: pass@k, majority.",
+    help="Predict each program this many times, for pass@k and majority.",
 )
 @click.option("--ids", multiple=True, callback=split, metavar="ID,…", help="These programs only.")
 @click.option("--shuffle-seed", type=click.IntRange(0), help="Shuffle the programs before --limit.")
@@ -195,10 +197,16 @@ def report(places: tuple[Path, ...], plots: Path | None, folder: Path | None, fo
     multiple=True,
     callback=split,
     metavar="OUTCOME,…",
-    help="These only: wrong, right, truncated, unparsable, no-trace, excluded, failed, …",
+    help="Only programs that ended so: wrong, right, truncated, excluded, failed, or as the list says.",
 )
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at the most.")
-@click.option("--around", type=click.IntRange(0), default=5, show_default=True, help="Frames around it.")
+@click.option(
+    "--around",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="Frames to show around the first wrong one.",
+)
 @click.option("--all", "everything", is_flag=True, help="Every frame of the program.")
 @_format
 def show(
@@ -216,16 +224,13 @@ def show(
 
     run = read_one_log(log)
     if name is None:
-        from cwm_trace.rendering.benchmark import grids_markdown, grids_page, print_grids, program_grid
+        from cwm_trace.rendering.benchmark import program_grid
 
         rows = list_programs(run, outcomes)
-        grid = program_grid(run.header, rows, limit)
         if form == "json":
             click.echo(json.dumps([asdict(row) for row in rows[:limit]], indent=2, ensure_ascii=False))
-        elif form == "table":
-            print_grids([grid])
         else:
-            click.echo(grids_markdown([grid]) if form == "markdown" else grids_page([grid]))
+            _show_grids([program_grid(run.header, rows, limit)], form)
         return
     _show_comparison(compare_program(run, name, sample), None if everything else around, form)
 
@@ -319,7 +324,7 @@ def rescore(
 @decode_options
 @model_arguments
 @click.option(
-    "--samples", type=click.IntRange(1), default=1, show_default=True, help="Ask so often for each: pass@k."
+    "--samples", type=click.IntRange(1), default=1, show_default=True, help="Ask this many times a program."
 )
 @_limit
 @_output
@@ -386,9 +391,14 @@ def compare_runs(first: Path, others: tuple[Path, ...], flips: int, seed: int, f
     if form == "json":
         click.echo(json.dumps([contrast.to_dict() for contrast in found], indent=2))
         return
-    from cwm_trace.rendering.benchmark import contrast_grid, grids_markdown, grids_page, print_grids
+    from cwm_trace.rendering.benchmark import contrast_grid
 
-    grids = [contrast_grid(contrast, flips) for contrast in found]
+    _show_grids([contrast_grid(contrast, flips) for contrast in found], form)
+
+
+def _show_grids(grids: Sequence[Grid], form: str) -> None:
+    from cwm_trace.rendering.benchmark import grids_markdown, grids_page, print_grids
+
     if form == "table":
         print_grids(grids)
     else:

@@ -9,7 +9,13 @@ import click
 @click.argument("real")
 @click.argument("predicted")
 @click.option("--equality", default="normal", show_default=True, help="exact, normal or typed.")
-@click.option("--around", type=click.IntRange(0), default=5, show_default=True, help="Frames around it.")
+@click.option(
+    "--around",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="Frames to show around the first wrong one.",
+)
 @click.option("--all", "everything", is_flag=True, help="Show every frame.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers and the first divergence as JSON.")
 def compare(real: str, predicted: str, equality: str, around: int, everything: bool, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import click
 
 @click.command()
 @click.option(
-    "--port", type=click.IntRange(0, 65535), help="Listen there, on this machine only; 0: any free one."
+    "--port", type=click.IntRange(0, 65535), help="Listen on this port of this machine only; 0: any free one."
 )
 def dap(port: int | None) -> None:
     """Let an editor debug: the debugger behind the Debug Adapter Protocol.

@@ -41,9 +41,9 @@ from cwm_trace.cli.predict import MODEL_HELP
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds for the recording.")
 @click.option("--max-frames", type=click.IntRange(1), help="Record so many frames.")
 @click.option(
-    "--temperature", type=click.FloatRange(0), default=0.0, help="Of the model; 0, the default: greedy."
+    "--temperature", type=click.FloatRange(0), default=0.0, help="The model's; 0, the default: greedy."
 )
-@click.option("--seed", type=int, default=0, help="Of the draws.")
+@click.option("--seed", type=int, default=0, help="Seed of the model's draws.")
 def debug(
     program: str,
     arguments: tuple[str, ...],

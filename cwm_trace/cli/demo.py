@@ -6,7 +6,7 @@ import click
 
 
 @click.command()
-@click.option("--model", help="Who predicts.  [default: mini, or copy where numpy is not installed]")
+@click.option("--model", help="Who predicts.  [default: mini, or copy where its packages are missing]")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers and the first divergence as JSON.")
 def demo(model: str | None, as_json: bool) -> None:
     """Record a small program, predict every step from the true steps before it, and show both."""

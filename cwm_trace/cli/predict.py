@@ -91,7 +91,7 @@ def _decode_options(command: Callable[..., None], grammar: Callable[..., Any]) -
             "--as",
             "as_type",
             type=click.Choice(["cwm"]),
-            help="Of a folder whose config.json says llama.",
+            help="Read a folder whose config.json says llama as this model.",
         ),
     ]
     names = (

@@ -12,7 +12,7 @@ import click
 @click.argument("guesses", nargs=-1, metavar="[GUESS]...")
 @click.option("-o", "--output", metavar="FILE", help="Write the page here.  [default: beside the trace]")
 @click.option("--open", "is_opened", is_flag=True, help="Open it in the browser.")
-@click.option("--title", default="", help="Its title.  [default: the program's name]")
+@click.option("--title", default="", help="Title of the page.  [default: the program's name]")
 def view(trace: str, guesses: tuple[str, ...], output: str | None, is_opened: bool, title: str) -> None:
     """Write a trace, with predictions of it beside it, as one HTML page to step through.
 

@@ -18,7 +18,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.extras import is_installed, require
@@ -30,9 +30,11 @@ from cwm_trace.predict.arguments import (
     read_arguments,
     with_arguments,
 )
-from cwm_trace.predict.protocol import Predictor
-from cwm_trace.predict.writing import Writer
 from cwm_trace.records import Decoding
+
+if TYPE_CHECKING:
+    from cwm_trace.predict.protocol import Predictor
+    from cwm_trace.predict.writing import Writer
 
 MINI = "cwm-mini"
 """What traces and logs call the bundled model, wherever it is installed."""

@@ -86,7 +86,7 @@ def result_grids(results: Results) -> list[Grid]:
     groups = list(dict.fromkeys((report.header.task, report.header.mode) for report in reports))
     for task, mode in groups:
         group = [r for r in reports if (r.header.task, r.header.mode) == (task, mode)]
-        group.sort(key=_is_floor)  # models first, in their order
+        group.sort(key=lambda report: report.header.is_floor)  # models first, in their order
         grids.append(_group_grid(task, mode, group))
         if any(report.causes for report in group):
             grids.append(_cause_grid(task, mode, group))
@@ -217,7 +217,7 @@ def grids_page(grids: Sequence[Grid], pictures: Sequence[tuple[str, str]] = ()) 
 
 def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
     """A row for each metric, a column for each model; baselines beside a model show no intervals."""
-    has_model = not all(map(_is_floor, reports))
+    has_model = not all(report.header.is_floor for report in reports)
     rows = [["programs", *(str(report.programs) for report in reports)]]
     if any(report.predictions != report.programs for report in reports):
         rows.append(["predictions", *(str(report.predictions) for report in reports)])
@@ -230,7 +230,7 @@ def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
             cells = []
             for report, estimate in zip(reports, found, strict=True):
                 text = estimate_text(estimate, with_skill=report.header.model != FLOOR)
-                cells.append(value_text(estimate) if has_model and _is_floor(report) else text)
+                cells.append(value_text(estimate) if has_model and report.header.is_floor else text)
             rows.append([words, *cells])
     for result, words in RESULT_WORDS.items():
         counts = [report.results[result] for report in reports]
@@ -239,10 +239,6 @@ def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
     return Grid(
         f"{task}, mode {mode}", ["", *(report.header.model for report in reports)], rows, _notes(reports)
     )
-
-
-def _is_floor(report: Report) -> bool:
-    return not report.header.decoding.model and not report.header.source
 
 
 def _sample_words(reports: Sequence[Report]) -> dict[str, str]:

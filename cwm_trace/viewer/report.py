@@ -67,7 +67,7 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "programs").mkdir(exist_ok=True)
-    runs = sorted(results.runs, key=_is_floor)
+    runs = sorted(results.runs, key=lambda run: run.header.is_floor)
     programs = _programs(runs)
     done = 0
     for task in dict.fromkeys(program.task for program in programs):
@@ -91,7 +91,7 @@ def write_report(
 def _programs(runs: Sequence[Run]) -> list[_Program]:
     """Those that any run predicted, the most wrong first."""
     programs: dict[tuple[str, str], _Program] = {}
-    floors = frozenset(number for number, run in enumerate(runs) if _is_floor(run))
+    floors = frozenset(number for number, run in enumerate(runs) if run.header.is_floor)
     for number, run in enumerate(runs):
         lines = {line.id: line for line in run.programs}
         for row in list_programs(run):
@@ -101,10 +101,6 @@ def _programs(runs: Sequence[Run]) -> list[_Program]:
             program = programs.setdefault(key, _Program(*key, line.family, line.real_frames, floors=floors))
             program.rows[number] = row
     return sorted(programs.values(), key=lambda program: (program.worst, program.task, program.id))
-
-
-def _is_floor(run: Run) -> bool:
-    return not run.header.decoding.model and not run.header.source
 
 
 def _program_page(program: _Program, runs: Sequence[tuple[int, Run]], real: Trace) -> str:
@@ -138,9 +134,9 @@ def _facts(runs: Sequence[Run]) -> list[str]:
     header = runs[0].header
     who = dict.fromkeys(
         f"{h.model} ({h.mode}, grammar {h.decoding.grammar or 'of its own'})"
-        for h in (run.header for run in runs if not _is_floor(run))
+        for h in (run.header for run in runs if not run.header.is_floor)
     )
-    floors = [run.header.model for run in runs if _is_floor(run)]
+    floors = [run.header.model for run in runs if run.header.is_floor]
     floor = f"Skill is over {FLOOR}." if FLOOR in floors else "No floor was run, so no skill is given."
     return [
         f"Written {datetime.date.today()} by cwm-trace {header.cwm_trace}, Python {header.python}.",

@@ -15,8 +15,6 @@ import pydantic
 from cwm_trace.datasets.item import Item
 from cwm_trace.datasets.loaders.tables import read_hub, read_models
 
-_NOTHING = object()
-
 
 class _Task(pydantic.BaseModel):
     task_id: str | int

@@ -98,7 +98,7 @@ def contrast_runs(first: Run, second: Run, *, seed: int = 0) -> Contrast:
 
 def _runs_at(place: Path) -> dict[tuple[str, str], Run]:
     runs = read_logs(place)
-    models = [run for run in runs if run.header.decoding.model or run.header.source] or runs
+    models = [run for run in runs if not run.header.is_floor] or runs
     names = list(dict.fromkeys(run.header.model for run in models))
     if len(names) > 1:
         raise CwmTraceError(f"{place} has several models, {', '.join(names)}: name the log of one of them")

@@ -9,18 +9,21 @@ from pathlib import Path
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.generations import read_rows
 from cwm_trace.eval.benchmark.log import ProgramLine, Run, read_logs
+from cwm_trace.eval.benchmark.results import RESULTS
 from cwm_trace.eval.benchmark.stored import restore_prediction
 from cwm_trace.eval.benchmark.tasks import Case, find_tasks
 from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of
 from cwm_trace.eval.comparison import Comparison, compare
+from cwm_trace.eval.statistics.breakdown import cause_words
 from cwm_trace.eval.statistics.summary import answer_is_right
 from cwm_trace.predict.baselines import BASELINES
 from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Trace
 
 OUTCOMES = (
-    *("wrong", "right", "complete", "truncated", "timed-out", "unparsable", "no-end", "no-trace"),
-    *("not-comparable", "excluded", "failed"),
+    *("wrong", "right"),
+    *RESULTS,
+    *("excluded", "failed"),
 )
 """What programs can be chosen by: how the prediction ended, or whether its output is right."""
 
@@ -95,14 +98,13 @@ def _row(line: ProgramLine) -> ProgramRow:
     first = (
         "" if score.tau is None or not score.tau_observed else f"frame {score.tau + 1} after the given ones"
     )
-    cause = score.cause if score.cause_type is None else f"{score.cause} of type {score.cause_type}"
     return ProgramRow(
         id=line.id,
         sample=line.sample,
         outcome=line.result,
         output="" if right is None else "right" if right else "wrong",
         frames=(score.frames.true_positives, score.length),
-        first_wrong=f"{first}: {cause}" if first else "",
+        first_wrong=f"{first}: {cause_words(score)}" if first else "",
         said=line.said or "",
         reason=line.reason,
     )

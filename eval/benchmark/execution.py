@@ -20,6 +20,15 @@ from cwm_trace.tracer.supervision import Bounds
 _BOUNDS = Bounds(seconds=10.0)
 
 
+def function_of(call: str) -> str:
+    """The name of the function that is called; empty if it is no plain name."""
+    try:
+        node = ast.parse(call.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+
+
 def execute_answers(answers: Sequence[Answer], lines: Sequence[ProgramLine]) -> list[ProgramLine]:
     """The lines, those whose answer is no literal with the verdict that running it gives.
 
@@ -55,7 +64,7 @@ def run_answer(source: str, call: str, said: str) -> bool:
         answer = ast.parse(said.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    called = real.func.id if isinstance(real, ast.Call) and isinstance(real.func, ast.Name) else ""
+    called = function_of(call)
     if any(isinstance(node, ast.Name) and node.id == called for node in ast.walk(answer)):
         return False
     test = ast.unparse(ast.Compare(real, [ast.Eq()], [answer]))

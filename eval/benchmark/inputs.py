@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cwm_trace import __version__
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.eval.benchmark.execution import function_of
 from cwm_trace.eval.benchmark.generations import Row
 from cwm_trace.eval.benchmark.log import (
     ExcludedLine,
@@ -71,15 +72,6 @@ def ask_for_input(case: Case) -> Question | str:
         f"```python\n{code}\n```\n{name}(??) == {output}"
     )
     return Question("\n".join(parts), chat, (f"\n{function}(", "\nassert", "\ndef ", "\n#"))
-
-
-def function_of(call: str) -> str:
-    """The name of the function that is called; empty if it is no plain name."""
-    try:
-        node = ast.parse(call.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ""
-    return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
 
 
 def read_call(text: str, function: str) -> str:
@@ -258,6 +250,8 @@ def rescore_inputs(
                     why = question if isinstance(question, str) else "it has no answer"
                     log.write(ExcludedLine(id=row.case.item.id, reason=why))
                 continue
+            if log.done.has_all(row.case.item.id, len(row.texts)):
+                continue  # judging runs programs
             for line in _judged(row.case, row.texts):
                 if not log.done.has(line.id, line.sample if isinstance(line, ProgramLine) else 0):
                     log.write(line)

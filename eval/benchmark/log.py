@@ -1,8 +1,9 @@
 """The log of a benchmark: JSON Lines that are only ever added to, one file for a task, a model and a mode.
 
 The first line is the header; then comes a line for each program as it finishes: `program` with its score
-and its prediction, or `excluded` with the reason why there is nothing to compare it with. A log that was cut
-anywhere is read up to its last whole line, and goes on from there.
+and its prediction; `excluded` with the reason why there is nothing to compare it with; or `failed`, which
+`--resume` asks for again. A log that was cut anywhere is read up to its last whole line, and goes on from
+there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Literal
@@ -81,6 +83,11 @@ class Header(_Line):
     ids: list[str] = []
     shuffle_seed: int | None = None
     source: str = ""
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether no model predicted."""
+        return not self.decoding.model and not self.source
 
     def is_of(self, other: Header) -> bool:
         """Whether both are of one task, mode and predictor, whatever the labels say."""
@@ -176,7 +183,7 @@ class Run:
         """What needs no more work."""
         return Done({(line.id, line.sample) for line in self.programs}, {line.id for line in self.excluded})
 
-    @property
+    @cached_property
     def by_program(self) -> dict[str, list[ProgramLine]]:
         """The predictions of each program, both in an order that does not depend on when they finished."""
         found: dict[str, list[ProgramLine]] = {}

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from cwm_trace.eval.statistics.breakdown import break_down, compare_levels, coun
 from cwm_trace.eval.statistics.estimates import Estimate
 from cwm_trace.eval.statistics.samples import summarise_samples
 from cwm_trace.eval.statistics.summary import answer_is_right, summarise
+from cwm_trace.extras import require
 
 if TYPE_CHECKING:
     import pandas
@@ -107,7 +107,7 @@ class Report:
 
     @property
     def causes(self) -> dict[str, int]:
-        """What was wrong first, in how many programs."""
+        """What was wrong first, in how many predictions."""
         return count_causes(_scores(self.run))
 
     def to_dict(self) -> dict[str, Any]:
@@ -241,8 +241,7 @@ def require_numpy() -> None:
     Raises:
         CwmTraceError: numpy is not installed.
     """
-    if find_spec("numpy") is None:
-        raise CwmTraceError("a benchmark needs numpy: pip install 'cwm-trace[report]'")
+    require("report", "a benchmark", "numpy")
 
 
 def require_programs(runs: Sequence[Run]) -> None:

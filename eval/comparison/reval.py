@@ -18,7 +18,8 @@ from cwm_trace.eval.comparison.branches import nested_code
 from cwm_trace.eval.comparison.equality import Equality, slots_equal
 from cwm_trace.eval.comparison.metrics import Rate
 from cwm_trace.flow.graph import line_events
-from cwm_trace.records import Event, Frame, Slot, Trace
+from cwm_trace.records import Event, Slot, Trace
+from cwm_trace.wire.render import STATEFUL
 
 EIGHTHS = {4: 8, 3: 4, 2: 2, 1: 1}
 """What a line earns if coverage, state, path and output are right up to so many of them and then no more."""
@@ -96,15 +97,11 @@ def _walk(trace: Trace) -> dict[int, _Line]:
             line = found[before]
             line.following.append(frame.line if frame.event is Event.LINE else frame.event.value)
             if len(line.following) == 1:
-                line.bound = frame.changed if _shows_state(frame) else None
+                line.bound = frame.changed if frame.event in STATEFUL else None
         if frame.event is Event.LINE:
             found.setdefault(frame.line, _Line())
             last[frame.activation] = frame.line
     return found
-
-
-def _shows_state(frame: Frame) -> bool:
-    return frame.event in (Event.CALL, Event.LINE)
 
 
 @functools.lru_cache(maxsize=1 << 12)

@@ -41,13 +41,14 @@ def rates_by(programs: Sequence[Program], axis: str, *, seed: int = 0) -> dict[s
     return {name: estimate for name, estimate in zip(bins, found, strict=True) if estimate.value is not None}
 
 
+def cause_words(score: ProgramScore) -> str:
+    """What was wrong first, with the type of the value where it is one; empty if nothing."""
+    return (score.cause or "") if score.cause_type is None else f"{score.cause} of type {score.cause_type}"
+
+
 def count_causes(scores: Sequence[ProgramScore]) -> dict[str, int]:
     """How often each cause was the first thing wrong, the most frequent one first."""
-    causes = Counter(
-        score.cause if score.cause_type is None else f"{score.cause} of type {score.cause_type}"
-        for score in scores
-        if score.cause is not None
-    )
+    causes = Counter(cause_words(score) for score in scores if score.cause is not None)
     return dict(sorted(causes.items(), key=lambda item: (-item[1], item[0])))
 
 
