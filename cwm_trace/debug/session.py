@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from cwm_trace.debug import travel
 from cwm_trace.debug.difference import aligned, first_difference
@@ -78,7 +77,7 @@ class Session:
             real_track = self._add("real", Timeline(self.program, real.frames, real.outcome))
             real_track.timeline.reach(0)
         if predictor is not None:
-            self._add("predicted", self._begin([self._first]), truth=real_track)
+            self._add("predicted", self._begin(predictor, [self._first]), truth=real_track)
         if not self.tracks:
             raise CwmTraceError("there is nothing to step through: give a trace or a model")
         self.active = [self.tracks[name] for name in ("real", "predicted") if name in self.tracks]
@@ -127,12 +126,7 @@ class Session:
         self.tracks[name] = track
         return track
 
-    def _begin(
-        self, known: Sequence[Frame], *, sample: int = 0, predictor: Predictor | None = None
-    ) -> PredictedTimeline:
-        predictor = predictor or self.predictor
-        if predictor is None:
-            raise CwmTraceError("nobody predicts in this session: name a model, such as 'model copy'")
+    def _begin(self, predictor: Predictor, known: Sequence[Frame], sample: int = 0) -> PredictedTimeline:
         return PredictedTimeline(
             predictor, self.program, known, truth=self._truth, sample=sample, cancel=self.cancel
         )
@@ -156,14 +150,17 @@ class Session:
     def until(self, track: Track, line: int | None = None) -> Arrival:
         """To a line of this activation that is not above `line`, or below the present one."""
         wanted = track.frame.line + 1 if line is None else line
-        return self._forward(track, partial(_until, wanted))
+        return self._forward(track, lambda timeline, start: travel.next_line_from(timeline, start, wanted))
 
     def jump(self, track: Track, to: int | str) -> Arrival:
         """To the next time that a line is executed: of this number, or with this source text."""
-        if isinstance(to, int):
-            goal: Goal = partial(_at_line, track.frame.file, to)
-        else:
-            goal = partial(_with_source, to)
+        file = track.frame.file
+
+        def goal(timeline: Timeline, start: int) -> int | None:
+            if isinstance(to, int):
+                return travel.next_at_line(timeline, start, file, to)
+            return travel.next_with_source(timeline, start, to)
+
         return self._forward(track, goal)
 
     def run(self, track: Track, count: int) -> Arrival:
@@ -334,7 +331,7 @@ class Session:
         self.predictor = predictor
         truth = self.tracks.get("real")
         name = "predicted" if "predicted" not in self.tracks else self._free_name(predictor.name)
-        return self._add(name, self._begin([self._first]), truth=truth)
+        return self._add(name, self._begin(predictor, [self._first]), truth=truth)
 
     def add_truth(self, fork: Track, trace: Trace) -> Track:
         """The real execution of a what-if, once it has been run again; the fork is compared with it."""
@@ -357,7 +354,7 @@ class Session:
         edits: tuple[Edit, ...] = (),
         sample: int = 0,
     ) -> Track:
-        timeline = self._begin(frames, sample=sample, predictor=self._predictor_of(track))
+        timeline = self._begin(self._predictor_of(track), frames, sample)
         before = tuple(edit for edit in track.edits if edit.index <= position)
         name = self._free_name("fork")
         return self._add(name, timeline, truth, edits=(*before, *edits), origin=track.name, position=position)
@@ -387,15 +384,3 @@ class Session:
             if track.timeline is timeline:
                 return self.divergence(track)
         return None
-
-
-def _until(line: int, timeline: Timeline, start: int) -> int | None:
-    return travel.next_line_from(timeline, start, line)
-
-
-def _at_line(file: int, line: int, timeline: Timeline, start: int) -> int | None:
-    return travel.next_at_line(timeline, start, file, line)
-
-
-def _with_source(source: str, timeline: Timeline, start: int) -> int | None:
-    return travel.next_with_source(timeline, start, source)

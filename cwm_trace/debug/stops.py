@@ -14,7 +14,7 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from cwm_trace.debug.listing import list_file, name_of
-from cwm_trace.debug.literals import ExpressionError, evaluate, show_value
+from cwm_trace.debug.literals import ExpressionError, evaluate, parse_expression, show_value
 from cwm_trace.debug.timeline import Timeline
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event, Frame, Trace
@@ -266,13 +266,21 @@ class Rule:
     log: str = ""
     once: bool = False
     enabled: bool = True
-    _counted: WeakKeyDictionary[Timeline, list[int]] = field(default_factory=WeakKeyDictionary, repr=False)
-    _held: WeakKeyDictionary[Timeline, dict[int, bool]] = field(default_factory=WeakKeyDictionary, repr=False)
-    _scanned: WeakKeyDictionary[Timeline, int] = field(default_factory=WeakKeyDictionary, repr=False)
+    _counted: WeakKeyDictionary[Timeline, list[int]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
+    _held: WeakKeyDictionary[Timeline, dict[int, bool]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
+    _scanned: WeakKeyDictionary[Timeline, int] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         if self.hits and not _HITS.fullmatch(self.hits.strip()):
             raise CwmTraceError(f"the hit count {self.hits!r} is none: give 3, >3, >=3, <3 or %3")
+        if self.condition.strip():
+            parse_expression(self.condition)
 
     def stops_at(self, timeline: Timeline, index: int) -> bool:
         """Whether it stops at a candidate."""

@@ -87,7 +87,8 @@ def difference_text(track: Track, index: int) -> str:
         value = true.frames[at].value
         return "no value" if value is None else short_text(value.text)
     pairs = different_variables(track.timeline, true, index)
-    return ", ".join(f"{name} is {_text(real)}" for name, (real, _) in pairs.items())
+    parts = [f"{name} is {_text(real)}" for name, (real, _) in pairs.items()]
+    return ", ".join(parts) or "the real execution goes on"
 
 
 def _text(slot: Slot | None) -> str:

@@ -104,6 +104,8 @@ def test_comments_and_blank_lines_of_code_lead_to_the_next_line(console: Console
         ("p", "needs an expression"),
         ("p total", "no variable 'total'"),
         ("until x", "no line"),
+        ("break 3, total ==", "total =="),
+        ("disable x", "say disable 1"),
         ("step 3", "takes no argument"),
         ("history nothing", "no variable 'nothing'"),
         ("set x", "set x = 3"),
@@ -212,3 +214,7 @@ def test_help_tells_every_verb_and_aliases_lead_to_one(console: Console) -> None
     assert set(ALIASES.values()) <= set(VERBS)
     assert not set(ALIASES) & set(VERBS)
     assert say(console, "help next").startswith("next\n")
+
+
+def test_a_digit_that_is_no_number_is_text(console: Console) -> None:
+    assert console.say("jump ²").text

@@ -5,13 +5,18 @@ from __future__ import annotations
 from cwm_trace.errors import CwmTraceError
 
 
+def is_number(text: str) -> bool:
+    """Whether this is a number that is not negative, in few enough digits."""
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
 def read_number(text: str, what: str, usage: str) -> int:
     """A number that is not negative.
 
     Raises:
         CwmTraceError: it is none.
     """
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
+    if not is_number(text):
         raise CwmTraceError(f"{text!r} is no {what}: say {usage}")
     return int(text)
 

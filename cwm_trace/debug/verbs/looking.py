@@ -156,12 +156,13 @@ def history(console: Console, argument: str) -> Reply:
     changes = timeline.history(index, argument)
     if not changes:
         raise CwmTraceError(f"no variable {argument!r} has been bound in {name_of(timeline, index)}")
+    shown = _middle(changes, bisect_right([at for at, _ in changes], index))
     lines = []
-    for at, slot in _middle(changes, bisect_right([at for at, _ in changes], index)):
+    for at, slot in shown:
         now = "later" if at > index else ""
         value = "(not bound)" if slot is None else short_text(slot.text)
         lines.append(f"{at:6}  line {timeline.frames[at].line:<4} {value}  {now}".rstrip())
-    data = [{"frame": at, "value": None if slot is None else slot.text} for at, slot in changes[:SHOWN]]
+    data = [{"frame": at, "value": None if slot is None else slot.text} for at, slot in shown]
     more = f"\n{len(changes)} values in all" if len(changes) > SHOWN else ""
     return Reply("\n".join(lines) + more, {"history": data, "count": len(changes)})
 

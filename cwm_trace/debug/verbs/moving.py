@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cwm_trace.debug.console import Console, Reply, verb
 from cwm_trace.debug.session import Arrival, Session
 from cwm_trace.debug.track import Track
-from cwm_trace.debug.verbs.arguments import read_number, refuse_argument
+from cwm_trace.debug.verbs.arguments import is_number, read_number, refuse_argument
 from cwm_trace.debug.wording import arrival_data, arrival_text
 from cwm_trace.errors import CwmTraceError
 
 FORWARD, BACK = "forward", "back"
 
 
-@verb("step", "To the next frame, into calls.", "s", group=FORWARD)
-def step(console: Console, argument: str) -> Reply:
-    """`step`."""
-    refuse_argument(argument, "step")
-    return console.move(Session.step)
+def _plain(
+    go: Callable[[Session, Track], Arrival], usage: str, about: str, *aliases: str, group: str
+) -> None:
+    """Make a verb of a move that takes no argument."""
+
+    def act(console: Console, argument: str) -> Reply:
+        refuse_argument(argument, usage)
+        return console.move(go)
+
+    verb(usage, about, *aliases, group=group)(act)
 
 
-@verb("next", "To the next frame of this level, over every call of the line.", "n", group=FORWARD)
-def next_(console: Console, argument: str) -> Reply:
-    """`next`."""
-    refuse_argument(argument, "next")
-    return console.move(Session.next)
+def _undo(_: Session, track: Track) -> Arrival:
+    was_moved = track.undo()
+    return Arrival(track, track.position, "goto", "" if was_moved else "there is no move to undo")
 
 
-@verb(
+_plain(Session.step, "step", "To the next frame, into calls.", "s", group=FORWARD)
+_plain(
+    Session.next, "next", "To the next frame of this level, over every call of the line.", "n", group=FORWARD
+)
+_plain(
+    Session.finish,
     "return",
     "To the return of this function; from there, to its caller.",
     "r",
@@ -34,10 +44,6 @@ def next_(console: Console, argument: str) -> Reply:
     "finish",
     group=FORWARD,
 )
-def return_(console: Console, argument: str) -> Reply:
-    """`return`."""
-    refuse_argument(argument, "return")
-    return console.move(Session.finish)
 
 
 @verb(
@@ -52,11 +58,7 @@ def until(console: Console, argument: str) -> Reply:
     return console.move(lambda session, track: session.until(track, line))
 
 
-@verb("continue", "To the next stop, or the end.", "c", "cont", group=FORWARD)
-def continue_(console: Console, argument: str) -> Reply:
-    """`continue`."""
-    refuse_argument(argument, "continue")
-    return console.move(Session.go_on)
+_plain(Session.go_on, "continue", "To the next stop, or the end.", "c", "cont", group=FORWARD)
 
 
 @verb("jump LINE|SOURCE", "To the next time that this line runs, by number or text.", "j", group=FORWARD)
@@ -64,43 +66,33 @@ def jump(console: Console, argument: str) -> Reply:
     """`jump`."""
     if not argument:
         raise CwmTraceError("jump needs a line: say jump 12, or jump return total")
-    to: int | str = int(argument) if argument.isdigit() and len(argument) < 9 else argument
+    to: int | str = int(argument) if is_number(argument) else argument
     return console.move(lambda session, track: session.jump(track, to))
 
 
-@verb("run N", "N steps.", group=FORWARD)
+@verb("run N", "Take N steps.", group=FORWARD)
 def run(console: Console, argument: str) -> Reply:
     """`run`."""
     count = read_number(argument, "number of steps", "run 10")
     return console.move(lambda session, track: session.run(track, count))
 
 
-@verb("back", "To the frame before.", "b-", "rstep", group=BACK)
-def back(console: Console, argument: str) -> Reply:
-    """`back`."""
-    refuse_argument(argument, "back")
-    return console.move(Session.back)
-
-
-@verb("rnext", "To the frame before of this level, over every call between.", "rn", group=BACK)
-def rnext(console: Console, argument: str) -> Reply:
-    """`rnext`."""
-    refuse_argument(argument, "rnext")
-    return console.move(Session.back_over)
-
-
-@verb("rreturn", "Back to the call of this function; from there, to its caller.", "rr", group=BACK)
-def rreturn(console: Console, argument: str) -> Reply:
-    """`rreturn`."""
-    refuse_argument(argument, "rreturn")
-    return console.move(Session.back_to_call)
-
-
-@verb("rcontinue", "Back to the stop before, or the start.", "rc", group=BACK)
-def rcontinue(console: Console, argument: str) -> Reply:
-    """`rcontinue`."""
-    refuse_argument(argument, "rcontinue")
-    return console.move(Session.back_on)
+_plain(Session.back, "back", "To the frame before.", "b-", "rstep", group=BACK)
+_plain(
+    Session.back_over,
+    "rnext",
+    "To the frame before of this level, over every call between.",
+    "rn",
+    group=BACK,
+)
+_plain(
+    Session.back_to_call,
+    "rreturn",
+    "Back to the call of this function; from there, to its caller.",
+    "rr",
+    group=BACK,
+)
+_plain(Session.back_on, "rcontinue", "Back to the stop before, or the start.", "rc", group=BACK)
 
 
 @verb("goto FRAME", "To a frame by its number.", "g", group=BACK)
@@ -110,30 +102,9 @@ def goto(console: Console, argument: str) -> Reply:
     return console.move(lambda session, track: session.go_to(track, index))
 
 
-@verb("first", "To the first frame.", group=BACK)
-def first(console: Console, argument: str) -> Reply:
-    """`first`."""
-    refuse_argument(argument, "first")
-    return console.move(lambda session, track: session.go_to(track, 0))
-
-
-@verb("last", "To the last frame.", group=BACK)
-def last(console: Console, argument: str) -> Reply:
-    """`last`."""
-    refuse_argument(argument, "last")
-    return console.move(Session.to_end)
-
-
-@verb("undo", "Back to where the last move began.", "u-", group=BACK)
-def undo(console: Console, argument: str) -> Reply:
-    """`undo`."""
-    refuse_argument(argument, "undo")
-
-    def go(_: Session, track: Track) -> Arrival:
-        was_moved = track.undo()
-        return Arrival(track, track.position, "goto", "" if was_moved else "there is no move to undo")
-
-    return console.move(go)
+_plain(lambda session, track: session.go_to(track, 0), "first", "To the first frame.", group=BACK)
+_plain(Session.to_end, "last", "To the last frame.", group=BACK)
+_plain(_undo, "undo", "Back to where the last move began.", "u-", group=BACK)
 
 
 @verb("up [N]", "Look at the caller.", "u", group="look")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cwm_trace.debug.console import Console, Reply, verb
-from cwm_trace.debug.difference import first_difference
 from cwm_trace.debug.predicting import PredictedTimeline
 from cwm_trace.debug.session import Arrival
 from cwm_trace.debug.track import Track
@@ -173,10 +172,8 @@ def tracks(console: Console, argument: str) -> Reply:
     for track in session.tracks.values():
         mark = ">" if track in session.active else " "
         what = f"  what if {track.edit}" if track.edit is not None else ""
-        parts = ""
-        if track.truth is not None:
-            first = first_difference(track.timeline, track.truth.timeline)
-            parts = "" if first is None else f"  leaves the truth at {first}"
+        first = session.divergence(track)
+        parts = "" if first is None else f"  leaves the truth at {first}"
         known = f"{len(track.timeline)} frames{'' if track.timeline.ended else ' so far'}"
         lines.append(f"{mark} {track.name}  at {track.position} of {known}{printable(what)}{parts}")
         data.append({"name": track.name, "position": track.position, "frames": len(track.timeline)})

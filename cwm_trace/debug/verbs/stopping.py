@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 
 from cwm_trace.debug.console import Console, Reply, verb
 from cwm_trace.debug.listing import list_file, name_of
@@ -18,7 +19,7 @@ from cwm_trace.debug.stops import (
     Place,
     line_place,
 )
-from cwm_trace.debug.verbs.arguments import read_number
+from cwm_trace.debug.verbs.arguments import is_number, read_number
 from cwm_trace.errors import CwmTraceError
 
 STOPS = "stops"
@@ -80,7 +81,7 @@ def find_place(session: Session, where: str) -> AtLine | AtFunction:
     if file >= len(files):
         raise CwmTraceError("the source of this frame is not known: name a file, as p.py:12")
     listing = list_file(files[file])
-    if where.isascii() and where.isdigit() and len(where) < 9:
+    if is_number(where):
         return line_place(session.program, file, int(where))
     return AtFunction(where, file, listing.function(where))
 
@@ -150,7 +151,7 @@ def condition(console: Console, argument: str) -> Reply:
     """`condition`."""
     number, _, text = argument.partition(" ")
     old = console.session.stops.find(read_number(number, "stop", "condition 1 x > 2"))
-    rule = type(old)(old.number, old.place, text.strip(), old.hits, old.log, old.once, old.enabled)
+    rule = replace(old, condition=text.strip())
     console.session.stops.rules[rule.number] = rule
     return Reply(f"stop {rule}")
 
@@ -168,7 +169,9 @@ def disable(console: Console, argument: str) -> Reply:
 
 
 def _enable(console: Console, argument: str, *, enabled: bool) -> Reply:
-    rule = console.session.stops.find(read_number(argument, "stop", "enable 1"))
+    rule = console.session.stops.find(
+        read_number(argument, "stop", f"{'enable' if enabled else 'disable'} 1")
+    )
     rule.enabled = enabled
     return Reply(f"stop {rule}")
 

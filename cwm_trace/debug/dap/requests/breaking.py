@@ -10,7 +10,6 @@ from cwm_trace.debug.dap.arguments import Arguments
 from cwm_trace.debug.dap.references import Scope
 from cwm_trace.debug.dap.sources import file_of_source
 from cwm_trace.debug.listing import list_file, name_of
-from cwm_trace.debug.literals import parse_expression
 from cwm_trace.debug.session import Session
 from cwm_trace.debug.stops import (
     AtFunction,
@@ -60,12 +59,8 @@ def _set(session: Session, wanted: Arguments, line: int, file: int, first: int) 
 def _add(session: Session, place: Place, wanted: Arguments) -> dict[str, Any]:
     """A new rule; what cannot be understood is said with it."""
     try:
-        condition = wanted.text("condition", "")
-        if condition.strip():
-            parse_expression(condition)
-        rule = session.stops.add(
-            place, condition, wanted.text("hitCondition", ""), wanted.text("logMessage", "")
-        )
+        texts = (wanted.text(name, "") for name in ("condition", "hitCondition", "logMessage"))
+        rule = session.stops.add(place, *texts)
     except CwmTraceError as error:
         return {"verified": False, "message": str(error)}
     return {"verified": True, "id": rule.number}

@@ -10,7 +10,7 @@ from cwm_trace.debug.dap.arguments import Arguments
 from cwm_trace.debug.dap.sources import file_of_source
 from cwm_trace.debug.listing import name_of
 from cwm_trace.debug.session import Arrival, Session
-from cwm_trace.debug.timeline import Timeline
+from cwm_trace.debug.timeline import Timeline, last_in
 from cwm_trace.debug.track import Track
 from cwm_trace.debug.travel import next_at_line
 from cwm_trace.debug.wording import notes
@@ -223,10 +223,10 @@ def goto(adapter: Adapter, arguments: Arguments) -> Body:
 def _find_line(track: Track, file: int, line: int, *, forward: bool) -> int:
     timeline = track.timeline
     if not forward:
-        before = [index for index in timeline.lines.get((file, line), ()) if index < track.position]
-        if not before:
+        before = last_in(timeline.lines.get((file, line), []), track.position)
+        if before is None:
             raise CwmTraceError(f"line {line} has not run before frame {track.position}")
-        return before[-1]
+        return before
     while (index := next_at_line(timeline, track.position, file, line)) is None:
         if not timeline.grow():
             raise CwmTraceError(f"line {line} does not run after frame {track.position}")
