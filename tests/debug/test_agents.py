@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,9 @@ from cwm_trace import trace_execution, write_trace
 from cwm_trace.debug.agents import MAX_CHARS, Agent, make_server
 from cwm_trace.errors import CwmTraceError
 from tests.debug.programs import NESTED
+
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult
 
 
 @pytest.fixture
@@ -66,6 +69,12 @@ def _refusal(call: Any) -> str:
     return str(error.value)
 
 
+def _text(result: CallToolResult) -> str:
+    first = result.content[0]
+    assert first.type == "text"
+    return first.text
+
+
 def test_a_client_of_the_sdk_drives_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mcp.server.mcpserver")
     import anyio
@@ -78,7 +87,7 @@ def test_a_client_of_the_sdk_drives_the_server(monkeypatch: pytest.MonkeyPatch) 
             assert names == {"open_program", "say", "list_frames", "what_if", "where_they_part"}
             for name, arguments in CALLS:
                 result = await client.call_tool(name, arguments)
-                answers.append((bool(result.is_error), result.content[0].text))
+                answers.append((bool(result.is_error), _text(result)))
         return answers
 
     answers = anyio.run(drive)
@@ -116,7 +125,6 @@ def test_the_command_serves_over_standard_streams(tmp_path: Path) -> None:
         )
         async with Client(command) as client:
             result = await client.call_tool("open_program", {"trace": str(tmp_path / "t.jsonl")})
-            text: str = result.content[0].text
-            return text
+            return _text(result)
 
     assert anyio.run(drive).startswith("real 0  ")
