@@ -1,4 +1,4 @@
-"""Which recorder records: the one in Python, or the compiled one where it is asked for."""
+"""Which recorder records: the compiled one where it was built, else the one in Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 Kind = Literal["auto", "python", "c"]
 
 VARIABLE = "CWM_TRACE_RECORDER"
-"""Of the environment: what `auto` means. `python`, the default; or `c`: the compiled one, where it can."""
+"""Of the environment: what `auto` means. `c`, the default: the compiled one wherever it can; or `python`."""
+
+
+_NOT_BUILT = "is not part of this installation, which found no C compiler or another Python than 3.10 to 3.13"
 
 
 def make_recorder(
@@ -43,13 +46,13 @@ def make_recorder(
         CwmTraceError: the compiled recorder is asked for, and cannot do this.
     """
     if kind == "auto":
-        wanted = os.environ.get(VARIABLE, "python")
+        wanted = os.environ.get(VARIABLE, "c")
         if wanted not in ("c", "python"):
             raise CwmTraceError(f"{VARIABLE} is {wanted!r}: set it to c or python")
         kind = "python" if wanted == "python" else "auto"
     problem, log = "", None
     if kind != "python":
-        problem = _problem(describer)
+        problem = "" if IS_BUILT else _NOT_BUILT
         log = None if problem else _open_log(sink)
         problem = problem or ("" if log else "cannot write where this recording goes")
     if problem and kind == "c":
@@ -73,16 +76,6 @@ def make_recorder(
 def _open_log(sink: Any) -> Log | None:
     from cwm_trace.tracer._recorder import Log
 
-    log: Log | None = sink.open_log(Log) if hasattr(sink, "open_log") else None
+    open_log = getattr(sink, "open_log", None)
+    log: Log | None = open_log(Log) if open_log else None
     return log
-
-
-def _problem(describer: Describer) -> str:
-    """Why the compiled recorder cannot be used; empty if it can."""
-    if not IS_BUILT:
-        return (
-            "is not part of this installation, which found no C compiler or another Python than 3.10 to 3.13"
-        )
-    if describer.expand_objects:
-        return "cannot expand objects"
-    return ""

@@ -200,16 +200,57 @@ def test_nested_recordings_are_kept_apart() -> None:
         assert sys.gettrace() is None
 
 
+OBJECTS = r"""
+import enum
+class Colour(enum.Enum):
+    RED = 1
+class Cart:
+    def __init__(self, owner):
+        self.owner = owner
+        self.items = []
+    def __repr__(self):
+        raise ValueError
+def f(n):
+    cart = Cart("ann\udc80")
+    for i in range(n):
+        cart.items.append({"number": i, "colour": Colour.RED, "deep": [[[[[[[i]]]]]]]})
+    long = list(range(10_001))
+    plain = [[[[[[[[1]]]]]]]]
+    cart.items[0]["back"] = cart
+    return cart, long, plain
+f(3)
+1 / 0
+"""
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_objects_are_expanded_alike(depth: int) -> None:
+    assert_equal(OBJECTS, expand_objects=depth)
+
+
+def test_secrets_are_left_out_alike() -> None:
+    program = """
+    import sys
+    def connect(host, password):
+        key = password + host
+        texts = [key, {"token": "t0p s3cret"}]
+        sys.stdout.write(texts[1]["token"])
+        return texts
+    user = connect("here", "hunter2hunter2")
+    raise ValueError(user)
+    """
+    assert_equal(textwrap.dedent(program), redact=["default"], limits=Limits(max_value_chars=20))
+
+
 def test_what_it_cannot_do_is_done_in_python() -> None:
-    trace = trace_execution("class A: pass\nx = A()\n", expand_objects=1)
-    assert trace.run.recorder == "python"
+    class OneByOne(Memory):
+        open_log: Any = None
 
-
-def test_it_says_what_it_cannot_do() -> None:
-    with pytest.raises(
-        CwmTraceError, match=r"the compiled recorder cannot expand objects: use --recorder python"
-    ):
-        record_program(load_code("x = 1\n"), Memory(), Options(expand_objects=1, recorder="c"))
+    sink = OneByOne()
+    record_program(load_code("x = 1\n"), sink)
+    assert sink.trace.run.recorder == "python"
+    with pytest.raises(CwmTraceError, match=r"cannot write where this recording goes: use --recorder python"):
+        record_program(load_code("x = 1\n"), OneByOne(), Options(recorder="c"))
 
 
 def test_a_wrong_name_in_the_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
    It is installed by `PyEval_SetTrace`, for each thread, without an object: `sys.gettrace()` gives None. What is
    known of an activation hangs on its frame as `f_trace`, and so ends with it. What need not be decided at every
    event is left to methods of the class that is derived from `Engine` in Python: `find`, `enters`, `current_stack`,
-   `finish_entry`, `is_suspended`, `reach_limit`, `fail`, `unrepresentable`, `unprintable`, `is_foreign`, `rewrite`. */
+   `finish_entry`, `is_suspended`, `reach_limit`, `fail`, `unrepresentable`, `unprintable`, `expand`, `is_foreign`,
+   `rewrite`. */
 
 #include "engine.h"
 
@@ -618,6 +619,7 @@ static PyMemberDef engine_members[] = {
     {"active", T_BOOL, offsetof(Engine, active), 0, "Whether events are recorded."},
     {"entered", T_BOOL, offsetof(Engine, entered), 0, "Whether the entry was called."},
     {"keep_addresses", T_BOOL, offsetof(Engine, keep_addresses), 0, "Leave ` at 0x…` in values."},
+    {"expands", T_BOOL, offsetof(Engine, expands), 0, "Ask `expand` for the texts of objects."},
     {"keeps_codes", T_BOOL, offsetof(Engine, keeps_codes), 0, "Ask `find` once about code that is not recorded."},
     {"hidden", T_OBJECT, offsetof(Engine, hidden), 0, "Names of module variables that are not shown."},
     {NULL},
