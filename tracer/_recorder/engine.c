@@ -8,6 +8,7 @@
 
 #include "engine.h"
 
+#include <pthread.h>
 #include <structmember.h>
 
 static Thread *threads; /* all there were; those that have ended are used again */
@@ -16,18 +17,43 @@ static uint64_t engines;
 
 static int on_event(PyObject *object, PyFrameObject *frame, int what, PyObject *argument);
 
+static pthread_key_t ending; /* its values are threads, whose ends it hears of */
+
+/* A thread of the process has ended; the GIL is not held. */
+static void
+thread_ended(void *thread)
+{
+    __atomic_store_n(&((Thread *)thread)->is_used, 0, __ATOMIC_RELEASE);
+}
+
 static Thread *
 current_thread(void)
 {
     if (this_thread == NULL) {
-        Thread *thread = calloc(1, sizeof(Thread));
-        if (thread == NULL) {
-            PyErr_NoMemory();
-            return NULL;
+        Thread *thread = threads;
+        while (thread != NULL && __atomic_load_n(&thread->is_used, __ATOMIC_ACQUIRE)) {
+            thread = thread->next;
         }
-        thread->next = threads;
-        threads = thread;
+        if (thread == NULL) {
+            thread = calloc(1, sizeof(Thread));
+            if (thread == NULL) {
+                PyErr_NoMemory();
+                return NULL;
+            }
+            thread->next = threads;
+            threads = thread;
+        }
+        else { /* what another thread has left */
+            thread->is_used = 1;
+            thread->engine = NULL;
+            thread->frame = NULL;
+            thread->inside = thread->goes_on = 0;
+            Py_CLEAR(thread->steps);
+            Py_CLEAR(thread->stack);
+        }
+        thread->is_used = 1;
         this_thread = thread;
+        pthread_setspecific(ending, thread);
     }
     return this_thread;
 }
@@ -749,6 +775,10 @@ PyMODINIT_FUNC
 PyInit__recorder(void)
 {
     if (prepare_values() < 0 || prepare_state() < 0) {
+        return NULL;
+    }
+    if (pthread_key_create(&ending, thread_ended)) {
+        PyErr_SetString(PyExc_ImportError, "too many libraries listen to the ends of threads");
         return NULL;
     }
     PyObject *made = PyModule_Create(&module);
