@@ -17,9 +17,8 @@ from cwm_trace.predict.registry import DEFAULT
 
 if TYPE_CHECKING:
     from cwm_trace.eval.benchmark.results import Results
-    from cwm_trace.eval.comparison import Comparison
     from cwm_trace.records import Decoding
-    from cwm_trace.rendering.benchmark import Grid
+    from cwm_trace.rendering.tables import Table
 
 FORMATS = click.Choice(["table", "markdown", "json", "html"])
 
@@ -224,32 +223,24 @@ def show(
 
     run = read_one_log(log)
     if name is None:
-        from cwm_trace.rendering.benchmark import program_grid
+        from cwm_trace.rendering.benchmark import program_table
 
         rows = list_programs(run, outcomes)
         if form == "json":
             click.echo(json.dumps([asdict(row) for row in rows[:limit]], indent=2, ensure_ascii=False))
         else:
-            _show_grids([program_grid(run.header, rows, limit)], form)
+            _show_tables([program_table(run.header, rows, limit)], form)
         return
-    _show_comparison(compare_program(run, name, sample), None if everything else around, form)
-
-
-def _show_comparison(comparison: Comparison, around: int | None, form: str) -> None:
+    comparison = compare_program(run, name, sample)
     if form == "json":
         from cwm_trace.rendering.plain import comparison_json
 
         click.echo(comparison_json(comparison))
-    elif form == "table":
-        from cwm_trace.rendering.terminal import print_comparison
+        return
+    from cwm_trace.cli.compare import MORE
+    from cwm_trace.rendering.frames import comparison_table
 
-        print_comparison(comparison, around=around)
-    elif form == "html":
-        from cwm_trace.rendering.html import comparison_html
-
-        click.echo(comparison_html(comparison))
-    else:
-        raise CwmTraceError("one program is shown as table, html or json: markdown has no columns for it")
+    _show_tables([comparison_table(comparison, None if everything else around, more=MORE)], form)
 
 
 @bench.command()
@@ -391,18 +382,24 @@ def compare_runs(first: Path, others: tuple[Path, ...], flips: int, seed: int, f
     if form == "json":
         click.echo(json.dumps([contrast.to_dict() for contrast in found], indent=2))
         return
-    from cwm_trace.rendering.benchmark import contrast_grid
+    from cwm_trace.rendering.benchmark import contrast_table
 
-    _show_grids([contrast_grid(contrast, flips) for contrast in found], form)
+    _show_tables([contrast_table(contrast, flips) for contrast in found], form)
 
 
-def _show_grids(grids: Sequence[Grid], form: str) -> None:
-    from cwm_trace.rendering.benchmark import grids_markdown, grids_page, print_grids
-
+def _show_tables(tables: Sequence[Table], form: str) -> None:
     if form == "table":
-        print_grids(grids)
+        from cwm_trace.rendering.terminal import print_tables
+
+        print_tables(tables)
+    elif form == "markdown":
+        from cwm_trace.rendering.markdown import markdown
+
+        click.echo(markdown(tables))
     else:
-        click.echo(grids_markdown(grids) if form == "markdown" else grids_page(grids))
+        from cwm_trace.rendering.html import html_page
+
+        click.echo(html_page(tables))
 
 
 def _require_answers(results: Results) -> None:
@@ -417,13 +414,11 @@ def _require_answers(results: Results) -> None:
 
 
 def _show(results: Results, form: str) -> None:
-    if form == "table":
-        from cwm_trace.rendering.benchmark import print_results
-
-        print_results(results)
-    elif form == "json":
+    if form == "json":
         click.echo(results.to_json())
-    elif form == "markdown":
-        click.echo(results.to_markdown())
+    elif form == "html":
+        click.echo(results.to_html())  # with plots
     else:
-        click.echo(results.to_html())
+        from cwm_trace.rendering.benchmark import result_tables
+
+        _show_tables(result_tables(results), form)

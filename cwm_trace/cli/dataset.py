@@ -111,7 +111,8 @@ def _knob(text: str) -> tuple[str, int | float | str | bool]:
 def stats(folder: str, split: str | None, tokenizer: str | None, plots: str | None, as_json: bool) -> None:
     """Say what is in a dataset: frames, bytes or tokens per field, types, lengths, failures."""
     from cwm_trace.datasets.statistics import describe_dataset, plot_stats
-    from cwm_trace.rendering.tables import print_counts
+    from cwm_trace.rendering.tables import count_tables
+    from cwm_trace.rendering.terminal import print_tables
 
     found = describe_dataset(folder, split=split, tokens=_tokens(tokenizer) if tokenizer else None)
     if plots is not None:
@@ -119,7 +120,7 @@ def stats(folder: str, split: str | None, tokenizer: str | None, plots: str | No
     if as_json:
         click.echo(json.dumps(found.summary()))
     else:
-        print_counts(found.summary())
+        print_tables(count_tables(found.summary()))
 
 
 @dataset.command()

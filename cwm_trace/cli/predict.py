@@ -205,9 +205,10 @@ def predict(
 
             click.echo(trace_json(trace))
         else:
-            from cwm_trace.rendering.terminal import print_trace
+            from cwm_trace.rendering.frames import trace_table
+            from cwm_trace.rendering.terminal import print_tables
 
-            print_trace(trace)
+            print_tables([trace_table(trace)])
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from cwm_trace.eval.benchmark.log import Run
 from cwm_trace.eval.benchmark.results import FLOOR, Results
 from cwm_trace.eval.benchmark.truth import Truth, find_truth
 from cwm_trace.records import Trace
-from cwm_trace.rendering.benchmark import grids_html, result_grids
+from cwm_trace.rendering.benchmark import result_tables
+from cwm_trace.rendering.html import html_part
 from cwm_trace.viewer.markup import html_page, read_asset
 from cwm_trace.viewer.page import MAX_GUESSES, view_page
 
@@ -124,7 +125,7 @@ def _index(results: Results, runs: Sequence[Run], programs: Sequence[_Program]) 
     body += [
         "</header><main>",
         _list(runs, programs),
-        f"<h2>Numbers</h2>{grids_html(result_grids(results))}</main>",
+        f"<h2>Numbers</h2>{html_part(result_tables(results))}</main>",
     ]
     return html_page(title, "\n".join(body), style=read_asset("report.css"), script=read_asset("report.js"))
 

@@ -10,10 +10,11 @@ from cwm_trace.eval.comparison.equality import Equality
 from cwm_trace.eval.comparison.metrics import Rate, Retrieval
 from cwm_trace.eval.comparison.score import ProgramScore, score_alignment
 from cwm_trace.records import Trace
+from cwm_trace.shown import Shown
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Shown):
     """How well a prediction matches.
 
     Args:
@@ -55,12 +56,6 @@ class Comparison:
     def output(self) -> bool | None:
         """Whether the entry's value is right; None if the real one did not return or was given."""
         return self.score.output
-
-    def _repr_html_(self) -> str:
-        """Both executions side by side, for notebooks."""
-        from cwm_trace.rendering.html import comparison_html
-
-        return comparison_html(self)
 
 
 def compare(
