@@ -1,4 +1,4 @@
-"""What people are shown, before it is text, Markdown or HTML: tables of cells, and what each of them means."""
+"""What people are shown, before it is text, Markdown or HTML: tables of cells, and what each means."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ RECORDS = (
     "cwm_trace.errors",
     "cwm_trace.extras",
     "cwm_trace.plain",
+    "cwm_trace.shown",
     "cwm_trace.states",
     "cwm_trace.versions",
 )
@@ -52,7 +53,6 @@ MAY_IMPORT = {
         "cwm_trace.datasets",  # its tasks and runner
         "cwm_trace.tracer",
         "cwm_trace.storage",
-        "cwm_trace.rendering",  # its records show themselves in notebooks
         *RECORDS,
     ),
     "cwm_trace/debug": (
