@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from cwm_trace import __version__
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.execution import function_of
 from cwm_trace.eval.benchmark.generations import Row
@@ -39,6 +38,7 @@ from cwm_trace.records import Decoding
 from cwm_trace.tracer.sandbox import SandboxError, run_isolated
 from cwm_trace.tracer.steps import Step
 from cwm_trace.tracer.supervision import Bounds
+from cwm_trace.versions import VERSION
 
 MODE = "input"
 _TOGETHER = 32  # answers that are asked for before they are judged and logged
@@ -271,7 +271,7 @@ def _header(task: Task, source: _Source, samples: int) -> Header:
         profile_hash="-",
         prompt_hash=digest(_TASK + repr(_EXAMPLES)),
         python=platform.python_version(),
-        cwm_trace=__version__,
+        cwm_trace=VERSION,
         batch_size=1,
         max_frames=0,
         samples=samples,

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cwm_trace import __version__
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.execution import execute_answers
 from cwm_trace.eval.benchmark.generations import Row, read_rows
@@ -24,6 +23,7 @@ from cwm_trace.eval.benchmark.stored import Stored, restore_prediction
 from cwm_trace.eval.benchmark.tasks import Case, Task, find_tasks
 from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of
 from cwm_trace.records import Decoding, Event, Frame, Guess, Outcome, Slot, Trace
+from cwm_trace.versions import VERSION
 from cwm_trace.wire.context import MAIN, START_MARKER
 from cwm_trace.wire.generation import Generation, read_generation
 from cwm_trace.wire.parse import parse_trace
@@ -100,7 +100,7 @@ def rescore(
         profile_hash=profile.hash,
         prompt_hash="",
         python=platform.python_version(),
-        cwm_trace=__version__,
+        cwm_trace=VERSION,
         batch_size=1,
         max_frames=0,
         limit=limit,
@@ -156,7 +156,7 @@ def rescore_log(
         update={
             "items": len(jobs),
             "python": platform.python_version(),
-            "cwm_trace": __version__,
+            "cwm_trace": VERSION,
             "source": os.fspath(path),
         }
     )

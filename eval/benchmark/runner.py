@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cwm_trace import __version__
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.cache import ResponseCache
 from cwm_trace.eval.benchmark.execution import execute_answers
@@ -35,6 +34,7 @@ from cwm_trace.predict.labels import shortest_labels
 from cwm_trace.predict.modes import parse_mode
 from cwm_trace.predict.protocol import Predictor, RefusedError, Request, predict_all
 from cwm_trace.records import Event, Frame, Program, SourceFile, Trace
+from cwm_trace.versions import VERSION
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.render import render_prompt
 from cwm_trace.wire.tokens import TraceTokens
@@ -307,7 +307,7 @@ def _header(
         profile_hash=profile.hash,
         prompt_hash=_prompt_hash(profile, tokens if isinstance(tokens, TraceTokens) else None),
         python=platform.python_version(),
-        cwm_trace=__version__,
+        cwm_trace=VERSION,
         batch_size=settings.batch_size,
         max_frames=settings.max_frames,
         max_new_tokens=decoding.max_new_tokens,

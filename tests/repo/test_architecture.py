@@ -52,7 +52,6 @@ MAY_IMPORT = {
         "cwm_trace.datasets",  # its tasks and runner
         "cwm_trace.tracer",
         "cwm_trace.storage",
-        "cwm_trace.__version__",
         "cwm_trace.rendering",  # its records show themselves in notebooks
         *RECORDS,
     ),
