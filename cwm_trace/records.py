@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
-from cwm_trace.shown import Shown
+from cwm_trace.display import Shown
 
 UNCHANGED = ".."
 """The wire's "as in the frame before". As the text of a `Slot`: copied, in a prediction, from nothing."""

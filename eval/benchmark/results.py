@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cwm_trace.display import Shown
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.log import Header, ProgramLine, Run, read_logs
 from cwm_trace.eval.benchmark.published import PUBLISHED
@@ -20,7 +21,6 @@ from cwm_trace.eval.statistics.estimates import Estimate
 from cwm_trace.eval.statistics.samples import summarise_samples
 from cwm_trace.eval.statistics.summary import answer_is_right, summarise
 from cwm_trace.extras import require
-from cwm_trace.shown import Shown
 
 if TYPE_CHECKING:
     import pandas

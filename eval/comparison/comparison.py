@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cwm_trace.display import Shown
 from cwm_trace.eval.comparison.alignment import NO_MASK, Mask, Pair, align
 from cwm_trace.eval.comparison.divergence import Divergence, find_divergence
 from cwm_trace.eval.comparison.equality import Equality
 from cwm_trace.eval.comparison.metrics import Rate, Retrieval
 from cwm_trace.eval.comparison.score import ProgramScore, score_alignment
 from cwm_trace.records import Trace
-from cwm_trace.shown import Shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ MODULES = find_modules()
 
 LAYERS = """
 errors
-extras shown versions streams demo_program program_grammar
+extras display versions streams demo_program program_grammar
 records
 plain states
 wire flow
@@ -164,7 +164,7 @@ def test_only_records_find_their_views_by_name() -> None:
         for name, module in MODULES.items()
         if re.search(r"import_module\(\s*f?[\"']cwm_trace\.rendering", module.path.read_text("utf-8"))
     ]
-    assert named == ["shown"]
+    assert named == ["display"]
 
 
 def test_a_name_of_a_module_says_which() -> None:
