@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,9 +110,9 @@ def bench(
     if context.invoked_subcommand is not None:
         return
     from cwm_trace.api import evaluate
-    from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.cli.reporter import Reporter
 
-    with ExitStack() as stack:
+    with Reporter("predictions") as report:
         results = evaluate(
             models or DEFAULT,
             tasks,
@@ -133,7 +132,7 @@ def bench(
             resume=resume,
             cache=cache,
             baselines=baselines,
-            report=BenchReporter(stack),
+            report=report,
         )
     click.echo(f"logs: {output}", err=True)
     _show(results, form)
@@ -174,9 +173,12 @@ def report(places: tuple[Path, ...], plots: Path | None, folder: Path | None, fo
 
     results = read_results(places)
     if folder is not None:
+        from cwm_trace.cli.reporter import Reporter
         from cwm_trace.viewer.report import write_report
 
-        click.echo(f"open {write_report(results, folder)}")
+        with Reporter("programs") as say:
+            page = write_report(results, folder, report=say)
+        click.echo(f"open {page}")
         return
     if plots is not None:
         from cwm_trace.rendering.plots import draw_plots
@@ -276,14 +278,13 @@ def rescore(
     texts by id (--tasks says whose ids they are), any of them with several texts for a program, or with bare
     output values; or a log of ours, whose predictions are scored again.
     """
-    from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.cli.reporter import Reporter
     from cwm_trace.eval.benchmark.rescore import is_log, rescore_log
     from cwm_trace.eval.benchmark.rescore import rescore as rescore_file
     from cwm_trace.eval.benchmark.results import Results, require_programs
     from cwm_trace.wire.profile import get_profile
 
-    with ExitStack() as stack:
-        reporter = BenchReporter(stack)
+    with Reporter("predictions") as report:
         if are_inputs:
             from cwm_trace.eval.benchmark.generations import read_rows
             from cwm_trace.eval.benchmark.inputs import rescore_inputs
@@ -292,7 +293,7 @@ def rescore(
             programs = [case for task in find_tasks(tasks) for case in task.cases] if tasks else []
             run = rescore_inputs(read_rows(file, programs)[:limit], file, output, model=model, resume=resume)
         elif is_log(file):
-            run = rescore_log(Path(file), output, execute=execute, resume=resume, report=reporter)
+            run = rescore_log(Path(file), output, execute=execute, resume=resume, report=report)
         else:
             run = rescore_file(
                 file,
@@ -303,7 +304,7 @@ def rescore(
                 execute=execute,
                 resume=resume,
                 limit=limit,
-                report=reporter,
+                report=report,
             )
     require_programs([run])
     _show(Results((run,)), form)
@@ -333,7 +334,7 @@ def inputs(
     form: str,
 ) -> None:
     """Ask a served model for inputs that give an output (CRUXEval-I); each is run, in the sandbox."""
-    from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.cli.reporter import Reporter
     from cwm_trace.eval.benchmark.inputs import run_inputs
     from cwm_trace.eval.benchmark.results import Results, require_numpy, require_programs
     from cwm_trace.eval.benchmark.tasks import find_tasks
@@ -344,8 +345,7 @@ def inputs(
         raise CwmTraceError("every sample would be the same: give a --temperature above 0")
     found = find_tasks(tasks, limit=limit)
     writer = find_writer(model, decoding, arguments)
-    with ExitStack() as stack:
-        reporter = BenchReporter(stack)
+    with Reporter("predictions") as report:
         runs = [
             run_inputs(
                 task,
@@ -354,7 +354,7 @@ def inputs(
                 samples=samples,
                 concurrency=int(arguments.get("concurrency", 8)),
                 resume=resume,
-                report=reporter,
+                report=report,
             )
             for task in found
         ]
