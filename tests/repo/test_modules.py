@@ -17,7 +17,7 @@ MODULES = find_modules()
 
 LAYERS = """
 errors
-extras versions streams demo_program program_grammar
+extras versions streams files demo_program program_grammar
 records
 plain states
 wire flow
