@@ -29,6 +29,7 @@ from cwm_trace.model.params import CARRIED, SPECIALS, carried_file, config_from_
 from cwm_trace.model.shape import read_shape
 from cwm_trace.model.shards import INDEX, SINGLE, StoredTensor, read_headers, write_shard
 from cwm_trace.model.tokenizer import META_OFFSETS, PAD, convert_ranks, ranks_of, read_ranks, save_tokenizer
+from cwm_trace.progress import OnProgress, Progress, say_nothing
 
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16, "F64": torch.float64}
 CODES = {dtype: code for code, dtype in DTYPES.items()}
@@ -71,16 +72,6 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """A tensor has been written: its name and file, and bytes of the whole conversion."""
-
-    tensor: str
-    file: str
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
 class Conversion:
     """What was written: files of weights (`resumed` of them by an earlier run), tensors and their bytes."""
 
@@ -97,7 +88,7 @@ def convert_checkpoint(
     to_meta: bool = False,
     dtype: torch.dtype | None = None,
     shard_bytes: int = 5_000_000_000,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: OnProgress = say_nothing,
 ) -> Conversion:
     """Convert a folder; run again after an interruption, it goes on where it stopped.
 
@@ -132,7 +123,7 @@ def convert_checkpoint(
                 def advance(weight: Weight, file: str = name) -> None:
                     nonlocal done
                     done += weight.bytes
-                    report(Progress(weight.meta if to_meta else weight.hub, file, done, total))
+                    report(Progress(file, done, total))
 
                 write = _write_items if to_meta else _write_safetensors
                 found = write(target / name, group, advance)

@@ -83,6 +83,11 @@ class Header(_Line):
     source: str = ""
 
     @property
+    def what(self) -> str:
+        """What is predicted, how and by whom, for a line of progress."""
+        return f"{self.task}, {self.mode}, {self.model}"
+
+    @property
     def is_floor(self) -> bool:
         """Whether no model predicted."""
         return not self.decoding.model and not self.source

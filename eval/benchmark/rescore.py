@@ -17,11 +17,11 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.execution import execute_answers
 from cwm_trace.eval.benchmark.generations import Row, read_rows
 from cwm_trace.eval.benchmark.log import ExcludedLine, Header, LogWriter, Run, log_name, read_log
-from cwm_trace.eval.benchmark.runner import Progress
 from cwm_trace.eval.benchmark.scoring import Answer, score_answers
 from cwm_trace.eval.benchmark.stored import Stored, restore_prediction
 from cwm_trace.eval.benchmark.tasks import Case, Task, find_tasks
 from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of
+from cwm_trace.progress import OnProgress, Progress, say_nothing
 from cwm_trace.records import Decoding, Event, Frame, Guess, Outcome, Slot, Trace
 from cwm_trace.versions import VERSION
 from cwm_trace.wire.context import MAIN, START_MARKER
@@ -62,7 +62,7 @@ def rescore(
     execute: bool = False,
     resume: bool = False,
     limit: int | None = None,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: OnProgress = say_nothing,
 ) -> Run:
     """Score the generations of a file and log them in `folder`.
 
@@ -126,7 +126,7 @@ def rescore_log(
     *,
     execute: bool = False,
     resume: bool = False,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: OnProgress = say_nothing,
 ) -> Run:
     """Score the predictions of a log of ours again, after a change of the metrics, and log them in `folder`.
 
@@ -207,7 +207,7 @@ def _score(
     header: Header,
     execute: bool,
     resume: bool,
-    report: Callable[[Progress], None],
+    report: OnProgress,
 ) -> Run:
     """Score what is there for each case and log it."""
     with LogWriter(path, header, resume=resume) as log:
@@ -239,7 +239,7 @@ def _score(
             lines = score_answers(answers)
             for line in execute_answers(answers, lines) if execute else lines:
                 log.write(line)
-            report(Progress(start + len(part), len(left), header.task, header.mode, header.model))
+            report(Progress(header.what, start + len(part), len(left)))
     return read_log(path)
 
 

@@ -17,7 +17,7 @@ MODULES = find_modules()
 
 LAYERS = """
 errors
-extras versions streams files demo_program program_grammar
+extras files display progress versions streams demo_program program_grammar
 records
 plain states
 wire flow
@@ -42,9 +42,6 @@ __main__
 PARTS = {part: at for at, line in enumerate(LAYERS.strip().splitlines()) for part in line.split()}
 
 UPWARD = {
-    ("cwm_trace.records", "cwm_trace.rendering.html"): "a trace shows itself in notebooks",
-    ("cwm_trace.eval.comparison.comparison", "cwm_trace.rendering.html"): "so does a comparison",
-    ("cwm_trace.eval.benchmark.results", "cwm_trace.rendering.benchmark"): "and so do results",
     ("cwm_trace.predict.registry", "cwm_trace.model.predict"): "a model is found by its name, without torch",
 }
 """What is imported from a line below when it is called, and why."""
@@ -55,14 +52,6 @@ CIRCLES = [
     "debug.dap.adapter debug.dap.requests debug.dap.requests.breaking debug.dap.requests.lifecycle"
     " debug.dap.requests.looking debug.dap.requests.moving debug.dap.requests.writing",
     "debug.opening debug.replay",
-    "eval.benchmark.contrasts eval.benchmark.curves eval.benchmark.drill eval.benchmark.results"
-    " rendering.benchmark rendering.plots",
-    "eval.comparison eval.comparison.alignment eval.comparison.answers eval.comparison.branches"
-    " eval.comparison.comparison eval.comparison.counts eval.comparison.divergence eval.comparison.edit"
-    " eval.comparison.equality eval.comparison.exceptions eval.comparison.halting eval.comparison.reval"
-    " eval.comparison.score eval.comparison.state_keys eval.comparison.values plain predict.history"
-    " predict.modes predict.protocol records rendering.html rendering.wording states wire.context"
-    " wire.profile wire.render wire.shown wire.tokens",
     "model.attention.plan model.attention.schedule",
     "model.chat model.tokenizer",
     "model.predict.rollout model.predict.truth",
@@ -80,10 +69,8 @@ debug.dap.requests.looking
 debug.opening
 debug.replay
 debug.verbs.sessions
-eval.benchmark.results
 eval.benchmark.tasks
 eval.benchmark.truth
-eval.comparison.comparison
 eval.format.reading_programs
 model.chat
 model.loading
@@ -95,18 +82,16 @@ notebook
 predict.registry
 pytest_plugin
 recording
-records
-rendering.benchmark
 storage
 tracer.recorders
 tracer.sandbox_child
 tracer.session
 """
 """Other modules that import of the package when they are called."""
-MOST_LAZY = 75
+MOST_LAZY = 65
 """How often they do."""
 
-MOST_NAMESAKES = 50
+MOST_NAMESAKES = 49
 MOST_PUBLIC = 1950
 MOST_UNKNOWN = 340
 """Public names of which no other file of the repository speaks."""
@@ -171,6 +156,15 @@ def test_who_imports_late_says_why() -> None:
     }
     assert set(late) <= set(LAZY_MODULES.split())
     assert sum(late.values()) <= MOST_LAZY
+
+
+def test_only_records_find_their_views_by_name() -> None:
+    named = [
+        short(name)
+        for name, module in MODULES.items()
+        if re.search(r"import_module\(\s*f?[\"']cwm_trace\.rendering", module.path.read_text("utf-8"))
+    ]
+    assert named == ["display"]
 
 
 def test_a_name_of_a_module_says_which() -> None:
