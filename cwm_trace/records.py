@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
+from cwm_trace.display import Shown
+
 UNCHANGED = ".."
 """The wire's "as in the frame before". As the text of a `Slot`: copied, in a prediction, from nothing."""
 
@@ -308,7 +310,7 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Shown):
     """A program and the frames of one real or predicted execution.
 
     Args:
@@ -353,12 +355,6 @@ class Trace:
             if frame.depth == 0 and not frame.thread and frame.event is Event.RETURN:
                 return frame.value
         return None
-
-    def _repr_html_(self) -> str:
-        """The frames as a table, for notebooks."""
-        from cwm_trace.rendering.html import trace_html
-
-        return trace_html(self)
 
 
 class SlotFields(TypedDict):
