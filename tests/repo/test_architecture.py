@@ -21,6 +21,7 @@ RECORDS = (
     "cwm_trace.records",
     "cwm_trace.errors",
     "cwm_trace.extras",
+    "cwm_trace.files",
     "cwm_trace.plain",
     "cwm_trace.progress",
     "cwm_trace.display",

@@ -17,7 +17,7 @@ MODULES = find_modules()
 
 LAYERS = """
 errors
-extras display progress versions streams demo_program program_grammar
+extras files display progress versions streams demo_program program_grammar
 records
 plain states
 wire flow
