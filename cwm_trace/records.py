@@ -258,7 +258,7 @@ class Cost:
         free_tokens: those of `new_tokens` that no forward pass was needed for: only one was legal.
         forward_passes: passes through the model, a prompt's included.
         seconds: of wall-clock time.
-        attention: whose attention ran: `CUDA kernels`, `PyTorch`, `NumPy`, or what transformers calls its own;
+        attention: whose attention ran: `CUDA kernels`, `PyTorch`, `NumPy`, or what transformers calls it;
             empty: a server's, or nobody's.
     """
 
