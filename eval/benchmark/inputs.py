@@ -9,12 +9,11 @@ from __future__ import annotations
 import ast
 import platform
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from cwm_trace import __version__
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.execution import function_of
 from cwm_trace.eval.benchmark.generations import Row
@@ -28,17 +27,18 @@ from cwm_trace.eval.benchmark.log import (
     log_name,
     read_log,
 )
-from cwm_trace.eval.benchmark.runner import Progress
 from cwm_trace.eval.benchmark.scoring import digest
 from cwm_trace.eval.benchmark.tasks import Case, Task
 from cwm_trace.eval.comparison.answers import NO_LITERAL, Verdict, read_literal
 from cwm_trace.eval.comparison.score import ProgramScore
 from cwm_trace.predict.protocol import RefusedError
 from cwm_trace.predict.writing import Question, Writer
+from cwm_trace.progress import OnProgress, Progress, say_nothing
 from cwm_trace.records import Decoding
 from cwm_trace.tracer.sandbox import SandboxError, run_isolated
 from cwm_trace.tracer.steps import Step
 from cwm_trace.tracer.supervision import Bounds
+from cwm_trace.versions import VERSION
 
 MODE = "input"
 _TOGETHER = 32  # answers that are asked for before they are judged and logged
@@ -185,7 +185,7 @@ def run_inputs(
     samples: int = 1,
     concurrency: int = 8,
     resume: bool = False,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: OnProgress = say_nothing,
 ) -> Run:
     """Ask a model for the inputs of a task, judge them, and log them in `folder`.
 
@@ -213,7 +213,7 @@ def run_inputs(
                     log.write(FailedLine(id=case.item.id, sample=sample, reason=fault.removeprefix(_REFUSED)))
                 elif not log.done.has(case.item.id, sample):
                     log.write(ExcludedLine(id=case.item.id, reason=fault))
-            report(Progress(start + len(part), len(left), task.name, MODE, writer.name))
+            report(Progress(f"{task.name}, {MODE}, {writer.name}", start + len(part), len(left)))
     return read_log(path)
 
 
@@ -271,7 +271,7 @@ def _header(task: Task, source: _Source, samples: int) -> Header:
         profile_hash="-",
         prompt_hash=digest(_TASK + repr(_EXAMPLES)),
         python=platform.python_version(),
-        cwm_trace=__version__,
+        cwm_trace=VERSION,
         batch_size=1,
         max_frames=0,
         samples=samples,

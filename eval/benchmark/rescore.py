@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cwm_trace import __version__
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.execution import execute_answers
 from cwm_trace.eval.benchmark.generations import Row, read_rows
 from cwm_trace.eval.benchmark.log import ExcludedLine, Header, LogWriter, Run, log_name, read_log
-from cwm_trace.eval.benchmark.runner import Progress
 from cwm_trace.eval.benchmark.scoring import Answer, score_answers
 from cwm_trace.eval.benchmark.stored import Stored, restore_prediction
 from cwm_trace.eval.benchmark.tasks import Case, Task, find_tasks
 from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of
+from cwm_trace.progress import OnProgress, Progress, say_nothing
 from cwm_trace.records import Decoding, Event, Frame, Guess, Outcome, Slot, Trace
+from cwm_trace.versions import VERSION
 from cwm_trace.wire.context import MAIN, START_MARKER
 from cwm_trace.wire.generation import Generation, read_generation
 from cwm_trace.wire.parse import parse_trace
@@ -62,7 +62,7 @@ def rescore(
     execute: bool = False,
     resume: bool = False,
     limit: int | None = None,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: OnProgress = say_nothing,
 ) -> Run:
     """Score the generations of a file and log them in `folder`.
 
@@ -100,7 +100,7 @@ def rescore(
         profile_hash=profile.hash,
         prompt_hash="",
         python=platform.python_version(),
-        cwm_trace=__version__,
+        cwm_trace=VERSION,
         batch_size=1,
         max_frames=0,
         limit=limit,
@@ -126,7 +126,7 @@ def rescore_log(
     *,
     execute: bool = False,
     resume: bool = False,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: OnProgress = say_nothing,
 ) -> Run:
     """Score the predictions of a log of ours again, after a change of the metrics, and log them in `folder`.
 
@@ -156,7 +156,7 @@ def rescore_log(
         update={
             "items": len(jobs),
             "python": platform.python_version(),
-            "cwm_trace": __version__,
+            "cwm_trace": VERSION,
             "source": os.fspath(path),
         }
     )
@@ -207,7 +207,7 @@ def _score(
     header: Header,
     execute: bool,
     resume: bool,
-    report: Callable[[Progress], None],
+    report: OnProgress,
 ) -> Run:
     """Score what is there for each case and log it."""
     with LogWriter(path, header, resume=resume) as log:
@@ -239,7 +239,7 @@ def _score(
             lines = score_answers(answers)
             for line in execute_answers(answers, lines) if execute else lines:
                 log.write(line)
-            report(Progress(start + len(part), len(left), header.task, header.mode, header.model))
+            report(Progress(header.what, start + len(part), len(left)))
     return read_log(path)
 
 

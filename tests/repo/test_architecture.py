@@ -21,7 +21,10 @@ RECORDS = (
     "cwm_trace.records",
     "cwm_trace.errors",
     "cwm_trace.extras",
+    "cwm_trace.files",
     "cwm_trace.plain",
+    "cwm_trace.progress",
+    "cwm_trace.display",
     "cwm_trace.states",
     "cwm_trace.versions",
 )
@@ -52,8 +55,6 @@ MAY_IMPORT = {
         "cwm_trace.datasets",  # its tasks and runner
         "cwm_trace.tracer",
         "cwm_trace.storage",
-        "cwm_trace.__version__",
-        "cwm_trace.rendering",  # its records show themselves in notebooks
         *RECORDS,
     ),
     "cwm_trace/debug": (

@@ -21,8 +21,8 @@ int bytes_grow(Bytes *bytes, size_t more);
 static inline void
 put(Bytes *bytes, const char *data, size_t size)
 {
-    if (bytes->size + size > bytes->room && bytes_grow(bytes, size) < 0) {
-        return;
+    if (size == 0 || (bytes->size + size > bytes->room && bytes_grow(bytes, size) < 0)) {
+        return; /* `data` may be NULL while there is none */
     }
     memcpy(bytes->data + bytes->size, data, size);
     bytes->size += size;
