@@ -22,7 +22,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, settings
 
-from cwm_trace.datasets.cruxeval import load_cruxeval
+from cwm_trace.datasets.loaders.cruxeval import load_cruxeval
 from cwm_trace.datasets.loaders.humaneval import load_humaneval
 from cwm_trace.records import Limits
 from cwm_trace.storage import TraceWriter
