@@ -77,8 +77,8 @@ def record_sample(name: str, recorder: str = "python") -> str:
 def alone() -> Iterator[None]:
     """Let a program import its sibling modules anew, and let nothing die in it that others left behind.
 
-    A generator of an earlier program would be closed in this one, and its last line with it. To freeze the heap
-    costs nothing; to collect it costs a second once torch is loaded.
+    A generator of an earlier program would be closed in this one, and its last line with it. To freeze
+    the heap costs nothing; to collect it costs a second once torch is loaded.
     """
     for module in [module for module in sys.modules if module.startswith(SIBLING)]:
         del sys.modules[module]
