@@ -22,7 +22,6 @@ from typing import Any, Literal
 from cwm_trace.datasets.card import make_card
 from cwm_trace.datasets.choice import Choice, Keys, choose_rows
 from cwm_trace.datasets.engines import make_locally, make_on_ray
-from cwm_trace.datasets.files import remove_partial, write_whole
 from cwm_trace.datasets.item import SPLITS
 from cwm_trace.datasets.loaders import load_items
 from cwm_trace.datasets.loaders.pytest_run import record_pytest
@@ -30,6 +29,7 @@ from cwm_trace.datasets.recipe import Recipe, Source
 from cwm_trace.datasets.shards import compress, decompress, to_parquet
 from cwm_trace.datasets.units import MadeUnit, Unit
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import make_folder, remove_parts, write_whole
 from cwm_trace.progress import OnProgress, Progress, say_nothing
 from cwm_trace.records import Limits
 
@@ -87,7 +87,7 @@ def build_dataset(
     _claim(folder, recipe)
     if finished.exists():
         return read_manifest(folder)
-    remove_partial(folder)
+    remove_parts(folder)
     units = list(plan_units(recipe))
     store = _Store(folder / ".work")
     missing = [unit for unit in units if not store.has(unit.number)]
@@ -117,8 +117,8 @@ def build_dataset(
     )
     report(Progress("writing shards"))
     manifest = _write_shards(folder, recipe, store, choice, numbers)
-    write_whole(folder / "README.md", make_card(asdict(manifest)).encode())
-    write_whole(finished, (json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n").encode())
+    write_whole(folder / "README.md", make_card(asdict(manifest)))
+    write_whole(finished, json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n")
     shutil.rmtree(folder / ".work", ignore_errors=True)
     return manifest
 
@@ -195,6 +195,7 @@ class _Store:
     """The units that are finished."""
 
     def __init__(self, folder: Path) -> None:
+        make_folder(folder)
         self._folder = folder
 
     def has(self, number: int) -> bool:
@@ -234,7 +235,8 @@ def _claim(folder: Path, recipe: Recipe) -> None:
             raise CwmTraceError(f"{folder} is not empty, and not a dataset: name another folder")
     except OSError as error:
         raise CwmTraceError(f"cannot use {folder}: {error.strerror or error}") from error
-    write_whole(path, (text + "\n").encode())
+    make_folder(folder)
+    write_whole(path, text + "\n")
 
 
 def _write_shards(
@@ -268,6 +270,7 @@ def _write_shards(
                 forms[f"data/{name}.parquet"] = to_parquet
             for file, form in forms.items():
                 data = form(lines)
+                make_folder((folder / file).parent)
                 write_whole(folder / file, data)
                 digest = hashlib.sha256(data).hexdigest()
                 manifest.files.append({"name": file, "rows": len(lines), "sha256": digest})

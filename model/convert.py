@@ -21,8 +21,9 @@ from typing import Any
 import torch
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import open_whole, write_whole
 from cwm_trace.model import dcp
-from cwm_trace.model.folder import read_json, write_json, write_whole
+from cwm_trace.model.folder import read_json, write_json
 from cwm_trace.model.journal import Journal, Places, fingerprint
 from cwm_trace.model.params import CARRIED, SPECIALS, carried_file, config_from_params, params_from_config
 from cwm_trace.model.shape import read_shape
@@ -274,7 +275,7 @@ def _write_safetensors(path: Path, weights: list[Weight], advance: Callable[[Wei
 
 def _write_items(path: Path, weights: list[Weight], advance: Callable[[Weight], None]) -> Places:
     places: Places = {}
-    with write_whole(path) as file:
+    with open_whole(path) as file:
         for weight in weights:
             places[weight.meta] = dcp.write_tensor(file, _load(weight, interleave_rotary))
             advance(weight)
@@ -318,8 +319,7 @@ def _finish_hub(
         with tempfile.TemporaryDirectory() as folder:
             save_tokenizer(tokenizer, Path(folder))
             for path in sorted(Path(folder).iterdir()):
-                with write_whole(target / path.name) as file:
-                    file.write(path.read_bytes())
+                write_whole(target / path.name, path.read_bytes())
     config.pop("torch_dtype", None)
     config["dtype"] = str(_main_dtype(weights)).removeprefix("torch.")
     write_json(target / "config.json", config)
@@ -335,8 +335,7 @@ def _finish_meta(
     dcp.write_metadata(target, {weight.meta: (weight.dtype, weight.shape) for weight in weights}, places)
     ranks = ranks_of(source / "tokenizer.json")
     if ranks is not None:
-        with write_whole(target / "tokenizer.model") as file:
-            file.write(ranks)
+        write_whole(target / "tokenizer.model", ranks)
         params["tokenizer"] = {"name": "cwm_instruct"}  # the class of Meta's that reads the file
     write_json(target / "params.json", params)
 

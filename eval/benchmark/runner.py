@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.benchmark.cache import ResponseCache
 from cwm_trace.eval.benchmark.execution import execute_answers
 from cwm_trace.eval.benchmark.log import (
     ExcludedLine,
@@ -27,6 +26,7 @@ from cwm_trace.eval.benchmark.log import (
     log_name,
     read_log,
 )
+from cwm_trace.eval.benchmark.responses import ResponseCache
 from cwm_trace.eval.benchmark.scoring import Answer, digest, score_answers
 from cwm_trace.eval.benchmark.tasks import Case, Task
 from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of

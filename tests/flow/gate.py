@@ -107,7 +107,7 @@ def families(count: int, seed: int = 0) -> Iterator[tuple[str, Trace]]:
 
 def cruxeval(path: str) -> Iterator[tuple[str, Trace]]:
     """CRUXEval's programs."""
-    from cwm_trace.datasets.cruxeval import load_cruxeval
+    from cwm_trace.datasets.loaders.cruxeval import load_cruxeval
 
     for item in load_cruxeval(path):
         yield item.id, trace_execution(item.code, call=item.call, capture_output=True)

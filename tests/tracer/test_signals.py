@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import select
@@ -11,10 +12,16 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from cwm_trace import Event, Limits, Outcome, Trace, read_trace, record, trace_execution
+from cwm_trace.records import FrameFields
+from cwm_trace.tracer.calls import record_call
+from cwm_trace.tracer.session import Memory, Options
 from tests.tracer.stacks import check_stacks
 
 
@@ -233,6 +240,58 @@ def test_an_exception_from_another_thread_is_heard(tmp_path: Path) -> None:
         if output == "10 True\n" and trace.frames[-1].thread == 0 and heard == 20:
             return
     raise AssertionError("it never went on")
+
+
+class SentError(Exception):
+    pass
+
+
+def counting() -> str:
+    try:
+        n = 0
+        while True: n += 1  # fmt: skip  # noqa: E701 (one line)
+    except SentError:
+        return "stopped"
+
+
+def iterating() -> str:
+    with suppress(SentError):
+        for _ in iter(int, 1): pass  # fmt: skip  # noqa: E701
+    return "stopped"
+
+
+def comprehending() -> str:
+    try:
+        return str([n + 1 for n in iter(int, 1)])
+    except SentError:
+        return "stopped"
+
+
+class Sending(Memory):
+    """Lets an exception come as from another thread, right after it was given a frame."""
+
+    def __init__(self, moment: int) -> None:
+        super().__init__()
+        self.moment = moment
+        self.frame = self.take_frame
+
+    def take_frame(self, fields: FrameFields) -> None:
+        self.frames.append(fields)
+        if len(self.frames) == self.moment:
+            thread, kind = ctypes.c_ulong(threading.get_ident()), ctypes.py_object(SentError)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, kind)
+
+
+@pytest.mark.parametrize("moment", range(20, 24))
+@pytest.mark.parametrize("function", [counting, iterating, comprehending])
+def test_what_another_thread_sends_into_a_loop_on_one_line_is_caught_there(
+    function: Callable[[], str], moment: int
+) -> None:
+    sink = Sending(moment)
+    ending = record_call(function, (), {}, sink, Options(recorder="python"))
+    assert ending.value == "stopped"
+    assert sink.trace.frames[-1].event is Event.RETURN
+    assert not sink.trace.warnings
 
 
 ASYNCIO = """

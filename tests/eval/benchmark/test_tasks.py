@@ -191,5 +191,5 @@ def test_an_empty_folder_has_no_programs(tmp_path: Path) -> None:
 
 def test_a_pytest_run_without_tests_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "test_none.py").write_text("")
-    with pytest.raises(CwmTraceError, match="ran no tests"):
+    with pytest.raises(CwmTraceError, match="found no tests"):
         find_tasks([f"pytest:{tmp_path / 'test_none.py'}"])

@@ -54,6 +54,8 @@ def test_every_mode_says_what_generate_does(folder: Path, tokens: TraceTokens, m
         request = Request(replace(trace, frames=trace.frames[:1]), mode, trace, max_frames=4)
         got = predictor.predict(request)
         oracle.check(got, request)
+        assert got.guess.cost is not None
+        assert got.guess.cost.attention == "sdpa"
         frames += len(got.frames) - 1
         readable += sum(frame.event is not Event.END for frame in got.frames[1:])
         right += sum(a.source == b.source for a, b in zip(got.frames[1:], trace.frames[1:], strict=False))
