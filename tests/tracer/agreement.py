@@ -10,7 +10,6 @@ tell are left out there, and counted.
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import re
 import subprocess
@@ -31,7 +30,7 @@ from cwm_trace.tracer.program import Runnable, load_call, load_script
 from cwm_trace.tracer.recorders import Kind
 from cwm_trace.tracer.session import Options, record_program
 from tests.tracer.both import DISTORTED_BY_PYTHON, HAZARDS
-from tests.tracer.goldens import SAMPLES, forget_siblings, sample_names
+from tests.tracer.goldens import SAMPLES, alone, sample_names
 
 KINDS: tuple[Kind, ...] = ("c", "python")
 _DROPS = re.compile(r"= \(.* for ")
@@ -39,8 +38,7 @@ _DROPS = re.compile(r"= \(.* for ")
 
 def written(load: Callable[[], Runnable], kind: Kind, limits: Limits = Limits()) -> bytes:
     """The trace file of a program, by one recorder, without the name of that."""
-    forget_siblings()
-    with tempfile.TemporaryDirectory() as folder:
+    with alone(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.jsonl"
         with TraceWriter(path) as writer:
             record_program(load(), writer, Options(limits, recorder=kind, capture_output=True))
@@ -138,8 +136,6 @@ def main() -> int:
     parser.add_argument("--humaneval", help="a HumanEval file, whose programs are compared as well")
     options = parser.parse_args()
     count = Count()
-    gc.collect()
-    gc.freeze()  # what is collected meanwhile is the programs'
     for path in scripts():
         count.note("script", path.name, difference(lambda path=path: load_script(str(path))))  # type: ignore[misc]
     for path in options.scripts:
