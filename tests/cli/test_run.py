@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from cwm_trace import Event, Outcome, read_trace
+from cwm_trace import Event, Outcome, Trace, read_trace
+from cwm_trace.cli.run import _report
+from cwm_trace.records import Program
+from cwm_trace.tracer.session import Ending
 from tests.cli.conftest import Cli
 from tests.effort import HANGS
 
@@ -119,6 +122,7 @@ def test_the_summary_is_the_last_line(shell: Cli, tmp_path: Path) -> None:
         "outcome": "frame-limit",
         "exit_code": 3,
         "skipped": 0,
+        "recorder": read_trace(tmp_path / "program.trace.jsonl").run.recorder,
         "warnings": [],
         "bytes": (tmp_path / "program.trace.jsonl").stat().st_size,
     }
@@ -212,6 +216,17 @@ def test_options_of_ours_behind_the_program_are_said(
         assert ended.stdout == f"{after}\n"
 
 
+def test_a_long_recording_in_python_says_that_it_need_not_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cwm_trace.tracer.extension.IS_BUILT", False)
+    said = []
+    for frames in (10, 10_000):
+        _report(Ending(Trace(Program()), frames, 0), "t.jsonl", 0, quiet=False, as_json=False)
+        said.append("the compiled recorder is not part of this" in capsys.readouterr().err)
+    assert said == [False, True]
+
+
 def test_a_large_trace_names_the_options_that_help(shell: Cli, tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text("x = 'a' * 5_000_000\ny = x + 'b'\nz = 1\n")
     error = shell("run", "p.py").stderr
@@ -286,9 +301,11 @@ def test_a_program_that_uses_click_finds_no_context_of_ours(shell: Cli, tmp_path
 
 
 def test_a_pipe_whose_reader_goes_away_leaves_the_program_alone(tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text(PROGRAM)
+    wait = "import os, time\nwhile not os.path.exists('gone'):\n    time.sleep(0.01)\n"
+    (tmp_path / "program.py").write_text(wait + PROGRAM)
     os.mkfifo(tmp_path / "pipe")
-    command = f"head -c 10 pipe > /dev/null & {sys.executable} -m cwm_trace run -o pipe program.py exit"
+    reader = "{ head -c 10 pipe; touch gone; } > /dev/null"
+    command = f"{reader} & {sys.executable} -m cwm_trace run -o pipe program.py exit"
     result = subprocess.run(
         ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=HANGS, check=False
     )
