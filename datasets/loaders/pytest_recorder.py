@@ -13,7 +13,8 @@ import pytest
 
 from cwm_trace.datasets.functions import FunctionTrace, split_functions
 from cwm_trace.datasets.item import Item
-from cwm_trace.datasets.rows import make_row
+from cwm_trace.datasets.rows import write_row
+from cwm_trace.plain import lines_of_fields
 from cwm_trace.records import Limits, Outcome, Program, Run, SourceFile, Trace
 from cwm_trace.tracer.session import Block, Fields, Options
 
@@ -36,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 class _Recorder:
     def __init__(self, path: Path, config: pytest.Config) -> None:
-        self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115 (closed at the end of the session)
+        self._file = open(path, "w", encoding="utf-8", errors="surrogatepass", newline="\n")  # noqa: SIM115 (closed at the end of the session)
         self._root = str(config.rootpath)
         self._per_function: int = config.getoption("--cwm-per-function")
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -81,5 +82,4 @@ class _Recorder:
             run=Run(python=platform.python_version()),
         )
         item = Item(f"pytest/{name}/{function.name}/{number}", files[0].text, "", "pytest")
-        json.dump(make_row(item, trace, function.frames), self._file)
-        self._file.write("\n")
+        self._file.write(write_row(item, trace, lines_of_fields(function.frames)) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,18 +9,17 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cwm_trace.datasets.rows import Row
 from cwm_trace.errors import CwmTraceError
 
 _TESTS_FAILED = 1
 _NO_TESTS = 5
 
 
-def record_pytest(folder: str, arguments: Sequence[str] = (), *, per_function: int = 10) -> Iterator[Row]:
+def record_pytest(folder: str, arguments: Sequence[str] = (), *, per_function: int = 10) -> Iterator[str]:
     """Run pytest in a folder, in a process of its own but not in a sandbox, and give the rows it recorded.
 
-    The calls cannot be written down as source text (their arguments are objects), so these are rows, not
-    items.
+    The calls cannot be written down as source text (their arguments are objects), so these are lines of
+    rows, not items.
 
     Args:
         folder: of the project.
@@ -56,5 +54,5 @@ def record_pytest(folder: str, arguments: Sequence[str] = (), *, per_function: i
             said = (ran.stdout + ran.stderr).strip().splitlines() or ["nothing"]
             reason = "it found no tests" if ran.returncode == _NO_TESTS else f"it said: {said[-1]}"
             raise CwmTraceError(f"pytest did not run in {folder}: {reason}")
-        with open(path, encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
+        with open(path, encoding="utf-8", errors="surrogatepass", newline="\n") as lines:
+            yield from (line.removesuffix("\n") for line in lines)
