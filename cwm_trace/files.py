@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import stat
+import tempfile
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
@@ -78,6 +80,23 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CwmTraceError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def temporary_folder() -> Iterator[str]:
+    """A folder of its own that goes with the block.
+
+    That for temporary files is made again, if somebody has removed it since this process began.
+
+    Raises:
+        OSError: there cannot be one.
+    """
+    os.makedirs(tempfile.gettempdir(), exist_ok=True)
+    folder = tempfile.mkdtemp(prefix="cwm-trace-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -258,6 +258,8 @@ class Cost:
         free_tokens: those of `new_tokens` that no forward pass was needed for: only one was legal.
         forward_passes: passes through the model, a prompt's included.
         seconds: of wall-clock time.
+        attention: whose attention ran: `CUDA kernels`, `PyTorch`, `NumPy`, or what transformers calls it;
+            empty: a server's, or nobody's.
     """
 
     prompt_tokens: int = 0
@@ -265,6 +267,7 @@ class Cost:
     free_tokens: int = 0
     forward_passes: int = 0
     seconds: float = 0.0
+    attention: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,9 +35,9 @@ from cwm_trace.predict.protocol import RefusedError
 from cwm_trace.predict.writing import Question, Writer
 from cwm_trace.progress import OnProgress, Progress, say_nothing
 from cwm_trace.records import Decoding
-from cwm_trace.tracer.sandbox import SandboxError, run_isolated
+from cwm_trace.tracer.sandbox import run_isolated
 from cwm_trace.tracer.steps import Step
-from cwm_trace.tracer.supervision import Bounds
+from cwm_trace.tracer.supervision import Bounds, SandboxError
 from cwm_trace.versions import VERSION
 
 MODE = "input"

@@ -139,6 +139,7 @@ class ChatContinuer:
     """
 
     can_judge = False
+    attention = ""
     length = None
 
     def __init__(

@@ -157,6 +157,7 @@ class ServerContinuer:
     """
 
     can_judge = True
+    attention = ""
 
     def __init__(
         self,
