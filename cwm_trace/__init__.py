@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0.dev0"
+from cwm_trace.versions import VERSION
 
 if TYPE_CHECKING:
     from cwm_trace.api import (
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         render_prompt,
         render_trace,
     )
+
+__version__ = VERSION
 
 _HOME = {
     "cwm_trace.api": (

@@ -1,4 +1,4 @@
-"""Files of older versions stay readable: each has the version of its form, and every step from one is here.
+"""The version of the package and those of its files. Older files stay readable: every step from one is here.
 
 A reader migrates a line, as plain data, before it checks it. A newer file is refused, since nobody here knows
 what it means.
@@ -14,6 +14,8 @@ from cwm_trace.errors import CwmTraceError
 
 Line = dict[str, Any]
 
+VERSION = "0.1.0.dev0"
+"""Of the package, as `pyproject.toml` has it."""
 TRACE_VERSION = 3
 """Of trace files. 2: `decoding` says everything that changes an answer. 3: and the engine that computes."""
 LOG_VERSION = 3

@@ -17,14 +17,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
 from cwm_trace.datasets.card import make_card
 from cwm_trace.datasets.choice import Choice, choose_rows
 from cwm_trace.datasets.engines import local_workers, make_on_ray
-from cwm_trace.datasets.files import remove_partial, write_whole
 from cwm_trace.datasets.item import SPLITS
 from cwm_trace.datasets.keys import KEYS, Keys
 from cwm_trace.datasets.loaders import load_items
@@ -33,23 +32,12 @@ from cwm_trace.datasets.recipe import Recipe, Source
 from cwm_trace.datasets.shards import Shard, write_shard
 from cwm_trace.datasets.units import MadeUnit, Unit
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import make_folder, remove_parts, write_whole
+from cwm_trace.progress import OnProgress, Progress, say_nothing
 from cwm_trace.records import Limits
 
 FORMAT = 1
 """Raised whenever the same recipe would give other bytes."""
-
-
-class Progress(Protocol):
-    """Told how far a build is."""
-
-    def begin(self, total: int, done: int) -> None:
-        """So many items in all, and so many made by an earlier run."""
-
-    def advance(self, made: MadeUnit) -> None:
-        """One more unit is there."""
-
-    def note(self, what: str) -> None:
-        """The next step begins."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +71,7 @@ def build_dataset(
     *,
     workers: int = 1,
     engine: Literal["local", "ray"] = "local",
-    progress: Progress | None = None,
+    report: OnProgress = say_nothing,
 ) -> Manifest:
     """Build a dataset, or go on with one.
 
@@ -92,7 +80,7 @@ def build_dataset(
         folder: where it goes; of a run that was killed: the same again.
         workers: processes of the local engine.
         engine: `local`, or `ray`: a cluster, through Ray Data.
-        progress: is told how far it is.
+        report: is told how far it is.
 
     Raises:
         CwmTraceError: the folder holds another dataset or cannot be written, or a source cannot be read.
@@ -102,23 +90,22 @@ def build_dataset(
     _claim(folder, recipe)
     if finished.exists():
         return read_manifest(folder)
-    remove_partial(folder)
+    remove_parts(folder)
     units = list(plan_units(recipe))
     store = _Store(folder / ".work")
     missing = [unit for unit in units if not store.has(unit.number)]
-    if progress is not None:
-        total = sum(map(_size, units))
-        progress.begin(total, total - sum(map(_size, missing)))
+    total = sum(map(_size, units))
+    done = before = total - sum(map(_size, missing))
+    report(Progress("recording", done, total, before))
     against = [item.source for spec in recipe.decontaminate.against for item in load_items(spec)]
     threshold = recipe.decontaminate.threshold
     with local_workers(max(1, workers), against, threshold) as local:
         made = make_on_ray(missing, against, threshold) if engine == "ray" else local.make(missing)
         for unit in made:
             store.put(unit)
-            if progress is not None:
-                progress.advance(unit)
-        if progress is not None:
-            progress.note("choosing rows")
+            done += unit.tried
+            report(Progress("recording", done, total, before))
+        report(Progress("choosing rows"))
         numbers = [unit.number for unit in units]
         choice = choose_rows(
             lambda: map(store.keys, numbers),
@@ -126,14 +113,13 @@ def build_dataset(
             recipe.duplicates.near,
             programs_apart=recipe.duplicates.apart == "program",
         )
-        if progress is not None:
-            progress.note("writing shards")
+        report(Progress("writing shards"))
         shards = list(_plan_shards(folder, recipe, store, choice, numbers))
         written = {file["name"]: file for files in local.run(write_shard, shards) for file in files}
     manifest = _describe(recipe, store, choice, numbers)
     manifest.files.extend(written[name] for shard in shards for name in shard.files)
-    write_whole(folder / "README.md", make_card(asdict(manifest)).encode())
-    write_whole(finished, (json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n").encode())
+    write_whole(folder / "README.md", make_card(asdict(manifest)))
+    write_whole(finished, json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n")
     shutil.rmtree(folder / ".work", ignore_errors=True)
     return manifest
 
@@ -210,6 +196,7 @@ class _Store:
     """The units that are finished."""
 
     def __init__(self, folder: Path) -> None:
+        make_folder(folder)
         self._folder = folder
 
     def has(self, number: int) -> bool:
@@ -252,7 +239,8 @@ def _claim(folder: Path, recipe: Recipe) -> None:
             raise CwmTraceError(f"{folder} is not empty, and not a dataset: name another folder")
     except OSError as error:
         raise CwmTraceError(f"cannot use {folder}: {error.strerror or error}") from error
-    write_whole(path, (text + "\n").encode())
+    make_folder(folder)
+    write_whole(path, text + "\n")
 
 
 def _plan_shards(

@@ -14,10 +14,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from cwm_trace.datasets.files import write_whole
 from cwm_trace.datasets.item import SPLITS
 from cwm_trace.datasets.rows import Row, arrow_schema
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import make_folder, write_whole
 
 _PARQUET_ROWS = 1000
 """Of one row group, which is what a reader takes into memory."""
@@ -70,6 +70,7 @@ def write_shard(shard: Shard) -> list[dict[str, Any]]:
         contents.append(parquet.finish())
     written = []
     for name, content in zip(shard.files, contents, strict=True):
+        make_folder((shard.folder / name).parent)
         write_whole(shard.folder / name, content)
         written.append({"name": name, "rows": count, "sha256": hashlib.sha256(content).hexdigest()})
     return written

@@ -21,13 +21,15 @@ from typing import Any
 import torch
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import open_whole, write_whole
 from cwm_trace.model import dcp
-from cwm_trace.model.folder import read_json, write_json, write_whole
+from cwm_trace.model.folder import read_json, write_json
 from cwm_trace.model.journal import Journal, Places, fingerprint
 from cwm_trace.model.params import CARRIED, SPECIALS, carried_file, config_from_params, params_from_config
 from cwm_trace.model.shape import read_shape
 from cwm_trace.model.shards import INDEX, SINGLE, StoredTensor, read_headers, write_shard
 from cwm_trace.model.tokenizer import META_OFFSETS, PAD, convert_ranks, ranks_of, read_ranks, save_tokenizer
+from cwm_trace.progress import OnProgress, Progress, say_nothing
 
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16, "F64": torch.float64}
 CODES = {dtype: code for code, dtype in DTYPES.items()}
@@ -70,16 +72,6 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """A tensor has been written: its name and file, and bytes of the whole conversion."""
-
-    tensor: str
-    file: str
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
 class Conversion:
     """What was written: files of weights (`resumed` of them by an earlier run), tensors and their bytes."""
 
@@ -96,7 +88,7 @@ def convert_checkpoint(
     to_meta: bool = False,
     dtype: torch.dtype | None = None,
     shard_bytes: int = 5_000_000_000,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: OnProgress = say_nothing,
 ) -> Conversion:
     """Convert a folder; run again after an interruption, it goes on where it stopped.
 
@@ -131,7 +123,7 @@ def convert_checkpoint(
                 def advance(weight: Weight, file: str = name) -> None:
                     nonlocal done
                     done += weight.bytes
-                    report(Progress(weight.meta if to_meta else weight.hub, file, done, total))
+                    report(Progress(file, done, total))
 
                 write = _write_items if to_meta else _write_safetensors
                 found = write(target / name, group, advance)
@@ -283,7 +275,7 @@ def _write_safetensors(path: Path, weights: list[Weight], advance: Callable[[Wei
 
 def _write_items(path: Path, weights: list[Weight], advance: Callable[[Weight], None]) -> Places:
     places: Places = {}
-    with write_whole(path) as file:
+    with open_whole(path) as file:
         for weight in weights:
             places[weight.meta] = dcp.write_tensor(file, _load(weight, interleave_rotary))
             advance(weight)
@@ -327,8 +319,7 @@ def _finish_hub(
         with tempfile.TemporaryDirectory() as folder:
             save_tokenizer(tokenizer, Path(folder))
             for path in sorted(Path(folder).iterdir()):
-                with write_whole(target / path.name) as file:
-                    file.write(path.read_bytes())
+                write_whole(target / path.name, path.read_bytes())
     config.pop("torch_dtype", None)
     config["dtype"] = str(_main_dtype(weights)).removeprefix("torch.")
     write_json(target / "config.json", config)
@@ -344,8 +335,7 @@ def _finish_meta(
     dcp.write_metadata(target, {weight.meta: (weight.dtype, weight.shape) for weight in weights}, places)
     ranks = ranks_of(source / "tokenizer.json")
     if ranks is not None:
-        with write_whole(target / "tokenizer.model") as file:
-            file.write(ranks)
+        write_whole(target / "tokenizer.model", ranks)
         params["tokenizer"] = {"name": "cwm_instruct"}  # the class of Meta's that reads the file
     write_json(target / "params.json", params)
 

@@ -29,7 +29,7 @@ from torch.distributed.checkpoint.metadata import (
 )
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.folder import write_whole
+from cwm_trace.files import open_whole
 
 METADATA = ".metadata"
 SECTION = "model."
@@ -189,7 +189,7 @@ def write_metadata(
         storage[MetadataIndex(full, origin, 0)] = _StorageInfo(*places[name])
         planner[full] = (SECTION.removesuffix("."), name)
     metadata = Metadata(entries, planner, storage, StorageMeta(), "1.0.0")
-    with write_whole(folder / METADATA) as file:
+    with open_whole(folder / METADATA) as file:
         pickle.dump(metadata, file)
 
 

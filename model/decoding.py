@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.cache import BranchCache, KVCache
+from cwm_trace.model.cache import KVCache
 from cwm_trace.model.decoder import AnyCache, Decoder
 from cwm_trace.model.sampling import check_sampling
 
@@ -192,6 +192,9 @@ def generate_branches(
 
     Returns:
         The new tokens of each branch, a stop token included.
+
+    Raises:
+        CwmTraceError: A branch is empty, or forks outside of the prefix or where its window is gone.
     """
     lengths = [len(prompt) for prompt in prompts]
     if not lengths or not min(lengths):
@@ -199,10 +202,11 @@ def generate_branches(
     if stop_ids is None:
         stop_ids = eos_ids(decoder.config.eos_token_id)
     longest = max(lengths)
-    starts = [longest - length for length in lengths]
-    padded = [[0] * start + list(prompt) for start, prompt in zip(starts, prompts, strict=True)]
-    cache = BranchCache(decoder.config, prefix, forks, tokens=longest + max_new_tokens, starts=starts)
-    logits = prefill(decoder, torch.tensor(padded, device=decoder.device), cache)
+    padded = [[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts]
+    cache = decoder.rows(len(prompts), prefix, forks, tokens=longest + max_new_tokens)
+    states = decoder.states(torch.tensor(padded, device=decoder.device), cache)  # (B, T, E)
+    cache.rollback([longest - length for length in lengths])
+    logits = decoder.logits(torch.stack([row[n - 1] for row, n in zip(states, lengths, strict=True)]))
     return continue_rows(decoder, logits, cache, max_new_tokens, stop_ids, sampler)
 
 

@@ -1,7 +1,8 @@
 """A cache of rows that advance by themselves: each has its own length, and may go on from a shared prefix.
 
 Rows are what the trace engine decodes together: branches of one true trace, or rollouts of several programs.
-A step feeds every row some tokens; how many of them count is decided afterwards, since drafts may be wrong.
+A prefix is read in place, once for all rows that fork near each other; nothing of it is copied. A step feeds
+every row some tokens; those that turn out wrong are taken back row by row.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.interval import attend, attend_segments
 from cwm_trace.model.attention.plan import Plan, plan_intervals
 from cwm_trace.model.attention.schedule import Schedule, Stores
@@ -28,9 +30,14 @@ class RowsCache:
     Args:
         config: Of the model.
         rows: How many.
-        prefix: Cache of one text, with `rings=False`, that rows continue; do not change it meanwhile.
+        prefix: Cache of one text that rows continue; do not change it meanwhile. With `rings=False` they may
+            fork anywhere, else only where a ring still has the window.
+        tokens: Make room for so many per row; more room is made when needed.
         dtype: Of keys and values.
         device: Where they are.
+
+    Raises:
+        CwmTraceError: The prefix has several rows, or padding.
     """
 
     def __init__(
@@ -39,19 +46,24 @@ class RowsCache:
         rows: int,
         prefix: KVCache | None = None,
         *,
+        tokens: int = FIRST_SLOTS,
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
     ) -> None:
+        if prefix is not None and (prefix.batch != 1 or prefix.starts is not None):
+            raise CwmTraceError(
+                f"a prefix of {prefix.batch} padded rows cannot branch: give one text without padding"
+            )
         self.prefix = prefix
         self.device = torch.device(device)
         self.forks = [0] * rows
         """Tokens of the prefix that each row sees."""
         self.lengths = [0] * rows
-        """Tokens of each row that count."""
+        """Tokens of its own that each row has."""
         self.layers: list[LayerCache] = []
         for kind in (config.layer_types or [])[: config.num_hidden_layers]:
             window = config.sliding_window if kind == "sliding_attention" else None
-            shape = (rows, 2, config.num_key_value_heads, FIRST_SLOTS, config.head_dim)
+            shape = (rows, 2, config.num_key_value_heads, tokens, config.head_dim)
             self.layers.append(LayerCache(shape, window, False, dtype, self.device))
         self._plans: dict[int | None, tuple[Plan, Schedule | None]] = {}
         self._slots = torch.empty(0)
@@ -68,7 +80,20 @@ class RowsCache:
         return max(fork + length for fork, length in zip(self.forks, self.lengths, strict=True))
 
     def restart(self, row: int, fork: int) -> None:
-        """Let a row begin again after `fork` tokens of the prefix."""
+        """Let a row begin again after `fork` tokens of the prefix.
+
+        Raises:
+            CwmTraceError: It has fewer, or a ring has lost what the next token sees of it.
+        """
+        end = 0 if self.prefix is None else self.prefix.length
+        if not 0 <= fork <= end:
+            raise CwmTraceError(f"a branch forks at token {fork} of a prefix of {end}")
+        for layer in self.prefix.layers if self.prefix is not None else ():
+            seen = max(0, fork - (layer.window or 0) + 1)
+            if self.prefix is not None and layer.ring and self.prefix.written - layer.capacity > seen:
+                raise CwmTraceError(
+                    f"the window of a fork at token {fork} is gone: cache the prefix with rings=False"
+                )
         self.forks[row], self.lengths[row] = fork, 0
 
     def keep(self, rows: Sequence[int]) -> None:
@@ -98,7 +123,7 @@ class RowsCache:
         store = torch.arange(self.batch).repeat_interleave(count)
         hi = (slots + 1).flatten()
         self._plans = {}
-        for layer in self.layers:
+        for index, layer in enumerate(self.layers):
             if layer.window in self._plans:
                 continue
             first = torch.zeros_like(positions)
@@ -109,7 +134,7 @@ class RowsCache:
             if self.prefix is not None:
                 ends = forks.expand(-1, count)
                 starts = torch.minimum(first, ends)
-                capacity = self.prefix.layers[0].capacity  # without rings all layers have the same
+                capacity = self.prefix.layers[index].capacity
                 shared = plan_intervals(torch.zeros_like(store), starts.flatten(), ends.flatten(), capacity)
                 schedule = Schedule((shared, own))
             self._plans[layer.window] = own, schedule
@@ -126,8 +151,17 @@ class RowsCache:
         return attend_segments(q, stores, schedule, scale)[0]
 
     def advance(self, count: int) -> None:
-        """How many of the `count` tokens count is said by `accept`."""
+        """Count the tokens that all layers have appended to every row."""
+        self.lengths = [length + count for length in self.lengths]
 
-    def accept(self, counts: Sequence[int]) -> None:
-        """Count the first so many of the tokens just fed to each row; the others are as if never fed."""
-        self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
+    def rollback(self, counts: int | Sequence[int]) -> None:
+        """Take back the last tokens of each row, so many of all or of each: rejected drafts, and padding.
+
+        Raises:
+            CwmTraceError: A row has fewer.
+        """
+        each = [counts] * self.batch if isinstance(counts, int) else counts
+        for length, count in zip(self.lengths, each, strict=True):
+            if not 0 <= count <= length:
+                raise CwmTraceError(f"cannot take back {count} of {length} tokens: ask for as many at most")
+        self.lengths = [length - count for length, count in zip(self.lengths, each, strict=True)]

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.folder import read_json, write_whole
+from cwm_trace.files import open_whole
+from cwm_trace.model.folder import read_json
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -150,7 +151,7 @@ def write_shard(
         start = end
     encoded = json.dumps(header, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)
-    with write_whole(path) as file:
+    with open_whole(path) as file:
         file.write(len(encoded).to_bytes(8, "little") + encoded)
         for name, _, _ in tensors:
             file.write(produce(name))

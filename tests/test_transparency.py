@@ -62,7 +62,7 @@ def test_traces_survive_the_wire(program: Program) -> None:
     ids = render_trace(trace, tokens=tokens)
     parsed = parse_trace(ids, tokens=tokens)
     assert parsed.guess.problems == ()
-    assert [(f.event, f.source, f.depth) for f in parsed.frames] == [
-        (f.event, f.source, f.depth) for f in trace.frames
+    assert [(f.event, f.source, f.activation, f.depth) for f in parsed.frames] == [
+        (f.event, f.source, f.activation, f.depth) for f in trace.frames
     ]
     assert render_trace(parsed, tokens=tokens) == ids

@@ -43,14 +43,10 @@ from cwm_trace.records import (
 from cwm_trace.tracer.channel import ChannelReader, Receiver
 from cwm_trace.tracer.session import NOT_RECORDED, Lines, Memory
 from cwm_trace.tracer.steps import Step, StepResult
-from cwm_trace.tracer.supervision import Bounds, Isolation, Verdict, run_child
+from cwm_trace.tracer.supervision import Bounds, Isolation, SandboxError, Verdict, run_child
 
 SANDBOX_LIMITS = Limits(max_frames=100_000, max_bytes=64 * 2**20)
 """At the first of these a sandboxed program is ended."""
-
-
-class SandboxError(CwmTraceError):
-    """There is no sandbox here and now: that is no fault of the program, and the next try may do."""
 
 
 @dataclass(frozen=True, slots=True)

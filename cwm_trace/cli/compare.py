@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+MORE = ": --around N shows more of them, --all every one"
+
 
 @click.command()
 @click.argument("real")
@@ -32,6 +34,7 @@ def compare(real: str, predicted: str, equality: str, around: int, everything: b
 
         click.echo(comparison_json(comparison))
     else:
-        from cwm_trace.rendering.terminal import print_comparison
+        from cwm_trace.rendering.frames import comparison_table
+        from cwm_trace.rendering.terminal import print_tables
 
-        print_comparison(comparison, around=None if everything else around)
+        print_tables([comparison_table(comparison, None if everything else around, more=MORE)])

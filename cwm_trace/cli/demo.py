@@ -27,7 +27,8 @@ def demo(model: str | None, as_json: bool) -> None:
 
         click.echo(comparison_json(comparison))
     else:
-        from cwm_trace.rendering.terminal import print_comparison
+        from cwm_trace.rendering.frames import comparison_table
+        from cwm_trace.rendering.terminal import print_tables
 
-        print_comparison(comparison)
+        print_tables([comparison_table(comparison)])
         click.echo("Next: cwm-trace run YOUR_SCRIPT.py, then cwm-trace show YOUR_SCRIPT.trace.jsonl")

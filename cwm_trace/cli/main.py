@@ -7,15 +7,15 @@ import sys
 
 import click
 
-from cwm_trace import __version__
 from cwm_trace.cli.commands import LazyGroup
+from cwm_trace.versions import VERSION
 
 
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.option("-v", "--verbose", is_flag=True, help="Let the packages that are used log and warn as well.")
-@click.version_option(__version__, prog_name="cwm-trace")
+@click.version_option(VERSION, prog_name="cwm-trace")
 @click.pass_context
 def cli(context: click.Context, verbose: bool) -> None:
     """Record what Python programs do, predict it, and compare the two step by step.

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +12,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.baselines import BASELINES
 from cwm_trace.predict.protocol import Predictor
 from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor, has_mini_packages
-from cwm_trace.records import Decoding, Trace
+from cwm_trace.records import Decoding, Limits, Trace
 
 
 @dataclass(frozen=True)
@@ -139,15 +136,10 @@ def _check(opening: Opening) -> None:
     Raises:
         CwmTraceError: it cannot be read or compiled.
     """
-    from cwm_trace.tracer.program import load_call, load_code, load_script, read_source
+    from cwm_trace.tracer.target import load_named
 
-    if opening.call:
-        text = opening.source or read_source(opening.file)
-        load_call(text, opening.call, name=opening.file or "<source>")
-    elif opening.source:
-        load_code(opening.source, opening.arguments)
-    else:
-        load_script(opening.file, opening.arguments)
+    path = "" if opening.source else opening.file
+    load_named(path=path, source=opening.source, call=opening.call, arguments=opening.arguments)
 
 
 def _record_isolated(opening: Opening) -> Trace:
@@ -170,25 +162,11 @@ def _record_isolated(opening: Opening) -> Trace:
 
 
 def _record_as_itself(opening: Opening) -> Trace:
-    from cwm_trace.storage import read_trace
+    from cwm_trace.own_process import record_own
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trace.jsonl"
-        command = [sys.executable, "-m", "cwm_trace", "run", "-q", "-o", str(path)]
-        command += ["--call", opening.call] if opening.call else []
-        command += ["--timeout", str(opening.timeout)] if opening.timeout else []
-        command += ["--max-frames", str(opening.max_frames)] if opening.max_frames else []
-        ended = subprocess.run(
-            [*command, opening.file, *opening.arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
-        if not path.exists():
-            said = ended.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-            raise CwmTraceError(said.removeprefix("cwm-trace: ") or f"{opening.file} could not be recorded")
-        trace = read_trace(path)
-        return replace(trace, run=replace(trace.run, output=ended.stdout.decode("utf-8", "replace")))
+    limits = Limits(max_frames=opening.max_frames, timeout=opening.timeout)
+    done = record_own(opening.file, opening.call, opening.arguments, limits=limits)
+    return replace(done.trace, run=replace(done.trace.run, output=done.output))
 
 
 def _as_recorded(opening: Opening, real: Trace | None) -> Opening:

@@ -59,6 +59,13 @@ def trace_sentences(trace: Trace) -> list[str]:
     return lines
 
 
+def range_sentence(first: int, count: int, total: int) -> str:
+    """Which of all frames are shown."""
+    if not count:
+        return f"none of {total} frames is shown"
+    return f"frames {first} to {first + count - 1} of {total} are shown"
+
+
 def comparison_sentences(comparison: Comparison) -> list[str]:
     """How well a prediction matches, and where it goes wrong first."""
     lines = [

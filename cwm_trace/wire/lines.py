@@ -6,11 +6,9 @@ in the rest of the program.
 
 from __future__ import annotations
 
-import ast
 from bisect import bisect_right
 
-Span = tuple[int, int]
-"""First and last line, both included."""
+from cwm_trace.wire.functions import Function, Span, find_functions
 
 
 class LineResolver:
@@ -22,20 +20,23 @@ class LineResolver:
             self._lines.setdefault(line, []).append(number)
         self._whole: Span = (1, len(lines))
         text = "\n".join(lines).replace("\r", " ")  # which Python would take for a line ending
-        self._functions = _function_spans(text)
+        self._functions = find_functions(text)
+        self._starting: dict[int, list[Function]] = {}
+        for function in self._functions:
+            self._starting.setdefault(function.span[0], []).append(function)
 
     def __contains__(self, source: str) -> bool:
         return source in self._lines
 
     def span(self, line: int) -> Span:
         """The function whose definition starts on `line`, else the innermost one around it, else all."""
-        around = [span for span in self._functions if span[0] <= line <= span[1]]
-        starting = [span for span in around if span[0] == line]
-        return min(starting or around, key=lambda span: span[1] - span[0], default=self._whole)
+        spans = [one.span for one in self._starting.get(line) or self._functions]
+        around = [span for span in spans if span[0] <= line <= span[1]]
+        return min(around, key=lambda span: span[1] - span[0], default=self._whole)
 
-    def starts_function(self, line: int) -> bool:
-        """Whether a function, class or lambda is defined from `line` on."""
-        return any(span[0] == line for span in self._functions)
+    def functions(self, line: int) -> list[Function]:
+        """The functions, classes, lambdas and comprehensions that are defined from `line` on."""
+        return self._starting.get(line, [])
 
     def within(self, source: str, span: Span | None) -> bool:
         """Whether `span` has such a line; None: the whole program."""
@@ -58,18 +59,3 @@ class LineResolver:
             return 0
         following = bisect_right(candidates, after)
         return candidates[following] if following < len(candidates) else candidates[following - 1]
-
-
-def _function_spans(text: str) -> list[Span]:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    spans = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            spans.append((first, node.end_lineno or node.lineno))
-        elif isinstance(node, ast.Lambda | ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp):
-            spans.append((node.lineno, node.end_lineno or node.lineno))
-    return spans

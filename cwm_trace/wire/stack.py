@@ -1,20 +1,21 @@
 """The stack machine that gives predicted frames what the wire does not write: activations, depths, lines.
 
 CALL pushes, RETURN pops, EXCEPTION marks the activation as unwinding. A generator's resume is a CALL on the
-line where it was suspended.
+line where it was suspended; where functions are defined on that line too, their names tell which it is.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Slot, Trace
 from cwm_trace.states import diff_states
 from cwm_trace.wire.context import context_lines, is_indented, recorded_source
-from cwm_trace.wire.lines import LineResolver, Span
+from cwm_trace.wire.functions import Function, Span
+from cwm_trace.wire.lines import LineResolver
 from cwm_trace.wire.profile import FormatProfile
 
 Fault = tuple[str, str]
@@ -33,10 +34,17 @@ class _Group(NamedTuple):
 
     has_ended: bool
     names: frozenset[str]
+    codes: tuple[Function, ...]
 
     def rank(self) -> bool:
         """Those that may have ended come last."""
         return self.has_ended
+
+    def may_show(self, names: Set[str]) -> bool:
+        """Whether a CALL that shows these names may continue one of them and need not be a new call."""
+        return not names <= self.names and (
+            not self.codes or any(code.may_go_on(names) for code in self.codes)
+        )
 
 
 @dataclass(slots=True, eq=False)  # two calls in the same state are two activations
@@ -46,6 +54,7 @@ class _Activation:
     span: Span | None
     at: int  # context line of its last frame
     names: frozenset[str]  # bound when it was first called
+    codes: tuple[Function, ...] = ()  # what it may be an activation of; none: not known
     state: dict[str, Slot] = field(default_factory=dict)
     raised: str | None = None  # SOURCE of its last frame, if that was an EXCEPTION
     slept: int = 0  # number of its last suspension, among all of them
@@ -53,7 +62,7 @@ class _Activation:
 
     @property
     def group(self) -> _Group:
-        return _Group(self.has_ended, self.names)
+        return _Group(self.has_ended, self.names, self.codes)
 
     def copy(self) -> _Activation:
         return replace(self, state=dict(self.state))
@@ -203,30 +212,39 @@ class StackMachine:
             line = self._entry
         activation = self._resumed(source, line, texts)
         if activation is None:
-            span = self._resolver.span(line) if line else None
-            activation = _Activation(self._count, 0, span, line, frozenset(texts))
+            activation = _Activation(self._count, 0, None, line, frozenset())
+            self._begin(activation, texts.keys())
             self._count += 1
         activation.depth = len(self._stack)
         self._stack.append(activation)
         return activation
 
+    def _begin(self, activation: _Activation, names: Set[str]) -> None:
+        """Tell what a new activation is one of, by its line and the names that its CALL shows."""
+        activation.names = frozenset(names)
+        if activation.at:
+            codes = self._resolver.functions(activation.at)
+            activation.codes = tuple(code for code in codes if code.may_begin(names)) or tuple(codes)
+            spans = [code.span for code in activation.codes] or [self._resolver.span(activation.at)]
+            activation.span = min(spans, key=lambda span: span[1] - span[0])
+
     def _resumed(self, source: str, line: int, texts: Mapping[str, str]) -> _Activation | None:
         """The suspended activation that a CALL on this line continues, if it is one.
 
-        A generator function resumes on its `yield`; a generator expression on the line it started on, then
-        with more names bound than at first.
+        Where functions are defined on the line, the CALL of one may be new. It continues one that waits if it
+        shows more than that showed when it was new, and all that it has bound.
         """
         found, most = None, (-1, -1)
-        may_be_new = self._resolver.starts_function(line)
+        may_be_new = bool(self._resolver.functions(line))
         groups = self._suspended.get(source, {})
-        for has_ended, names in sorted(groups, key=_Group.rank):
-            if has_ended and found is not None:
+        for group in sorted(groups, key=_Group.rank):
+            if group.has_ended and found is not None:
                 break
-            if may_be_new and texts.keys() <= names:
+            if may_be_new and not group.may_show(texts.keys()):
                 continue
-            for activation in reversed(
-                groups[_Group(has_ended, names)].values()
-            ):  # of two that fit as well, the latest
+            for activation in reversed(groups[group].values()):  # of two that fit as well, the latest
+                if may_be_new and not activation.state.keys() <= texts.keys():
+                    continue
                 shared = _shared(activation, texts)
                 if (shared, activation.slept) > most:
                     found, most = activation, (shared, activation.slept)
@@ -275,13 +293,14 @@ class StackMachine:
     ) -> None:
         if self._is_open(activation):
             del self._stack[activation.depth :]
+        is_pause = "yield" in source or "await" in source
         may_resume = not raised and (
-            "yield" in source or "await" in source or activation.span == (activation.at, activation.at)
+            any(activation.at in code.waits for code in activation.codes) if activation.codes else is_pause
         )
         if may_resume:
             self._naps += 1
             activation.slept = self._naps
-            activation.has_ended = value == "None" and "yield" not in source and "await" not in source
+            activation.has_ended = value == "None" and not is_pause
             self._suspend(activation)
         if not self._stack:
             self._closed = not (may_resume and "yield" in source)
@@ -295,27 +314,27 @@ class StackMachine:
         """Take a frame of the history, whose activation and line are known."""
         if frame.thread or frame.event is Event.END:
             return
-        activation = self._known(frame)
+        activation, is_new = self._known(frame)
         activation.at = self._numbers.get((frame.file, frame.line), activation.at)
         for name, slot in frame.changed.items():
             if slot is None:
                 activation.state.pop(name, None)
             else:
                 activation.state[name] = slot
-        if frame.event is Event.CALL and not activation.names:
-            activation.names = frozenset(activation.state)
-            activation.span = self._resolver.span(activation.at) if activation.at else None
+        if frame.event is Event.CALL and is_new:
+            self._begin(activation, activation.state.keys())
         self._last = activation
         activation.raised = frame.source if frame.event is Event.EXCEPTION else None
         if frame.event is Event.RETURN:
             text = None if frame.value is None else frame.value.text
             self._return(activation, frame.source, raised=text is None, value=text)
 
-    def _known(self, frame: Frame) -> _Activation:
+    def _known(self, frame: Frame) -> tuple[_Activation, bool]:
+        """The activation of a known frame, and whether this is its first."""
         if frame.activation < self._count:  # else it is a new one
             for activation in reversed(self._stack):
                 if activation.number == frame.activation:
-                    return activation
+                    return activation, False
         sleeper = self._asleep.get(frame.activation)
         if sleeper is None:
             activation = _Activation(frame.activation, 0, None, 0, frozenset())
@@ -325,7 +344,7 @@ class StackMachine:
             self._wake(activation)
         activation.depth = len(self._stack)
         self._stack.append(activation)
-        return activation
+        return activation, sleeper is None
 
 
 def _shared(activation: _Activation, texts: Mapping[str, str]) -> int:

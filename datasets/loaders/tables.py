@@ -21,19 +21,30 @@ def read_models(path: str, model: type[Model], what: str) -> Iterator[Model]:
     Raises:
         CwmTraceError: the file cannot be read, or a line is not `what`.
     """
+    for where, row in read_values(path, what):
+        yield validate(row, model, f"{where}: not {what}")
+
+
+def read_values(path: str, what: str, *, may_be_array: bool = True) -> Iterator[tuple[str, Any]]:
+    """What stands in the lines of a file that others wrote, or in one array, and where each stands.
+
+    Unlike a log of ours it may begin with a byte order mark, have empty lines, and end without a newline.
+
+    Raises:
+        CwmTraceError: the file cannot be read, is not JSON, or is an empty array.
+    """
     try:
         opened: Any = gzip.open if path.endswith(".gz") else open
         with opened(path, "rt", encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
-                if number == 1 and line.lstrip().startswith("["):
+                if may_be_array and number == 1 and line.lstrip().startswith("["):
                     rows = json.loads(line + lines.read())
                     if not rows:
                         raise CwmTraceError(f"{path}, line 1: not {what}, but an empty array")
-                    for place, row in enumerate(rows, start=1):
-                        yield validate(row, model, f"{path}, row {place}: not {what}")
+                    yield from ((f"{path}, row {place}", row) for place, row in enumerate(rows, start=1))
                     return
                 if line.strip():
-                    yield validate(json.loads(line), model, f"{path}, line {number}: not {what}")
+                    yield f"{path}, line {number}", json.loads(line)
     except OSError as error:
         raise CwmTraceError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, EOFError) as error:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cwm_trace.display import Shown
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.log import Header, ProgramLine, Run, read_logs
 from cwm_trace.eval.benchmark.published import PUBLISHED
@@ -138,7 +139,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Results:
+class Results(Shown):
     """Runs side by side.
 
     Args:
@@ -180,23 +181,6 @@ class Results:
     def to_json(self) -> str:
         """The report as JSON."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-
-    def to_markdown(self) -> str:
-        """The report as Markdown tables."""
-        from cwm_trace.rendering.benchmark import results_markdown
-
-        return results_markdown(self)
-
-    def to_html(self) -> str:
-        """The report as an HTML page without scripts; with plots where matplotlib is installed."""
-        from cwm_trace.rendering.benchmark import results_page
-
-        return results_page(self)
-
-    def _repr_html_(self) -> str:
-        from cwm_trace.rendering.benchmark import results_html
-
-        return results_html(self)
 
     def to_pandas(self) -> pandas.DataFrame:
         """A row for each program of each run: what was run, how it ended, its counts.

@@ -17,7 +17,13 @@ from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.published import PUBLISHED
 from cwm_trace.predict.labels import shortest_names, tails
-from cwm_trace.records import Trace
+from cwm_trace.records import Limits, Trace
+
+LIMITS = Limits(max_frames=10_000, max_bytes=50_000_000, timeout=10.0)
+"""Bounds of a real execution; what reaches one has no known end, and is excluded."""
+
+HASH_SEEDS = ("0", "1")
+"""`PYTHONHASHSEED` of the run that is compared with, and of the one that shows what depends on it."""
 
 SIZES: Mapping[str, int] = {"smoke": 60, "core": 1_000, "full": 8_000}
 """Programs of a generated task; a smaller size is the beginning of a bigger one."""
@@ -229,12 +235,13 @@ def _folder(path: str) -> Task:
 
 
 def _pytest(path: str) -> Task:
-    from cwm_trace.eval.benchmark.own import LIMITS, record_pytest
+    from cwm_trace.own_process import record_tests
 
-    cases = [
-        Case(Item(name, traces[0].files[0].text, "", "own", split="test"), "pytest", path, traces)
-        for name, traces in record_pytest(path, LIMITS).items()
-    ]
+    first, second = (dict(record_tests([path], limits=LIMITS, hash_seed=seed)) for seed in HASH_SEEDS)
+    cases = []
+    for name, trace in first.items():
+        traces = (trace, second[name]) if name in second else (trace,)
+        cases.append(Case(Item(name, trace.files[0].text, "", "own", split="test"), "pytest", path, traces))
     return Task(f"pytest-{Path(path).stem or 'all'}", tuple(cases))
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 
 from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.benchmark.own import HASH_SEEDS, LIMITS, record_own
-from cwm_trace.eval.benchmark.tasks import Case
+from cwm_trace.eval.benchmark.tasks import HASH_SEEDS, LIMITS, Case
 from cwm_trace.eval.comparison.answers import Verdict, judge_answer
+from cwm_trace.own_process import record_own
 from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Limits, Outcome, Run, Slot, Trace
-from cwm_trace.tracer.sandbox import SandboxError
+from cwm_trace.tracer.supervision import SandboxError
 
 _ENDINGS = tuple(outcome.value for outcome in ENDED)
 _DEPENDENT_NAMES = {"set", "frozenset", "hash", "id", "dir", "vars", "globals", "locals", "__hash__"}
@@ -167,11 +167,18 @@ def may_depend_on_hash(source: str) -> bool:
 def _record(case: Case, limits: Limits, run: int) -> Trace:
     match case.place, run:
         case "own", _:
-            return record_own(case.path, case.item.call, limits, HASH_SEEDS[run])
+            return _record_own(case, limits, run)
         case "here", 0:
             return _record_here(case, limits)
         case _:
             return _record_isolated(case.item, limits, run)
+
+
+def _record_own(case: Case, limits: Limits, run: int) -> Trace:
+    done = record_own(case.path, case.item.call, limits=limits, hash_seed=HASH_SEEDS[run])
+    if not done.trace.frames and done.trace.outcome is Outcome.RAISED:
+        raise CwmTraceError(f"it raises before its call: {done.error or 'it does not say what'}")
+    return done.trace
 
 
 def _record_isolated(item: Item, limits: Limits, run: int) -> Trace:

@@ -130,12 +130,13 @@ class RowsCache:
             part = merge(part, self._attend_prefix(q, *before, window))
         return part.mixed / part.total
 
-    def advance(self, count: int) -> None:
-        """How many of the tokens count is said by `accept`."""
+    def advance(self, count: int) -> None:  # noqa: ARG002
+        """Count the tokens that all layers have appended."""
+        self.lengths += self._counts
 
-    def accept(self, counts: Sequence[int]) -> None:
-        """Count the first so many of the tokens just fed to each row; the others are as if never fed."""
-        self.lengths += np.array(counts, np.intp)
+    def rollback(self, counts: Sequence[int]) -> None:
+        """Take back the last so many tokens of each row."""
+        self.lengths -= np.array(counts, np.intp)
 
     def _attend_rows(self, q: Array, keys: Array, values: Array, window: int | None) -> Part:
         """Attend to each row's own tokens."""

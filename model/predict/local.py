@@ -142,11 +142,17 @@ class EngineBackend:
         true = ids[:last]
         text = self._prefix(ids[:start])
         meter.passes += self._find_differences(text, true, spans)
+        meter.attention = self.decoder.attention
         self._kept = true, text
         return True
 
     def write(self, starts: Sequence[Start], meter: Meter) -> Iterator[tuple[int, Frame | None]]:
         """Decode: one rollout from the cache that is kept, several of one text as its branches, else rows."""
+        for written in self._write(starts, meter):
+            meter.attention = self.decoder.attention
+            yield written
+
+    def _write(self, starts: Sequence[Start], meter: Meter) -> Iterator[tuple[int, Frame | None]]:
         going = [index for index, start in enumerate(starts) if not start.rollout.is_done]
         if len(starts) == 1 or len(going) == 1:
             written = self._alone(starts[going[0]], meter) if going else iter(())

@@ -118,7 +118,7 @@ class ModelPredictor:
                 continue
             assembly = Assembly(plan)
             assembly.add(writer.finished(starts[row].rollout))
-            writer.meter.passes = meter.passes
+            writer.meter.passes, writer.meter.attention = meter.passes, meter.attention
             yield index, assembly.trace(writer)
 
     def _side_by_side(self, requests: Sequence[Request]) -> Iterator[tuple[int, Trace]]:

@@ -52,7 +52,8 @@ class ModelWriter:
         """What it took so far."""
         seconds = round(time.perf_counter() - self._begun, 6)
         prompt = self.meter.prompt_tokens or len(self.session.prompt)
-        return Cost(prompt, self._new_tokens, self._free_tokens, self.meter.passes, seconds)
+        meter = self.meter
+        return Cost(prompt, self._new_tokens, self._free_tokens, meter.passes, seconds, meter.attention)
 
     def write(self, plan: Plan) -> Iterator[Frame | Written]:
         """Each segment."""

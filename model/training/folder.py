@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import LineFile, parse_object, whole_lines, write_whole
 from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, save_tokenizer
 from cwm_trace.model.training.recipe import Recipe
 from cwm_trace.model.training.starting import START, Start
@@ -45,14 +46,21 @@ def begin_folder(recipe: Recipe, start: Start, folder: Path) -> None:
 def _write_new(path: Path, content: Any) -> None:
     text = json.dumps(content, indent=2) + "\n"
     if not path.exists() or path.read_text("utf-8") != text:  # else other processes may be reading it
-        path.write_text(text, "utf-8")
+        write_whole(path, text)
 
 
-def open_log(path: Path, step: int) -> Any:
-    """The log, without the lines that a killed run wrote after its last saved state."""
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    whole = [line for line in lines if line.endswith(b"\n")]  # the kill may have cut the last one
-    new = path.with_suffix(".new")
-    new.write_bytes(b"".join(line for line in whole if json.loads(line)["step"] <= step))
-    new.replace(path)
-    return path.open("a", encoding="utf-8")
+def open_log(path: Path, step: int) -> LineFile:
+    """The log, without the lines that a killed run wrote after its last saved state.
+
+    Raises:
+        CwmTraceError: it is damaged, or another process trains in this folder.
+    """
+    log = LineFile(path)
+    length = 0
+    with open(path, "rb") as lines:
+        for number, line in enumerate(whole_lines(lines), start=1):
+            if parse_object(path, number, line)["step"] > step:
+                break
+            length += len(line)
+    log.truncate(length)
+    return log

@@ -156,8 +156,7 @@ def train(
     def write(line: Mapping[str, Any]) -> None:
         if not processes.is_first:
             return
-        log.write(json.dumps(line) + "\n")
-        log.flush()
+        log.write(f"{json.dumps(line)}\n".encode())
         report(line)
 
     def look(of: Any, name: str = "held_out") -> None:

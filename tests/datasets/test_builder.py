@@ -110,7 +110,7 @@ def test_damage_of_a_kill_is_mended(built: Path, tmp_path: Path) -> None:
     folder = tmp_path / "damaged"
     shutil.copytree(built, folder)
     (folder / "manifest.json").unlink()
-    (folder / "data" / "train-00000-of-00003.parquet.partial").write_bytes(b"half")
+    (folder / "data" / ".train-00000-of-00003.parquet.part").write_bytes(b"half")
     (folder / ".work").mkdir()
     (folder / ".work" / "000000.jsonl.zst").write_bytes(b"half")
     build_dataset(make_recipe(TABLE), folder)
@@ -316,7 +316,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_lost(cli: Cli, built: Path, 
         assert "Traceback" not in result.stderr
         left = digests(disk / "data")
         assert any(name.endswith(".json") for name in left)
-        assert not any(name.endswith(".partial") for name in left)
+        assert not any(name.endswith(".part") for name in left)
         subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
         assert cli("dataset", "build", str(recipe), "-o", str(disk / "data")).returncode == 0
         assert digests(disk / "data") == digests(built)

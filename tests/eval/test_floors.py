@@ -14,7 +14,7 @@ from typing import TypeGuard
 import pytest
 
 from cwm_trace import Trace, trace_execution
-from cwm_trace.datasets.cruxeval import load_cruxeval
+from cwm_trace.datasets.loaders.cruxeval import load_cruxeval
 from cwm_trace.eval.comparison.score import ProgramScore, score_program
 from cwm_trace.eval.local_steps.steps import score_many_local_steps
 from cwm_trace.predict.baselines import BASELINES

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from cwm_trace.model.cache import KVCache
 from cwm_trace.model.decoder import Decoder
-from cwm_trace.model.rows import RowsCache
 from tests.model.pairs import distance, pair, small_config
 
 CLOSE = 1e-10
@@ -38,7 +37,7 @@ class Rows:
         if text:
             self.prefix = decoder.cache(rings=False)
             decoder.states(torch.tensor([text]), self.prefix)
-        self.cache = RowsCache(decoder.config, count, self.prefix, dtype=torch.float64)
+        self.cache = decoder.rows(count, self.prefix)
         self.texts: list[list[int]] = [[] for _ in range(count)]
         for row in range(count):
             self.restart(row)
@@ -61,7 +60,7 @@ class Rows:
             want = states(self._decoder, text + ids[row])[len(text) :]
             assert distance(found[row], want) <= (CLOSE if self.prefix is None else MERGED)
         counts = [self._random.randint(0, fed) for _ in self.texts]
-        self.cache.accept(counts)
+        self.cache.rollback([fed - count for count in counts])
         for row, count in enumerate(counts):
             self.texts[row] += ids[row][:count]
         assert self.cache.length == max(map(len, self.texts))
@@ -104,7 +103,7 @@ def test_the_prefix_stays_as_it_is() -> None:
 
 def test_the_first_tokens_of_all_rows_may_count_for_none() -> None:
     lanes = decoder(4)
-    cache = RowsCache(lanes.config, 2, dtype=torch.float64)
+    cache = lanes.rows(2)
     first = lanes.states(torch.tensor([[1, 2], [3, 4]]), cache)
-    cache.accept([0, 0])
+    cache.rollback(2)
     assert torch.equal(lanes.states(torch.tensor([[1, 2], [3, 4]]), cache), first)

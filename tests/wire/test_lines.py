@@ -52,7 +52,7 @@ def test_a_line_belongs_to_the_innermost_function(line: int, span: tuple[int, in
 
 
 def test_functions_start_where_they_are_defined() -> None:
-    assert [n for n in range(1, 15) if RESOLVER.starts_function(n)] == [1, 6, 8, 9, 13]
+    assert [n for n in range(1, 15) if RESOLVER.functions(n)] == [1, 6, 8, 9, 13]
 
 
 def test_a_span_has_its_lines_only() -> None:

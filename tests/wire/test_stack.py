@@ -14,6 +14,7 @@ from cwm_trace import parse_trace, render_trace, trace_execution
 from cwm_trace.records import Event, Frame, Outcome, Program, Slot, SourceFile, Trace
 from cwm_trace.wire import stack
 from cwm_trace.wire.profile import CWM, KTH, FormatProfile
+from cwm_trace.wire.reader import FrameReader
 from cwm_trace.wire.stack import StackMachine, Step
 
 TEXT = """\
@@ -149,6 +150,88 @@ def test_a_history_is_replayed() -> None:
     steps = follow("call 2 n=0\nline 3 n=..\nreturn 3 0\ncall 4 n=9", program=program)
     assert activations(steps) == [(4, 1), (4, 1), (4, 1), (5, 1)]
     assert steps[0].frame.changed == {}
+
+
+ONE_LINE = {
+    "comprehensions": "n = 0; return [(n + n) for x in [0 for x in [1]]]",
+    "of nothing": "n = 0; return [[n for x in []], [n for y in [1]]]",
+    "lambdas": "return (lambda: 0)() + (lambda a: a)(1) + (lambda a, b: b)(1, 2)",
+    "a lambda called by a generator": "return list((lambda a, b: b)(y, y) for y in [1, 2])",
+    "a lambda between": "return list(map(lambda y: y, (y for y in [1, 2])))",
+    "generators": "return list(x + 1 for x in (x for x in [1, 2]))",
+    "a generator of generators": "return [*map(list, ((x for x in [y, 0]) for y in [1, 2]))]",
+    "a key": "return sorted([x for x in [2, 1]], key=lambda p: (p, [q for q in [p]]))",
+    "a set in a generator": "return list({a for a in [g]} for g in [1, 2])",
+    "more names later": "g = (x and n for x in [0, 1]); a = next(g); n = 5; return a, next(g)",
+    "nothing but None": "return list(None for x in [1, 2]) + [y for y in (None for x in [1])]",
+    "a class": "A = type('A', (), {'f': lambda s: [s for s in [1]]}); return A().f()",
+}
+SEVERAL_LINES = {
+    "a generator": "def f(n=3):\n    return sum(\n        x * n\n        for x in [1, 2]\n    )\n",
+    "async for": """\
+async def g():
+    for x in 1, 2:
+        yield x
+async def h():
+    r = []
+    async for x in g():
+        await pause()
+        r.append(x)
+    return r
+class pause:
+    def __await__(s):
+        yield
+def f():
+    try:
+        c = h()
+        while True:
+            c.send(None)
+    except StopIteration as e:
+        return e.value
+""",
+    "async with": """\
+class A:
+    async def __aenter__(s):
+        await s
+    async def __aexit__(s, *e):
+        await s
+    def __await__(s):
+        yield
+async def g():
+    async with A() as a:
+        return 1
+def f():
+    try:
+        c = g()
+        while True:
+            c.send(None)
+    except StopIteration as e:
+        return e.value
+""",
+}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [*(f"def f(): {body}\n" for body in ONE_LINE.values()), *SEVERAL_LINES.values()],
+    ids=[*ONE_LINE, *SEVERAL_LINES],
+)
+@pytest.mark.parametrize("known", [0, 0.5])
+def test_what_waits_is_told_from_what_is_new(source: str, known: float) -> None:
+    """A CALL where functions are defined continues one that waits, or enters one of them."""
+    trace = trace_execution(source, call="f()", capture_output=True)
+    assert trace.outcome is Outcome.RETURNED
+    history = replace(trace, frames=trace.frames[: round(known * len(trace.frames))])
+    rest = replace(trace, frames=trace.frames[len(history.frames) :])
+    reader = FrameReader(history, CWM)
+    written = "".join(
+        piece if isinstance(piece, str) else piece.value
+        for frame in rest.frames
+        for piece in reader.push(frame)
+    )
+    parsed = parse_trace(written, program=history)
+    assert parsed.guess.problems == ()
+    assert [f.activation for f in parsed.frames] == [f.activation for f in trace.frames]
 
 
 @given(

@@ -62,6 +62,7 @@ class AskingBackend:
         if last < 0:
             return True
         verdicts = self.model.judge(ids[: last + 1], start)
+        meter.attention = self.model.attention
         meter.prompt_tokens += start + len(verdicts)
         meter.passes += 1
         for span in spans:
@@ -76,6 +77,7 @@ class AskingBackend:
 
     def write(self, starts: Sequence[Start], meter: Meter) -> Iterator[tuple[int, Frame | None]]:
         """Ask until all are done."""
+        meter.attention = self.model.attention
         for first in range(0, len(starts), TOGETHER):
             group = [
                 _Text(first + place, start) for place, start in enumerate(starts[first : first + TOGETHER])

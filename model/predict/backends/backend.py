@@ -63,6 +63,10 @@ class Continuer(Protocol):
         """Tokens that fit, prompt included; None if nobody says."""
 
     @property
+    def attention(self) -> str:
+        """Whose attention it runs, as `Cost` has it; empty: nobody knows."""
+
+    @property
     def can_judge(self) -> bool:
         """Whether it has `judge`."""
 

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.predict.backends.answers import Answers
 from cwm_trace.model.predict.backends.asking import asking_setup
 from cwm_trace.model.predict.backends.backend import Ask, Continuation, Verdict
 from cwm_trace.model.predict.backends.completions import PATIENT, Client, Patience, ServerError
 from cwm_trace.model.predict.predictor import ModelPredictor
+from cwm_trace.predict.kept_answers import Answers
 from cwm_trace.records import Decoding
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import TraceTokens
@@ -157,6 +157,7 @@ class ServerContinuer:
     """
 
     can_judge = True
+    attention = ""
 
     def __init__(
         self,

@@ -115,6 +115,7 @@ class TransformersContinuer:
         self._model, self._decoding = model, decoding
         longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self.length: int | None = longest if decoding.max_length is None else decoding.max_length
+        self.attention = str(getattr(model.config, "_attn_implementation", None) or "")
         self._trunk: tuple[list[int], Any] = ([], None)
 
     @torch.inference_mode()

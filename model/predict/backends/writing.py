@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.predict.backends.answers import Answers
 from cwm_trace.model.predict.backends.completions import PATIENT, Client, Patience, ServerError
+from cwm_trace.predict.kept_answers import Answers
 from cwm_trace.predict.writing import Question
 from cwm_trace.records import Decoding
 

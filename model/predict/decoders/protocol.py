@@ -102,6 +102,10 @@ class TraceDecoder(Protocol):
     def length(self) -> int:
         """Tokens of a text at the most."""
 
+    @property
+    def attention(self) -> str:
+        """Whose attention the last pass ran, as `Cost` has it."""
+
     def fingerprint(self) -> str:
         """Digest of the weights in memory."""
 

@@ -16,7 +16,7 @@ from cwm_trace.eval.benchmark.truth import (
     start_of,
 )
 from cwm_trace.records import Event, Limits, Outcome
-from cwm_trace.tracer.sandbox import SandboxError
+from cwm_trace.tracer.supervision import SandboxError
 
 
 def case(source: str, call: str, place: str, expected: str | None = None) -> Case:

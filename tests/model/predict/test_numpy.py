@@ -64,7 +64,10 @@ def same(one: Trace, other: Trace) -> None:
     )
     assert one.guess.cost is not None
     assert other.guess.cost is not None
-    assert replace(one.guess.cost, seconds=0.0) == replace(other.guess.cost, seconds=0.0)
+    assert {one.guess.cost.attention, other.guess.cost.attention} == {"NumPy", "PyTorch"}
+    assert replace(one.guess.cost, seconds=0.0, attention="") == replace(
+        other.guess.cost, seconds=0.0, attention=""
+    )
     for ours, theirs in zip(one.frames, other.frames, strict=True):
         assert (ours.logprobs is None) == (theirs.logprobs is None)
         for field, values in (theirs.logprobs or {}).items():

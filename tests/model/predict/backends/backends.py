@@ -42,6 +42,7 @@ class Parrot:
     """
 
     ORDER = 12
+    attention = ""
 
     def __init__(
         self,

@@ -27,6 +27,7 @@ class Reciter:
     """Continues a true trace, or returns from it, and keeps what it was asked."""
 
     can_judge = False
+    attention = ""
     length = 100_000
 
     def __init__(self, true_ids: Sequence[int], returned: Sequence[int] = ()) -> None:

@@ -1,4 +1,4 @@
-"""Responses that were paid for already: predictions by model, prompt and decoding, in one SQLite file."""
+"""Responses that were paid for already: predictions by model, prompt and decoding, in a file of answers."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.stored import dump_prediction, load_prediction
+from cwm_trace.files import make_folder
 from cwm_trace.plain import SourceLines, frame_fields
+from cwm_trace.predict.kept_answers import Answers
 from cwm_trace.predict.modes import parse_mode
 from cwm_trace.predict.protocol import Predictor, Request, predict_all
 from cwm_trace.records import Trace
 from cwm_trace.wire.render import render_prompt
 from cwm_trace.wire.tokens import TraceTokens
 
-FILE_NAME = "responses.sqlite"
+FILE_NAME = "responses.jsonl"
+_OLDER = "responses.sqlite"
 
 
 class ResponseCache:
@@ -35,14 +39,11 @@ class ResponseCache:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.path = Path(folder) / FILE_NAME
         self.hits = 0
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._store = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-            self._store.execute("CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, trace BLOB)")
-        except OSError as error:
-            raise CwmTraceError(f"cannot make the cache folder {folder}: {error.strerror}") from error
-        except sqlite3.Error as error:
-            raise CwmTraceError(f"cannot use the cache {self.path}: {error}") from error
+        make_folder(self.path.parent)
+        older = None if self.path.exists() else self.path.with_name(_OLDER)
+        self._answers = Answers(self.path)
+        if older is not None and older.exists():
+            _take_over(older, self._answers)
 
     def predict_all(self, predictor: Predictor, requests: Sequence[Request]) -> Iterator[tuple[int, Trace]]:
         """As `cwm_trace.predict.protocol.predict_all`, asking only for what is not known yet.
@@ -68,21 +69,27 @@ class ResponseCache:
 
     def close(self) -> None:
         """Close the file."""
-        self._store.close()
+        self._answers.close()
 
     def _get(self, key: str, request: Request) -> Trace | None:
+        known = self._answers.find(key)
         try:
-            row = self._store.execute("SELECT trace FROM responses WHERE key = ?", (key,)).fetchone()
-            return None if row is None else load_prediction(row[0], request.history)
-        except (sqlite3.Error, ValueError) as error:
+            return None if known is None else load_prediction(known, request.history)
+        except ValueError as error:
             raise CwmTraceError(f"cannot read the cache {self.path}: {error}") from error
 
     def _put(self, key: str, predicted: Trace) -> None:
-        try:
-            data = dump_prediction(predicted)
-            self._store.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (key, data))
-        except sqlite3.Error as error:
-            raise CwmTraceError(f"cannot write the cache {self.path}: {error}") from error
+        self._answers.keep(key, dump_prediction(predicted))
+
+
+def _take_over(path: Path, answers: Answers) -> None:
+    """What an older version kept in SQLite; its file stays."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as store:
+            for key, trace in store.execute("SELECT key, trace FROM responses"):
+                answers.keep(key, json.loads(trace))
+    except (sqlite3.Error, ValueError) as error:
+        raise CwmTraceError(f"cannot read the older cache {path}: {error}") from error
 
 
 def response_key(predictor: Predictor, request: Request) -> str:

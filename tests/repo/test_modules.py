@@ -1,0 +1,185 @@
+"""The plan of the package can be read off its modules: layers, no circles, one name for one thing.
+
+What is not yet so stands here by name or by number. A list only gets shorter, a number only smaller.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+
+import pytest
+
+from tests.repo.graph import ROOT, When, find_circles, find_modules, find_namesakes, link_modules
+
+MODULES = find_modules()
+
+LAYERS = """
+errors
+extras files display progress versions streams demo_program program_grammar
+records
+plain states
+wire flow
+tracer strategies
+storage predict
+own_process
+datasets model
+model.light
+model.predict
+eval.comparison
+eval.statistics eval.local_steps
+eval.benchmark
+eval.format model.training
+rendering
+recording
+api viewer
+notebook pytest_plugin debug
+cli
+__main__
+"""
+"""From the bottom up: a module imports from its own part and from the lines above it."""
+
+PARTS = {part: at for at, line in enumerate(LAYERS.strip().splitlines()) for part in line.split()}
+
+UPWARD = {
+    ("cwm_trace.predict.registry", "cwm_trace.model.predict"): "a model is found by its name, without torch",
+}
+"""What is imported from a line below when it is called, and why."""
+
+CIRCLES = [
+    "debug.console debug.verbs debug.verbs.looking debug.verbs.moving debug.verbs.predicting"
+    " debug.verbs.sessions debug.verbs.stopping",
+    "debug.dap.adapter debug.dap.requests debug.dap.requests.breaking debug.dap.requests.lifecycle"
+    " debug.dap.requests.looking debug.dap.requests.moving debug.dap.requests.writing",
+    "debug.opening debug.replay",
+    "model.attention.plan model.attention.schedule",
+    "model.chat model.tokenizer",
+    "model.predict.rollout model.predict.truth",
+    "tracer.activation tracer.recorder",
+]
+"""Modules that need one another when they are called or for their types."""
+
+LAZY_PARTS = {"cli": "a command imports what it does when it does it, so that `--help` is quick"}
+LAZY_MODULES = """
+__init__
+api
+debug.console
+debug.dap.adapter
+debug.dap.requests.looking
+debug.opening
+debug.replay
+debug.verbs.sessions
+eval.benchmark.tasks
+eval.benchmark.truth
+eval.format.reading_programs
+model.chat
+model.loading
+model.predict.backends.server
+model.predict.backends.writing
+model.predict.decoders.loading
+model.predict.local
+notebook
+predict.registry
+pytest_plugin
+recording
+storage
+tracer.recorders
+tracer.sandbox_child
+tracer.session
+"""
+"""Other modules that import of the package when they are called."""
+MOST_LAZY = 67
+"""How often they do."""
+
+MOST_NAMESAKES = 49
+MOST_PUBLIC = 1950
+MOST_UNKNOWN = 340
+"""Public names of which no other file of the repository speaks."""
+
+
+def short(name: str) -> str:
+    return name.removeprefix("cwm_trace").removeprefix(".") or "__init__"
+
+
+def part_of(name: str) -> str:
+    """The longest part among the layers that a module belongs to; none of the package itself."""
+    part = name.removeprefix("cwm_trace").removeprefix(".")
+    while part and part not in PARTS:
+        part = part.rpartition(".")[0]
+    return part
+
+
+def goes_up(importer: str, imported: str, importers: Mapping[tuple[str, str], str] = UPWARD) -> bool:
+    return any(importer == by and f"{imported}.".startswith(f"{package}.") for by, package in importers)
+
+
+def test_every_module_has_a_layer() -> None:
+    homeless = {name for name in MODULES if not part_of(name)}
+    assert homeless == {"cwm_trace", "cwm_trace.eval"}
+
+
+@pytest.mark.parametrize("when", ["at import", "when called", "for types"])
+def test_layers_import_downwards(when: When) -> None:
+    wrong = [
+        f"{importer} imports {imported}"
+        for importer, names in link_modules(MODULES, when).items()
+        for imported in names
+        if part_of(importer) and part_of(importer) != part_of(imported)
+        if PARTS.get(part_of(imported), len(PARTS)) >= PARTS[part_of(importer)]
+        and not (when == "when called" and goes_up(importer, imported))
+    ]
+    assert wrong == []
+
+
+def test_no_exception_to_the_layers_is_out_of_use() -> None:
+    links = link_modules(MODULES, "when called")
+    for entry in UPWARD:
+        assert any(goes_up(entry[0], name, {entry: ""}) for name in links[entry[0]]), entry
+
+
+def test_modules_do_not_need_one_another_to_be_imported() -> None:
+    assert find_circles(link_modules(MODULES, "at import")) == []
+
+
+def test_there_are_no_circles() -> None:
+    circles = find_circles(link_modules(MODULES, "at import", "when called", "for types"))
+    new = [
+        circle for circle in circles if not any({*map(short, circle)} <= {*old.split()} for old in CIRCLES)
+    ]
+    assert new == []
+
+
+def test_who_imports_late_says_why() -> None:
+    links = link_modules(MODULES, "when called")
+    late = {
+        short(name): len(names) for name, names in links.items() if names and part_of(name) not in LAZY_PARTS
+    }
+    assert set(late) <= set(LAZY_MODULES.split())
+    assert sum(late.values()) <= MOST_LAZY
+
+
+def test_only_records_find_their_views_by_name() -> None:
+    named = [
+        short(name)
+        for name, module in MODULES.items()
+        if re.search(r"import_module\(\s*f?[\"']cwm_trace\.rendering", module.path.read_text("utf-8"))
+    ]
+    assert named == ["display"]
+
+
+def test_a_name_of_a_module_says_which() -> None:
+    assert len(find_namesakes(MODULES)) <= MOST_NAMESAKES
+
+
+def test_a_public_name_is_one_that_somebody_else_uses() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    spoken: dict[str, int] = {}
+    for file in listed.splitlines():
+        path = ROOT / file
+        if path.suffix in (".py", ".md", ".toml", ".c", ".h", ".js", ".ts", ".ini") and not path.is_symlink():
+            for word in set(re.findall(r"\w+", path.read_text("utf-8", "replace"))):
+                spoken[word] = spoken.get(word, 0) + 1
+    names = [(module, name) for module in MODULES.values() for name in module.public_names]
+    assert len(names) <= MOST_PUBLIC
+    assert len([name for _, name in names if spoken.get(name, 0) < 2]) <= MOST_UNKNOWN
