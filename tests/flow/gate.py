@@ -72,12 +72,13 @@ def find_violations(trace: Trace) -> Iterator[str]:
 
 def samples() -> Iterator[tuple[str, Trace]]:
     """The samples of every language feature."""
-    from tests.tracer.goldens import SAMPLES, forget_siblings, sample_names
+    from tests.tracer.goldens import SAMPLES, alone, sample_names
 
     with _inside(SAMPLES):
         for name in sample_names():
-            forget_siblings()
-            yield f"sample {name}", trace_execution(f"{name}.py", capture_output=True)
+            with alone():
+                trace = trace_execution(f"{name}.py", capture_output=True)
+            yield f"sample {name}", trace
 
 
 def scripts(folder: Path) -> Iterator[tuple[str, Trace]]:

@@ -17,6 +17,7 @@ from cwm_trace.debug.stops import (
     OnSurprise,
     OnWrite,
     Place,
+    Rule,
     line_place,
 )
 from cwm_trace.debug.verbs.arguments import is_number, read_number
@@ -57,6 +58,10 @@ def _break(console: Conversation, argument: str, *, once: bool) -> Reply:
     else:
         found = find_place(session, where)
     rule = session.stops.add(found, condition.strip(), once=once)
+    return _added(rule)
+
+
+def _added(rule: Rule) -> Reply:
     return Reply(f"stop {rule}", {"stop": rule.number, "at": str(rule.place)})
 
 
@@ -109,7 +114,7 @@ def watch(console: Conversation, argument: str) -> Reply:
     track = console.session.current
     function = name_of(track.timeline, track.looked_at)
     rule = console.session.stops.add(OnWrite(name, "" if function == "?" else function), condition)
-    return Reply(f"stop {rule}", {"stop": rule.number, "at": str(rule.place)})
+    return _added(rule)
 
 
 @verb("logpoint LINE, TEXT", "Say TEXT, with {expressions}, whenever a line runs; do not stop.", group=STOPS)
@@ -119,7 +124,7 @@ def logpoint(console: Conversation, argument: str) -> Reply:
     if not comma or not text.strip():
         raise CwmTraceError("a logpoint needs a line and a text: say logpoint 12, total is {total}")
     rule = console.session.stops.add(find_place(console.session, where.strip()), log=text.strip())
-    return Reply(f"stop {rule}", {"stop": rule.number, "at": str(rule.place)})
+    return _added(rule)
 
 
 @verb(
@@ -133,7 +138,7 @@ def catch(console: Conversation, argument: str) -> Reply:
         raise CwmTraceError(f"{argument!r} names no exception: say catch ValueError")
     place = OnException(uncaught=True) if argument == "uncaught" else OnException(argument)
     rule = console.session.stops.add(place)
-    return Reply(f"stop {rule}", {"stop": rule.number, "at": str(rule.place)})
+    return _added(rule)
 
 
 @verb("ignore STOP N", "Pass a stop the first N times, counted from the start.", group=STOPS)

@@ -43,7 +43,9 @@ def reference(model: Any, tokens: TraceTokens, cap: int = CAP) -> Reference:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("count", [6, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "count", [2, pytest.param(6, marks=pytest.mark.ci), pytest.param(60, marks=pytest.mark.slow)]
+)
 def test_every_mode_says_what_generate_does(folder: Path, tokens: TraceTokens, mode: str, count: int) -> None:
     predictor = TransformersPredictor(folder, decoding=Decoding(max_new_tokens=CAP))
     oracle = reference(load(folder), tokens)
