@@ -17,13 +17,7 @@ from cwm_trace.plain import SourceLines, fields_of_lines, frames_from_fields, li
 from cwm_trace.records import Capture, FrameFields, Limits, Outcome, Program, Run, SourceFile, Trace
 from cwm_trace.tracer.extension import records_of_lines
 from cwm_trace.tracer.modules import own_modules
-from cwm_trace.tracer.process import (
-    Buffer,
-    exit_code,
-    finish,
-    guard_process,
-    report_error,
-)
+from cwm_trace.tracer.process import Buffer, exit_code, finish, guard_process, report_error
 from cwm_trace.tracer.program import MODULE, Runnable, surroundings
 from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.recorders import Kind, make_recorder
