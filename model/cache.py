@@ -19,7 +19,7 @@ from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.interval import attend
-from cwm_trace.model.attention.plan import Plan, StepPlan, plan_intervals
+from cwm_trace.model.attention.schedule import Plan, StepPlan, plan_intervals
 
 if TYPE_CHECKING:
     from cwm_trace.model.decoding_config import DecodingConfig

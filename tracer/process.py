@@ -16,6 +16,7 @@ from typing import Any, NoReturn, Protocol
 
 from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS
 from cwm_trace.tracer.recorder import Recorder
+from cwm_trace.tracer.sending import leave_senders_alone, make_senders_wait
 from cwm_trace.tracer.signals import deliver_signals
 from cwm_trace.tracer.values import TimeLimitReached
 
@@ -70,6 +71,7 @@ def guard_process(recorder: Recorder, sink: Buffer) -> Iterator[None]:
         os._exit = _flush_and_leave
         for (module, name), stand_in in _STARTERS.items():
             setattr(module, name, stand_in)
+        make_senders_wait()
     try:
         with deliver_signals():
             yield
@@ -79,6 +81,7 @@ def guard_process(recorder: Recorder, sink: Buffer) -> Iterator[None]:
             os._exit = _leave
             for (module, name), stand_in in _STARTERS.items():
                 setattr(module, name, stand_in.start)
+            leave_senders_alone()
 
 
 _leave = os._exit

@@ -65,7 +65,8 @@ def debug(
     move through the recording and the prediction: help lists them. Nothing of a trace is ever run.
     """
     from cwm_trace.debug import terminal
-    from cwm_trace.debug.opening import Opening, open_console
+    from cwm_trace.debug.opening import open_console
+    from cwm_trace.debug.running import Opening
     from cwm_trace.debug.verbs.sessions import read_script
     from cwm_trace.errors import CwmTraceError
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cwm_trace import read_trace
-from cwm_trace.debug.console import ALIASES, VERBS, Console, find_verb
+from cwm_trace.debug.console import Console
+from cwm_trace.debug.verbs import ALIASES, VERBS, find_verb
 from cwm_trace.errors import CwmTraceError
 from tests.debug.programs import CAUGHT, NESTED, console_of, positions, record
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cwm_trace import trace_execution, write_trace
 from cwm_trace.debug.console import Console
-from cwm_trace.debug.dap.adapter import HANDLERS
+from cwm_trace.debug.dap.requests import HANDLERS
 from cwm_trace.debug.session import Session
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.history import NOTHING, History, Known, Prediction
