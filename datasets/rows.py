@@ -14,10 +14,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from cwm_trace.datasets.item import Item, Knob
+from cwm_trace.datasets.item import Item
 from cwm_trace.plain import SourceLines, frames_from_fields, trace_fields, trace_from_fields
 from cwm_trace.records import FrameFields, Outcome, SlotFields, SourceFile, Trace
-from cwm_trace.wire.context import MAIN
 
 if TYPE_CHECKING:
     import pyarrow
@@ -53,15 +52,6 @@ def trace_of(row: Mapping[str, Any]) -> Trace:
     files = tuple(SourceFile(**file) for file in row["files"])
     about = {**row, "files": files, "outcome": Outcome(row["outcome"])}
     return trace_from_fields(about, frames_from_fields(map(_frame_fields, row["frames"]), SourceLines(files)))
-
-
-def item_of(row: Mapping[str, Any], split: str = "train") -> Item:
-    """The item of a row; what it was expected to give was checked when the row was made."""
-    text: str = row["files"][0]["text"]
-    if row["call"]:
-        text = text.removesuffix(f"{MAIN}\n    return {row['call'].strip()}\n")
-    knobs: dict[str, Knob] = {knob["name"]: json.loads(knob["value"]) for knob in row["knobs"]}
-    return Item(row["id"], text, row["call"], row["family"], knobs, split, twin_of=row["twin_of"])
 
 
 def program_hash(item: Item) -> str:
