@@ -22,8 +22,8 @@ from cwm_trace.datasets.similarity import PERMUTATIONS, Sketch, Sketches, bands_
 
 _ORDER = tuple(map(SPLITS.index, ("test", "dev", "train")))
 
-Array = npt.NDArray[Any]
-ReadKeys = Callable[[], Iterable[Keys]]
+_Array = npt.NDArray[Any]
+_ReadKeys = Callable[[], Iterable[Keys]]
 """Gives the keys of each unit, in the order of the dataset; it is called more than once."""
 
 
@@ -36,12 +36,12 @@ class Choice:
         dropped: how many did not, by reason.
     """
 
-    rows: dict[str, Array]
+    rows: dict[str, _Array]
     dropped: Counter[str] = field(default_factory=Counter)
 
 
 def choose_rows(
-    read: ReadKeys, shares: Mapping[str, float], near: float, *, programs_apart: bool = True
+    read: _ReadKeys, shares: Mapping[str, float], near: float, *, programs_apart: bool = True
 ) -> Choice:
     """Decide.
 
@@ -100,7 +100,7 @@ class _Groups:
         shares: of the splits.
     """
 
-    def __init__(self, keys: Mapping[str, Array], shares: Mapping[str, float]) -> None:
+    def __init__(self, keys: Mapping[str, _Array], shares: Mapping[str, float]) -> None:
         names, ids = np.unique(keys["id"], return_inverse=True)
         programs, program = np.unique(keys["program"], return_inverse=True)
         wanted = keys["twin_of"]
@@ -126,7 +126,7 @@ class _Groups:
         own = np.where(keys["split"] >= 0, keys["split"], self.kept_for)
         for row in np.flatnonzero(own < 0).tolist():
             own[row] = _split_by_hash(int(programs[roots[row]]), shares)
-        self.splits: Array = own
+        self.splits: _Array = own
         """Of each row."""
 
     def _find(self, program: int) -> int:
@@ -150,7 +150,7 @@ def _split_by_hash(program: int, shares: Mapping[str, float]) -> int:
     return SPLITS.index("train")
 
 
-def _crowded(read: ReadKeys, near: float) -> dict[int, Sketch]:
+def _crowded(read: _ReadKeys, near: float) -> dict[int, Sketch]:
     """The sketches of which another one has a band, by row."""
     bands = [_bands(unit["sketch"], bands_for(near)) for unit in read()]
     alone = np.ones(sum(map(len, bands)), bool)
@@ -168,7 +168,7 @@ def _crowded(read: ReadKeys, near: float) -> dict[int, Sketch]:
     return found
 
 
-def _bands(sketches: Array, count: int) -> Array:
+def _bands(sketches: _Array, count: int) -> _Array:
     """A number of 64 bits for each band of each sketch, equal for equal ones."""
     words = sketches.reshape(len(sketches), count, PERMUTATIONS // count).astype(np.uint64)
     numbers = np.zeros(words.shape[:2], np.uint64)
@@ -177,7 +177,7 @@ def _bands(sketches: Array, count: int) -> Array:
     return numbers
 
 
-def _numbered(column: Array) -> list[int]:
+def _numbered(column: _Array) -> list[int]:
     """Equal values as equal numbers from 0."""
     numbers: list[int] = np.unique(column, return_inverse=True)[1].tolist()
     return numbers

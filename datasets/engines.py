@@ -22,8 +22,8 @@ _HASH_SEED = "0"
 _AHEAD = 3
 """Tasks that are handed out for each worker, so that none waits and few are lost."""
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 _sources: tuple[str, ...] = ()
 _threshold = 1.0
@@ -46,7 +46,7 @@ class Workers:
         """Make units, in any order."""
         return self.run(_make, units)
 
-    def run(self, work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    def run(self, work: Callable[[_Task], _Result], tasks: Iterable[_Task]) -> Iterator[_Result]:
         """Do all tasks; results come in any order, and none waits for another."""
         waiting = iter(tasks)
         running = {self._pool.submit(work, task) for task in itertools.islice(waiting, self._most)}
