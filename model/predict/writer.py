@@ -12,7 +12,7 @@ from cwm_trace.model.predict.rollout import Rollout
 from cwm_trace.model.predict.session import Session, Setup
 from cwm_trace.model.predict.truth import TrueFrame, cut_span, write_frames
 from cwm_trace.predict.driver import Written
-from cwm_trace.predict.history import NOTHING, History
+from cwm_trace.predict.known_frames import NOTHING, History
 from cwm_trace.predict.plan import Plan
 from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Cost, Decoding, Event, Frame, Outcome

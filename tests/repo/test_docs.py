@@ -27,7 +27,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
         "cwm_trace.api",
         "cwm_trace.debug.literals",
         "cwm_trace.states",
-        "cwm_trace.flow.values",
+        "cwm_trace.flow.constants",
         "cwm_trace.wire.texts",
         "cwm_trace.datasets.diversity",
         "cwm_trace.datasets.families",
