@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cwm_trace.debug.predicting import PredictedTimeline
+from cwm_trace.debug.predicted import PredictedTimeline
 from cwm_trace.debug.session import Session
 from cwm_trace.debug.stops import AtLine, OnWrite
 from cwm_trace.debug.track import Track

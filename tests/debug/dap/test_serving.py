@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from cwm_trace import trace_execution, write_trace
 from cwm_trace.debug.dap import server
 from cwm_trace.debug.dap.adapter import Adapter
-from cwm_trace.debug.dap.server import serve, serve_port
+from cwm_trace.debug.dap.serving import serve, serve_port
 from cwm_trace.debug.dap.wire import BrokenStreamError, read_message, write_message
 from cwm_trace.errors import CwmTraceError
 from tests.debug.dap.schema import faults
