@@ -201,7 +201,7 @@ def predict(
         if output is not None:
             write_trace(trace, output)
         if as_json:
-            from cwm_trace.rendering.plain import trace_json
+            from cwm_trace.rendering.as_json import trace_json
 
             click.echo(trace_json(trace))
         else:
