@@ -21,11 +21,11 @@ from typing import Any, Literal
 
 from cwm_trace.datasets.card import make_card
 from cwm_trace.datasets.choice import Choice, Keys, choose_rows
+from cwm_trace.datasets.dataset_recipe import Recipe, Source
 from cwm_trace.datasets.engines import make_locally, make_on_ray
 from cwm_trace.datasets.item import SPLITS
 from cwm_trace.datasets.loaders import load_items
 from cwm_trace.datasets.loaders.pytest_run import record_pytest
-from cwm_trace.datasets.recipe import Recipe, Source
 from cwm_trace.datasets.shards import compress, decompress, to_parquet
 from cwm_trace.datasets.units import MadeUnit, Unit
 from cwm_trace.errors import CwmTraceError

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.datasets.builder import build_dataset, plan_units
-from cwm_trace.datasets.recipe import make_recipe, read_recipe
+from cwm_trace.datasets.dataset_recipe import make_recipe, read_recipe
 from cwm_trace.errors import CwmTraceError
 
 if sys.version_info < (3, 11):
