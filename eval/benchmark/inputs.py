@@ -27,7 +27,7 @@ from cwm_trace.eval.benchmark.log import (
     log_name,
     read_log,
 )
-from cwm_trace.eval.benchmark.scoring import digest
+from cwm_trace.eval.benchmark.log_lines import digest
 from cwm_trace.eval.benchmark.tasks import Case, Task
 from cwm_trace.eval.comparison.answers import NO_LITERAL, Verdict, read_literal
 from cwm_trace.eval.comparison.score import ProgramScore

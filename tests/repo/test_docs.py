@@ -39,7 +39,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
         "cwm_trace.eval.comparison.metrics",
         "cwm_trace.eval.statistics.estimates",
         "cwm_trace.eval.statistics.survival",
-        "cwm_trace.eval.comparison.values",
+        "cwm_trace.eval.comparison.value_classes",
     ],
 )
 def test_doctests(module: str) -> None:
