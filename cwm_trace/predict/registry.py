@@ -140,7 +140,7 @@ def find_writer(
             " answers with bench rescore --inputs"
         )
     values = read_arguments(arguments or {}, OF_CHATS, name)
-    from cwm_trace.model.predict.backends.writing import ServedWriter
+    from cwm_trace.model.predict.backends.answering import ServedWriter
 
     url, _, served = name.removeprefix("chat:").partition("#")
     client = {key: value for key, value in _of_client(values).items() if key != "concurrency"}

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import replace
 
 from cwm_trace.model.predict.backend import Meter
-from cwm_trace.model.predict.session import PromptTooLongError, Setup
+from cwm_trace.model.predict.prediction import PromptTooLongError, Setup
 from cwm_trace.model.predict.writer import ModelWriter
 from cwm_trace.predict.driver import Assembly, drive, stream
 from cwm_trace.predict.known_frames import NOTHING, History, Known, Prediction

@@ -16,12 +16,12 @@ from cwm_trace.model.checkpoint import check_checkpoint
 from cwm_trace.model.light.weights import read_arrays
 from cwm_trace.model.loading import load_model
 from cwm_trace.model.predict.decoders import loading
-from cwm_trace.model.predict.decoders.loading import load_decoder
+from cwm_trace.model.predict.decoders.choosing import load_decoder
 from cwm_trace.model.predict.decoders.numpy import NumpyChooser, NumpyDecoder, NumpySampler
 from cwm_trace.model.predict.decoders.torch import TorchChooser
 from cwm_trace.model.predict.local import LocalPredictor
 from cwm_trace.model.predict.vocabulary import Legal, Vocabulary
-from cwm_trace.model.shards import read_headers
+from cwm_trace.model.safetensors_files import read_headers
 from cwm_trace.predict.modes import ALL_MODES
 from cwm_trace.predict.protocol import Request
 from cwm_trace.records import GRAMMARS, Decoding, Frame, Trace

@@ -20,8 +20,8 @@ from cwm_trace.datasets.tokenizing import TokenField
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, build_tokenizer, load_tokenizer, save_tokenizer
 from cwm_trace.model.tokens import read_tokens
+from cwm_trace.model.training.document_rows import Batch
 from cwm_trace.model.training.loop import train
-from cwm_trace.model.training.packing import Batch
 from cwm_trace.model.training.recipe import Recipe
 from tests.model.training.runs import log_of, tiny_recipe
 
