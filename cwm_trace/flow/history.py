@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cwm_trace.flow import interpreter as py
+from cwm_trace.flow import bytecodes as py
 from cwm_trace.flow.analysis import MODULE, Analysis
 from cwm_trace.flow.constants import is_immutable
 from cwm_trace.flow.knowledge import NO_NAMES, Activation, Spot, Stack, fits, names_at_call

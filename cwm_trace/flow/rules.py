@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from cwm_trace.flow import interpreter as py
+from cwm_trace.flow import bytecodes as py
 from cwm_trace.flow.analysis import Analysis
 from cwm_trace.flow.code import Code
 from cwm_trace.flow.knowledge import NO_NAMES, Activation, names_at_call
