@@ -23,7 +23,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import TikTokenConverter, bytes_to_unicode
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.folder import read_json
+from cwm_trace.model.json_files import read_json
 from cwm_trace.model.tokens import check_mapping
 
 if TYPE_CHECKING:

@@ -229,7 +229,7 @@ def show(
         return
     comparison = compare_program(run, name, sample)
     if form == "json":
-        from cwm_trace.rendering.plain import comparison_json
+        from cwm_trace.rendering.as_json import comparison_json
 
         click.echo(comparison_json(comparison))
         return

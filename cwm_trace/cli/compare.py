@@ -37,7 +37,7 @@ def compare(real: str, predicted: str, equality: str, around: int, everything: b
 
     comparison = compare_execution(read_trace(real), read_trace(predicted), equality=equality)
     if as_json:
-        from cwm_trace.rendering.plain import comparison_json
+        from cwm_trace.rendering.as_json import comparison_json
 
         click.echo(comparison_json(comparison))
     else:

@@ -10,8 +10,8 @@ from typing import Any
 from cwm_trace.model.predict.grammar import FrameGrammar
 from cwm_trace.model.predict.guide import Reading
 from cwm_trace.model.predict.open_frame import FreeFrame, OpenFrame
-from cwm_trace.model.predict.truth import TrueFrame
-from cwm_trace.predict.history import forces_return
+from cwm_trace.model.predict.true_frames import TrueFrame
+from cwm_trace.predict.known_frames import forces_return
 from cwm_trace.predict.modes import Mode, ModeKind
 from cwm_trace.records import Event, Frame, Outcome, Problem
 from cwm_trace.wire.parse import split

@@ -10,11 +10,11 @@ from cwm_trace.debug.conversation import VERBS, Conversation, Reply, find_verb, 
 from cwm_trace.debug.difference import aligned, different_variables
 from cwm_trace.debug.listing import list_file, name_of
 from cwm_trace.debug.literals import evaluate, show_value
-from cwm_trace.debug.predicting import PredictedTimeline
+from cwm_trace.debug.phrases import content_text, difference_text, frame_data, notes, place_text, slots_data
+from cwm_trace.debug.predicted import PredictedTimeline
 from cwm_trace.debug.stops import surprise
 from cwm_trace.debug.track import Track
-from cwm_trace.debug.verbs.arguments import read_number, refuse_argument
-from cwm_trace.debug.wording import content_text, difference_text, frame_data, notes, place_text, slots_data
+from cwm_trace.debug.verbs.words import read_number, refuse_argument
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Slot
 from cwm_trace.rendering.wording import printable, short_text

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cwm_trace.debug.conversation import Conversation, Reply, verb
-from cwm_trace.debug.predicting import PredictedTimeline
+from cwm_trace.debug.phrases import slots_data
+from cwm_trace.debug.predicted import PredictedTimeline
 from cwm_trace.debug.session import Arrival
 from cwm_trace.debug.track import Track
-from cwm_trace.debug.verbs.arguments import read_number, refuse_argument
-from cwm_trace.debug.wording import slots_data
+from cwm_trace.debug.verbs.words import read_number, refuse_argument
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.rendering.wording import printable
 

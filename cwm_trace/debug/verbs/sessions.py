@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cwm_trace.debug.conversation import Conversation, Reply, verb
-from cwm_trace.debug.predicting import PredictedTimeline
+from cwm_trace.debug.predicted import PredictedTimeline
 from cwm_trace.debug.track import Track
-from cwm_trace.debug.verbs.arguments import refuse_argument
+from cwm_trace.debug.verbs.words import refuse_argument
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Trace
 from cwm_trace.storage import write_trace

@@ -20,7 +20,7 @@ from cwm_trace.debug.stops import (
     Rule,
     line_place,
 )
-from cwm_trace.debug.verbs.arguments import is_number, read_number
+from cwm_trace.debug.verbs.words import is_number, read_number
 from cwm_trace.errors import CwmTraceError
 
 STOPS = "stops"
