@@ -23,11 +23,11 @@ import torch
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.files import open_whole, write_whole
 from cwm_trace.model import dcp
-from cwm_trace.model.folder import read_json, write_json
 from cwm_trace.model.journal import Journal, Places, fingerprint
+from cwm_trace.model.json_files import read_json, write_json
 from cwm_trace.model.params import CARRIED, SPECIALS, carried_file, config_from_params, params_from_config
+from cwm_trace.model.safetensors_files import INDEX, SINGLE, StoredTensor, read_headers, write_shard
 from cwm_trace.model.shape import read_shape
-from cwm_trace.model.shards import INDEX, SINGLE, StoredTensor, read_headers, write_shard
 from cwm_trace.model.tokenizer import META_OFFSETS, PAD, convert_ranks, ranks_of, read_ranks, save_tokenizer
 from cwm_trace.progress import OnProgress, Progress, say_nothing
 

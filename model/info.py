@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.folder import read_json
+from cwm_trace.model.json_files import read_json
 from cwm_trace.model.params import config_from_params
+from cwm_trace.model.safetensors_files import INDEX, SINGLE, check_shapes, read_headers
 from cwm_trace.model.shape import FULL, CwmShape, read_shape
-from cwm_trace.model.shards import INDEX, SINGLE, check_shapes, read_headers
 
 CWM_ID = "facebook/cwm"
 CWM_LICENCE = (

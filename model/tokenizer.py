@@ -14,6 +14,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Sequence
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import TikTokenConverter, bytes_to_unicode
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.chat import CHAT_TEMPLATE
-from cwm_trace.model.folder import read_json
+from cwm_trace.model.json_files import read_json
 from cwm_trace.model.tokens import check_mapping
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 BEGIN_OF_TEXT = "<|begin_of_text|>"
 END_OF_TEXT = "<|end_of_text|>"
 PAD = "<|pad|>"
+
+CHAT_TEMPLATE = files("cwm_trace.model").joinpath("chat_template.jinja").read_text(encoding="utf-8")
+"""Jinja source of CWM's chat format; `cwm_trace.model.chat` says what is known of it."""
 
 TOKENIZER_FOLDER = "tokenizer"
 """Where a folder that is not itself a model's keeps its tokenizer: that of a run, of packed sequences."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cwm_trace.cli.compare import MORE, frame_options
 from cwm_trace.cli.predict import decode_options, decode_options_of_levels, model_arguments, split
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.registry import DEFAULT
@@ -201,14 +202,7 @@ def report(places: tuple[Path, ...], plots: Path | None, folder: Path | None, fo
     help="Only programs that ended so: wrong, right, truncated, excluded, failed, or as the list says.",
 )
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at the most.")
-@click.option(
-    "--around",
-    type=click.IntRange(0),
-    default=5,
-    show_default=True,
-    help="Frames to show around the first wrong one.",
-)
-@click.option("--all", "everything", is_flag=True, help="Every frame of the program.")
+@frame_options
 @_format
 def show(
     log: Path,
@@ -235,11 +229,10 @@ def show(
         return
     comparison = compare_program(run, name, sample)
     if form == "json":
-        from cwm_trace.rendering.plain import comparison_json
+        from cwm_trace.rendering.as_json import comparison_json
 
         click.echo(comparison_json(comparison))
         return
-    from cwm_trace.cli.compare import MORE
     from cwm_trace.rendering.frames import comparison_table
 
     _show_tables([comparison_table(comparison, None if everything else around, more=MORE)], form)

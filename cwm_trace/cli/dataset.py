@@ -57,7 +57,7 @@ def build(
     """
     from cwm_trace.cli.reporter import Reporter
     from cwm_trace.datasets.builder import build_dataset
-    from cwm_trace.datasets.recipe import make_recipe, read_recipe
+    from cwm_trace.datasets.dataset_recipe import make_recipe, read_recipe
     from cwm_trace.errors import CwmTraceError
 
     sources = {"preset": preset, "family": family, "items": items, "pytest": project}

@@ -123,7 +123,7 @@ def _decode_options(command: Callable[..., None], grammar: Callable[..., Any]) -
 
 
 def _arguments(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-    from cwm_trace.predict.arguments import split_arguments
+    from cwm_trace.predict.settings import split_arguments
 
     return split_arguments(texts)
 
@@ -201,7 +201,7 @@ def predict(
         if output is not None:
             write_trace(trace, output)
         if as_json:
-            from cwm_trace.rendering.plain import trace_json
+            from cwm_trace.rendering.as_json import trace_json
 
             click.echo(trace_json(trace))
         else:

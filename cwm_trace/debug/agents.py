@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from cwm_trace.debug.console import Console
-from cwm_trace.debug.opening import Opening, open_console
-from cwm_trace.debug.terminal import first_reply
+from cwm_trace.debug.opening import open_console
+from cwm_trace.debug.phrases import content_text, difference_text, place_text
+from cwm_trace.debug.prompt import first_reply
+from cwm_trace.debug.running import Opening
 from cwm_trace.debug.track import Track
-from cwm_trace.debug.wording import content_text, difference_text, place_text
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.extras import require
 from cwm_trace.rendering.wording import printable

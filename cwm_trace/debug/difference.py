@@ -6,7 +6,7 @@ from collections.abc import Collection
 from weakref import WeakKeyDictionary
 
 from cwm_trace.debug import travel
-from cwm_trace.debug.predicting import PredictedTimeline
+from cwm_trace.debug.predicted import PredictedTimeline
 from cwm_trace.debug.timeline import Timeline
 from cwm_trace.eval.comparison.equality import Equality, slots_equal
 from cwm_trace.predict.protocol import ENDED

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from cwm_trace.flow import interpreter as py
+from cwm_trace.flow import bytecodes as py
 from cwm_trace.flow.code import AT, ENTRY, Code, Edge
 
 Place = frozenset[Edge]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cwm_trace.datasets.generators.writer import SHORT, Callee, Statement, Writer
+from cwm_trace.datasets.generators.general_writer import SHORT, Callee, Statement, Writer
 
 PARAMETERS = ("int", "int", "str", "str", "list", "list")
 MOST = 24  # line events of a helper's call, at the most

@@ -13,8 +13,7 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 from cwm_trace.datasets.generators.definitions import DEFINITIONS
-from cwm_trace.datasets.generators.loops import write_for, write_while
-from cwm_trace.datasets.generators.statements import (
+from cwm_trace.datasets.generators.general_statements import (
     SIMPLE,
     write_exit,
     write_if,
@@ -22,7 +21,8 @@ from cwm_trace.datasets.generators.statements import (
     write_match,
     write_try,
 )
-from cwm_trace.datasets.generators.writer import Statement, Writer
+from cwm_trace.datasets.generators.general_writer import Statement, Writer
+from cwm_trace.datasets.generators.loops import write_for, write_while
 
 ARGUMENTS = (
     "str", "str", "str", "list", "list", "list", "words", "dict", "count", "count", "int", "pair", "float",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cwm_trace.datasets.generators.forms import LONGEST
-from cwm_trace.datasets.generators.statements import EMPTY, SIMPLE, change, write_fallback, write_some
-from cwm_trace.datasets.generators.writer import Writer
+from cwm_trace.datasets.generators.general_statements import EMPTY, SIMPLE, change, write_fallback, write_some
+from cwm_trace.datasets.generators.general_writer import Writer
 
 MOST = 40  # the product of the iterations of the loops around a line
 TWO_ENDS = (("left", "right"), ("i", "j"), ("lo", "hi"), ("start", "end"))

@@ -14,7 +14,7 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 from cwm_trace.datasets.generators.sketch import ARGUMENTS, Sketch, UnfitError, try_out
-from cwm_trace.datasets.generators.writing import write_guard, write_return, write_statement
+from cwm_trace.datasets.generators.sketch_statements import write_guard, write_return, write_statement
 
 TAKEN = (
     "str", "str", "str", "str", "str", "str", "list", "list", "list", "list", "words", "words", "dict",

@@ -18,7 +18,7 @@ from cwm_trace.datasets.generators.script_functions import FUNCTIONS
 from cwm_trace.datasets.generators.script_loops import LOOPS
 from cwm_trace.datasets.generators.script_texts import TEXTS
 from cwm_trace.datasets.generators.sketch import ARGUMENTS, Sketch, UnfitError, try_out
-from cwm_trace.datasets.generators.writing import write_return, write_statement
+from cwm_trace.datasets.generators.sketch_statements import write_return, write_statement
 from cwm_trace.datasets.names import NAMES
 
 BOUNDS = ("LIMIT", "N", "SIZE", "MAX", "TARGET", "START", "BASE", "GOAL")

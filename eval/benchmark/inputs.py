@@ -27,12 +27,12 @@ from cwm_trace.eval.benchmark.log import (
     log_name,
     read_log,
 )
-from cwm_trace.eval.benchmark.scoring import digest
+from cwm_trace.eval.benchmark.log_lines import digest
 from cwm_trace.eval.benchmark.tasks import Case, Task
 from cwm_trace.eval.comparison.answers import NO_LITERAL, Verdict, read_literal
 from cwm_trace.eval.comparison.score import ProgramScore
 from cwm_trace.predict.protocol import RefusedError
-from cwm_trace.predict.writing import Question, Writer
+from cwm_trace.predict.questions import Question, Writer
 from cwm_trace.progress import OnProgress, Progress, say_nothing
 from cwm_trace.records import Decoding
 from cwm_trace.tracer.sandbox import run_isolated

@@ -17,7 +17,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.execution import execute_answers
 from cwm_trace.eval.benchmark.generations import Row, read_rows, read_tags
 from cwm_trace.eval.benchmark.log import ExcludedLine, Header, LogWriter, Run, log_name, read_log
-from cwm_trace.eval.benchmark.scoring import Answer, score_answers
+from cwm_trace.eval.benchmark.log_lines import Answer, score_answers
 from cwm_trace.eval.benchmark.stored import Stored, restore_prediction
 from cwm_trace.eval.benchmark.tasks import Case, Task, find_tasks
 from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of

@@ -12,7 +12,7 @@ from cwm_trace.eval.comparison.alignment import Alignment, Pair
 from cwm_trace.eval.comparison.branches import BranchLines
 from cwm_trace.eval.comparison.divergence import Divergence
 from cwm_trace.eval.comparison.metrics import Rate
-from cwm_trace.eval.comparison.values import LAST_BIN, size_bin, value_kind
+from cwm_trace.eval.comparison.value_classes import LAST_BIN, size_bin, value_kind
 from cwm_trace.records import Event
 
 _STATEFUL = (Event.CALL, Event.LINE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cwm_trace.eval.comparison.alignment import Alignment, Pair
-from cwm_trace.eval.comparison.values import state_at, value_kind
+from cwm_trace.eval.comparison.value_classes import state_at, value_kind
 from cwm_trace.records import Event, Frame, Slot
 
 CAUSES = (

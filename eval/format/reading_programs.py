@@ -10,6 +10,8 @@ from functools import cache
 from textwrap import dedent
 
 from cwm_trace.records import Trace
+from cwm_trace.tracer import session
+from cwm_trace.tracer.target import load_text
 
 NAMES = (
     ("total", "step"),
@@ -109,9 +111,6 @@ def write_programs(
 
 def record_program(source: str, call: str) -> Trace:
     """Record the real execution of a program in this process, heap addresses kept."""
-    from cwm_trace.tracer import session
-    from cwm_trace.tracer.target import load_text
-
     sink = session.Memory()
     options = session.Options(capture_output=True, keep_addresses=True)
     session.record_program(load_text(source, call), sink, options)

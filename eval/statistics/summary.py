@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from cwm_trace.eval.comparison.answers import Verdict
-from cwm_trace.eval.comparison.exceptions import PARTS
 from cwm_trace.eval.comparison.metrics import Rate, Retrieval, skill
+from cwm_trace.eval.comparison.raised import PARTS
 from cwm_trace.eval.comparison.score import GRADES, ProgramScore
 from cwm_trace.eval.statistics.estimates import FOLDS, Estimate, bootstrap_ratios, wilson
 from cwm_trace.eval.statistics.survival import LIMITS, Lifetime, restricted_means

@@ -34,8 +34,7 @@ from torch import Tensor
 
 from cwm_trace.model.attention.kernels import find_kernels
 from cwm_trace.model.attention.launch import MOST_SEGMENTS, launch_attention
-from cwm_trace.model.attention.plan import Plan, Tile, plan_intervals
-from cwm_trace.model.attention.schedule import Schedule, Stores
+from cwm_trace.model.attention.schedule import Plan, Schedule, Stores, Tile, plan_intervals
 
 FEW_ROWS = 64
 """Up to so many rows per key head the mask is repeated for every head; above, the keys are."""

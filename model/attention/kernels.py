@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.cubins import DTYPES, HEAD_DIMS, build_cubin, log
-from cwm_trace.model.attention.driver import Driver, find_driver
+from cwm_trace.model.attention.cuda_driver import Driver, find_driver
 from cwm_trace.model.attention.work import MOST_HEADS, THREADS
 
 OLDEST = 80

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cwm_trace.model.predict.backend import Meter
-from cwm_trace.model.predict.decoders.protocol import Choices, Chooser, Lanes
+from cwm_trace.model.predict.decoders.trace_decoder import Choices, Chooser, Lanes
 from cwm_trace.model.predict.rollout import Rollout
 from cwm_trace.model.predict.vocabulary import Legal
 from cwm_trace.records import Frame

@@ -61,13 +61,6 @@ def frame_grammar(
     return f"start: {start}\n{_rules(program, profile, names, opening)}"
 
 
-def trace_grammar(program: Trace, open_calls: int, profile: FormatProfile = CWM) -> str:
-    """The rest of a trace in which so many calls are open."""
-    rest = " ".join(["rest"] * open_calls)
-    rules = _rules(program, profile, list(_TOKENS), Opening(frozenset(_TOKENS)))
-    return f"start: {rest}\nrest: (line | exception | call rest)* return\n{rules}"
-
-
 def _inside(event: Event, opening: Opening) -> str:
     """A frame between its event and its separator."""
     source = f"{event.value}_source" if event in opening.lines else "source"

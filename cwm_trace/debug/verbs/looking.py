@@ -6,15 +6,15 @@ import math
 from bisect import bisect_right
 from typing import Any
 
-from cwm_trace.debug.console import VERBS, Console, Reply, find_verb, verb
+from cwm_trace.debug.conversation import VERBS, Conversation, Reply, find_verb, verb
 from cwm_trace.debug.difference import aligned, different_variables
 from cwm_trace.debug.listing import list_file, name_of
 from cwm_trace.debug.literals import evaluate, show_value
-from cwm_trace.debug.predicting import PredictedTimeline
+from cwm_trace.debug.phrases import content_text, difference_text, frame_data, notes, place_text, slots_data
+from cwm_trace.debug.predicted import PredictedTimeline
 from cwm_trace.debug.stops import surprise
 from cwm_trace.debug.track import Track
-from cwm_trace.debug.verbs.arguments import read_number, refuse_argument
-from cwm_trace.debug.wording import content_text, difference_text, frame_data, notes, place_text, slots_data
+from cwm_trace.debug.verbs.words import read_number, refuse_argument
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Slot
 from cwm_trace.rendering.wording import printable, short_text
@@ -27,7 +27,7 @@ SHOWN = 100
 @verb(
     "p EXPR", "The value of an expression over the variables here; nothing is run.", "print", "pp", group=LOOK
 )
-def p(console: Console, argument: str) -> Reply:
+def p(console: Conversation, argument: str) -> Reply:
     """`p`."""
     if not argument:
         raise CwmTraceError("p needs an expression: say p x + 1")
@@ -58,7 +58,7 @@ def _evaluate(track: Track, text: str, values: dict[str, str], errors: dict[str,
 
 
 @verb("locals", "Every variable here.", "l-", group=LOOK)
-def locals_(console: Console, argument: str) -> Reply:
+def locals_(console: Conversation, argument: str) -> Reply:
     """`locals`."""
     refuse_argument(argument, "locals")
     lines: list[str] = []
@@ -72,7 +72,7 @@ def locals_(console: Console, argument: str) -> Reply:
 
 
 @verb("where", "The calls that are going on, the running one last.", "w", "bt", group=LOOK)
-def where(console: Console, argument: str) -> Reply:
+def where(console: Conversation, argument: str) -> Reply:
     """`where`."""
     refuse_argument(argument, "where")
     track = console.session.current
@@ -91,7 +91,7 @@ def where(console: Console, argument: str) -> Reply:
 @verb(
     "list [FIRST[, LAST]]", "Lines of the source around here; * has a stop, > is here.", "l", "ll", group=LOOK
 )
-def list_(console: Console, argument: str) -> Reply:
+def list_(console: Conversation, argument: str) -> Reply:
     """`list`."""
     track = console.session.current
     frame = track.timeline.frames[track.looked_at]
@@ -122,7 +122,7 @@ def list_(console: Console, argument: str) -> Reply:
 
 
 @verb("whatis NAME", "The type and size of a variable.", group=LOOK)
-def whatis(console: Console, argument: str) -> Reply:
+def whatis(console: Conversation, argument: str) -> Reply:
     """`whatis`."""
     slot = _variable(console.session.current, argument)
     kind = slot.type or "not known: predictions have no types"
@@ -147,7 +147,7 @@ def _variable(track: Track, name: str) -> Slot:
     "h-",
     group=LOOK,
 )
-def history(console: Console, argument: str) -> Reply:
+def history(console: Conversation, argument: str) -> Reply:
     """`history`."""
     if not argument:
         raise CwmTraceError("name a variable: say history x")
@@ -173,7 +173,7 @@ def _middle(changes: list[tuple[int, Slot | None]], now: int) -> list[tuple[int,
 
 
 @verb("lastchange NAME", "Which line changed a variable last, and when.", "who", group=LOOK)
-def lastchange(console: Console, argument: str) -> Reply:
+def lastchange(console: Conversation, argument: str) -> Reply:
     """`lastchange`."""
     if not argument:
         raise CwmTraceError("name a variable: say lastchange x")
@@ -198,7 +198,7 @@ def lastchange(console: Console, argument: str) -> Reply:
 
 
 @verb("display [EXPR]", "Show an expression after every move; without one, what is shown.", group=LOOK)
-def display(console: Console, argument: str) -> Reply:
+def display(console: Conversation, argument: str) -> Reply:
     """`display`."""
     if argument and argument not in console.displays:
         console.displays.append(argument)
@@ -206,7 +206,7 @@ def display(console: Console, argument: str) -> Reply:
 
 
 @verb("undisplay EXPR", "Do not show it any more.", group=LOOK)
-def undisplay(console: Console, argument: str) -> Reply:
+def undisplay(console: Conversation, argument: str) -> Reply:
     """`undisplay`."""
     if argument not in console.displays:
         raise CwmTraceError(f"{argument!r} is not displayed: 'display' lists what is")
@@ -215,7 +215,7 @@ def undisplay(console: Console, argument: str) -> Reply:
 
 
 @verb("compare", "The prediction beside the truth, here and where they part first.", group=LOOK)
-def compare(console: Console, argument: str) -> Reply:
+def compare(console: Conversation, argument: str) -> Reply:
     """`compare`."""
     refuse_argument(argument, "compare")
     session = console.session
@@ -248,7 +248,7 @@ def compare(console: Console, argument: str) -> Reply:
 @verb(
     "why", "Why the model believes this frame: how sure it was, by part, and what Python allows.", group=LOOK
 )
-def why(console: Console, argument: str) -> Reply:
+def why(console: Conversation, argument: str) -> Reply:
     """`why`."""
     refuse_argument(argument, "why")
     track = console.session.predicted
@@ -269,7 +269,7 @@ def why(console: Console, argument: str) -> Reply:
 
 
 @verb("help [VERB]", "The verbs, or what one does.", "h", "?", group="session")
-def help_(console: Console, argument: str) -> Reply:  # noqa: ARG001
+def help_(console: Conversation, argument: str) -> Reply:  # noqa: ARG001
     """`help`."""
     if argument:
         found = find_verb(argument)

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import replace
 
-from cwm_trace.debug.console import Console, Reply, verb
+from cwm_trace.debug.conversation import Conversation, Reply, verb
 from cwm_trace.debug.listing import list_file, name_of
 from cwm_trace.debug.session import Session
 from cwm_trace.debug.stops import (
@@ -20,7 +20,7 @@ from cwm_trace.debug.stops import (
     Rule,
     line_place,
 )
-from cwm_trace.debug.verbs.arguments import is_number, read_number
+from cwm_trace.debug.verbs.words import is_number, read_number
 from cwm_trace.errors import CwmTraceError
 
 STOPS = "stops"
@@ -33,18 +33,18 @@ STOPS = "stops"
     "b",
     group=STOPS,
 )
-def break_(console: Console, argument: str) -> Reply:
+def break_(console: Conversation, argument: str) -> Reply:
     """`break`."""
     return _break(console, argument, once=False)
 
 
 @verb("tbreak [FILE:]LINE|FUNCTION[, COND]", "The same, once.", group=STOPS)
-def tbreak(console: Console, argument: str) -> Reply:
+def tbreak(console: Conversation, argument: str) -> Reply:
     """`tbreak`."""
     return _break(console, argument, once=True)
 
 
-def _break(console: Console, argument: str, *, once: bool) -> Reply:
+def _break(console: Conversation, argument: str, *, once: bool) -> Reply:
     session = console.session
     if not argument:
         return _list(session)
@@ -106,7 +106,7 @@ def find_file(session: Session, name: str) -> int:
 
 
 @verb("watch NAME[, COND]", "Stop where a variable of this function changes.", group=STOPS)
-def watch(console: Console, argument: str) -> Reply:
+def watch(console: Conversation, argument: str) -> Reply:
     """`watch`."""
     name, _, condition = (part.strip() for part in argument.partition(","))
     if not name.isidentifier():
@@ -118,7 +118,7 @@ def watch(console: Console, argument: str) -> Reply:
 
 
 @verb("logpoint LINE, TEXT", "Say TEXT, with {expressions}, whenever a line runs; do not stop.", group=STOPS)
-def logpoint(console: Console, argument: str) -> Reply:
+def logpoint(console: Conversation, argument: str) -> Reply:
     """`logpoint`."""
     where, comma, text = argument.partition(",")
     if not comma or not text.strip():
@@ -132,7 +132,7 @@ def logpoint(console: Console, argument: str) -> Reply:
     "Stop where an exception is raised: any, of a type, or never caught.",
     group=STOPS,
 )
-def catch(console: Console, argument: str) -> Reply:
+def catch(console: Conversation, argument: str) -> Reply:
     """`catch`."""
     if argument and not argument.isidentifier():
         raise CwmTraceError(f"{argument!r} names no exception: say catch ValueError")
@@ -142,7 +142,7 @@ def catch(console: Console, argument: str) -> Reply:
 
 
 @verb("ignore STOP N", "Pass a stop the first N times, counted from the start.", group=STOPS)
-def ignore(console: Console, argument: str) -> Reply:
+def ignore(console: Conversation, argument: str) -> Reply:
     """`ignore`."""
     number, _, count = argument.partition(" ")
     rule = console.session.stops.find(read_number(number, "stop", "ignore 1 5"))
@@ -152,7 +152,7 @@ def ignore(console: Console, argument: str) -> Reply:
 
 
 @verb("condition STOP [COND]", "Give a stop a condition, or none.", group=STOPS)
-def condition(console: Console, argument: str) -> Reply:
+def condition(console: Conversation, argument: str) -> Reply:
     """`condition`."""
     number, _, text = argument.partition(" ")
     old = console.session.stops.find(read_number(number, "stop", "condition 1 x > 2"))
@@ -162,18 +162,18 @@ def condition(console: Console, argument: str) -> Reply:
 
 
 @verb("enable STOP", "Put a stop in force again.", group=STOPS)
-def enable(console: Console, argument: str) -> Reply:
+def enable(console: Conversation, argument: str) -> Reply:
     """`enable`."""
     return _enable(console, argument, enabled=True)
 
 
 @verb("disable STOP", "Take a stop out of force.", group=STOPS)
-def disable(console: Console, argument: str) -> Reply:
+def disable(console: Conversation, argument: str) -> Reply:
     """`disable`."""
     return _enable(console, argument, enabled=False)
 
 
-def _enable(console: Console, argument: str, *, enabled: bool) -> Reply:
+def _enable(console: Conversation, argument: str, *, enabled: bool) -> Reply:
     rule = console.session.stops.find(
         read_number(argument, "stop", f"{'enable' if enabled else 'disable'} 1")
     )
@@ -182,7 +182,7 @@ def _enable(console: Console, argument: str, *, enabled: bool) -> Reply:
 
 
 @verb("clear [STOP]", "Take a stop away; without a number, all of them.", "cl", "delete", group=STOPS)
-def clear(console: Console, argument: str) -> Reply:
+def clear(console: Conversation, argument: str) -> Reply:
     """`clear`."""
     stops = console.session.stops
     if argument:

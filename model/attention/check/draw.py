@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from cwm_trace.model.attention.check.cases import Case
-from cwm_trace.model.attention.plan import Plan, plan_intervals
-from cwm_trace.model.attention.schedule import Schedule, Stores
+from cwm_trace.model.attention.schedule import Plan, Schedule, Stores, plan_intervals
 from cwm_trace.model.attention.work import TILES, WHOLE_TILES, Ints
 
 KINDS = ("prefill", "ring", "branches", "pages")

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.backend import Meter, Start
-from cwm_trace.model.predict.backends.backend import Ask, Continuer, check_sampling, seed_for
+from cwm_trace.model.predict.backends.continuer import Ask, Continuer, check_sampling, seed_for
 from cwm_trace.model.predict.lark import Given, frame_grammar
+from cwm_trace.model.predict.prediction import Setup
 from cwm_trace.model.predict.rollout import Rollout
-from cwm_trace.model.predict.session import Setup
-from cwm_trace.model.predict.truth import Span
+from cwm_trace.model.predict.true_frames import Span
 from cwm_trace.predict.modes import ModeKind
 from cwm_trace.records import Decoding, Frame
 from cwm_trace.wire.profile import FormatProfile

@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.fingerprint import fingerprint_model
 from cwm_trace.model.predict.backends.asking import asking_setup
-from cwm_trace.model.predict.backends.backend import Ask, Continuation, Verdict
+from cwm_trace.model.predict.backends.continuer import Ask, Continuation, Verdict
 from cwm_trace.model.predict.predictor import ModelPredictor
 from cwm_trace.model.tokenizer import check_trace_tokens, load_tokenizer
 from cwm_trace.records import Decoding

@@ -15,8 +15,8 @@ from cwm_trace.model.light.decoder import LightDecoder
 from cwm_trace.model.light.weights import Array, read_arrays
 from cwm_trace.model.predict.decoders.lanes import RowLanes, TextLane
 from cwm_trace.model.predict.vocabulary import Legal, Vocabulary
+from cwm_trace.model.safetensors_files import read_headers
 from cwm_trace.model.sampling import check_sampling
-from cwm_trace.model.shards import read_headers
 
 
 class NumpyDecoder:

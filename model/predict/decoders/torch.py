@@ -14,7 +14,7 @@ from cwm_trace.model.decoding import Sampler
 from cwm_trace.model.fingerprint import fingerprint_model
 from cwm_trace.model.predict.decoders.lanes import RowLanes, TextLane
 from cwm_trace.model.predict.vocabulary import Legal, Vocabulary
-from cwm_trace.model.rows import RowsCache
+from cwm_trace.model.rows_cache import RowsCache
 
 
 class TorchDecoder:

@@ -8,7 +8,7 @@ from typing import Any
 from cwm_trace.debug.dap.adapter import Adapter, Body, request
 from cwm_trace.debug.dap.arguments import Arguments
 from cwm_trace.debug.dap.references import Scope
-from cwm_trace.debug.dap.sources import file_of_source
+from cwm_trace.debug.dap.source_files import file_of_source
 from cwm_trace.debug.listing import list_file, name_of
 from cwm_trace.debug.session import Session
 from cwm_trace.debug.stops import (

@@ -10,7 +10,8 @@ from cwm_trace.debug.console import Console
 from cwm_trace.debug.dap.adapter import Adapter, Body, request
 from cwm_trace.debug.dap.arguments import Arguments
 from cwm_trace.debug.dap.requests.moving import tell_stops
-from cwm_trace.debug.opening import Opening, open_console
+from cwm_trace.debug.opening import open_console
+from cwm_trace.debug.running import Opening
 from cwm_trace.debug.session import Arrival
 from cwm_trace.debug.stops import OnDivergence
 from cwm_trace.errors import CwmTraceError

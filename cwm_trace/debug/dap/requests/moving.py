@@ -7,13 +7,13 @@ from typing import Any
 
 from cwm_trace.debug.dap.adapter import Adapter, Body, request
 from cwm_trace.debug.dap.arguments import Arguments
-from cwm_trace.debug.dap.sources import file_of_source
+from cwm_trace.debug.dap.source_files import file_of_source
 from cwm_trace.debug.listing import name_of
+from cwm_trace.debug.phrases import notes
 from cwm_trace.debug.session import Arrival, Session
 from cwm_trace.debug.timeline import Timeline, last_in
 from cwm_trace.debug.track import Track
 from cwm_trace.debug.travel import next_at_line
-from cwm_trace.debug.wording import notes
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event
 

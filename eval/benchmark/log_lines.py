@@ -12,10 +12,10 @@ from cwm_trace.eval.benchmark.stored import store_prediction
 from cwm_trace.eval.benchmark.tasks import Case
 from cwm_trace.eval.benchmark.truth import Truth
 from cwm_trace.eval.comparison.alignment import NO_MASK
+from cwm_trace.eval.comparison.disagreement import mask_differences
 from cwm_trace.eval.comparison.equality import Equality
-from cwm_trace.eval.comparison.masks import mask_differences
 from cwm_trace.eval.comparison.score import ProgramScore, score_program
-from cwm_trace.eval.local_steps.steps import LocalSteps, score_many_local_steps
+from cwm_trace.eval.local_steps.step_accuracy import LocalSteps, score_local_steps
 from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Outcome, Problem, Trace
 from cwm_trace.wire.render import render_prompt
@@ -90,7 +90,7 @@ def _score_at_all_levels(answer: Answer) -> tuple[Answer, _Scores]:
 
 def _score_local_steps(pairs: Sequence[tuple[Trace, Trace]]) -> list[LocalSteps]:
     try:
-        return score_many_local_steps(pairs)
+        return score_local_steps(pairs)
     except CwmTraceError:
         raise
     except Exception:  # the odd one is found by asking for each alone

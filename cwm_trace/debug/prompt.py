@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from cwm_trace.debug.console import Console, Reply
+from cwm_trace.debug.console import Console
+from cwm_trace.debug.conversation import Reply
 from cwm_trace.debug.session import Arrival
 from cwm_trace.errors import CwmTraceError
 

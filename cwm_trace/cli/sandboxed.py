@@ -50,7 +50,7 @@ def run_sandboxed(
         "name": program.source.name,
         "arguments": program.argv[1:],
     }
-    readable = [program.root] if is_file else []
+    readable = [program.root] if is_file and program.root is not None else []
     sink: Any = writer
     if redact:
         sink = RedactingSink(writer, redact, limits.max_value_chars)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from cwm_trace.eval.comparison.equality import Equality, slots_equal
 from cwm_trace.eval.comparison.metrics import Rate
-from cwm_trace.eval.local_steps.runner import Job, Outcome, run_steps
+from cwm_trace.eval.local_steps.sandboxed_steps import Job, Outcome, run_steps
 from cwm_trace.eval.local_steps.statements import Statement, find_statements
 from cwm_trace.predict.modes import ModeKind, parse_mode
 from cwm_trace.predict.protocol import ENDED
@@ -67,37 +67,25 @@ class _Step:
 
 
 def score_local_steps(
-    predicted: Trace,
+    predictions: Sequence[tuple[Trace, Trace | None]],
     *,
-    real: Trace | None = None,
     equality: Equality = Equality.NORMAL,
     run: Runner = run_steps,
-) -> LocalSteps:
+) -> list[LocalSteps]:
     """Run the line of every predicted LINE frame from its own state and compare with the next frame.
 
     Only where a prediction goes on from its own frames: modes `free`, `step-over` and `reground-K` within a
     block; nothing in the others.
 
     Args:
-        predicted: the prediction.
-        real: the recorded trace, which knows the types that a parsed prediction lacks: a variable that holds
-            anything but literals in it is not taken for one.
+        predictions: each with its recorded trace, if that is at hand. It knows the types that a parsed
+            prediction lacks: a variable that holds anything but literals in it is not taken for one.
         equality: how texts are compared.
-        run: what runs statements, in an isolated process.
+        run: what runs statements, in one isolated process for all of them.
 
     Raises:
         CwmTraceError: that process cannot be started.
     """
-    return score_many_local_steps([(predicted, real)], equality=equality, run=run)[0]
-
-
-def score_many_local_steps(
-    predictions: Sequence[tuple[Trace, Trace | None]],
-    *,
-    equality: Equality = Equality.NORMAL,
-    run: Runner = run_steps,
-) -> list[LocalSteps]:
-    """The same of many predictions, each with its recorded trace: one process serves all of them."""
     steps = [list(_steps(predicted, _untyped(real))) for predicted, real in predictions]
     jobs = [_job(step) for part in steps for step in part if not isinstance(step, str)]
     outcomes = iter(run(jobs) if jobs else ())

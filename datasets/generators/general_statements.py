@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cwm_trace.datasets.generators.writer import SHORT, Callee, Statement, Writer
+from cwm_trace.datasets.generators.general_writer import SHORT, Callee, Statement, Writer
 
 KINDS = ("int", "int", "int", "str", "str", "list", "list", "words", "bool", "dict", "set", "float", "pair")
 EMPTY = {"int": "0", "str": "''", "list": "[]", "words": "[]", "dict": "{}", "tally": "{}", "set": "set()"}

@@ -13,7 +13,9 @@ from cwm_trace.debug.stops import surprise
 from cwm_trace.debug.timeline import Timeline
 from cwm_trace.debug.track import Track
 from cwm_trace.records import Event, Frame, Slot
-from cwm_trace.rendering.wording import printable, short_text, shown_slot
+from cwm_trace.rendering.frames import frame_content
+from cwm_trace.rendering.tables import cell_text
+from cwm_trace.rendering.wording import printable, short_text
 
 
 def file_of(timeline: Timeline, frame: Frame) -> str:
@@ -31,11 +33,9 @@ def place_text(timeline: Timeline, index: int) -> str:
 def content_text(timeline: Timeline, index: int) -> str:
     """What a frame shows: its changed variables, or what is returned or raised."""
     frame = timeline.frames[index]
-    if frame.event is Event.RETURN:
-        return "leaves by the exception" if frame.value is None else f"→ {short_text(frame.value.text)}"
-    if frame.event is Event.EXCEPTION:
-        return "" if frame.value is None else short_text(frame.value.text)
-    return "  ".join(shown_slot(name, slot, changed=True) for name, slot in frame.changed.items())
+    if frame.event is Event.RETURN and frame.value is None:
+        return "leaves by the exception"
+    return cell_text(frame_content(frame, frame.changed if frame.event in (Event.CALL, Event.LINE) else None))
 
 
 def arrival_text(arrival: Arrival) -> str:

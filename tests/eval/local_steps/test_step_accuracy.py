@@ -7,9 +7,9 @@ import pytest
 
 from cwm_trace import trace_execution
 from cwm_trace.eval.comparison.metrics import Rate
-from cwm_trace.eval.local_steps.runner import Job, run_steps
+from cwm_trace.eval.local_steps.sandboxed_steps import Job, run_steps
 from cwm_trace.eval.local_steps.statements import KINDS, find_statements
-from cwm_trace.eval.local_steps.steps import LocalSteps, is_literal, score_local_steps, score_many_local_steps
+from cwm_trace.eval.local_steps.step_accuracy import LocalSteps, is_literal, score_local_steps
 from cwm_trace.records import Event, Guess, Outcome, Slot, Trace
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.py"))
@@ -28,6 +28,11 @@ def f(n):
 """
 
 
+def score(predicted: Trace, real: Trace | None = None) -> LocalSteps:
+    (found,) = score_local_steps([(predicted, real)])
+    return found
+
+
 def replay(trace: Trace) -> Trace:
     return replace(trace, guess=Guess(mode="free", given=1))
 
@@ -36,7 +41,7 @@ REAL = trace_execution(SOURCE, call="f(2)")
 
 
 def test_the_oracle_computes_every_covered_step() -> None:
-    found = score_local_steps(replay(REAL), real=REAL)
+    found = score(replay(REAL), real=REAL)
     assert found.by_kind == {
         "assignment": Rate(4, 4),
         "augmented assignment": Rate(2, 2),
@@ -68,7 +73,7 @@ def test_what_follows_rightly_from_a_wrong_state_is_right() -> None:
             frames[index] = replace(frame, changed={**frame.changed, "total": Slot(str(int(slot.text) + 7))})
         if frame.event is Event.RETURN:
             frames[index] = replace(frame, value=Slot("(10, [2, 1])"))
-    found = score_local_steps(replay(replace(REAL, frames=tuple(frames))))
+    found = score(replay(replace(REAL, frames=tuple(frames))))
     assert found.accuracy == Rate(13, 14)  # only `total = 0` is wrong
     assert found.by_kind["assignment"] == Rate(3, 4)
 
@@ -78,7 +83,7 @@ def test_what_follows_rightly_from_a_wrong_state_is_right() -> None:
 )
 def test_a_wrong_step_is_wrong_in_its_kind(line: int, kind: str) -> None:
     index = next(i for i, frame in enumerate(REAL.frames) if frame.line == line) + 1
-    found = score_local_steps(changed(index, extra="1"))
+    found = score(changed(index, extra="1"))
     assert found.by_kind[kind].hits == found.by_kind[kind].total - 1
     assert found.accuracy.hits == found.accuracy.total - 1  # the name stays, as it would
 
@@ -88,33 +93,33 @@ def test_a_wrong_branch_is_wrong() -> None:
     index = next(i for i, frame in enumerate(frames) if frame.line == 8) + 1
     assert frames[index].line == 4
     frames[index] = replace(frames[index], line=9)
-    found = score_local_steps(replay(replace(REAL, frames=tuple(frames))))
+    found = score(replay(replace(REAL, frames=tuple(frames))))
     assert found.by_kind["if"] == Rate(1, 2)
 
 
 def test_an_end_is_a_wrong_step_and_a_cut_is_none() -> None:
     short = replay(replace(REAL, frames=REAL.frames[:6]))
-    assert score_local_steps(short).accuracy == Rate(2, 3)
+    assert score(short).accuracy == Rate(2, 3)
     cut = replace(short, outcome=Outcome.TRUNCATED)
-    assert score_local_steps(cut).accuracy == Rate(2, 2)
+    assert score(cut).accuracy == Rate(2, 2)
 
 
 def test_modes_that_answer_frame_by_frame_have_no_steps() -> None:
     for mode in ("forced", "forced-event", "forced-state", "output"):
-        assert score_local_steps(replace(replay(REAL), guess=Guess(mode=mode))) == LocalSteps()
-    blocks = score_local_steps(replace(replay(REAL), guess=Guess(mode="reground-3")))
+        assert score(replace(replay(REAL), guess=Guess(mode=mode))) == LocalSteps()
+    blocks = score(replace(replay(REAL), guess=Guess(mode="reground-3")))
     assert 0 < blocks.accuracy.hits == blocks.accuracy.total < 14
 
 
 def test_exceptions_are_steps() -> None:
     trace = trace_execution("def f(d):\n    x = d['a']\n    return x\n", call="f({})")
-    found = score_local_steps(replay(trace))
+    found = score(replay(trace))
     assert found.by_kind == {"assignment": Rate(1, 1)}
     frames = tuple(
         replace(frame, value=Slot("KeyError('b')")) if frame.event is Event.EXCEPTION else frame
         for frame in trace.frames
     )
-    assert score_local_steps(replay(replace(trace, frames=frames))).accuracy == Rate(0, 1)
+    assert score(replay(replace(trace, frames=frames))).accuracy == Rate(0, 1)
 
 
 BEYOND_TEXT = [
@@ -147,7 +152,7 @@ def test_what_a_text_cannot_tell_is_outside() -> None:
     """And what is covered is right, with the types of a replay and without them."""
     traces = [trace_execution(body, call=call) for body, call in BEYOND_TEXT]
     for change in (replay, without_types):
-        found = score_many_local_steps([(change(trace), trace) for trace in traces])
+        found = score_local_steps([(change(trace), trace) for trace in traces])
         for steps, (body, _) in zip(found, BEYOND_TEXT, strict=True):
             assert steps.accuracy.hits == steps.accuracy.total, body
             assert sum(steps.outside.values()) > 0, body
@@ -169,7 +174,7 @@ def without_types(trace: Trace) -> Trace:
 def test_the_oracle_computes_every_covered_step_of_the_samples() -> None:
     traces = [trace_execution(path) for path in SAMPLES]
     for change in (replay, without_types):
-        found = score_many_local_steps([(change(trace), trace) for trace in traces])
+        found = score_local_steps([(change(trace), trace) for trace in traces])
         wrong = [p.stem for p, s in zip(SAMPLES, found, strict=True) if s.accuracy.hits < s.accuracy.total]
         assert wrong == []
         assert sum(steps.accuracy.total for steps in found) > 200

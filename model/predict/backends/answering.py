@@ -9,8 +9,9 @@ from typing import Any
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.backends.completions import PATIENT, Client, Patience, ServerError
+from cwm_trace.model.predict.backends.server import find_model
 from cwm_trace.predict.kept_answers import Answers
-from cwm_trace.predict.writing import Question
+from cwm_trace.predict.questions import Question
 from cwm_trace.records import Decoding
 
 MAX_TOKENS = 1024
@@ -88,6 +89,4 @@ class ServedWriter:
             raise ServerError(f"the server at {self._client.url} answered with no text") from None
 
     def _only_model(self) -> str:
-        from cwm_trace.model.predict.backends.server import find_model
-
         return str(find_model(self._client, None)["id"])

@@ -14,7 +14,7 @@ from typing import Any
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.files import open_whole
-from cwm_trace.model.folder import read_json
+from cwm_trace.model.json_files import read_json
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cwm_trace.model.predict.guide import Opening, Reading
-from cwm_trace.model.predict.rollout import OpenFrame
+from cwm_trace.model.predict.open_frame import OpenFrame
 from cwm_trace.model.predict.vocabulary import Legal
 from cwm_trace.predict.modes import Mode, ModeKind
 from cwm_trace.records import Event, Frame

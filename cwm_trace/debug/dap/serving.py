@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from cwm_trace.debug.dap.adapter import Adapter
+from cwm_trace.debug.dap.requests import HANDLERS
 from cwm_trace.debug.dap.wire import BrokenStreamError, Message, read_message, write_message
 from cwm_trace.errors import CwmTraceError
 
@@ -34,7 +35,7 @@ def serve(reader: BinaryIO, writer: BinaryIO, *, token: str = "") -> None:
         with suppress(OSError, ValueError):  # the client went away: the reader will see
             write_message(writer, message)
 
-    adapter = Adapter(send, token=token)
+    adapter = Adapter(send, HANDLERS, token=token)
     waiting: queue.Queue[Message | None] = queue.Queue()
 
     def read() -> None:

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.interval import attend, attend_segments
-from cwm_trace.model.attention.plan import Plan, plan_intervals
-from cwm_trace.model.attention.schedule import Schedule, Stores
+from cwm_trace.model.attention.schedule import Plan, Schedule, Stores, plan_intervals
 from cwm_trace.model.cache import FIRST_SLOTS, KVCache, LayerCache
 
 if TYPE_CHECKING:

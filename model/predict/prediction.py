@@ -14,7 +14,8 @@ from cwm_trace.model.predict.backend import Backend
 from cwm_trace.model.predict.drafts import FrameDrafter
 from cwm_trace.model.predict.grammar import FrameGrammar
 from cwm_trace.model.predict.guide import Opening, Reading, read_program
-from cwm_trace.model.predict.rollout import Budget, FreeFrame, OpenFrame, Rollout
+from cwm_trace.model.predict.open_frame import FreeFrame, OpenFrame
+from cwm_trace.model.predict.rollout import Budget, Rollout
 from cwm_trace.model.predict.vocabulary import Vocabulary
 from cwm_trace.predict.plan import Plan
 from cwm_trace.records import Decoding, Frame, Outcome, Trace
