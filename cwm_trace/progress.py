@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from typing import TypeVar
 
-Thing = TypeVar("Thing")
+_Thing = TypeVar("_Thing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def say_nothing(progress: Progress) -> None:
     """Nobody wants to know."""
 
 
-def tell_of_each(things: Iterable[Thing], what: str, report: OnProgress) -> Iterator[Thing]:
+def tell_of_each(things: Iterable[_Thing], what: str, report: OnProgress) -> Iterator[_Thing]:
     """The things one by one; each is told of when the next one is asked for."""
     total = len(things) if isinstance(things, Sized) else None
     for done, thing in enumerate(things, start=1):
