@@ -96,13 +96,13 @@ def entry_code(target: Any) -> CodeType:
 
 def _implementation(function: Callable[..., Any], args: Sequence[Any]) -> Callable[..., Any]:
     """What a call comes to: of a `functools.singledispatch` what is registered for the first argument."""
-    dispatch = getattr(function, "dispatch", None)
-    if (
-        not isinstance(function, FunctionType)
-        or not hasattr(function, "registry")
-        or not dispatch
-        or not args
-    ):
+    dispatch: Any = None
+    owner = getattr(getattr(function, "register", None), "__self__", None)
+    if isinstance(owner, functools.singledispatchmethod):
+        dispatch = owner.dispatcher.dispatch
+    elif isinstance(function, FunctionType) and hasattr(function, "registry"):
+        dispatch = getattr(function, "dispatch", None)
+    if not dispatch or not args:
         return function
     found: Callable[..., Any] = dispatch(type(args[0]))
     return found
