@@ -91,7 +91,7 @@ def read_call(text: str, function: str) -> str:
     if found:
         return found
     call = _call_at(f"{function}({text}") or _call_at(f"{function}({text})")
-    return call if call and has_literals_only(call) else ""
+    return call if call and _has_literals_only(call) else ""
 
 
 def _call_at(text: str) -> str:
@@ -105,7 +105,7 @@ def _call_at(text: str) -> str:
     return ""
 
 
-def has_literals_only(call: str) -> bool:
+def _has_literals_only(call: str) -> bool:
     """Whether every argument of a call is a literal."""
     node = ast.parse(call, mode="eval").body
     assert isinstance(node, ast.Call)
@@ -129,7 +129,7 @@ def judge_inputs(case: Case, texts: Sequence[str], first: int = 0) -> list[Progr
     """
     function = function_of(case.item.call)
     calls = [read_call(text, function) for text in texts]
-    run = [at for at, call in enumerate(calls) if call and has_literals_only(call)]
+    run = [at for at, call in enumerate(calls) if call and _has_literals_only(call)]
     steps = [Step(f"{calls[at]} == ({case.item.expected})", is_expression=True) for at in run]
     results = run_isolated(case.item.source, steps, bounds=Bounds(seconds=10.0))
     right = {at: result.truth is True for at, result in zip(run, results, strict=True)}

@@ -87,8 +87,8 @@ NAMESAKES = {
 }
 """Names that several modules have, and why none of them has another."""
 
-MOST_PUBLIC = 1950
-MOST_UNKNOWN = 340
+MOST_PUBLIC = 1750
+MOST_UNKNOWN = 105
 """Public names of which no other file of the repository speaks."""
 
 
