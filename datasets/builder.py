@@ -23,12 +23,12 @@ import numpy as np
 
 from cwm_trace.datasets.card import make_card
 from cwm_trace.datasets.choice import Choice, choose_rows
+from cwm_trace.datasets.dataset_recipe import Recipe, Source
 from cwm_trace.datasets.engines import local_workers, make_on_ray
 from cwm_trace.datasets.item import SPLITS
 from cwm_trace.datasets.keys import KEYS, Keys
 from cwm_trace.datasets.loaders import load_items
 from cwm_trace.datasets.loaders.pytest_run import record_pytest
-from cwm_trace.datasets.recipe import Recipe, Source
 from cwm_trace.datasets.shards import Shard, write_shard
 from cwm_trace.datasets.units import MadeUnit, Unit
 from cwm_trace.errors import CwmTraceError

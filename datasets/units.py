@@ -13,8 +13,8 @@ import numpy as np
 
 from cwm_trace.datasets.families import make_item
 from cwm_trace.datasets.item import SPLITS, Item, Knob
+from cwm_trace.datasets.item_recording import KEPT, record_lines, stand_ins
 from cwm_trace.datasets.keys import KEYS, keys_of
-from cwm_trace.datasets.recording import KEPT, record_lines, stand_ins
 from cwm_trace.datasets.rows import write_row
 from cwm_trace.datasets.shards import UNIT_LEVEL, compress
 from cwm_trace.datasets.similarity import Benchmark

@@ -5,7 +5,7 @@ appended and any number of them taken back: what the token before them saw is st
 CWM-32B's cache is 10.2 GB instead of 34.4 GB that way (`KVCache(..., device="meta").nbytes` computes it).
 
 All rows of a batch advance together; a shorter text is padded on the left, and `starts` says where it begins.
-Rows that advance by themselves, and branches over one prefix, are in `rows.py`.
+Rows that advance by themselves, and branches over one prefix, are in `rows_cache.py`.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from cwm_trace.debug.phrases import arrival_data, arrival_text
 from cwm_trace.debug.session import Arrival, Session
 from cwm_trace.debug.track import Track
-from cwm_trace.debug.wording import arrival_data, arrival_text
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.protocol import Predictor
 from cwm_trace.records import Frame, Trace

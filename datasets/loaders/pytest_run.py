@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from cwm_trace.datasets.functions import FunctionTrace, split_functions
+from cwm_trace.datasets.function_traces import FunctionTrace, split_functions
 from cwm_trace.datasets.item import Item
 from cwm_trace.datasets.rows import write_row
 from cwm_trace.errors import CwmTraceError

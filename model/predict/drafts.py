@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from cwm_trace.model.predict.rollout import Rollout
-from cwm_trace.predict.history import History
+from cwm_trace.predict.known_frames import History
 from cwm_trace.records import UNCHANGED, Event, Frame, Slot, Trace
 from cwm_trace.wire.context import is_indented, shown_source, source_lines
 from cwm_trace.wire.lines import LineResolver

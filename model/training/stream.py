@@ -15,7 +15,7 @@ from pathlib import Path
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.families import make_item
 from cwm_trace.datasets.item import Item
-from cwm_trace.datasets.recording import KEPT, record_item, stand_ins
+from cwm_trace.datasets.item_recording import KEPT, record_item, stand_ins
 from cwm_trace.datasets.tokenizing import TokenizedTrace, tokenize_trace
 from cwm_trace.model.tokens import read_tokens
 from cwm_trace.records import Limits, Trace

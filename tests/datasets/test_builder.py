@@ -20,9 +20,9 @@ import pytest
 
 from cwm_trace import CWM, Trace, TraceTokens, parse_trace, render_trace, trace_execution
 from cwm_trace.datasets.builder import build_dataset, plan_units, read_manifest
+from cwm_trace.datasets.dataset_recipe import make_recipe
 from cwm_trace.datasets.families import make_item
 from cwm_trace.datasets.item import Item, Knob
-from cwm_trace.datasets.recipe import make_recipe
 from cwm_trace.datasets.rows import trace_of
 from cwm_trace.datasets.shards import read_rows
 from cwm_trace.errors import CwmTraceError
@@ -58,7 +58,7 @@ def build_killed(table: object, folder: Path, kills: int, seconds: Callable[[], 
     """Build in a process that is killed again and again, and then finish. Gives the kills that hit."""
     program = (
         "import json, sys\nfrom cwm_trace.datasets.builder import build_dataset\n"
-        "from cwm_trace.datasets.recipe import make_recipe\n"
+        "from cwm_trace.datasets.dataset_recipe import make_recipe\n"
         "if __name__ == '__main__':\n"
         "    build_dataset(make_recipe(json.loads(sys.argv[1])), sys.argv[2], workers=2)\n"
     )

@@ -10,10 +10,10 @@ import pytest
 
 from cwm_trace import Outcome, TraceTokens, parse_trace, render_trace
 from cwm_trace.datasets.item import SPLITS, Item
+from cwm_trace.datasets.item_recording import record_item
 from cwm_trace.datasets.loaders import LOADERS, load_items
-from cwm_trace.datasets.loaders.calls import find_calls
+from cwm_trace.datasets.loaders.asserted_calls import find_calls
 from cwm_trace.datasets.loaders.pytest_run import record_pytest
-from cwm_trace.datasets.recording import record_item
 from cwm_trace.datasets.rows import trace_of
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Limits

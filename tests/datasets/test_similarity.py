@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("rensa")
 
 from cwm_trace.datasets.builder import build_dataset, read_manifest
+from cwm_trace.datasets.dataset_recipe import make_recipe
 from cwm_trace.datasets.families import make_items
-from cwm_trace.datasets.recipe import make_recipe
 from cwm_trace.datasets.shards import read_rows
 from cwm_trace.datasets.similarity import (
     Benchmark,

@@ -16,7 +16,7 @@ import pytest
 from cwm_trace import Trace, trace_execution
 from cwm_trace.datasets.loaders.cruxeval import load_cruxeval
 from cwm_trace.eval.comparison.score import ProgramScore, score_program
-from cwm_trace.eval.local_steps.steps import score_local_steps
+from cwm_trace.eval.local_steps.step_accuracy import score_local_steps
 from cwm_trace.predict.baselines import BASELINES
 from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Event, Guess

@@ -57,7 +57,7 @@ LAZY = {
     "eval.benchmark.tasks": "a task is found among all kinds, and brings what makes its own programs",
     "model.loading": "what is wrong with a folder is said before transformers loads",
     "model.predict.backends.server": "transformers is needed only where the server has no tokenizer to give",
-    "model.predict.decoders.loading": "a small model runs without torch",
+    "model.predict.decoders.choosing": "a small model runs without torch",
     "model.predict.local": "the same",
     "notebook": "`%load_ext` is quick",
     "predict.registry": "a predictor is found by its name, and brings its own packages",
@@ -71,9 +71,24 @@ LAZY = {
 MOST_LAZY = 43
 """How often they do."""
 
-MOST_NAMESAKES = 49
-MOST_PUBLIC = 1950
-MOST_UNKNOWN = 340
+_TWIN = "`model.light` is the same in NumPy, part by part"
+_ASKED = "a request of an editor is a verb of the same group"
+NAMESAKES = {
+    "__main__": "Python's own name",
+    "cache": _TWIN,
+    "chat": "users import both: the format of chats, and the predictor that speaks it",
+    "convert": "a command has the name that is typed",
+    "decoder": _TWIN,
+    "looking": _ASKED,
+    "moving": _ASKED,
+    "session": "users import that of the debugger; one of the tracer's is a recording",
+    "tokens": "users import both: the ids of a tokenizer, and the tokens of the format",
+    "weights": _TWIN,
+}
+"""Names that several modules have, and why none of them has another."""
+
+MOST_PUBLIC = 1750
+MOST_UNKNOWN = 105
 """Public names of which no other file of the repository speaks."""
 
 
@@ -135,7 +150,7 @@ def test_who_imports_late_says_why() -> None:
 
 
 def test_a_name_of_a_module_says_which() -> None:
-    assert len(find_namesakes(MODULES)) <= MOST_NAMESAKES
+    assert sorted(find_namesakes(MODULES)) == sorted(NAMESAKES)
 
 
 def test_a_public_name_is_one_that_somebody_else_uses() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cwm_trace.debug.conversation import Conversation, Reply, verb
+from cwm_trace.debug.phrases import arrival_data, arrival_text
 from cwm_trace.debug.session import Arrival, Session
 from cwm_trace.debug.track import Track
-from cwm_trace.debug.verbs.arguments import is_number, read_number, refuse_argument
-from cwm_trace.debug.wording import arrival_data, arrival_text
+from cwm_trace.debug.verbs.words import is_number, read_number, refuse_argument
 from cwm_trace.errors import CwmTraceError
 
 FORWARD, BACK = "forward", "back"

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from cwm_trace import trace_execution
 from cwm_trace.datasets.families import make_item
-from cwm_trace.datasets.recording import record_item
+from cwm_trace.datasets.item_recording import record_item
 from cwm_trace.flow import Flow, analyse
 from cwm_trace.model.predict.guide import START, Names, read_program
 from cwm_trace.predict.protocol import Request

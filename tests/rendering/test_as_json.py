@@ -7,7 +7,7 @@ from hypothesis import given
 
 from cwm_trace.eval.comparison import compare
 from cwm_trace.records import Guess, Outcome, Problem, Trace
-from cwm_trace.rendering.plain import comparison_json, trace_json
+from cwm_trace.rendering.as_json import comparison_json, trace_json
 from cwm_trace.states import resolve_states
 from tests.effort import examples
 from tests.traces import traces

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.datasets.builder import build_dataset, plan_units
-from cwm_trace.datasets.recipe import make_recipe, read_recipe
+from cwm_trace.datasets.dataset_recipe import make_recipe, read_recipe
 from cwm_trace.errors import CwmTraceError
 
 if sys.version_info < (3, 11):
@@ -76,9 +76,9 @@ def test_a_benchmark_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_module_is_a_recipe(tmp_path: Path) -> None:
-    from cwm_trace.datasets import recipe
+    from cwm_trace.datasets import dataset_recipe
 
-    (tmp_path / "recipe.toml").write_text(str(recipe.__doc__).partition("\n\n")[2])
+    (tmp_path / "recipe.toml").write_text(str(dataset_recipe.__doc__).partition("\n\n")[2])
     read = read_recipe(str(tmp_path / "recipe.toml"))
     assert read.sources[0].twins == ("rename", "comment")
     assert read.decontaminate.threshold == 0.8

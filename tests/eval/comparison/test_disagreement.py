@@ -10,8 +10,8 @@ from hypothesis import given
 
 from cwm_trace import read_trace
 from cwm_trace.eval.comparison.alignment import NO_MASK, Mask
+from cwm_trace.eval.comparison.disagreement import mask_differences
 from cwm_trace.eval.comparison.equality import Equality
-from cwm_trace.eval.comparison.masks import mask_differences
 from cwm_trace.eval.comparison.score import score_program
 from cwm_trace.records import Event, Frame, Guess, Outcome, Program, Slot, SourceFile, Trace
 from tests.effort import HANGS

@@ -9,8 +9,8 @@ import torch
 
 from cwm_trace.datasets.tokenizing import TokenField
 from cwm_trace.model.modeling import CwmForCausalLM
+from cwm_trace.model.training.document_rows import Batch, Packer, waiting_documents
 from cwm_trace.model.training.loss import field_weights, weighted_loss
-from cwm_trace.model.training.packing import Batch, Packer, waiting_documents
 from cwm_trace.model.training.recipe import Loss
 from cwm_trace.model.training.stream import Mix, Stream
 from tests.model.training.runs import tiny_recipe

@@ -13,10 +13,12 @@ from cwm_trace.debug.stops import surprise
 from cwm_trace.debug.timeline import Timeline
 from cwm_trace.debug.track import Track
 from cwm_trace.records import Event, Frame, Slot
-from cwm_trace.rendering.wording import printable, short_text, shown_slot
+from cwm_trace.rendering.frames import frame_content
+from cwm_trace.rendering.tables import cell_text
+from cwm_trace.rendering.wording import printable, short_text
 
 
-def file_of(timeline: Timeline, frame: Frame) -> str:
+def _file_of(timeline: Timeline, frame: Frame) -> str:
     """The name of the file that a frame is in."""
     files = timeline.program.files
     return files[frame.file].name if frame.file < len(files) else "?"
@@ -25,17 +27,15 @@ def file_of(timeline: Timeline, frame: Frame) -> str:
 def place_text(timeline: Timeline, index: int) -> str:
     """Where a frame is: `p.py:3 in f`."""
     frame = timeline.frames[index]
-    return printable(f"{file_of(timeline, frame)}:{frame.line} in {name_of(timeline, index)}")
+    return printable(f"{_file_of(timeline, frame)}:{frame.line} in {name_of(timeline, index)}")
 
 
 def content_text(timeline: Timeline, index: int) -> str:
     """What a frame shows: its changed variables, or what is returned or raised."""
     frame = timeline.frames[index]
-    if frame.event is Event.RETURN:
-        return "leaves by the exception" if frame.value is None else f"→ {short_text(frame.value.text)}"
-    if frame.event is Event.EXCEPTION:
-        return "" if frame.value is None else short_text(frame.value.text)
-    return "  ".join(shown_slot(name, slot, changed=True) for name, slot in frame.changed.items())
+    if frame.event is Event.RETURN and frame.value is None:
+        return "leaves by the exception"
+    return cell_text(frame_content(frame, frame.changed if frame.event in (Event.CALL, Event.LINE) else None))
 
 
 def arrival_text(arrival: Arrival) -> str:
@@ -116,7 +116,7 @@ def frame_data(track: Track, index: int) -> dict[str, Any]:
         "track": track.name,
         "frame": index,
         "event": frame.event.value,
-        "file": file_of(timeline, frame),
+        "file": _file_of(timeline, frame),
         "line": frame.line,
         "function": name_of(timeline, index),
         "depth": frame.depth,

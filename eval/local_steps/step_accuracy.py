@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from cwm_trace.eval.comparison.equality import Equality, slots_equal
 from cwm_trace.eval.comparison.metrics import Rate
-from cwm_trace.eval.local_steps.runner import Job, Outcome, run_steps
+from cwm_trace.eval.local_steps.sandboxed_steps import Job, Outcome, run_steps
 from cwm_trace.eval.local_steps.statements import Statement, find_statements
 from cwm_trace.predict.modes import ModeKind, parse_mode
 from cwm_trace.predict.protocol import ENDED

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cwm_trace import trace_execution
-from cwm_trace.eval.comparison.values import size_bin, value_kind
+from cwm_trace.eval.comparison.value_classes import size_bin, value_kind
 from cwm_trace.records import Slot
 
 SOURCE = """\

@@ -12,10 +12,10 @@ from cwm_trace.eval.benchmark.stored import store_prediction
 from cwm_trace.eval.benchmark.tasks import Case
 from cwm_trace.eval.benchmark.truth import Truth
 from cwm_trace.eval.comparison.alignment import NO_MASK
+from cwm_trace.eval.comparison.disagreement import mask_differences
 from cwm_trace.eval.comparison.equality import Equality
-from cwm_trace.eval.comparison.masks import mask_differences
 from cwm_trace.eval.comparison.score import ProgramScore, score_program
-from cwm_trace.eval.local_steps.steps import LocalSteps, score_local_steps
+from cwm_trace.eval.local_steps.step_accuracy import LocalSteps, score_local_steps
 from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Outcome, Problem, Trace
 from cwm_trace.wire.render import render_prompt
@@ -132,13 +132,13 @@ def _score(answer: Answer, level: Equality) -> ProgramScore:
 
 
 def _result(answer: Answer) -> str:
-    """How an answer ended: as `result_of` says, or `no-trace` or `not-comparable`."""
+    """How an answer ended: as `_result_of` says, or `no-trace` or `not-comparable`."""
     if answer.fault:
         return "not-comparable" if answer.is_other else "no-trace"
-    return result_of(answer.predicted)
+    return _result_of(answer.predicted)
 
 
-def result_of(predicted: Trace) -> str:
+def _result_of(predicted: Trace) -> str:
     """How a prediction ended: `complete`, `timed-out`, `truncated`, `unparsable` or `no-end`."""
     if predicted.outcome is Outcome.TIMED_OUT:
         return "timed-out"

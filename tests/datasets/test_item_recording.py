@@ -11,7 +11,7 @@ import pytest
 from cwm_trace import Outcome, trace_execution
 from cwm_trace.datasets.families import make_items
 from cwm_trace.datasets.item import Item
-from cwm_trace.datasets.recording import record_item, record_lines, stand_ins
+from cwm_trace.datasets.item_recording import record_item, record_lines, stand_ins
 from cwm_trace.datasets.rows import trace_of, write_row
 from cwm_trace.records import Limits
 from cwm_trace.tracer.recorders import VARIABLE

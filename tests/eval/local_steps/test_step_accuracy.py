@@ -7,9 +7,9 @@ import pytest
 
 from cwm_trace import trace_execution
 from cwm_trace.eval.comparison.metrics import Rate
-from cwm_trace.eval.local_steps.runner import Job, run_steps
+from cwm_trace.eval.local_steps.sandboxed_steps import Job, run_steps
 from cwm_trace.eval.local_steps.statements import KINDS, find_statements
-from cwm_trace.eval.local_steps.steps import LocalSteps, is_literal, score_local_steps
+from cwm_trace.eval.local_steps.step_accuracy import LocalSteps, is_literal, score_local_steps
 from cwm_trace.records import Event, Guess, Outcome, Slot, Trace
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.py"))

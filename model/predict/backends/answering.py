@@ -11,7 +11,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.backends.completions import PATIENT, Client, Patience, ServerError
 from cwm_trace.model.predict.backends.server import find_model
 from cwm_trace.predict.kept_answers import Answers
-from cwm_trace.predict.writing import Question
+from cwm_trace.predict.questions import Question
 from cwm_trace.records import Decoding
 
 MAX_TOKENS = 1024

@@ -13,7 +13,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.extras import require
 from cwm_trace.model.checkpoint import check_checkpoint
 from cwm_trace.model.decoding_config import DecodingConfig, read_config
-from cwm_trace.model.predict.decoders.protocol import TraceDecoder
+from cwm_trace.model.predict.decoders.trace_decoder import TraceDecoder
 from cwm_trace.model.shape import read_shape
 
 NUMPY_BELOW = 50_000_000

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from cwm_trace.eval.comparison.alignment import Alignment, Pair
 from cwm_trace.eval.comparison.metrics import Retrieval
-from cwm_trace.eval.comparison.values import exception_type
+from cwm_trace.eval.comparison.value_classes import exception_type
 from cwm_trace.predict.modes import ModeKind
 from cwm_trace.records import Event, Frame
 

@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace import trace_execution, write_trace
-from cwm_trace.debug.dap import server
+from cwm_trace.debug.dap import serving
 from cwm_trace.debug.dap.adapter import Adapter
-from cwm_trace.debug.dap.server import serve, serve_port
+from cwm_trace.debug.dap.serving import serve, serve_port
 from cwm_trace.debug.dap.wire import BrokenStreamError, read_message, write_message
 from cwm_trace.errors import CwmTraceError
 from tests.debug.dap.schema import faults
@@ -107,7 +107,7 @@ def test_a_process_over_standard_streams(trace: str) -> None:
 
 
 def test_clients_of_a_port_bring_the_token(trace: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(server.TOKEN, raising=False)
+    monkeypatch.delenv(serving.TOKEN, raising=False)
     announced: queue.Queue[tuple[int, str]] = queue.Queue()
     thread = threading.Thread(
         target=serve_port, args=(0, lambda *at: announced.put(at)), kwargs={"clients": 2}

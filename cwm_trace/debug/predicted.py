@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from cwm_trace.debug.timeline import Timeline
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.flow import FlowFollower
-from cwm_trace.predict.history import NOTHING, History, Known, Prediction
+from cwm_trace.predict.known_frames import NOTHING, History, Known, Prediction
 from cwm_trace.predict.protocol import Predictor, Request, StepPredictor
 from cwm_trace.predict.stepping import left_by
 from cwm_trace.records import Event, Frame, Guess, Outcome, Run, Trace

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from cwm_trace.model.predict.guide import Reading
 from cwm_trace.model.predict.rollout import Rollout
-from cwm_trace.model.predict.truth import Span
+from cwm_trace.model.predict.true_frames import Span
 from cwm_trace.predict.driver import Texts, Written
 from cwm_trace.records import Event, Frame, Outcome, Problem
 

@@ -7,7 +7,7 @@ import pytest
 from cwm_trace import trace_execution
 from cwm_trace.eval.comparison.metrics import Retrieval
 from cwm_trace.eval.comparison.score import score_program
-from cwm_trace.eval.comparison.values import exception_type
+from cwm_trace.eval.comparison.value_classes import exception_type
 from cwm_trace.records import Event, Guess, Slot, Trace
 
 SOURCE = """\
