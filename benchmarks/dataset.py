@@ -28,8 +28,8 @@ from typing import Any, TypeVar
 
 from cwm_trace.datasets.builder import read_manifest
 from cwm_trace.datasets.families import make_item
+from cwm_trace.datasets.item_recording import record_item, record_lines, stand_ins
 from cwm_trace.datasets.keys import keys_of
-from cwm_trace.datasets.recording import record_item, record_lines, stand_ins
 from cwm_trace.datasets.rows import write_row
 from cwm_trace.datasets.shards import UNIT_LEVEL, compress
 from cwm_trace.datasets.tokenizing import tokenize_trace
