@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cwm_trace.model.predict.grammar import FrameGrammar
-from cwm_trace.model.predict.guide import Reading
+from cwm_trace.model.predict.guide import Opening, Reading
 from cwm_trace.model.predict.vocabulary import Legal
 from cwm_trace.predict.history import forces_return
 from cwm_trace.predict.modes import Mode, ModeKind
@@ -179,6 +179,8 @@ class Rollout:
         self._closed = 0  # frames, those that are none included
         self._new_left, self._room = budget.new_tokens, budget.room
         self._logprobs: dict[str, list[float]] = {}
+        self.opening = Opening(frozenset())
+        """What its open frame may be; without a grammar nothing is said."""
         self.frame: OpenFrame = self._next_frame()
 
     @property
@@ -330,7 +332,8 @@ class Rollout:
     def _next_frame(self) -> OpenFrame:
         if self._grammar is None:
             return FreeFrame(self._tokens)
-        return self._grammar.start(self.reading.opening)
+        self.opening = self.reading.opening
+        return self._grammar.start(self.opening)
 
 
 def pieces_of(ids: Sequence[int], tokens: TraceTokens) -> list[Piece]:
