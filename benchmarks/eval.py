@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cwm_trace import Trace, trace_execution
-from cwm_trace.datasets.cruxeval import load_cruxeval
+from cwm_trace.datasets.loaders.cruxeval import load_cruxeval
 from cwm_trace.eval.comparison.branches import branch_lines
 from cwm_trace.eval.comparison.score import score_program
 from cwm_trace.eval.statistics.summary import summarise

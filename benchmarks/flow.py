@@ -25,8 +25,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cwm_trace import CWM, Limits, Trace, trace_execution
-from cwm_trace.datasets.cruxeval import load_cruxeval
 from cwm_trace.datasets.families import PRESETS, make_items
+from cwm_trace.datasets.loaders.cruxeval import load_cruxeval
 from cwm_trace.datasets.loaders.humaneval import load_humaneval
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.flow import Analysis, Flow, analyse

@@ -22,7 +22,6 @@ import transformers
 from transformers import CwmForCausalLM as Theirs
 
 from cwm_trace.model.attention import attend, merge, plan_intervals
-from cwm_trace.model.cache import BranchCache
 from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.decoding import decode_one_token, generate, prefill
 from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM
@@ -184,7 +183,7 @@ def branch_rows(ours: Any, repeats: int) -> list[Row]:
         ids = torch.randint(3, 1024, (1, length))
         prefix = decoder.cache(1, rings=False)
         prefill(decoder, ids, prefix)
-        cache = BranchCache(decoder.config, prefix, [length] * branches, tokens=64)
+        cache = decoder.rows(branches, prefix, [length] * branches, tokens=64)
         replica = decoder.cache(1)
         prefill(decoder, ids, replica)
         replica.keep([0] * branches)

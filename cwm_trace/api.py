@@ -13,10 +13,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.predict.history import History, Known
+from cwm_trace.predict.known_frames import History, Known
 from cwm_trace.predict.modes import ALL_MODES, parse_mode
 from cwm_trace.predict.protocol import ENDED, Predictor, Request, StepPredictor
 from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor
+from cwm_trace.progress import OnProgress, say_nothing
 from cwm_trace.recording import recording_options
 from cwm_trace.records import Decoding, Event, Frame, Limits, Slot, Trace
 from cwm_trace.states import diff_states
@@ -24,7 +25,6 @@ from cwm_trace.wire.profile import CWM, FormatProfile
 
 if TYPE_CHECKING:
     from cwm_trace.eval.benchmark.results import Results
-    from cwm_trace.eval.benchmark.runner import Progress
     from cwm_trace.eval.comparison import Comparison
 
 T = TypeVar("T")
@@ -263,7 +263,7 @@ def evaluate(
     resume: bool = False,
     cache: str | os.PathLike[str] | None = None,
     baselines: bool = True,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: OnProgress = say_nothing,
 ) -> Results:
     """Predict the programs of tasks, compare with what really happens, and summarise.
 

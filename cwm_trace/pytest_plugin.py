@@ -54,13 +54,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     from cwm_trace.tracer.session import Block, Options
 
     how = json.loads(item.config.getoption("--cwm-trace-options"))
+    all_frames, suffix = how.pop("all_frames", False), how.pop("suffix", "")
     redact = [*how.get("redact", ()), *item.config.getoption("--cwm-trace-redact")]
     options = Options(**{**how, "limits": Limits(**how.get("limits", {})), "redact": redact})
 
     Path(folder).mkdir(parents=True, exist_ok=True)
-    with TraceWriter(Path(folder) / trace_name(item.nodeid)) as writer:
+    with TraceWriter(Path(folder) / (trace_name(item.nodeid) + suffix)) as writer:
         root = str(item.config.rootpath)
-        block = Block(writer, options, str(item.path), root=root, entry=_code_of(item))
+        entry = None if all_frames else _code_of(item)
+        block = Block(writer, options, str(item.path), root=root, entry=entry)
         block.start()
         raised = None
         try:

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
+from cwm_trace.display import Shown
+
 UNCHANGED = ".."
 """The wire's "as in the frame before". As the text of a `Slot`: copied, in a prediction, from nothing."""
 
@@ -256,6 +258,8 @@ class Cost:
         free_tokens: those of `new_tokens` that no forward pass was needed for: only one was legal.
         forward_passes: passes through the model, a prompt's included.
         seconds: of wall-clock time.
+        attention: whose attention ran: `CUDA kernels`, `PyTorch`, `NumPy`, or what transformers calls it;
+            empty: a server's, or nobody's.
     """
 
     prompt_tokens: int = 0
@@ -263,6 +267,7 @@ class Cost:
     free_tokens: int = 0
     forward_passes: int = 0
     seconds: float = 0.0
+    attention: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,8 +312,8 @@ class Guess:
     cost: Cost | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+@dataclass(frozen=True, slots=True, repr=False)
+class Trace(Shown):
     """A program and the frames of one real or predicted execution.
 
     Args:
@@ -330,6 +335,10 @@ class Trace:
     warnings: tuple[str, ...] = ()
     run: Run = Run()
     guess: Guess = Guess()
+
+    def __repr__(self) -> str:
+        """Short: a program that is recorded may hold traces, which are then shown at every line."""
+        return f"<Trace of {self.entry}: {len(self.frames)} frames ({self.outcome.value})>"
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
@@ -353,12 +362,6 @@ class Trace:
             if frame.depth == 0 and not frame.thread and frame.event is Event.RETURN:
                 return frame.value
         return None
-
-    def _repr_html_(self) -> str:
-        """The frames as a table, for notebooks."""
-        from cwm_trace.rendering.html import trace_html
-
-        return trace_html(self)
 
 
 class SlotFields(TypedDict):

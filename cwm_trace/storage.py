@@ -14,18 +14,17 @@ import os
 import stat
 import threading
 import time
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-import jsonlines
 import pydantic
 import pydantic_core
 from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import parse_object, whole_lines, write_all
 from cwm_trace.plain import (
     SourceLines,
     checker,
@@ -48,6 +47,7 @@ from cwm_trace.records import (
     Trace,
 )
 from cwm_trace.streams import compressing, move_out_of_the_way, open_again, open_to_read
+from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS
 from cwm_trace.versions import TRACE_VERSION, check_version, migrate_trace_line
 from cwm_trace.wire.texts import escape_surrogates
 
@@ -171,8 +171,6 @@ class TraceWriter:
             except OSError:  # a file system that maps no files, or reserves no blocks
                 pass
         if self._log is None:
-            from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS
-
             TRACE_FUNCTIONS.add(TraceWriter._put.__code__)  # is called at events; signals have to wait
             self._log = make(write=self._put)
         return self._log
@@ -255,13 +253,12 @@ class TraceWriter:
                 raise
 
     def _put(self, data: bytes) -> None:
-        """Write a line with its ending in one call, which the two of `jsonlines.Writer` could tear apart."""
+        """Write a line with its ending in one call, which two could tear apart."""
         if self._log is None:
             self._bytes += len(data)
         try:
             if not self._compressed:
-                while data:  # an unbuffered file may take only a part of it, just before its disk is full
-                    data = data[self._stream.write(data) :]
+                write_all(self._stream, data)
                 return
             self._stream.write(data)
             if time.monotonic() - self._flushed > _FLUSH_SECONDS:
@@ -347,10 +344,7 @@ def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
         if frame is not None:
             yield frame
             continue
-        try:
-            line = jsonlines.Reader(cast(Any, [data])).read(type=dict)
-        except (jsonlines.InvalidLineError, RecursionError) as error:
-            raise CwmTraceError(f"{path} is damaged: line {number} is not a JSON object") from error
+        line = parse_object(path, number, data)
         if number == 1 and line.get("kind") == "header":
             version = check_version(path, line.get("schema_version"), TRACE_VERSION)
         try:
@@ -377,20 +371,6 @@ def _validate(line: dict[str, Any]) -> _AnyLine:
             return FooterLine.model_validate(line)
         case _:
             return _FRAME.validate_python(line)
-
-
-def whole_lines(stream: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines that end in a newline, up to where the data stops, damaged or not."""
-    try:
-        for line in stream:
-            if not line.endswith(b"\n") or line.startswith(b"\0"):  # zeros: reserved, or cut by a kill
-                return
-            yield line
-    except (EOFError, zlib.error):
-        return
-    except Exception as error:
-        if type(error).__name__ != "ZstdError":  # an optional package: its error type cannot be named here
-            raise
 
 
 def dump_line(line: Mapping[str, object] | pydantic.BaseModel) -> bytes:

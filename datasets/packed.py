@@ -17,6 +17,7 @@ from cwm_trace.datasets.filling import Arrays
 from cwm_trace.datasets.packing import PackedInfo
 from cwm_trace.datasets.tokenizing import TokenField
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import read_objects
 from cwm_trace.versions import PACKED_VERSION, check_version
 
 
@@ -101,8 +102,7 @@ class PackedDataset(Sequence[Arrays]):
         if number < 0:
             return Place("", "", -1, -1, field)
         if self._documents is None:
-            with open(self.folder / "documents.jsonl", encoding="utf-8") as lines:
-                self._documents = [json.loads(line) for line in lines]
+            self._documents = list(read_objects(self.folder / "documents.jsonl"))
         document = self._documents[number]
         return Place(document["id"], document["program"], number, int(arrays["frames"][position]), field)
 

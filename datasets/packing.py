@@ -16,12 +16,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cwm_trace.datasets.files import write_whole
 from cwm_trace.datasets.filling import Arrays, Filler, lay_out, side_by_side
 from cwm_trace.datasets.rows import trace_of
 from cwm_trace.datasets.shards import read_rows
 from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace, targets_of, tokenize_trace
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import make_folder, write_whole
 from cwm_trace.versions import PACKED_VERSION
 from cwm_trace.wire.profile import get_profile
 from cwm_trace.wire.tokens import TraceTokens
@@ -109,6 +109,7 @@ def pack_dataset(
         raise CwmTraceError(f"{folder} is not empty: name another folder")
     specials = {token.value: number for token, number in tokens.ids.items()}
     info = PackedInfo(length, split, tokenizer, pad, profile, specials=specials, fields=FIELDS)
+    make_folder(folder)
     writer = _Writer(folder, info)
     documents: list[dict[str, Any]] = []
     made = _tokenized(dataset, info, tokens, drops=long == "drop", documents=documents)
@@ -118,7 +119,7 @@ def pack_dataset(
     writer.flush()
     info.documents = len(documents)
     write_whole(folder / "documents.jsonl", b"".join(json.dumps(each).encode() + b"\n" for each in documents))
-    write_whole(folder / "info.json", (json.dumps(asdict(info), indent=1) + "\n").encode())
+    write_whole(folder / "info.json", json.dumps(asdict(info), indent=1) + "\n")
     return info
 
 

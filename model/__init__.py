@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from cwm_trace.extras import explain_missing
 
 if TYPE_CHECKING:
-    from cwm_trace.model.cache import BranchCache, KVCache
+    from cwm_trace.model.cache import KVCache
     from cwm_trace.model.decoder import Decoder
     from cwm_trace.model.decoding import generate, generate_branches
     from cwm_trace.model.loading import load_model
     from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM, CwmModel, CwmPreTrainedModel
 
 HOMES = {
-    "BranchCache": "cache",
     "CwmConfig": "modeling",
     "CwmForCausalLM": "modeling",
     "CwmModel": "modeling",
@@ -32,7 +31,6 @@ HOMES = {
 """Module of each public name."""
 
 __all__ = [
-    "BranchCache",
     "CwmConfig",
     "CwmForCausalLM",
     "CwmModel",

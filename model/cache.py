@@ -1,11 +1,11 @@
-"""Caches of keys and values: rings for window layers, growing ones for global layers, branches over a prefix.
+"""Caches of keys and values: rings for window layers, growing ones for global layers.
 
 A window layer needs its last W keys only. Its ring has W + c - 1 slots, so that c draft tokens can be
 appended and any number of them taken back: what the token before them saw is still there. At 131,072 tokens
 CWM-32B's cache is 10.2 GB instead of 34.4 GB that way (`KVCache(..., device="meta").nbytes` computes it).
 
 All rows of a batch advance together; a shorter text is padded on the left, and `starts` says where it begins.
-Branches (one per frame of a trace, say) share one prefix and keep a private suffix each: nothing is copied.
+Rows that advance by themselves, and branches over one prefix, are in `rows_cache.py`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ import torch
 from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.attention.interval import attend, attend_segments
-from cwm_trace.model.attention.plan import Plan, StepPlan, plan_intervals
-from cwm_trace.model.attention.schedule import Schedule, Stores
+from cwm_trace.model.attention.interval import attend
+from cwm_trace.model.attention.schedule import Plan, StepPlan, plan_intervals
 
 if TYPE_CHECKING:
     from cwm_trace.model.decoding_config import DecodingConfig
@@ -235,102 +234,3 @@ class KVCache:
         if self.starts is not None:
             self.starts = self.starts[index]
         self.batch = len(rows)
-
-
-class BranchCache:
-    """Branches over one prefix: branch i continues its first `forks[i]` tokens with a suffix of its own.
-
-    The prefix is read in place, once for all branches that fork near each other. Do not change it meanwhile.
-
-    Args:
-        config: Of the model.
-        prefix: Cache of one text, with `rings=False` to fork where a ring has lost the window.
-        forks: Tokens of the prefix each branch sees, `(branches,)`.
-        tokens: Make room for suffixes of so many tokens.
-        starts: Padding tokens before each suffix, if they begin with unequal lengths, `(branches,)`.
-
-    Raises:
-        CwmTraceError: The prefix has several rows, a fork lies outside it, or its window is gone.
-    """
-
-    def __init__(
-        self,
-        config: CwmConfig | DecodingConfig,
-        prefix: KVCache,
-        forks: Sequence[int],
-        *,
-        tokens: int = 0,
-        starts: Sequence[int] | None = None,
-    ) -> None:
-        if prefix.batch != 1 or prefix.starts is not None:
-            raise CwmTraceError(
-                f"a prefix of {prefix.batch} padded rows cannot branch: give one text without padding"
-            )
-        outside = [fork for fork in forks if not 0 <= fork <= prefix.length]
-        if outside:
-            raise CwmTraceError(f"a branch forks at token {outside[0]} of a prefix of {prefix.length}")
-        for layer in prefix.layers:
-            oldest = prefix.written - layer.capacity if layer.ring else 0
-            if forks and oldest > max(0, min(forks) - (layer.window or 0) + 1):
-                at = min(forks)
-                raise CwmTraceError(
-                    f"the window of a fork at token {at} is gone: cache the prefix with rings=False"
-                )
-        kv = prefix.layers[0].kv
-        self.prefix = prefix
-        self.forks = torch.tensor(forks)  # (N), on the host
-        self.suffix = KVCache(
-            config, len(forks), tokens=tokens, rings=False, starts=starts, dtype=kv.dtype, device=kv.device
-        )
-        self.schedules: dict[int | None, Schedule] = {}
-
-    @property
-    def batch(self) -> int:
-        """Branches."""
-        return self.suffix.batch
-
-    @property
-    def length(self) -> int:
-        """Tokens per suffix so far, padding included."""
-        return self.suffix.length
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the suffixes; the prefix has its own."""
-        return self.suffix.nbytes
-
-    def positions(self, count: int) -> Tensor:
-        """Return where the next `count` tokens are in their texts, `(branches, count)` on the host."""
-        return self.suffix.positions(count) + self.forks[:, None]
-
-    def begin(self, count: int) -> None:
-        """Make room for `count` tokens per branch and plan how they attend the prefix and the suffixes."""
-        self.suffix.begin(count)
-        positions = self.positions(count).flatten()  # (N * count)
-        hi = self.forks.repeat_interleave(count)
-        store = torch.zeros_like(hi)
-        self.schedules = {}
-        for layer in self.prefix.layers:
-            if layer.window not in self.schedules:
-                lo = (
-                    torch.zeros_like(hi)
-                    if layer.window is None
-                    else (positions - layer.window + 1).clamp(min=0)
-                )
-                shared = plan_intervals(store, lo, hi, layer.capacity)
-                self.schedules[layer.window] = Schedule((shared, self.suffix.steps[layer.window].plan))
-
-    def attend(self, index: int, q: Tensor, kv: Tensor, scale: float) -> Tensor:
-        """Append to the suffixes and attend prefix and suffix; as `KVCache.attend`, a row per branch."""
-        suffix, prefix = self.suffix.layers[index], self.prefix.layers[index]
-        suffix.write(kv, self.suffix.length)
-        stores = Stores(prefix.keys, prefix.values), Stores(suffix.keys, suffix.values)
-        return attend_segments(q, stores, self.schedules[prefix.window], scale)[0]
-
-    def advance(self, count: int) -> None:
-        """Count the tokens that all layers have appended."""
-        self.suffix.advance(count)
-
-    def rollback(self, count: int) -> None:
-        """Take back the last `count` tokens of every suffix."""
-        self.suffix.rollback(count)

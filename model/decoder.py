@@ -8,7 +8,7 @@ and one plan of attention serves all layers of a kind. The loop around it is in 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,13 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.cache import BranchCache, KVCache
+from cwm_trace.model.attention.kernels import find_kernels
+from cwm_trace.model.cache import KVCache
 from cwm_trace.model.product import Product
 from cwm_trace.model.rope import rope_frequencies, rotate
-from cwm_trace.model.rows import RowsCache
+from cwm_trace.model.rows_cache import RowsCache
 from cwm_trace.model.weights import Weights, weights_of
 
-AnyCache = KVCache | BranchCache | RowsCache
+AnyCache = KVCache | RowsCache
 
 
 @dataclass(slots=True)
@@ -88,6 +89,8 @@ class Decoder:
         )
         frequencies, self.rope_factor = rope_frequencies(config)
         self.frequencies = frequencies.to(self.device)  # (D / 2)
+        self.attention = ""
+        """Whose attention the last pass ran: `CUDA kernels` or `PyTorch`."""
         self.turns = torch.empty(0)
         """Factor and turn of each position as a complex number, `(positions, head_dim / 2)`."""
 
@@ -122,6 +125,15 @@ class Decoder:
     def cache(self, batch: int = 1, **options: Any) -> KVCache:
         """Make a cache for this model; options as for `KVCache`."""
         return KVCache(self.config, batch, dtype=self.dtype, device=self.device, **options)
+
+    def rows(
+        self, count: int, prefix: KVCache | None = None, forks: Sequence[int] = (), **options: Any
+    ) -> RowsCache:
+        """Make a cache of rows, which begin at these forks of the prefix; options as for `RowsCache`."""
+        cache = RowsCache(self.config, count, prefix, dtype=self.dtype, device=self.device, **options)
+        for row, fork in enumerate(forks):
+            cache.restart(row, fork)
+        return cache
 
     def _normalise(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.fused:
@@ -188,6 +200,9 @@ class Decoder:
             x = layer.down.add(F.silu(gate).mul_(up), x)
             if layer.down_bias is not None:
                 x += layer.down_bias
+        self.attention = (
+            "PyTorch" if find_kernels(q, kv[:, 0]) is None else "CUDA kernels"
+        )  # as attention found
         cache.advance(count)
         return x.view(batch, count, -1)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.cache import BranchCache, KVCache
+from cwm_trace.model.cache import KVCache
 from cwm_trace.model.decoder import AnyCache, Decoder
 from cwm_trace.model.sampling import check_sampling
 
@@ -156,7 +156,7 @@ def generate(
             "a prompt is empty: give every text at least one token, such as the begin-of-text token"
         )
     if stop_ids is None:
-        stop_ids = eos_ids(decoder.config.eos_token_id)
+        stop_ids = _eos_ids(decoder.config.eos_token_id)
     sampler = Sampler(temperature, top_p, seed, decoder.device)
     if max_new_tokens < 1:
         return [[] for _ in prompts]
@@ -192,20 +192,24 @@ def generate_branches(
 
     Returns:
         The new tokens of each branch, a stop token included.
+
+    Raises:
+        CwmTraceError: A branch is empty, or forks outside of the prefix or where its window is gone.
     """
     lengths = [len(prompt) for prompt in prompts]
     if not lengths or not min(lengths):
         raise CwmTraceError("a branch is empty: give it the token after its fork at least")
     if stop_ids is None:
-        stop_ids = eos_ids(decoder.config.eos_token_id)
+        stop_ids = _eos_ids(decoder.config.eos_token_id)
     longest = max(lengths)
-    starts = [longest - length for length in lengths]
-    padded = [[0] * start + list(prompt) for start, prompt in zip(starts, prompts, strict=True)]
-    cache = BranchCache(decoder.config, prefix, forks, tokens=longest + max_new_tokens, starts=starts)
-    logits = prefill(decoder, torch.tensor(padded, device=decoder.device), cache)
+    padded = [[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts]
+    cache = decoder.rows(len(prompts), prefix, forks, tokens=longest + max_new_tokens)
+    states = decoder.states(torch.tensor(padded, device=decoder.device), cache)  # (B, T, E)
+    cache.rollback([longest - length for length in lengths])
+    logits = decoder.logits(torch.stack([row[n - 1] for row, n in zip(states, lengths, strict=True)]))
     return continue_rows(decoder, logits, cache, max_new_tokens, stop_ids, sampler)
 
 
-def eos_ids(eos: int | list[int] | None) -> list[int]:
+def _eos_ids(eos: int | list[int] | None) -> list[int]:
     """Return the ids that end a text, as a list."""
     return [] if eos is None else [eos] if isinstance(eos, int) else list(eos)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.folder import read_json, sync_folder, write_json
+from cwm_trace.files import is_part, sync_folder
+from cwm_trace.model.json_files import read_json, write_json
 
 NAME = ".conversion.json"
 Places = dict[str, tuple[int, int]]
@@ -79,7 +80,7 @@ class Journal:
         sync_folder(self.folder)
 
     def _start(self) -> None:
-        held = sorted(path.name for path in self.folder.iterdir() if not _is_leftover(path))
+        held = sorted(path.name for path in self.folder.iterdir() if not is_part(path))
         if held:
             raise CwmTraceError(f"{self.folder} is not empty (it holds {held[0]}): choose a folder that is")
         self._write()
@@ -107,7 +108,3 @@ def fingerprint(source: Path, options: Iterable[object]) -> str:
     files = sorted(path for path in source.iterdir() if path.is_file())
     facts = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
     return hashlib.sha256(json.dumps([facts, list(options)]).encode()).hexdigest()
-
-
-def _is_leftover(path: Path) -> bool:
-    return path.name.startswith(".") and path.name.endswith(".part")

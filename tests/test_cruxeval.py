@@ -7,7 +7,7 @@ import os
 import pytest
 
 from cwm_trace import CWM, Trace, TraceTokens, parse_trace, render_prompt, render_trace, trace_execution
-from cwm_trace.datasets.cruxeval import CruxEvalItem, load_cruxeval
+from cwm_trace.datasets.loaders.cruxeval import CruxEvalItem, load_cruxeval
 from cwm_trace.wire.render import FrameRenderer
 
 PATH = os.environ.get("CWM_TRACE_CRUXEVAL", "")

@@ -69,7 +69,7 @@ def test_shards_are_read(version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_kept_answers_are_found(version: str) -> None:
-    from cwm_trace.model.predict.backends.answers import Answers
+    from cwm_trace.predict.kept_answers import Answers
 
     answers = Answers(OLD / version / "answers.jsonl")
     assert answers.find({"model": "m", "prompt": [1]}) == [[1, 2, 3], None]

@@ -36,6 +36,7 @@ class Engine:
     active: bool
     entered: bool
     keep_addresses: bool
+    expands: bool
     keeps_codes: bool
     hidden: frozenset[str]
     stack: Stack | None

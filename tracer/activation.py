@@ -19,6 +19,7 @@ from cwm_trace.tracer.interrupts import (
     let_through,
 )
 from cwm_trace.tracer.opcodes import borrowed_cells, leaves_by_exception, suspends
+from cwm_trace.tracer.sending import send_again
 from cwm_trace.tracer.values import ATOMS, CONTAINERS, bare_name, is_plain, safe_str, take_image
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ class Activation:
                 return
             if event == "return" and is_cut_short(error, self.recorder.emits):
                 self.on_event(frame, event, arg)
+            if event == "line" and send_again(sys._getframe(), frame, error):
+                return
             let_through(frame, self.recorder.on_call, self.on_event)
             raise
 

@@ -50,6 +50,7 @@ class CompiledRecorder(Engine, Recorder):
         self.max_depth = _or_any(limits.max_depth)
         self.max_characters = -1 if describer.max_chars is None else describer.max_chars
         self.keep_addresses = describer.keep_addresses
+        self.expands = describer.expand_objects > 0
 
     def new_stack(self) -> Stack:
         """A stack with the next number."""
@@ -99,6 +100,10 @@ class CompiledRecorder(Engine, Recorder):
         """The text of an exception whose `str` has raised; None if the failure has to reach the program."""
         return None if _is_the_programs(failure) else values.unprintable(error, failure)
 
+    def expand(self, value: object) -> str:
+        """The text of a value whose objects are shown as what they hold."""
+        return self.describer.text(value)
+
     def is_foreign(self, error: BaseException) -> bool:
         """Whether an exception that came up between the program's events has to reach it."""
         return is_foreign(error)
@@ -132,6 +137,7 @@ TRACE_FUNCTIONS.update(
         CompiledRecorder.fail,
         CompiledRecorder.unrepresentable,
         CompiledRecorder.unprintable,
+        CompiledRecorder.expand,
         CompiledRecorder.is_foreign,
         CompiledRecorder.rewrite,
     )

@@ -22,6 +22,9 @@ VARIABLE = "CWM_TRACE_RECORDER"
 """Of the environment: what `auto` means. `python`, the default; or `c`: the compiled one, where it can."""
 
 
+_NOT_BUILT = "is not part of this installation, which found no C compiler or another Python than 3.10 to 3.13"
+
+
 def make_recorder(
     kind: Kind,
     sink: Any,
@@ -49,7 +52,7 @@ def make_recorder(
         kind = "python" if wanted == "python" else "auto"
     problem, log = "", None
     if kind != "python":
-        problem = _problem(describer)
+        problem = "" if IS_BUILT else _NOT_BUILT
         log = None if problem else _open_log(sink)
         problem = problem or ("" if log else "cannot write where this recording goes")
     if problem and kind == "c":
@@ -73,16 +76,6 @@ def make_recorder(
 def _open_log(sink: Any) -> Log | None:
     from cwm_trace.tracer._recorder import Log
 
-    log: Log | None = sink.open_log(Log) if hasattr(sink, "open_log") else None
+    open_log = getattr(sink, "open_log", None)
+    log: Log | None = open_log(Log) if open_log else None
     return log
-
-
-def _problem(describer: Describer) -> str:
-    """Why the compiled recorder cannot be used; empty if it can."""
-    if not IS_BUILT:
-        return (
-            "is not part of this installation, which found no C compiler or another Python than 3.10 to 3.13"
-        )
-    if describer.expand_objects:
-        return "cannot expand objects"
-    return ""

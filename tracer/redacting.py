@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from cwm_trace.plain import SourceLines
+from cwm_trace.plain import SourceLines, fields_of_lines
 from cwm_trace.records import FrameFields, Program, SlotFields, SourceFile, Trace
 from cwm_trace.tracer.redaction import PLACEHOLDER, Rules, Secrets, shown_rules
+
+if TYPE_CHECKING:
+    from cwm_trace.tracer._recorder import Log
 
 _DEF = re.compile(r"\s*(?:async\s+)?def\s+(\w+)")
 _DECORATORS = 50  # lines at the most between the first decorator and its `def`
@@ -66,8 +69,18 @@ class RedactingSink:
         self._activations: dict[int, _Seen] = {}
         self._texts: dict[str, str] = {}
         """What a variable of a name last was, in whatever activation."""
+        self._log: Log | None = None
         self._places: dict[tuple[int, int], tuple[int, int]] = {}
         """File and line on which each depth of each thread stands."""
+
+    def open_log(self, make: type[Log]) -> Log:
+        """Where the compiled recorder writes; its lines are read when the recording ends."""
+        self._log = make()
+        return self._log
+
+    def rewrite_line(self, line: bytes) -> bytes:
+        """Memory may hold lone surrogates."""
+        return line
 
     def header(self, trace: Trace) -> None:
         """What is known before the first frame."""
@@ -129,6 +142,9 @@ class RedactingSink:
 
     def footer(self, trace: Trace) -> None:
         """Hand everything on."""
+        if self._log is not None:
+            self._log.end()
+        self._read_log()
         output = trace.run.output
         if output is not None:
             self._secrets.learn_pairs(output)
@@ -148,13 +164,21 @@ class RedactingSink:
 
     def flush(self) -> None:
         """The process ends without another word: what is kept goes out."""
+        self._read_log()
         self._hand_on()
         self._sink.flush()
 
     def abandon(self) -> None:
         """In a forked child the recording is the parent's."""
         self._frames = []
+        if self._log is not None:
+            self._log.abandon()
         self._sink.abandon()
+
+    def _read_log(self) -> None:
+        if self._log is not None:
+            for fields in fields_of_lines(self._log.take()):
+                self.frame(fields)
 
     def _hand_on(self) -> None:
         header, self._header = self._header, None

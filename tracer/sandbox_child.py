@@ -23,9 +23,10 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Limits, SourceFile
 from cwm_trace.tracer import containment
 from cwm_trace.tracer.channel import ChannelSink
-from cwm_trace.tracer.program import Runnable, load_call, load_code, load_script, read_source
+from cwm_trace.tracer.program import Runnable
 from cwm_trace.tracer.session import Options, Sink, record_program
 from cwm_trace.tracer.steps import answer_steps
+from cwm_trace.tracer.target import load_named
 
 _leave = os._exit
 
@@ -112,6 +113,8 @@ def _run(job: dict[str, Any], channel: int) -> NoReturn:
         os.setsid()
         containment.die_with_parent()
         containment.give_up_rights(job["user"], reads_all=job["reads_all"])
+        if not os.path.isdir(job["folder"]):  # somebody removed it: our parent makes another
+            _leave(1)
         os.chdir(job["folder"])
         bounds = {name: value for name, value in job["bounds"].items() if name in _RESOURCES}
         _add_site_builtins()
@@ -166,14 +169,11 @@ def _writing(sink: ChannelSink, writes: Sequence[tuple[int, str, str]]) -> Sink:
 
 
 def _load(job: dict[str, Any]) -> Runnable:
-    name, call, path = job["name"], job["call"], job["path"]
-    if call:
-        program = load_call(read_source(path) if path else job["source"], call, name=path or name)
-    elif path:
-        program = load_script(path, job["arguments"])
-    else:
-        return load_code(job["source"], job["arguments"])
-    named = (SourceFile(name, program.source.text),)
+    names = ("path", "source", "call", "arguments", "name")
+    program = load_named(**{name: job[name] for name in names})
+    if not job["path"] and not job["call"]:
+        return program
+    named = (SourceFile(job["name"], program.source.text),)
     return replace(program, program=replace(program.program, files=named))
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
+import random
 import selectors
-import shutil
 import stat
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +18,7 @@ from typing import Any, Literal
 
 from cwm_trace import records
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import temporary_folder
 from cwm_trace.records import Limits
 from cwm_trace.tracer import channel
 from cwm_trace.tracer.bubblewrap import find_bubblewrap, wrap
@@ -34,7 +33,14 @@ _LINGER = 1.0
 """Seconds in which a pipe may stay open after the supervisor is gone."""
 
 
+_ATTEMPTS = 3
+"""Times that a program is started whose folder somebody removes before it has begun."""
+
 Isolation = Literal["bubblewrap", "namespaces", "process"]
+
+
+class SandboxError(CwmTraceError):
+    """There is no sandbox here and now: that is no fault of the program, and the next try may do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +106,12 @@ def run_child(
 
     Raises:
         CwmTraceError: bubblewrap is asked for and does not work here.
+        SandboxError: there is no room for a process or its folder.
         Exception: what `feed` raises, `DamagedChannelError` excepted; the child is ended before.
     """
     wrapper = find_bubblewrap() if isolation in (None, "bubblewrap") else None
     if isolation == "bubblewrap" and wrapper is None:
         raise CwmTraceError("bubblewrap does not work here: install it, or allow it to make namespaces")
-    verdict = Verdict("bubblewrap" if wrapper else "process")
     user = _user_of_its_own()
     setting = {
         "user": user,
@@ -114,18 +120,42 @@ def run_child(
         "namespaces": isolation in (None, "namespaces"),
         "bounds": asdict(bounds),
     }
-    folder = tempfile.mkdtemp(prefix="cwm-trace-")
-    start = time.monotonic()
-    try:
-        if user is not None:
-            os.chown(folder, user, user)
-        full = {**job, **setting, "folder": folder, "limits": {**asdict(limits), "timeout": None}}
-        with _started(wrapper, readable, folder, hash_seed) as child:
-            child.attend(json.dumps(full).encode() + b"\n", feed, bounds, verdict, streams)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    verdict.seconds = time.monotonic() - start
-    return verdict
+    full = {**job, **setting, "limits": {**asdict(limits), "timeout": None}}
+    has_begun = False
+
+    def listen(data: bytes) -> None:
+        nonlocal has_begun
+        has_begun = True
+        feed(data)
+
+    for _ in range(_ATTEMPTS):
+        verdict = Verdict("bubblewrap" if wrapper else "process")
+        start = time.monotonic()
+        with _folder_for(user) as folder:
+            line = json.dumps({**full, "folder": folder}).encode() + b"\n"
+            try:
+                with _started(wrapper, readable, folder, hash_seed) as child:
+                    child.attend(line, listen, bounds, verdict, streams)
+            except SandboxError:
+                if os.path.isdir(folder):
+                    raise
+            verdict.seconds = time.monotonic() - start
+            if has_begun or verdict.ended or os.path.isdir(folder):
+                return verdict
+    raise SandboxError(f"the sandbox could not be set up here: somebody removes its folder, {folder}")
+
+
+@contextlib.contextmanager
+def _folder_for(user: int | None) -> Iterator[str]:
+    """The working folder of one run, its user's own."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(temporary_folder())
+            if user is not None:
+                os.chown(folder, user, user)
+        except OSError as error:
+            raise SandboxError(f"the sandbox could not be set up here: no folder for it: {error}") from error
+        yield folder
 
 
 class _Child:
@@ -221,16 +251,19 @@ def _started(wrapper: str | None, readable: Sequence[str], folder: str, hash_see
             "OPENBLAS_NUM_THREADS": "1",  # each thread counts as a process
             "OMP_NUM_THREADS": "1",
         }
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(to_parent, to_status),
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(to_parent, to_status),
+                cwd=folder,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SandboxError(f"the sandbox could not be set up here: no process for it: {error}") from error
         os.close(to_parent)
         os.close(to_status)
         to_parent = to_status = -1
@@ -282,17 +315,16 @@ def _needed_folders() -> list[str]:
     return list(dict.fromkeys([*python, *library, *_import_path()[:-1], *own]))
 
 
-_numbers = itertools.count()
-
-
 def _user_of_its_own() -> int | None:
-    """The number of a user that owns nothing and that no other run has; None unless this is root."""
+    """The number of a user that owns nothing and that hardly another run has; None unless this is root.
+
+    Runs of other processes are out of sight where those have process numbers of their own, as containers do.
+    """
     if os.geteuid() != 0:
         return None
-    number = (os.getpid() * 64 + next(_numbers) % 64) % 2**24
     for first, count in ((2**30, 2**24), (60_000, 4_000)):
         if _is_mapped(first) and _is_mapped(first + count - 1):
-            return first + number % count
+            return first + random.SystemRandom().randrange(count)
     return None
 
 

@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import inspect
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from typing import Any, TypeGuard
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.tracer.program import Runnable, load_call, load_code, load_script, read_source
+from cwm_trace.tracer.program import (
+    Runnable,
+    load_call,
+    load_code,
+    load_folder,
+    load_input,
+    load_module,
+    load_script,
+    read_source,
+)
 
 Target = str | os.PathLike[str] | Callable[..., Any]
 """Source text, a path (a `pathlib.Path` is always one), or a function."""
@@ -40,6 +50,46 @@ def load_target(target: Target, call: str | None = None, arguments: Sequence[str
         return load_text(target, call, arguments)
     path = _file_of(target) if callable(target) else os.fspath(target)
     return load_script(path, arguments) if call is None else load_call(read_source(path), call, name=path)
+
+
+def load_named(
+    *,
+    path: str = "",
+    source: str = "",
+    module: str = "",
+    call: str = "",
+    arguments: Sequence[str] = (),
+    name: str = "<source>",
+) -> Runnable:
+    """A program as a command line or a job names it.
+
+    Args:
+        path: of a script, a folder or an archive with a `__main__.py`; `-` is standard input.
+        source: text, in the place of a path.
+        module: as `python -m` takes it, in the place of both.
+        call: an expression such as `f(3)` of what the path or the text defines; empty: all of it.
+        arguments: of the program.
+        name: what a text with a call is called.
+
+    Raises:
+        CwmTraceError: it cannot be found, read or compiled.
+    """
+    if module:
+        return load_module(module, arguments)
+    if call:
+        return load_call(read_source(path) if path else source, call, name=path or name)
+    if not path:
+        return load_code(source, arguments)
+    if path == "-":
+        return load_input(arguments)
+    if is_archive(path):
+        return load_folder(path, arguments)
+    return load_script(path, arguments)
+
+
+def is_archive(path: str) -> bool:
+    """Whether this is a folder or an archive that Python runs the `__main__.py` of."""
+    return os.path.isdir(path) or zipfile.is_zipfile(path)
 
 
 def load_text(text: str, call: str | None = None, arguments: Sequence[str] = ()) -> Runnable:

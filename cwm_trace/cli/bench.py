@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from cwm_trace.cli.compare import MORE, frame_options
 from cwm_trace.cli.predict import decode_options, decode_options_of_levels, model_arguments, split
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.registry import DEFAULT
 
 if TYPE_CHECKING:
     from cwm_trace.eval.benchmark.results import Results
-    from cwm_trace.eval.comparison import Comparison
     from cwm_trace.records import Decoding
-    from cwm_trace.rendering.benchmark import Grid
+    from cwm_trace.rendering.tables import Table
 
-FORMATS = click.Choice(["table", "markdown", "json", "html"])
+_FORMATS = click.Choice(["table", "markdown", "json", "html"])
 
 
-_format = click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+_format = click.option("--format", "form", type=_FORMATS, default="table", show_default=True)
 _limit = click.option("--limit", type=click.IntRange(1), help="So many programs of each task at the most.")
 _execute = click.option(
     "--execute-answers", "execute", is_flag=True, help="Run answers that are no literals, in the sandbox."
@@ -112,9 +111,9 @@ def bench(
     if context.invoked_subcommand is not None:
         return
     from cwm_trace.api import evaluate
-    from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.cli.reporter import Reporter
 
-    with ExitStack() as stack:
+    with Reporter("predictions") as report:
         results = evaluate(
             models or DEFAULT,
             tasks,
@@ -134,7 +133,7 @@ def bench(
             resume=resume,
             cache=cache,
             baselines=baselines,
-            report=BenchReporter(stack),
+            report=report,
         )
     click.echo(f"logs: {output}", err=True)
     _show(results, form)
@@ -175,9 +174,12 @@ def report(places: tuple[Path, ...], plots: Path | None, folder: Path | None, fo
 
     results = read_results(places)
     if folder is not None:
+        from cwm_trace.cli.reporter import Reporter
         from cwm_trace.viewer.report import write_report
 
-        click.echo(f"open {write_report(results, folder)}")
+        with Reporter("programs") as say:
+            page = write_report(results, folder, report=say)
+        click.echo(f"open {page}")
         return
     if plots is not None:
         from cwm_trace.rendering.plots import draw_plots
@@ -200,14 +202,7 @@ def report(places: tuple[Path, ...], plots: Path | None, folder: Path | None, fo
     help="Only programs that ended so: wrong, right, truncated, excluded, failed, or as the list says.",
 )
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at the most.")
-@click.option(
-    "--around",
-    type=click.IntRange(0),
-    default=5,
-    show_default=True,
-    help="Frames to show around the first wrong one.",
-)
-@click.option("--all", "everything", is_flag=True, help="Every frame of the program.")
+@frame_options
 @_format
 def show(
     log: Path,
@@ -224,32 +219,23 @@ def show(
 
     run = read_one_log(log)
     if name is None:
-        from cwm_trace.rendering.benchmark import program_grid
+        from cwm_trace.rendering.benchmark import program_table
 
         rows = list_programs(run, outcomes)
         if form == "json":
             click.echo(json.dumps([asdict(row) for row in rows[:limit]], indent=2, ensure_ascii=False))
         else:
-            _show_grids([program_grid(run.header, rows, limit)], form)
+            _show_tables([program_table(run.header, rows, limit)], form)
         return
-    _show_comparison(compare_program(run, name, sample), None if everything else around, form)
-
-
-def _show_comparison(comparison: Comparison, around: int | None, form: str) -> None:
+    comparison = compare_program(run, name, sample)
     if form == "json":
-        from cwm_trace.rendering.plain import comparison_json
+        from cwm_trace.rendering.as_json import comparison_json
 
         click.echo(comparison_json(comparison))
-    elif form == "table":
-        from cwm_trace.rendering.terminal import print_comparison
+        return
+    from cwm_trace.rendering.frames import comparison_table
 
-        print_comparison(comparison, around=around)
-    elif form == "html":
-        from cwm_trace.rendering.html import comparison_html
-
-        click.echo(comparison_html(comparison))
-    else:
-        raise CwmTraceError("one program is shown as table, html or json: markdown has no columns for it")
+    _show_tables([comparison_table(comparison, None if everything else around, more=MORE)], form)
 
 
 @bench.command()
@@ -285,14 +271,13 @@ def rescore(
     texts by id (--tasks says whose ids they are), any of them with several texts for a program, or with bare
     output values; or a log of ours, whose predictions are scored again.
     """
-    from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.cli.reporter import Reporter
     from cwm_trace.eval.benchmark.rescore import is_log, rescore_log
     from cwm_trace.eval.benchmark.rescore import rescore as rescore_file
     from cwm_trace.eval.benchmark.results import Results, require_programs
     from cwm_trace.wire.profile import get_profile
 
-    with ExitStack() as stack:
-        reporter = BenchReporter(stack)
+    with Reporter("predictions") as report:
         if are_inputs:
             from cwm_trace.eval.benchmark.generations import read_rows
             from cwm_trace.eval.benchmark.inputs import rescore_inputs
@@ -301,7 +286,7 @@ def rescore(
             programs = [case for task in find_tasks(tasks) for case in task.cases] if tasks else []
             run = rescore_inputs(read_rows(file, programs)[:limit], file, output, model=model, resume=resume)
         elif is_log(file):
-            run = rescore_log(Path(file), output, execute=execute, resume=resume, report=reporter)
+            run = rescore_log(Path(file), output, execute=execute, resume=resume, report=report)
         else:
             run = rescore_file(
                 file,
@@ -312,7 +297,7 @@ def rescore(
                 execute=execute,
                 resume=resume,
                 limit=limit,
-                report=reporter,
+                report=report,
             )
     require_programs([run])
     _show(Results((run,)), form)
@@ -342,7 +327,7 @@ def inputs(
     form: str,
 ) -> None:
     """Ask a served model for inputs that give an output (CRUXEval-I); each is run, in the sandbox."""
-    from cwm_trace.cli.progress import BenchReporter
+    from cwm_trace.cli.reporter import Reporter
     from cwm_trace.eval.benchmark.inputs import run_inputs
     from cwm_trace.eval.benchmark.results import Results, require_numpy, require_programs
     from cwm_trace.eval.benchmark.tasks import find_tasks
@@ -353,8 +338,7 @@ def inputs(
         raise CwmTraceError("every sample would be the same: give a --temperature above 0")
     found = find_tasks(tasks, limit=limit)
     writer = find_writer(model, decoding, arguments)
-    with ExitStack() as stack:
-        reporter = BenchReporter(stack)
+    with Reporter("predictions") as report:
         runs = [
             run_inputs(
                 task,
@@ -363,7 +347,7 @@ def inputs(
                 samples=samples,
                 concurrency=int(arguments.get("concurrency", 8)),
                 resume=resume,
-                report=reporter,
+                report=report,
             )
             for task in found
         ]
@@ -391,18 +375,24 @@ def compare_runs(first: Path, others: tuple[Path, ...], flips: int, seed: int, f
     if form == "json":
         click.echo(json.dumps([contrast.to_dict() for contrast in found], indent=2))
         return
-    from cwm_trace.rendering.benchmark import contrast_grid
+    from cwm_trace.rendering.benchmark import contrast_table
 
-    _show_grids([contrast_grid(contrast, flips) for contrast in found], form)
+    _show_tables([contrast_table(contrast, flips) for contrast in found], form)
 
 
-def _show_grids(grids: Sequence[Grid], form: str) -> None:
-    from cwm_trace.rendering.benchmark import grids_markdown, grids_page, print_grids
-
+def _show_tables(tables: Sequence[Table], form: str) -> None:
     if form == "table":
-        print_grids(grids)
+        from cwm_trace.rendering.terminal import print_tables
+
+        print_tables(tables)
+    elif form == "markdown":
+        from cwm_trace.rendering.markdown import markdown
+
+        click.echo(markdown(tables))
     else:
-        click.echo(grids_markdown(grids) if form == "markdown" else grids_page(grids))
+        from cwm_trace.rendering.html import html_page
+
+        click.echo(html_page(tables))
 
 
 def _require_answers(results: Results) -> None:
@@ -417,13 +407,11 @@ def _require_answers(results: Results) -> None:
 
 
 def _show(results: Results, form: str) -> None:
-    if form == "table":
-        from cwm_trace.rendering.benchmark import print_results
-
-        print_results(results)
-    elif form == "json":
+    if form == "json":
         click.echo(results.to_json())
-    elif form == "markdown":
-        click.echo(results.to_markdown())
+    elif form == "html":
+        click.echo(results.to_html())  # with plots
     else:
-        click.echo(results.to_html())
+        from cwm_trace.rendering.benchmark import result_tables
+
+        _show_tables(result_tables(results), form)

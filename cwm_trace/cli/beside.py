@@ -29,13 +29,12 @@ def show_prediction(path: str, model: str, mode: str, view: bool) -> None:
 
 def main() -> None:
     """Predict and print, in the other process."""
-    from rich.console import Console
-
     from cwm_trace.api import compare_execution, predict_execution
-    from cwm_trace.cli.predict import counted_frames
+    from cwm_trace.cli.reporter import Reporter
     from cwm_trace.cli.view import page_path
     from cwm_trace.errors import CwmTraceError
-    from cwm_trace.rendering.terminal import print_comparison
+    from cwm_trace.rendering.frames import comparison_table
+    from cwm_trace.rendering.terminal import print_tables
     from cwm_trace.storage import read_trace
     from cwm_trace.viewer import view_page
 
@@ -45,10 +44,12 @@ def main() -> None:
         if not real.frames:
             raise CwmTraceError("nothing was recorded, so there is nothing to predict")
         start = type(real)(real.program, real.frames[:1])
-        with counted_frames() as count:
-            guess = predict_execution(start, model=model, mode=mode, history=real, on_frame=count)
+        with Reporter("frames") as report:
+            guess = predict_execution(
+                start, model=model, mode=mode, history=real, on_frame=report.count("predicting")
+            )
         comparison = compare_execution(real, guess)
-        print_comparison(comparison, Console())
+        print_tables([comparison_table(comparison)])
         if view:
             page = page_path(path)
             page.write_text(view_page(real, [guess], comparisons=[comparison]), "utf-8")

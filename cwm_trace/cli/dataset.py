@@ -55,10 +55,10 @@ def build(
 
     A build that was killed goes on where it was when the same command is run again.
     """
+    from cwm_trace.cli.reporter import Reporter
     from cwm_trace.datasets.builder import build_dataset
-    from cwm_trace.datasets.recipe import make_recipe, read_recipe
+    from cwm_trace.datasets.dataset_recipe import make_recipe, read_recipe
     from cwm_trace.errors import CwmTraceError
-    from cwm_trace.rendering.progress import build_progress
 
     sources = {"preset": preset, "family": family, "items": items, "pytest": project}
     given = {name: value for name, value in sources.items() if value is not None}
@@ -76,9 +76,9 @@ def build(
         if near is not None:
             table["duplicates"] = {"near": near}
         plan = make_recipe({**table, "decontaminate": {"against": list(against)}}, "the command line")
-    with build_progress() as progress:
+    with Reporter("programs") as report:
         manifest = build_dataset(
-            plan, output, workers=workers, engine="ray" if engine == "ray" else "local", progress=progress
+            plan, output, workers=workers, engine="ray" if engine == "ray" else "local", report=report
         )
     if as_json:
         click.echo(json.dumps(asdict(manifest)))
@@ -111,7 +111,8 @@ def _knob(text: str) -> tuple[str, int | float | str | bool]:
 def stats(folder: str, split: str | None, tokenizer: str | None, plots: str | None, as_json: bool) -> None:
     """Say what is in a dataset: frames, bytes or tokens per field, types, lengths, failures."""
     from cwm_trace.datasets.statistics import describe_dataset, plot_stats
-    from cwm_trace.rendering.tables import print_counts
+    from cwm_trace.rendering.tables import count_tables
+    from cwm_trace.rendering.terminal import print_tables
 
     found = describe_dataset(folder, split=split, tokens=_tokens(tokenizer) if tokenizer else None)
     if plots is not None:
@@ -119,7 +120,7 @@ def stats(folder: str, split: str | None, tokenizer: str | None, plots: str | No
     if as_json:
         click.echo(json.dumps(found.summary()))
     else:
-        print_counts(found.summary())
+        print_tables(count_tables(found.summary()))
 
 
 @dataset.command()

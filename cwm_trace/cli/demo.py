@@ -23,11 +23,12 @@ def demo(model: str | None, as_json: bool) -> None:
     predicted = predict_execution(text, call=call, model=model, mode="forced", history=real)
     comparison = compare_execution(real, predicted)
     if as_json:
-        from cwm_trace.rendering.plain import comparison_json
+        from cwm_trace.rendering.as_json import comparison_json
 
         click.echo(comparison_json(comparison))
     else:
-        from cwm_trace.rendering.terminal import print_comparison
+        from cwm_trace.rendering.frames import comparison_table
+        from cwm_trace.rendering.terminal import print_tables
 
-        print_comparison(comparison)
+        print_tables([comparison_table(comparison)])
         click.echo("Next: cwm-trace run YOUR_SCRIPT.py, then cwm-trace show YOUR_SCRIPT.trace.jsonl")

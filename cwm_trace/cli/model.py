@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from cwm_trace.extras import require
-
-if TYPE_CHECKING:
-    from cwm_trace.model.convert import Progress
 
 
 @click.group("model")
@@ -93,16 +87,17 @@ def convert(source: Path, target: Path, to_meta: bool, dtype: str | None, shard_
     require("model", "converting", "torch", "transformers")
     import torch
 
+    from cwm_trace.cli.reporter import Reporter
     from cwm_trace.model.convert import convert_checkpoint
 
-    with ExitStack() as stack:
+    with Reporter("bytes") as report:
         done = convert_checkpoint(
             source,
             target,
             to_meta=to_meta,
             dtype=getattr(torch, dtype) if dtype else None,
             shard_bytes=int(shard_size * 1e9),
-            report=_Reporter(stack),
+            report=report,
         )
     files = f"{len(done.files)} file{'s' * (len(done.files) != 1)}"
     earlier = f", {done.resumed} of them by an earlier run" if done.resumed else ""
@@ -110,28 +105,3 @@ def convert(source: Path, target: Path, to_meta: bool, dtype: str | None, shard_
     tokenizer = "tokenizer.model" if to_meta else "tokenizer.json"
     if not (target / tokenizer).exists():
         click.echo(f"wrote no {tokenizer}: {source} has no tokenizer of Meta's")
-
-
-class _Reporter:
-    """Shows progress: a bar on a terminal, a line for each file elsewhere."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._file = ""
-        self._bar = None
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
-
-            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-            self._bar = stack.enter_context(Bar(*columns, console=Console(stderr=True)))
-            self._task = self._bar.add_task("reading", total=None)
-
-    def __call__(self, progress: Progress) -> None:
-        if self._bar is not None:
-            self._bar.update(
-                self._task, description=progress.file, completed=progress.done, total=progress.total
-            )
-        elif progress.file != self._file:
-            self._file = progress.file
-            click.echo(f"writing {progress.file} ({progress.done / progress.total:.0%})", err=True)

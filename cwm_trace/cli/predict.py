@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,10 @@ from cwm_trace.predict.registry import DEFAULT
 from cwm_trace.records import GRAMMARS
 
 if TYPE_CHECKING:
-    from cwm_trace.records import Decoding, Frame
+    from cwm_trace.records import Decoding
 
 MODEL_HELP = "mini, which is bundled; a folder, hf:FOLDER_OR_ID, http://HOST:PORT; a baseline (copy, …)."
-MODE_HELP = "free, forced, forced-event, forced-state, reground-K, output or step-over-D."
+_MODE_HELP = "free, forced, forced-event, forced-state, reground-K, output or step-over-D."
 
 
 def split(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> list[str]:
@@ -124,7 +123,7 @@ def _decode_options(command: Callable[..., None], grammar: Callable[..., Any]) -
 
 
 def _arguments(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-    from cwm_trace.predict.arguments import split_arguments
+    from cwm_trace.predict.settings import split_arguments
 
     return split_arguments(texts)
 
@@ -145,7 +144,7 @@ model_arguments = click.option(
 @click.option("--call", metavar="CALL", help="Predict one call, such as 'f(3)', of a function in FILE.")
 @click.option("--entry", metavar="NAME", help="Predict this function, which takes no arguments.")
 @click.option("--model", metavar="MODEL", default=DEFAULT, show_default=True, help=MODEL_HELP)
-@click.option("--mode", metavar="MODE", default="free", show_default=True, help=MODE_HELP)
+@click.option("--mode", metavar="MODE", default="free", show_default=True, help=_MODE_HELP)
 @click.option(
     "--history", metavar="TRACE", help="A real trace: the truth where a mode needs one, else continued."
 )
@@ -175,6 +174,7 @@ def predict(
 ) -> None:
     """Predict the execution of FILE, line by line. The program is read, never run."""
     from cwm_trace.api import predict_execution
+    from cwm_trace.cli.reporter import Reporter
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.predict.registry import find_predictor
     from cwm_trace.storage import read_trace, write_trace
@@ -186,7 +186,7 @@ def predict(
     known = read_trace(history) if history is not None else None
     predictor = find_predictor(model, decoding, grammar="flow", arguments=arguments)
     for sample in range(samples):
-        with counted_frames() as count:
+        with Reporter("frames") as report:
             trace = predict_execution(
                 Path(program),
                 entry=entry,
@@ -196,35 +196,16 @@ def predict(
                 history=known,
                 max_frames=max_frames,
                 sample=sample,
-                on_frame=count,
+                on_frame=report.count("predicting"),
             )
         if output is not None:
             write_trace(trace, output)
         if as_json:
-            from cwm_trace.rendering.plain import trace_json
+            from cwm_trace.rendering.as_json import trace_json
 
             click.echo(trace_json(trace))
         else:
-            from cwm_trace.rendering.terminal import print_trace
+            from cwm_trace.rendering.frames import trace_table
+            from cwm_trace.rendering.terminal import print_tables
 
-            print_trace(trace)
-
-
-@contextmanager
-def counted_frames() -> Iterator[Callable[[Frame], None] | None]:
-    """Show on a terminal how many frames have been predicted; elsewhere nothing."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    done = 0
-    with console.status("predicting") as status:
-
-        def count(_: Frame) -> None:
-            nonlocal done
-            done += 1
-            status.update(f"predicting: {done} frames")
-
-        yield count
+            print_tables([trace_table(trace)])

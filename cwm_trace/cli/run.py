@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -199,7 +198,7 @@ def run(
         _prepare_prediction(path, model or DEFAULT, mode or "forced", view) if beside else lambda: None
     )
     if sandbox:
-        from cwm_trace.cli.sandbox import run_sandboxed
+        from cwm_trace.cli.sandboxed import run_sandboxed
 
         job = {
             "call": call or "",
@@ -287,12 +286,12 @@ def _run_pytest(
 ) -> NoReturn:
     """Become a pytest that records each of its tests."""
     from cwm_trace.errors import CwmTraceError
+    from cwm_trace.own_process import pytest_command
 
     if module != "pytest":
         raise CwmTraceError("--per-test needs -m pytest: it records the tests that pytest runs")
-    command = ["-m", "pytest", "-p", "cwm_trace", f"--cwm-trace={folder}"]
-    command += [f"--cwm-trace-options={json.dumps(how)}", *arguments]
-    os.execv(sys.executable, [sys.executable, *command])
+    command = pytest_command(arguments, folder, how)
+    os.execv(command[0], command)
 
 
 def _load(
@@ -304,15 +303,7 @@ def _load(
 ) -> tuple[Runnable, str]:
     """The program, and the name of its trace file unless another is asked for."""
     from cwm_trace.errors import CwmTraceError
-    from cwm_trace.tracer.program import (
-        load_call,
-        load_code,
-        load_folder,
-        load_input,
-        load_module,
-        load_script,
-        read_source,
-    )
+    from cwm_trace.tracer.target import is_archive, load_named
 
     if output == "-":
         raise CwmTraceError("-o - is not possible: standard output is the program's own")
@@ -321,21 +312,18 @@ def _load(
     if call is not None and (module is not None or code is not None or len(arguments) != 1):
         raise CwmTraceError("--call needs exactly one SCRIPT, whose function it calls, and no arguments")
     if module is not None:
-        return load_module(module, arguments), f"{module}.trace.jsonl"
+        return load_named(module=module, arguments=arguments), f"{module}.trace.jsonl"
     if code is not None:
-        return load_code(code, arguments), "code.trace.jsonl"
+        return load_named(source=code, arguments=arguments), "code.trace.jsonl"
     if not arguments:
         raise CwmTraceError("there is no program: give a SCRIPT, -m MODULE or -c CODE")
     script = arguments[0]
+    place = os.path.abspath(script) if call is None and is_archive(script) else script
+    name = os.path.splitext(os.path.basename(place))[0]
     if script == "-" and call is None:
-        return load_input(arguments[1:]), "stdin.trace.jsonl"
-    default = f"{os.path.splitext(os.path.basename(script))[0]}.trace.jsonl"
-    if call is not None:
-        return load_call(read_source(script), call, name=script), default
-    if os.path.isdir(script) or zipfile.is_zipfile(script):
-        name = os.path.splitext(os.path.basename(os.path.abspath(script)))[0]
-        return load_folder(script, arguments[1:]), f"{name}.trace.jsonl"
-    return load_script(script, arguments[1:]), default
+        name = "stdin"
+    program = load_named(path=script, call=call or "", arguments=arguments[1:])
+    return program, f"{name}.trace.jsonl"
 
 
 def _report(ending: Ending, path: str, size: int, *, quiet: bool, as_json: bool) -> None:

@@ -23,14 +23,14 @@ def show(trace: str, first: int, count: int | None, full: bool, as_json: bool) -
 
     recorded = read_trace(trace)
     if as_json:
-        from cwm_trace.rendering.plain import trace_json
+        from cwm_trace.rendering.as_json import trace_json
 
         click.echo(trace_json(recorded, first, None if count is None else first + count))
         return
-    from cwm_trace.rendering.terminal import print_trace
+    from cwm_trace.rendering.frames import trace_table
+    from cwm_trace.rendering.terminal import print_tables
 
     last = first + (count or _SHOWN)
-    print_trace(recorded, first, last, whole_states=full)
     left = len(recorded.frames) - last
-    if left > 0:
-        click.echo(f"{left} more frames: --first {last}, --count {left}")
+    more = f": --first {last}, --count {left}" if left > 0 else ""
+    print_tables([trace_table(recorded, first, last, whole_states=full, more=more)])

@@ -1,20 +1,14 @@
-"""The report of a benchmark as tables: in a terminal, as Markdown, as one HTML page without scripts."""
+"""What a benchmark found as tables: the runs, the programs of one, how two differ."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from cwm_trace.eval.benchmark.published import PUBLISHED
 from cwm_trace.eval.benchmark.results import FLOOR
 from cwm_trace.eval.statistics.estimates import Estimate
+from cwm_trace.rendering.tables import Table, figure_table, text_table
 
 if TYPE_CHECKING:
     from cwm_trace.eval.benchmark.contrasts import Contrast
@@ -47,13 +41,13 @@ SHOWN = {
 }
 """Metrics that the tables show, and what they call them; JSON has all."""
 
-INPUTS = {
+_INPUTS = {
     "output_accuracy": "the input that is found gives the output",
     "output_no_literal": "the input is no literal, so not run (lower is better)",
 }
 """The same of input prediction."""
 
-RESULT_WORDS = {
+_RESULT_WORDS = {
     "truncated": "cut by a budget",
     "timed-out": "stopped by a time-out",
     "unparsable": "with a frame that lacks its parts",
@@ -68,46 +62,23 @@ _IF_ANY = ("output_no_literal",)
 _NONE = Estimate(None)
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A table: its title, heads, rows of cells, lines of text below it, and whether its cells are numbers."""
-
-    title: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
-    is_numeric: bool = True
-
-
-def result_grids(results: Results) -> list[Grid]:
-    """A grid for each task and mode, one for others' results, one that says what was run."""
+def result_tables(results: Results) -> list[Table]:
+    """A table for each task and mode, one for others' results, one that says what was run."""
     reports = results.reports
-    grids = []
+    tables = []
     groups = list(dict.fromkeys((report.header.task, report.header.mode) for report in reports))
     for task, mode in groups:
         group = [r for r in reports if (r.header.task, r.header.mode) == (task, mode)]
         group.sort(key=lambda report: report.header.is_floor)  # models first, in their order
-        grids.append(_group_grid(task, mode, group))
+        tables.append(_group_table(task, mode, group))
         if any(report.causes for report in group):
-            grids.append(_cause_grid(task, mode, group))
+            tables.append(_cause_table(task, mode, group))
     published = dict.fromkeys(report.header.published for report in reports if report.programs)
-    others = [_published_grid(name) for name in published if name in PUBLISHED]
-    return [*grids, *others, _provenance_grid(reports)]
+    others = [_published_table(name) for name in published if name in PUBLISHED]
+    return [*tables, *others, _provenance_table(reports)]
 
 
-def print_results(results: Results, console: Console | None = None) -> None:
-    """Print the report."""
-    print_grids(result_grids(results), console)
-
-
-def print_grids(grids: Sequence[Grid], console: Console | None = None) -> None:
-    """Print tables."""
-    console = console or Console()
-    for grid in grids:
-        _print_grid(grid, console)
-
-
-def contrast_grid(contrast: Contrast, flips: int = 10) -> Grid:
+def contrast_table(contrast: Contrast, flips: int = 10) -> Table:
     """How one run differs from another: what got better or worse, how surely, and what flipped."""
     first, second = contrast.first.header, contrast.second.header
     rows = [
@@ -125,10 +96,10 @@ def contrast_grid(contrast: Contrast, flips: int = 10) -> Grid:
                 more = f" and {len(ids) - flips} more" if len(ids) > flips else ""
                 notes.append(f"{SHOWN[name]}, {verb} by B: {len(ids)}: {', '.join(ids[:flips])}{more}")
     title = f"{first.task}, mode {first.mode}: B minus A on {len(contrast.programs)} programs"
-    return Grid(title, ["", "B minus A", "95 % interval", "p (of no difference)"], rows, notes)
+    return figure_table(title, ["", "B minus A", "95 % interval", "p (of no difference)"], rows, notes)
 
 
-def program_grid(header: Header, rows: Sequence[ProgramRow], limit: int) -> Grid:
+def program_table(header: Header, rows: Sequence[ProgramRow], limit: int) -> Table:
     """A row for each prediction of a log."""
     has_samples = any(row.sample for row in rows)
     cells = [
@@ -143,85 +114,16 @@ def program_grid(header: Header, rows: Sequence[ProgramRow], limit: int) -> Grid
     ]
     notes = [f"{len(rows) - limit} more: give --limit"] if len(rows) > limit else []
     title = f"{header.task}, mode {header.mode}, {header.model}: what is most wrong first"
-    return Grid(title, ["program", "outcome", "output", "frames right", "first wrong"], cells, notes, False)
+    return text_table(title, ["program", "outcome", "output", "frames right", "first wrong"], cells, notes)
 
 
-def results_markdown(results: Results) -> str:
-    """The report as Markdown."""
-    return grids_markdown(result_grids(results))
-
-
-def grids_markdown(grids: Sequence[Grid]) -> str:
-    """Tables as Markdown."""
-    parts = []
-    for grid in grids:
-        lines = [f"### {grid.title}", "", _markdown_row(grid.heads)]
-        marks = ("--:" if index and grid.is_numeric else "---" for index in range(len(grid.heads)))
-        lines.append("|" + "|".join(marks) + "|")
-        lines += [_markdown_row(row) for row in grid.rows]
-        parts.append("\n".join([*lines, *(f"\n{note}" for note in grid.notes)]))
-    return "\n\n".join(parts)
-
-
-def results_html(results: Results, pictures: Sequence[tuple[str, str]] = ()) -> str:
-    """The report as one HTML page, or as the part of one in a notebook.
-
-    Args:
-        results: what to show.
-        pictures: titles and SVG texts.
-    """
-    return grids_html(result_grids(results), pictures)
-
-
-def grids_html(grids: Sequence[Grid], pictures: Sequence[tuple[str, str]] = ()) -> str:
-    """Tables, and pictures below them, as a part of a page."""
-    parts = [
-        "<style>.cwm-bench table{border-collapse:collapse;margin:8px 0}.cwm-bench td,.cwm-bench th"
-        "{padding:2px 10px;text-align:right;white-space:nowrap}"
-        ".cwm-bench table.text td,.cwm-bench table.text th{text-align:left;white-space:normal}"
-        ".cwm-bench{font-family:sans-serif;font-size:14px;overflow-x:auto}"
-        ".cwm-bench td:first-child,.cwm-bench th:first-child"
-        "{text-align:left}.cwm-bench th{border-bottom:1px solid}</style>",
-        '<div class="cwm-bench">',
-    ]
-    for grid in grids:
-        heads = "".join(f"<th>{escape(head)}</th>" for head in grid.heads)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in grid.rows
-        )
-        kind = "" if grid.is_numeric else ' class="text"'
-        parts.append(f"<h3>{escape(grid.title)}</h3><table{kind}><tr>{heads}</tr>{rows}</table>")
-        parts += [f"<p>{escape(note)}</p>" for note in grid.notes]
-    parts += [f"<h3>{escape(title)}</h3>{svg}" for title, svg in pictures]
-    return "".join([*parts, "</div>"])
-
-
-def results_page(results: Results) -> str:
-    """The report as an HTML page of its own; with plots where matplotlib is installed."""
-    from cwm_trace.rendering.plots import plot_figures
-
-    pictures = []
-    if find_spec("matplotlib") is not None:
-        for _, title, data in plot_figures(results):
-            svg = data.decode()
-            pictures.append((title, svg[svg.index("<svg") :]))
-    return grids_page(result_grids(results), pictures)
-
-
-def grids_page(grids: Sequence[Grid], pictures: Sequence[tuple[str, str]] = ()) -> str:
-    """Tables, and pictures below them, as a page of its own."""
-    body = grids_html(grids, pictures)
-    head = '<meta charset="utf-8"><title>cwm-trace bench</title>'
-    return f"<!DOCTYPE html>\n<html><head>{head}</head><body>{body}</body></html>\n"
-
-
-def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
+def _group_table(task: str, mode: str, reports: Sequence[Report]) -> Table:
     """A row for each metric, a column for each model; baselines beside a model show no intervals."""
     has_model = not all(report.header.is_floor for report in reports)
     rows = [["programs", *(str(report.programs) for report in reports)]]
     if any(report.predictions != report.programs for report in reports):
         rows.append(["predictions", *(str(report.predictions) for report in reports)])
-    shown = INPUTS if mode == "input" else SHOWN
+    shown = _INPUTS if mode == "input" else SHOWN
     for name, words in {**shown, **_sample_words(reports)}.items():
         found = [report.metrics.get(name, _NONE) for report in reports]
         if any(estimate.value is not None for estimate in found) and not (
@@ -229,14 +131,14 @@ def _group_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
         ):
             cells = []
             for report, estimate in zip(reports, found, strict=True):
-                text = estimate_text(estimate, with_skill=report.header.model != FLOOR)
-                cells.append(value_text(estimate) if has_model and report.header.is_floor else text)
+                text = _estimate_text(estimate, with_skill=report.header.model != FLOOR)
+                cells.append(_value_text(estimate) if has_model and report.header.is_floor else text)
             rows.append([words, *cells])
-    for result, words in RESULT_WORDS.items():
+    for result, words in _RESULT_WORDS.items():
         counts = [report.results[result] for report in reports]
         if any(counts):
             rows.append([f"predictions {words}", *map(str, counts)])
-    return Grid(
+    return figure_table(
         f"{task}, mode {mode}", ["", *(report.header.model for report in reports)], rows, _notes(reports)
     )
 
@@ -298,25 +200,22 @@ def _predictions(count: int) -> str:
     return "1 prediction" if count == 1 else f"{count} predictions"
 
 
-def _cause_grid(task: str, mode: str, reports: Sequence[Report]) -> Grid:
+def _cause_table(task: str, mode: str, reports: Sequence[Report]) -> Table:
     """What was wrong first, and in how many programs, the most frequent causes."""
     causes = list(dict.fromkeys(cause for report in reports for cause in report.causes))
     rows = [[cause, *(str(report.causes.get(cause, 0)) for report in reports)] for cause in causes]
     heads = ["", *(report.header.model for report in reports)]
-    return Grid(f"{task}, mode {mode}: what is wrong first, in how many predictions", heads, rows[:_CAUSES])
+    title = f"{task}, mode {mode}: what is wrong first, in how many predictions"
+    return figure_table(title, heads, rows[:_CAUSES])
 
 
-def _published_grid(name: str) -> Grid:
+def _published_table(name: str) -> Table:
     rows = [[p.system, SHOWN.get(p.metric, p.metric), p.text, p.source, p.note] for p in PUBLISHED[name]]
-    return Grid(
-        f"Published by others for {name} (all 800 programs, greedy; not measured here)",
-        ["system", "metric", "percent", "source", "note"],
-        rows,
-        is_numeric=False,
-    )
+    title = f"Published by others for {name} (all 800 programs, greedy; not measured here)"
+    return text_table(title, ["system", "metric", "percent", "source", "note"], rows)
 
 
-def _provenance_grid(reports: Sequence[Report]) -> Grid:
+def _provenance_table(reports: Sequence[Report]) -> Table:
     """A row for everything that makes results comparable, with the models and modes that share it."""
     shared: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
     for report in reports:
@@ -335,22 +234,7 @@ def _provenance_grid(reports: Sequence[Report]) -> Grid:
     rows = [[*key, ", ".join(models), ", ".join(modes)] for key, (models, modes) in shared.items()]
     turned = [[head, *(row[index] for row in rows)] for index, head in enumerate(heads)]
     turned = [row for row in turned if set(row[1:]) != {"-"}]
-    return Grid("What was run", turned[0], turned[1:], is_numeric=False)
-
-
-def _print_grid(grid: Grid, console: Console) -> None:
-    console.print(Text(grid.title, "bold"))  # a title of the table's would be as narrow as the table
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, head in enumerate(grid.heads):
-        table.add_column(
-            Text(head), overflow="fold", justify="right" if index and grid.is_numeric else "left"
-        )
-    for row in grid.rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
-    for note in grid.notes:
-        console.print(note, highlight=False, markup=False)
-    console.print()
+    return text_table("What was run", turned[0], turned[1:])
 
 
 def _signed(value: float | None) -> str:
@@ -361,18 +245,14 @@ def _p_text(value: float | None) -> str:
     return "n/a" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def value_text(estimate: Estimate) -> str:
+def _value_text(estimate: Estimate) -> str:
     """A value alone."""
     return "n/a" if estimate.value is None else f"{estimate.value:.3f}"
 
 
-def estimate_text(estimate: Estimate, *, with_skill: bool = True) -> str:
+def _estimate_text(estimate: Estimate, *, with_skill: bool = True) -> str:
     """A value with its interval, and with its skill over copying where that is known."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
-        return value_text(estimate)
+        return _value_text(estimate)
     text = f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
     return f"{text} skill {estimate.skill:+.3f}" if with_skill and estimate.skill is not None else text
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

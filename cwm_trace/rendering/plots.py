@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,72 +25,85 @@ if TYPE_CHECKING:
 
 _SURVIVAL_FRAMES = 128
 
-Draw = Callable[[Any, "Report"], bool]
-"""Draws one model into one panel; False: it has nothing to show."""
+Points = Sequence[Any]
 
 
-def _draw_survival(axes: Any, report: Report) -> bool:
-    curve = survival_curve(report.run, _SURVIVAL_FRAMES)
-    if not curve:
-        return False
-    axes.step(range(len(curve)), curve, where="post", label=report.header.model)
+@dataclass(frozen=True)
+class Plot:
+    """A question about a benchmark.
+
+    Args:
+        title: the question.
+        points: what a report says of it; empty: nothing.
+        draw: draws points into a panel, under the name of a model.
+    """
+
+    title: str
+    points: Callable[[Report], Points]
+    draw: Callable[[Any, Points, str], None]
+
+
+def _draw_survival(axes: Any, curve: Points, model: str) -> None:
+    axes.step(range(len(curve)), curve, where="post", label=model)
     axes.set(xlabel="frames k", ylabel="S(k): still right after k frames", ylim=(-0.02, 1.02))
-    return True
 
 
-def _draw_lengths(axes: Any, report: Report) -> bool:
-    return _draw_points(axes, report, length_curve(report, "frame_exact"), "real frames of the program")
-
-
-def _draw_by(name: str, words: str) -> Draw:
-    def draw(axes: Any, report: Report) -> bool:
-        return _draw_points(axes, report, axis_curve(report.run, name), words)
+def _draw_intervals(words: str) -> Callable[[Any, Points, str], None]:
+    def draw(axes: Any, points: Points, model: str) -> None:
+        names = [name for name, *_ in points]
+        values = [value for _, value, _, _ in points]
+        below = [max(0.0, value - low) for _, value, low, _ in points]
+        above = [max(0.0, high - value) for _, value, _, high in points]
+        axes.errorbar(names, values, yerr=[below, above], marker="o", capsize=2, label=model)
+        axes.tick_params(axis="x", rotation=60)
+        axes.set(xlabel=words, ylabel="right", ylim=(-0.02, 1.02))
 
     return draw
 
 
-def _draw_points(
-    axes: Any, report: Report, points: Sequence[tuple[str, float, float, float]], words: str
-) -> bool:
-    names = [name for name, *_ in points]
-    values = [value for _, value, _, _ in points]
-    below = [max(0.0, value - low) for _, value, low, _ in points]
-    above = [max(0.0, high - value) for _, value, _, high in points]
-    if names:
-        axes.errorbar(names, values, yerr=[below, above], marker="o", capsize=2, label=report.header.model)
-        axes.tick_params(axis="x", rotation=60)
-    axes.set(xlabel=words, ylabel="right", ylim=(-0.02, 1.02))
-    return bool(names)
-
-
-def _draw_calibration(axes: Any, report: Report) -> bool:
-    points = calibration_curve(report.run)
-    if points:
-        axes.plot([p[0] for p in points], [p[1] for p in points], marker="o", label=report.header.model)
+def _draw_calibration(axes: Any, points: Points, model: str) -> None:
+    axes.plot([p[0] for p in points], [p[1] for p in points], marker="o", label=model)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     axes.set(xlabel="confidence of a frame", ylabel="frames right", xlim=(0, 1), ylim=(-0.02, 1.02))
-    return bool(points)
 
 
-def _draw_risk(axes: Any, report: Report) -> bool:
-    points = risk_coverage_curve(report.run)
-    if points:
-        axes.plot([p[0] for p in points], [p[1] for p in points], label=report.header.model)
+def _draw_risk(axes: Any, points: Points, model: str) -> None:
+    axes.plot([p[0] for p in points], [p[1] for p in points], label=model)
     axes.set(xlabel="coverage: share of frames kept", ylabel="risk: share of them wrong", xlim=(0, 1))
-    return bool(points)
 
 
-FIGURES: Mapping[str, tuple[str, Draw]] = {
-    "survival": ("How long predictions stay right", _draw_survival),
-    "length": ("Frames right, by length of the program", _draw_lengths),
-    "type": ("Changed values right, by type", _draw_by("by_type", "type of the real value")),
-    "lookback": (
-        "Frames right, by frames since the activation was last seen",
-        _draw_by("by_lookback", "frames"),
+PLOTS: Mapping[str, Plot] = {
+    "survival": Plot(
+        "How long predictions stay right",
+        lambda report: survival_curve(report.run, _SURVIVAL_FRAMES),
+        _draw_survival,
     ),
-    "depth": ("Frames right, by depth of the call", _draw_by("by_depth", "depth")),
-    "calibration": ("Confidence against correctness", _draw_calibration),
-    "risk-coverage": ("Risk against coverage", _draw_risk),
+    "length": Plot(
+        "Frames right, by length of the program",
+        lambda report: length_curve(report, "frame_exact"),
+        _draw_intervals("real frames of the program"),
+    ),
+    "type": Plot(
+        "Changed values right, by type",
+        lambda report: axis_curve(report.run, "by_type"),
+        _draw_intervals("type of the real value"),
+    ),
+    "lookback": Plot(
+        "Frames right, by frames since the activation was last seen",
+        lambda report: axis_curve(report.run, "by_lookback"),
+        _draw_intervals("frames"),
+    ),
+    "depth": Plot(
+        "Frames right, by depth of the call",
+        lambda report: axis_curve(report.run, "by_depth"),
+        _draw_intervals("depth"),
+    ),
+    "calibration": Plot(
+        "Confidence against correctness", lambda report: calibration_curve(report.run), _draw_calibration
+    ),
+    "risk-coverage": Plot(
+        "Risk against coverage", lambda report: risk_coverage_curve(report.run), _draw_risk
+    ),
 }
 
 
@@ -132,32 +146,24 @@ def plot_figures(results: Results, form: str = "svg") -> list[tuple[str, str, by
     found = []
     for task in dict.fromkeys(report.header.task for report in results.reports):
         reports = [report for report in results.reports if report.header.task == task and report.programs]
-        for name, (title, draw) in FIGURES.items():
-            modes = _modes_with_data(reports, draw)
-            if not modes:
+        for name, plot in PLOTS.items():
+            panels: dict[str, list[tuple[str, Points]]] = {}
+            for report in reports:
+                if points := plot.points(report):
+                    panels.setdefault(report.header.mode, []).append((report.header.model, points))
+            if not panels:
                 continue
-            figure = Figure(figsize=(1 + 4 * len(modes), 4.2), layout="constrained")
-            panels = figure.subplots(1, len(modes), squeeze=False)[0]
-            for axes, (mode, shown) in zip(panels, modes.items(), strict=True):
+            figure = Figure(figsize=(1 + 4 * len(panels), 4.2), layout="constrained")
+            columns = figure.subplots(1, len(panels), squeeze=False)[0]
+            for axes, (mode, shown) in zip(columns, panels.items(), strict=True):
                 axes.set_title(mode)
-                for report in shown:
-                    draw(axes, report)
+                for model, points in shown:
+                    plot.draw(axes, points, model)
                 axes.legend(fontsize="small")
-            whole = f"{title}: {task}"
+            whole = f"{plot.title}: {task}"
             figure.suptitle(whole)
             buffer = io.BytesIO()
             with rc_context({"svg.hashsalt": "cwm-trace", "svg.fonttype": "none"}):
                 figure.savefig(buffer, format=form, metadata={"Date": None} if form == "svg" else None)
             found.append((f"{task}--{name}", whole, buffer.getvalue()))
-    return found
-
-
-def _modes_with_data(reports: Sequence[Report], draw: Draw) -> dict[str, list[Report]]:
-    """The reports that a figure has something of, by mode: there are no empty panels."""
-    from matplotlib.figure import Figure
-
-    found: dict[str, list[Report]] = {}
-    for report in reports:
-        if draw(Figure().subplots(), report):
-            found.setdefault(report.header.mode, []).append(report)
     return found

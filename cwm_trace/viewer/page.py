@@ -8,7 +8,8 @@ from html import escape
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.comparison import Comparison, compare
 from cwm_trace.records import Trace
-from cwm_trace.rendering.html import comparison_html, trace_html
+from cwm_trace.rendering.html import html_part
+from cwm_trace.rendering.views import tables_of
 from cwm_trace.rendering.wording import comparison_sentences, trace_sentences
 from cwm_trace.viewer.columns import BLOCK, pack, pack_guess, pack_trace
 from cwm_trace.viewer.markup import html_page, read_asset
@@ -62,7 +63,7 @@ def view_page(
             ),
         ],
     }
-    table = comparison_html(comparisons[0]) if comparisons else trace_html(trace)
+    table = html_part(tables_of(comparisons[0] if comparisons else trace))
     body = f"{read_asset('body.html')}\n<noscript><h1>{escape(title)}</h1>{table}</noscript>"
     data = [("head", pack(head))]
     for side, part in enumerate(packed):

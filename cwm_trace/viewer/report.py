@@ -7,7 +7,7 @@ each, which the browser loads when it is opened.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -17,8 +17,10 @@ from cwm_trace.eval.benchmark.drill import ProgramRow, find_cases, find_predicti
 from cwm_trace.eval.benchmark.log import Run
 from cwm_trace.eval.benchmark.results import FLOOR, Results
 from cwm_trace.eval.benchmark.truth import Truth, find_truth
+from cwm_trace.progress import OnProgress, Progress, say_nothing
 from cwm_trace.records import Trace
-from cwm_trace.rendering.benchmark import grids_html, result_grids
+from cwm_trace.rendering.benchmark import result_tables
+from cwm_trace.rendering.html import html_part
 from cwm_trace.viewer.markup import html_page, read_asset
 from cwm_trace.viewer.page import MAX_GUESSES, view_page
 
@@ -52,15 +54,13 @@ class _Program:
         return len({row.is_right for row in self.judged}) > 1
 
 
-def write_report(
-    results: Results, folder: Path, *, report: Callable[[int, int], None] = lambda *_: None
-) -> Path:
+def write_report(results: Results, folder: Path, *, report: OnProgress = say_nothing) -> Path:
     """Write the report of some runs.
 
     Args:
         results: the runs; pages show `MAX_GUESSES` of each task, floors last.
         folder: to write into; made if it is not there.
-        report: is called with the pages that are written, and their number.
+        report: is told of every page that is written.
 
     Returns:
         The page to open.
@@ -82,7 +82,7 @@ def write_report(
                 page = _program_page(program, own[:MAX_GUESSES], found.trace)
                 program.page = f"programs/{done:05}.html"
                 (folder / program.page).write_text(page, "utf-8")
-            report(done, len(programs))
+            report(Progress("writing pages", done, len(programs)))
     path = folder / "index.html"
     path.write_text(_index(results, runs, programs), "utf-8")
     return path
@@ -124,7 +124,7 @@ def _index(results: Results, runs: Sequence[Run], programs: Sequence[_Program]) 
     body += [
         "</header><main>",
         _list(runs, programs),
-        f"<h2>Numbers</h2>{grids_html(result_grids(results))}</main>",
+        f"<h2>Numbers</h2>{html_part(result_tables(results))}</main>",
     ]
     return html_page(title, "\n".join(body), style=read_asset("report.css"), script=read_asset("report.js"))
 

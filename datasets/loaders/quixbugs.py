@@ -6,11 +6,11 @@ each call; `correct_python_programs/` has the same programs repaired.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from cwm_trace.datasets.item import Item
+from cwm_trace.datasets.loaders.published_rows import read_values
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.tracer.program import read_source
 
@@ -46,16 +46,11 @@ def load_quixbugs(folder: str) -> Iterator[Item]:
 def _calls(path: Path) -> Iterator[tuple[list[object], object]]:
     if not path.exists():  # some programs of the collection are tested by code
         return
-    try:
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-            if not line.strip():
-                continue
-            match json.loads(line):
-                case [list(arguments), result]:
-                    yield arguments, result
-                case [argument, result]:
-                    yield [argument], result
-                case _:
-                    raise CwmTraceError(f"{path}, line {number}: not [arguments, result]")
-    except (OSError, ValueError) as error:
-        raise CwmTraceError(f"cannot read {path}: {error}") from error
+    for where, call in read_values(str(path), "[arguments, result]", may_be_array=False):
+        match call:
+            case [list(arguments), result]:
+                yield arguments, result
+            case [argument, result]:
+                yield [argument], result
+            case _:
+                raise CwmTraceError(f"{where}: not [arguments, result]")

@@ -8,8 +8,6 @@ there.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,15 +17,15 @@ from types import TracebackType
 from typing import Annotated, Any, Literal
 
 import pydantic
-import pydantic_core
 from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.stored import Stored
 from cwm_trace.eval.comparison.score import ProgramScore
 from cwm_trace.eval.comparison.score_fields import score_fields, score_from_fields
+from cwm_trace.files import LineFile, make_folder, parse_object, whole_lines
 from cwm_trace.records import Decoding
-from cwm_trace.storage import dump_line, whole_lines
+from cwm_trace.storage import dump_line
 from cwm_trace.versions import LOG_VERSION, check_version, migrate_log_line
 
 
@@ -83,6 +81,11 @@ class Header(_Line):
     ids: list[str] = []
     shuffle_seed: int | None = None
     source: str = ""
+
+    @property
+    def what(self) -> str:
+        """What is predicted, how and by whom, for a line of progress."""
+        return f"{self.task}, {self.mode}, {self.model}"
 
     @property
     def is_floor(self) -> bool:
@@ -234,14 +237,10 @@ class LogWriter:
     def __init__(self, path: Path, header: Header, *, resume: bool = False) -> None:
         self.path = path
         self.done = Done(set(), set())
+        make_folder(path.parent)
+        self._file = LineFile(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "ab", buffering=0)  # noqa: SIM115 (closed by `close`)
-        except OSError as error:
-            raise CwmTraceError(f"cannot write {path}: {error.strerror}") from error
-        try:
-            self._lock()
-            whole = _whole_length(path)
+            whole = self._file.whole_length()
             if whole and not resume:
                 raise CwmTraceError(f"{path} is there already: add --resume to go on, or name another folder")
             self._file.truncate(whole)
@@ -269,13 +268,9 @@ class LogWriter:
         Raises:
             CwmTraceError: the disk is full, or the like.
         """
-        data = dump_line(line) + b"\n"
-        end = os.fstat(self._file.fileno()).st_size
         try:
-            while data:  # an unbuffered file may take only a part of it, just before its disk is full
-                data = data[self._file.write(data) :]
+            self._file.write(dump_line(line) + b"\n")
         except OSError as error:
-            self._file.truncate(end)
             raise CwmTraceError(
                 f"cannot write {self.path}: {error.strerror}; what is recorded is kept, --resume goes on"
             ) from error
@@ -287,12 +282,6 @@ class LogWriter:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CwmTraceError(f"{self.path} is being written by another process") from error
 
 
 def log_name(task: str, mode: str, model: str) -> str:
@@ -370,11 +359,8 @@ _KINDS: dict[str, type[_Line]] = {
 def _parse(path: Path, stream: Any) -> Iterator[_Line]:
     version = LOG_VERSION
     for number, data in enumerate(whole_lines(stream), start=1):
-        try:
-            line = pydantic_core.from_json(data)
-            kind = line.get("kind")
-        except (ValueError, AttributeError) as error:
-            raise CwmTraceError(f"{path} is damaged: line {number} is not a JSON object") from error
+        line = parse_object(path, number, data)
+        kind = line.get("kind")
         if kind not in _KINDS:
             raise CwmTraceError(f"{path} is no log of a benchmark: line {number} is of kind {kind!r}")
         if kind == "header":
@@ -384,12 +370,6 @@ def _parse(path: Path, stream: Any) -> Iterator[_Line]:
         except pydantic.ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"])
             raise CwmTraceError(f"{path} is damaged: line {number} is wrong in {where}") from error
-
-
-def _whole_length(path: Path) -> int:
-    """Bytes up to the end of the last whole line."""
-    with open(path, "rb") as stream:
-        return sum(len(line) for line in whole_lines(stream))
 
 
 def _require_same(path: Path, there: Header, here: Header) -> None:

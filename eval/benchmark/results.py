@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cwm_trace.display import Shown
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.log import Header, ProgramLine, Run, read_logs
 from cwm_trace.eval.benchmark.published import PUBLISHED
@@ -24,13 +25,13 @@ from cwm_trace.extras import require
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 1
 FLOOR = "copy"
-LENGTH_BINS = (16, 32, 64, 128, 256, 512)
+_LENGTH_BINS = (16, 32, 64, 128, 256, 512)
 """Greatest numbers of real frames in the bins of program length; one more bin is open."""
 
-BY_LENGTH = ("output_accuracy", "frame_exact", "state_exact", "changed_slot_f1", "rmst_32", "rmst_128")
-BIN_FOLDS = 1_000
+_BY_LENGTH = ("output_accuracy", "frame_exact", "state_exact", "changed_slot_f1", "rmst_32", "rmst_128")
+_BIN_FOLDS = 1_000
 
 RESULTS = ("complete", "truncated", "timed-out", "unparsable", "no-end", "no-trace", "not-comparable")
 
@@ -138,7 +139,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Results:
+class Results(Shown):
     """Runs side by side.
 
     Args:
@@ -175,28 +176,11 @@ class Results:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; the keys are stable."""
-        return {"schema_version": SCHEMA_VERSION, "runs": [report.to_dict() for report in self.reports]}
+        return {"schema_version": _SCHEMA_VERSION, "runs": [report.to_dict() for report in self.reports]}
 
     def to_json(self) -> str:
         """The report as JSON."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-
-    def to_markdown(self) -> str:
-        """The report as Markdown tables."""
-        from cwm_trace.rendering.benchmark import results_markdown
-
-        return results_markdown(self)
-
-    def to_html(self) -> str:
-        """The report as an HTML page without scripts; with plots where matplotlib is installed."""
-        from cwm_trace.rendering.benchmark import results_page
-
-        return results_page(self)
-
-    def _repr_html_(self) -> str:
-        from cwm_trace.rendering.benchmark import results_html
-
-        return results_html(self)
 
     def to_pandas(self) -> pandas.DataFrame:
         """A row for each program of each run: what was run, how it ended, its counts.
@@ -230,8 +214,8 @@ class Results:
             bins.setdefault(length_bin(lines[0].real_frames), []).append(scores)
         found = {}
         for name, groups in bins.items():
-            metrics = summarise(groups, folds=BIN_FOLDS, seed=self.seed)
-            found[name] = {key: metrics[key] for key in BY_LENGTH}
+            metrics = summarise(groups, folds=_BIN_FOLDS, seed=self.seed)
+            found[name] = {key: metrics[key] for key in _BY_LENGTH}
         return found
 
 
@@ -279,7 +263,7 @@ def length_bin(frames: int) -> str:
     ('17-32', '513-')
     """
     low = 1
-    for bound in LENGTH_BINS:
+    for bound in _LENGTH_BINS:
         if frames <= bound:
             return f"{low}-{bound}"
         low = bound + 1

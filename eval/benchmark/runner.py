@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.benchmark.cache import ResponseCache
 from cwm_trace.eval.benchmark.execution import execute_answers
 from cwm_trace.eval.benchmark.log import (
     ExcludedLine,
@@ -27,12 +26,14 @@ from cwm_trace.eval.benchmark.log import (
     log_name,
     read_log,
 )
-from cwm_trace.eval.benchmark.scoring import Answer, digest, score_answers
+from cwm_trace.eval.benchmark.log_lines import Answer, digest, score_answers
+from cwm_trace.eval.benchmark.responses import ResponseCache
 from cwm_trace.eval.benchmark.tasks import Case, Task
 from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of
 from cwm_trace.predict.labels import shortest_labels
 from cwm_trace.predict.modes import parse_mode
 from cwm_trace.predict.protocol import Predictor, RefusedError, Request, predict_all
+from cwm_trace.progress import OnProgress, Progress, say_nothing
 from cwm_trace.records import Event, Frame, Program, SourceFile, Trace
 from cwm_trace.versions import VERSION
 from cwm_trace.wire.profile import CWM, FormatProfile
@@ -74,29 +75,13 @@ class Settings:
     cache: Path | None = None
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a benchmark stands.
-
-    Args:
-        done, total: predictions of this command, those of earlier ones left out.
-        task, mode, model: what is being predicted.
-    """
-
-    done: int
-    total: int
-    task: str
-    mode: str
-    model: str
-
-
 def run_bench(
     tasks: Sequence[Task],
     predictors: Sequence[Predictor],
     modes: Sequence[str],
     folder: Path,
     settings: Settings = Settings(),
-    report: Callable[[Progress], None] = lambda _: None,
+    report: OnProgress = say_nothing,
 ) -> list[Run]:
     """Predict every program of every task with every predictor in every mode, and log it in `folder`.
 
@@ -164,7 +149,7 @@ class _Bench:
         self,
         settings: Settings,
         cache: ResponseCache | None,
-        report: Callable[[Progress], None],
+        report: OnProgress,
         total: int,
     ) -> None:
         self._settings = settings
@@ -284,8 +269,7 @@ class _Bench:
 
     def _advance(self, column: _Column, count: int = 1) -> None:
         self._done += count
-        header = column.header
-        self._report(Progress(self._done, self._total, header.task, header.mode, header.model))
+        self._report(Progress(column.header.what, self._done, self._total))
 
 
 def _header(

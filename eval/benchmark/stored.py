@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from typing_extensions import TypedDict
 
 from cwm_trace.plain import (
@@ -47,15 +50,15 @@ def restore_prediction(stored: Stored, start: Trace) -> Trace:
     return trace_from_fields(about, (*start.frames[: stored["given"]], *frames))
 
 
-def dump_prediction(predicted: Trace) -> bytes:
-    """A prediction as JSON."""
-    return dump_line(store_prediction(predicted))
+def dump_prediction(predicted: Trace) -> Any:
+    """A prediction as JSON can hold it."""
+    return json.loads(dump_line(store_prediction(predicted)))
 
 
-def load_prediction(data: bytes, start: Trace) -> Trace:
+def load_prediction(data: Any, start: Trace) -> Trace:
     """The inverse of `dump_prediction`.
 
     Raises:
         ValueError: the data is none.
     """
-    return restore_prediction(checker(Stored).validate_json(data), start)
+    return restore_prediction(checker(Stored).validate_python(data), start)

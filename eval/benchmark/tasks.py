@@ -17,7 +17,13 @@ from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.published import PUBLISHED
 from cwm_trace.predict.labels import shortest_names, tails
-from cwm_trace.records import Trace
+from cwm_trace.records import Limits, Trace
+
+LIMITS = Limits(max_frames=10_000, max_bytes=50_000_000, timeout=10.0)
+"""Bounds of a real execution; what reaches one has no known end, and is excluded."""
+
+HASH_SEEDS = ("0", "1")
+"""`PYTHONHASHSEED` of the run that is compared with, and of the one that shows what depends on it."""
 
 SIZES: Mapping[str, int] = {"smoke": 60, "core": 1_000, "full": 8_000}
 """Programs of a generated task; a smaller size is the beginning of a bigger one."""
@@ -28,9 +34,9 @@ OUTSIDE = (
 )
 """Loaders of code from outside that are tasks: what they read is run in the sandbox."""
 
-DEFAULT_PRESET = "general-v1"
-DEFAULT_SIZE = "core"
-HELD_OUT_SEED = 1_000_003
+_DEFAULT_PRESET = "general-v1"
+_DEFAULT_SIZE = "core"
+_HELD_OUT_SEED = 1_000_003
 """Seed of every generated task: fixed, so that results are comparable; the split is `test`."""
 
 
@@ -114,7 +120,7 @@ def list_kinds() -> list[TaskKind]:
     }
     return [
         *(
-            TaskKind(size, "", f"{count:,} programs of {DEFAULT_PRESET}", _generated(DEFAULT_PRESET, size))
+            TaskKind(size, "", f"{count:,} programs of {_DEFAULT_PRESET}", _generated(_DEFAULT_PRESET, size))
             for size, count in SIZES.items()
         ),
         *(TaskKind(n, "[SIZE]", f"{p.about}: {sizes}", _generated(n)) for n, p in PRESETS.items()),
@@ -189,11 +195,11 @@ def _generated(name: str, size: str = "") -> Callable[[str], Task]:
     def load(argument: str) -> Task:
         from cwm_trace.datasets.families import make_items
 
-        chosen = size or argument or DEFAULT_SIZE
+        chosen = size or argument or _DEFAULT_SIZE
         if chosen not in SIZES or (size and argument):
             wrong = argument or chosen
             raise CwmTraceError(f"task {name} has no size {wrong!r}: choose one of {', '.join(SIZES)}")
-        items = make_items(name, SIZES[chosen], seed=HELD_OUT_SEED, split="test")
+        items = make_items(name, SIZES[chosen], seed=_HELD_OUT_SEED, split="test")
         return Task(f"{name}-{chosen}", tuple(Case(item, "here") for item in items))
 
     return load
@@ -229,12 +235,13 @@ def _folder(path: str) -> Task:
 
 
 def _pytest(path: str) -> Task:
-    from cwm_trace.eval.benchmark.own import LIMITS, record_pytest
+    from cwm_trace.own_process import record_tests
 
-    cases = [
-        Case(Item(name, traces[0].files[0].text, "", "own", split="test"), "pytest", path, traces)
-        for name, traces in record_pytest(path, LIMITS).items()
-    ]
+    first, second = (dict(record_tests([path], limits=LIMITS, hash_seed=seed)) for seed in HASH_SEEDS)
+    cases = []
+    for name, trace in first.items():
+        traces = (trace, second[name]) if name in second else (trace,)
+        cases.append(Case(Item(name, trace.files[0].text, "", "own", split="test"), "pytest", path, traces))
     return Task(f"pytest-{Path(path).stem or 'all'}", tuple(cases))
 
 

@@ -13,12 +13,16 @@ from dataclasses import dataclass, replace
 
 from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.benchmark.own import HASH_SEEDS, LIMITS, record_own
-from cwm_trace.eval.benchmark.tasks import Case
+from cwm_trace.eval.benchmark.tasks import HASH_SEEDS, LIMITS, Case
 from cwm_trace.eval.comparison.answers import Verdict, judge_answer
+from cwm_trace.own_process import record_own
 from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Limits, Outcome, Run, Slot, Trace
-from cwm_trace.tracer.sandbox import SandboxError
+from cwm_trace.tracer.sandbox import run_isolated, trace_isolated
+from cwm_trace.tracer.session import Memory, Options, record_program
+from cwm_trace.tracer.steps import Step
+from cwm_trace.tracer.supervision import Bounds, SandboxError
+from cwm_trace.tracer.target import load_text
 
 _ENDINGS = tuple(outcome.value for outcome in ENDED)
 _DEPENDENT_NAMES = {"set", "frozenset", "hash", "id", "dir", "vars", "globals", "locals", "__hash__"}
@@ -113,9 +117,6 @@ def _require_end(trace: Trace, case: Case) -> None:
 
 def _why_it_raises(case: Case) -> str:
     """The exception of a module that does not get as far as its call."""
-    from cwm_trace.tracer.sandbox import run_isolated
-    from cwm_trace.tracer.steps import Step
-
     (result,) = run_isolated(case.item.source, [Step("None", is_expression=True)])
     if result.error is None:
         return result.message or result.ended
@@ -167,17 +168,21 @@ def may_depend_on_hash(source: str) -> bool:
 def _record(case: Case, limits: Limits, run: int) -> Trace:
     match case.place, run:
         case "own", _:
-            return record_own(case.path, case.item.call, limits, HASH_SEEDS[run])
+            return _record_own(case, limits, run)
         case "here", 0:
             return _record_here(case, limits)
         case _:
             return _record_isolated(case.item, limits, run)
 
 
-def _record_isolated(item: Item, limits: Limits, run: int) -> Trace:
-    from cwm_trace.tracer.sandbox import trace_isolated
-    from cwm_trace.tracer.supervision import Bounds
+def _record_own(case: Case, limits: Limits, run: int) -> Trace:
+    done = record_own(case.path, case.item.call, limits=limits, hash_seed=HASH_SEEDS[run])
+    if not done.trace.frames and done.trace.outcome is Outcome.RAISED:
+        raise CwmTraceError(f"it raises before its call: {done.error or 'it does not say what'}")
+    return done.trace
 
+
+def _record_isolated(item: Item, limits: Limits, run: int) -> Trace:
     bounds = Bounds() if limits.timeout is None else Bounds(seconds=limits.timeout)
     done = trace_isolated(item.source, item.call, limits=limits, bounds=bounds, hash_seed=run)
     if done.reason not in _ENDINGS:
@@ -186,9 +191,6 @@ def _record_isolated(item: Item, limits: Limits, run: int) -> Trace:
 
 
 def _record_here(case: Case, limits: Limits) -> Trace:
-    from cwm_trace.tracer.session import Memory, Options, record_program
-    from cwm_trace.tracer.target import load_text
-
     if threading.current_thread() is not threading.main_thread():
         limits = replace(limits, timeout=None)  # which needs the main thread's signals
     item = case.item

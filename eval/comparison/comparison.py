@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cwm_trace.display import Shown
 from cwm_trace.eval.comparison.alignment import NO_MASK, Mask, Pair, align
 from cwm_trace.eval.comparison.divergence import Divergence, find_divergence
 from cwm_trace.eval.comparison.equality import Equality
@@ -13,7 +14,7 @@ from cwm_trace.records import Trace
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Shown):
     """How well a prediction matches.
 
     Args:
@@ -55,12 +56,6 @@ class Comparison:
     def output(self) -> bool | None:
         """Whether the entry's value is right; None if the real one did not return or was given."""
         return self.score.output
-
-    def _repr_html_(self) -> str:
-        """Both executions side by side, for notebooks."""
-        from cwm_trace.rendering.html import comparison_html
-
-        return comparison_html(self)
 
 
 def compare(

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 from functools import cache
 from pathlib import Path
 
 import torch
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import make_folder, write_whole
 from cwm_trace.model.attention.nvrtc import Nvrtc, Program, find_nvrtc
 
 SOURCES = Path(__file__).parent / "csrc"
@@ -113,14 +113,7 @@ def _read(path: Path) -> bytes | None:
 
 def _write(path: Path, cubin: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(cubin).digest() + cubin)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        log.warning("cannot keep the kernels in %s: %s; every process builds them again", path.parent, error)
+        make_folder(path.parent)
+        write_whole(path, hashlib.sha256(cubin).digest() + cubin, shared=True)
+    except CwmTraceError as error:
+        log.warning("%s: every process builds them again", error)

@@ -28,7 +28,7 @@ class TextCache:
 
     def __init__(self, config: DecodingConfig) -> None:
         self.length = 0
-        self.windows = layer_windows(config)
+        self.windows = _layer_windows(config)
         shape = (config.num_key_value_heads, FIRST_SLOTS, config.head_dim)
         self.keys = [np.zeros(shape, np.float32) for _ in self.windows]
         self.values = [np.zeros(shape, np.float32) for _ in self.windows]
@@ -87,7 +87,7 @@ class RowsCache:
 
     def __init__(self, config: DecodingConfig, rows: int, prefix: TextCache | None = None) -> None:
         self.prefix = prefix
-        self.windows = layer_windows(config)
+        self.windows = _layer_windows(config)
         self.forks, self.lengths = np.zeros(rows, np.intp), np.zeros(rows, np.intp)
         """Tokens of the prefix that each row sees, and tokens of its own, `(R,)`."""
         shape = (rows, config.num_key_value_heads, FIRST_SLOTS, config.head_dim)
@@ -130,12 +130,13 @@ class RowsCache:
             part = merge(part, self._attend_prefix(q, *before, window))
         return part.mixed / part.total
 
-    def advance(self, count: int) -> None:
-        """How many of the tokens count is said by `accept`."""
+    def advance(self, count: int) -> None:  # noqa: ARG002
+        """Count the tokens that all layers have appended."""
+        self.lengths += self._counts
 
-    def accept(self, counts: Sequence[int]) -> None:
-        """Count the first so many of the tokens just fed to each row; the others are as if never fed."""
-        self.lengths += np.array(counts, np.intp)
+    def rollback(self, counts: Sequence[int]) -> None:
+        """Take back the last so many tokens of each row."""
+        self.lengths -= np.array(counts, np.intp)
 
     def _attend_rows(self, q: Array, keys: Array, values: Array, window: int | None) -> Part:
         """Attend to each row's own tokens."""
@@ -185,7 +186,7 @@ class RowsCache:
         return Part(*(np.concatenate(pieces) for pieces in zip(*found, strict=True)))
 
 
-def layer_windows(config: DecodingConfig) -> list[int | None]:
+def _layer_windows(config: DecodingConfig) -> list[int | None]:
     """Tokens that each layer sees, the query counted; None: all."""
     return [config.sliding_window if kind == SLIDING else None for kind in config.layer_types]
 

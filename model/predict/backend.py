@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cwm_trace.model.predict.rollout import Rollout
-from cwm_trace.model.predict.truth import Span
+from cwm_trace.model.predict.true_frames import Span
 from cwm_trace.records import Frame
 
 
@@ -18,10 +18,12 @@ class Meter:
     Args:
         prompt_tokens: tokens that were given to the model.
         passes: passes through it that this prediction took part in.
+        attention: whose attention ran in them, as `Cost` has it.
     """
 
     prompt_tokens: int = 0
     passes: int = 0
+    attention: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Cheap guesses of how a frame goes on, for the model to confirm many tokens at a time.
 
 What is guessed: the line that followed last time (else the next line of the text), a source line copied from
-the program, what the line that ran makes of variables whose values are literals (`statements`), and that the
-others do not change. Under `flow` a draft ends before the value of a name that the line bound, if nothing is
-known of it. Where the model has decided otherwise inside a value, the guess is that it goes on as another
+the program, what the line that ran makes of variables whose values are literals (`value_guesses`), and that
+the others do not change. Under `flow` a draft ends before the value of a name that the line bound, if nothing
+is known of it. Where the model has decided otherwise inside a value, the guess is that it goes on as another
 text does, a variable's or that of the line that ran; else that it ends here.
 """
 
@@ -16,8 +16,8 @@ from functools import lru_cache
 
 from cwm_trace.model.predict.guide import Names
 from cwm_trace.model.predict.rollout import Rollout
-from cwm_trace.model.predict.statements import find_changes, find_returned
-from cwm_trace.predict.history import History
+from cwm_trace.model.predict.value_guesses import find_changes, find_returned
+from cwm_trace.predict.known_frames import History
 from cwm_trace.records import UNCHANGED, Event, Frame, Slot, Trace
 from cwm_trace.wire.context import is_indented, shown_source, source_lines
 from cwm_trace.wire.lines import LineResolver

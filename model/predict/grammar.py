@@ -24,7 +24,7 @@ from cwm_trace.wire.profile import FormatProfile
 from cwm_trace.wire.render import STATEFUL
 from cwm_trace.wire.tokens import EVENT_TOKENS, Special, TraceTokens
 
-MORE_NAMES = 16
+_MORE_NAMES = 16
 """Names that a frame may have beyond the words of the program: those that Python or `exec` gives."""
 
 _WORD = re.compile(r"\w+")
@@ -61,7 +61,7 @@ class FrameGrammar:
         max_text_tokens: tokens of one name or one value's text before it must end; None: no bound. A longer
             true text is out of reach then.
 
-    A frame names at most as many variables as the program's text holds different words, and `MORE_NAMES`:
+    A frame names at most as many variables as the program's text holds different words, and `_MORE_NAMES`:
     else a model that misses the end of LOCALS would go on inventing names.
     """
 
@@ -77,7 +77,7 @@ class FrameGrammar:
         self.events = {tokens.ids[EVENT_TOKENS[event]]: event for event in Event}
         self.vocabulary = vocabulary
         self.max_text_tokens = max_text_tokens
-        self.max_names = MORE_NAMES + len(
+        self.max_names = _MORE_NAMES + len(
             {word for file in program.files for word in _WORD.findall(file.text)}
         )
         self._single = {token: Legal((number,)) for token, number in tokens.ids.items()}

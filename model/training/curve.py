@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cwm_trace.datasets.tokenizing import LEARNT
-from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import read_objects, write_whole
 
 CURVE = "curve.svg"
 SHARES = ("frames", "traces", "changed_values")
@@ -37,7 +36,7 @@ def plot_log(folder: Path) -> Path | None:
         from matplotlib.figure import Figure
     except ImportError:
         return None
-    lines = list(_read_log(folder / "log.jsonl"))
+    lines = list(read_objects(folder / "log.jsonl"))
     losses = curves(line for line in lines if "loss" in line)
     if not losses:
         return None
@@ -61,7 +60,7 @@ def plot_log(folder: Path) -> Path | None:
     with rc_context({"svg.hashsalt": "cwm-trace", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     path = folder / CURVE
-    path.write_bytes(buffer.getvalue())
+    write_whole(path, buffer.getvalue())
     return path
 
 
@@ -93,14 +92,3 @@ def smooth(tokens: list[int], losses: list[float]) -> tuple[list[int], list[floa
         window.append(loss)
         means.append(sum(window) / len(window))
     return tokens, means
-
-
-def _read_log(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a log, but for one that is being written."""
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise CwmTraceError(f"cannot read {path}: {error.strerror}") from error
-    for line in text.splitlines(keepends=True):
-        if line.endswith("\n"):
-            yield json.loads(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import open_whole
 from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.tokenizer import save_tokenizer
 
@@ -21,12 +21,8 @@ STATE = "state.pt"
 
 def save_state(folder: Path, state: Mapping[str, Any]) -> None:
     """Write a state of tensors and plain data; a kill leaves the old one or the new one."""
-    new = folder / f"{STATE}.new"
-    with new.open("wb") as file:
+    with open_whole(folder / STATE) as file:
         torch.save(dict(state), file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(folder / STATE)
 
 
 def load_state(folder: Path, processes: int = 1) -> dict[str, Any] | None:
@@ -97,9 +93,8 @@ def save_model(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> 
     weights = {
         name: tensor.detach().to(torch.bfloat16).contiguous() for name, tensor in model.state_dict().items()
     }
-    new = folder / "model.safetensors.new"
-    save_file(weights, str(new), metadata={"format": "pt"})
-    new.replace(folder / "model.safetensors")
+    with open_whole(folder / "model.safetensors") as file:
+        save_file(weights, file.name, metadata={"format": "pt"})
     config = type(model.config)(**model.config.to_dict())
     config.architectures = ["CwmForCausalLM"]
     config.dtype = "bfloat16"

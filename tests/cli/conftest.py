@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cwm_trace.cli import progress
+from cwm_trace.cli import reporter
 from cwm_trace.cli.main import main
 from tests.effort import HANGS
 
@@ -35,7 +35,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
             patch.setenv("COLUMNS", str(columns))
             patch.setattr(sys, "argv", ["cwm-trace", *arguments])
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
-            patch.setattr(progress, "_SECONDS", float("inf"))  # no line that depends on the clock
+            patch.setattr(reporter, "SECONDS", float("inf"))  # no line that depends on the clock
             for name, stream in streams.items():
                 patch.setattr(sys, name, stream)
             try:

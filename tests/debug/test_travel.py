@@ -15,7 +15,7 @@ from cwm_trace.debug.timeline import Timeline
 from cwm_trace.records import Event, Frame, Trace
 from cwm_trace.states import resolve_states
 from tests.debug.programs import NESTED, record
-from tests.tracer.goldens import SAMPLES, forget_siblings, sample_names
+from tests.tracer.goldens import SAMPLES, alone, sample_names
 from tests.traces import traces
 
 
@@ -119,8 +119,8 @@ def test_only_steps_give_the_recorded_trace_and_back_the_same_states(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(SAMPLES)
-    forget_siblings()
-    trace = trace_execution(f"{name}.py", capture_output=True)
+    with alone():
+        trace = trace_execution(f"{name}.py", capture_output=True)
     session = Session(trace)
     track = session.current
     seen = [(track.frame, track.state())]

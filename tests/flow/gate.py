@@ -78,12 +78,13 @@ class Report:
 
 def samples() -> Iterator[tuple[str, Trace]]:
     """The samples of every language feature."""
-    from tests.tracer.goldens import SAMPLES, forget_siblings, sample_names
+    from tests.tracer.goldens import SAMPLES, alone, sample_names
 
     with _inside(SAMPLES):
         for name in sample_names():
-            forget_siblings()
-            yield f"sample {name}", trace_execution(f"{name}.py", capture_output=True)
+            with alone():
+                trace = trace_execution(f"{name}.py", capture_output=True)
+            yield f"sample {name}", trace
 
 
 def scripts(folder: Path) -> Iterator[tuple[str, Trace]]:
@@ -112,7 +113,7 @@ def families(count: int, seed: int = 0) -> Iterator[tuple[str, Trace]]:
 
 def cruxeval(path: str) -> Iterator[tuple[str, Trace]]:
     """CRUXEval's programs."""
-    from cwm_trace.datasets.cruxeval import load_cruxeval
+    from cwm_trace.datasets.loaders.cruxeval import load_cruxeval
 
     for item in load_cruxeval(path):
         yield item.id, trace_execution(item.code, call=item.call, capture_output=True)

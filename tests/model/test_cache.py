@@ -7,10 +7,11 @@ import torch
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention import count_traffic
-from cwm_trace.model.cache import BranchCache, KVCache
+from cwm_trace.model.cache import KVCache
 from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.decoding import decode_one_token, prefill, score
 from cwm_trace.model.modeling import CwmConfig
+from cwm_trace.model.rows_cache import RowsCache
 from tests.model.pairs import distance, pair, small_config, tokens
 
 CLOSE = 2e-5
@@ -126,10 +127,10 @@ def test_the_first_token_at_which_a_ring_can_fork(drafts: int) -> None:
     prefix = decoder.cache(1, drafts=drafts)
     prefill(decoder, ids, prefix)
     for fork in range(20 - drafts, 20):
-        got = decode_one_token(decoder, ids[:, fork], BranchCache(config, prefix, [fork]))
+        got = decode_one_token(decoder, ids[:, fork], decoder.rows(1, prefix, [fork]))
         assert distance(got, want[:, fork]) <= CLOSE
     with pytest.raises(CwmTraceError, match="the window of a fork at token"):
-        BranchCache(config, prefix, [19 - drafts])
+        decoder.rows(1, prefix, [19 - drafts])
 
 
 def test_global_layers_grow_and_keep_what_they_hold() -> None:
@@ -191,7 +192,7 @@ def test_64_branches_equal_eager(window: int) -> None:
     decoder, prefix, ids = branch_prefix(model, 150)
     forks = torch.randint(1, 151, (64,), generator=torch.Generator().manual_seed(1)).tolist()
     suffixes = tokens(64, 6, seed=2)
-    cache = BranchCache(model.config, prefix, forks)
+    cache = decoder.rows(64, prefix, forks)
     got = score(decoder, suffixes[:, :3], cache)
     got = torch.cat(
         (got, *(decode_one_token(decoder, suffixes[:, t], cache)[:, None] for t in range(3, 6))), 1
@@ -207,21 +208,21 @@ def test_branches_at_the_end_of_a_ring(window: int) -> None:
     model, _ = pair(small_config(sliding_window=window))
     decoder, prefix, ids = branch_prefix(model, 200, rings=True)
     suffixes = tokens(5, 2 * window, seed=2)
-    cache = BranchCache(model.config, prefix, [200] * 5)
+    cache = decoder.rows(5, prefix, [200] * 5)
     got = score(decoder, suffixes, cache)
     with torch.no_grad():
         want = model(torch.cat((ids.expand(5, -1), suffixes), 1), use_cache=False).logits[:, 200:]
     assert distance(got, want) <= CLOSE
     with pytest.raises(CwmTraceError, match="the window of a fork at token 150 is gone"):
-        BranchCache(model.config, prefix, [200, 150])
+        decoder.rows(2, prefix, [200, 150])
 
 
 def test_branches_of_unequal_length_and_rollback() -> None:
     model, _ = pair(small_config())
     decoder, prefix, ids = branch_prefix(model, 40)
-    cache = BranchCache(model.config, prefix, [40, 7], starts=[0, 2])
-    first = torch.tensor([[5, 6, 7], [0, 0, 8]])
-    score(decoder, first, cache)
+    cache = decoder.rows(2, prefix, [40, 7])
+    score(decoder, torch.tensor([[5, 6, 7], [8, 0, 0]]), cache)
+    cache.rollback([0, 2])
     score(decoder, torch.tensor([[9, 9], [9, 9]]), cache)
     cache.rollback(2)
     got = decode_one_token(decoder, torch.tensor([10, 11]), cache)
@@ -229,13 +230,15 @@ def test_branches_of_unequal_length_and_rollback() -> None:
     for row, text in enumerate(texts):
         with torch.no_grad():
             assert distance(got[row], model(torch.tensor([text])).logits[0, -1]) <= CLOSE
+    with pytest.raises(CwmTraceError, match="cannot take back 3 of 2 tokens"):
+        cache.rollback([0, 3])
 
 
 def test_prefix_is_not_changed_by_its_branches() -> None:
     model, _ = pair(small_config())
     decoder, prefix, _ = branch_prefix(model, 40)
     before = [layer.kv.clone() for layer in prefix.layers]
-    cache = BranchCache(model.config, prefix, [40, 20])
+    cache = decoder.rows(2, prefix, [40, 20])
     score(decoder, tokens(2, 5), cache)
     assert prefix.length == 40
     assert all(torch.equal(a, layer.kv) for a, layer in zip(before, prefix.layers, strict=True))
@@ -247,7 +250,7 @@ def test_bytes_moved_grow_with_prefix_plus_suffixes_not_their_product() -> None:
 
     def moved(prefix_length: int, branches: int, suffix: int) -> int:
         decoder, prefix, _ = branch_prefix(model, prefix_length)
-        cache = BranchCache(model.config, prefix, [prefix_length] * branches)
+        cache = decoder.rows(branches, prefix, [prefix_length] * branches)
         score(decoder, tokens(branches, suffix), cache)
         with count_traffic() as traffic:
             decode_one_token(decoder, tokens(branches, 1)[:, 0], cache)
@@ -263,11 +266,11 @@ def test_bytes_moved_grow_with_prefix_plus_suffixes_not_their_product() -> None:
 )
 def test_forks_outside_the_prefix_are_one_sentence(forks: list[int], message: str) -> None:
     model, _ = pair(small_config())
-    _, prefix, _ = branch_prefix(model, 40)
+    decoder, prefix, _ = branch_prefix(model, 40)
     with pytest.raises(CwmTraceError, match=message):
-        BranchCache(model.config, prefix, forks)
+        decoder.rows(1, prefix, forks)
 
 
 def test_a_batch_cannot_be_a_prefix() -> None:
     with pytest.raises(CwmTraceError, match="give one text without padding"):
-        BranchCache(small_config(), KVCache(small_config(), batch=2), [0])
+        RowsCache(small_config(), 1, KVCache(small_config(), batch=2))

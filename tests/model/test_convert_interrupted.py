@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.convert import Progress, convert_checkpoint
+from cwm_trace.model.convert import convert_checkpoint
+from cwm_trace.progress import Progress
 from tests.model.checkpoints import (
     contents,
     meta_params,
@@ -25,7 +26,7 @@ import sys, time
 from pathlib import Path
 from cwm_trace.model.convert import convert_checkpoint
 def report(progress):
-    print(progress.file, flush=True)
+    print(progress.what, flush=True)
     time.sleep(0.02)
 source, target, to_meta = sys.argv[1:]
 convert_checkpoint(Path(source), Path(target), to_meta=bool(to_meta), shard_bytes=40_000, report=report)
@@ -108,7 +109,7 @@ def test_a_shortened_shard_is_written_again(meta: Path, tmp_path: Path) -> None:
     whole = convert_checkpoint(meta, tmp_path / "whole", shard_bytes=40_000)
 
     def stop(progress: Progress) -> None:
-        if progress.file == whole.files[2]:
+        if progress.what == whole.files[2]:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.eval.benchmark.cache import response_key
 from cwm_trace.eval.benchmark.log import Header, LogWriter, find_log
+from cwm_trace.eval.benchmark.responses import response_key
 from cwm_trace.predict.baselines import CopyPredictor
 from cwm_trace.predict.labels import shortest_labels
 from cwm_trace.predict.protocol import Request

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from cwm_trace.eval.comparison import compare
 from cwm_trace.records import Event, Frame, Guess, Outcome, Program, Run, Slot, SourceFile, Trace
-from cwm_trace.rendering.html import SHOWN_FRAMES
+from cwm_trace.rendering.views import SHOWN_FRAMES
 from tests.effort import HANGS, examples
 from tests.traces import traces
 
@@ -61,6 +61,7 @@ def test_program_text_is_never_markup() -> None:
     assert "→ '<b>'" in page.text
     assert "4 frames of p.py, entry f: returned (Python 3.11.7)" in page.text
     assert "x" * 61 not in page.text
+    assert "\u00a0\u00a0\u00a0\u00a0return" in page.text  # where a notebook drops spaces
 
 
 def test_the_first_wrong_step_is_marked_and_only_that() -> None:
@@ -68,7 +69,7 @@ def test_the_first_wrong_step_is_marked_and_only_that() -> None:
     predicted = replace(REAL, frames=(*REAL.frames[:2], wrong), guess=Guess(mode="free", given=1))
     page = Reader(compare(REAL, predicted)._repr_html_())
     assert page.rows == ["", "given", "", "first", ""]
-    assert page.text.count("first wrong step") == 1
+    assert page.text.count("✗◀") == 1
     assert "b=0" in page.text
     assert "(nothing)" in page.text
     assert "first wrong    frame 2, wrong value of b" in page.text
@@ -85,8 +86,8 @@ def test_a_long_comparison_shows_where_it_goes_wrong() -> None:
     wrong = replace(long, frames=(*long.frames[:700], REAL.frames[3]), guess=Guess(mode="free", given=1))
     page = Reader(compare(long, wrong)._repr_html_())
     assert page.rows.count("first") == 1
-    assert len(page.rows) == SHOWN_FRAMES + 1
-    assert "frames 600 to 799 of 1000 are shown" in page.text
+    assert len(page.rows) == SHOWN_FRAMES + 2
+    assert "frames 600 to 800 of 1000 are shown" in page.text
     assert "frames 0 to 199 of 1000 are shown" in Reader(long._repr_html_()).text
 
 

@@ -10,7 +10,9 @@ from rich.console import Console
 from cwm_trace import trace_execution
 from cwm_trace.eval.comparison import compare
 from cwm_trace.records import Event, Frame, Guess, Outcome, Program, Run, Slot, SourceFile, Trace
-from cwm_trace.rendering.terminal import print_comparison, print_trace
+from cwm_trace.rendering.frames import comparison_table, trace_table
+from cwm_trace.rendering.tables import Table
+from cwm_trace.rendering.terminal import print_tables
 from tests.effort import examples
 from tests.traces import traces
 
@@ -28,16 +30,18 @@ REAL = Trace(
 )
 
 
-def shown(trace: Trace, first: int = 0, last: int | None = None) -> str:
+def printed(table: Table) -> str:
     console = Console(file=io.StringIO(), width=160)
-    print_trace(trace, first, last, console)
+    print_tables([table], console)
     return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+
+def shown(trace: Trace, first: int = 0, last: int | None = None) -> str:
+    return printed(trace_table(trace, first, last))
 
 
 def compared(real: Trace, predicted: Trace) -> str:
-    console = Console(file=io.StringIO(), width=160)
-    print_comparison(compare(real, predicted), console)
-    return str(console.file.getvalue())  # type: ignore[attr-defined]
+    return printed(comparison_table(compare(real, predicted)))
 
 
 def test_a_trace_is_a_row_for_each_frame() -> None:
@@ -76,9 +80,7 @@ def test_a_part_begins_with_whole_states_and_full_has_all_of_them() -> None:
     line = next(row for row in rows(shown(LOOP, 5)).values() if "g(i)" in row)
     assert "n=2" in line
     assert "x='same'" in line
-    console = Console(file=io.StringIO(), width=160)
-    print_trace(LOOP, console=console, whole_states=True)
-    text = str(console.file.getvalue())  # type: ignore[attr-defined]
+    text = printed(trace_table(LOOP, whole_states=True))
     assert text.count("x='same'") > 4
     assert text.count("*x='same'") == 1
     assert "-i" in text
@@ -97,26 +99,20 @@ def many(length: int, wrong: int | None = None) -> Trace:
 )
 def test_a_long_comparison_shows_where_it_goes_wrong(wrong: int, around: int, first: int, last: int) -> None:
     comparison = compare(many(1000), replace(many(1000, wrong), guess=Guess(mode="free")))
-    console = Console(file=io.StringIO(), width=160)
-    print_comparison(comparison, console, around=around)
-    text = str(console.file.getvalue())  # type: ignore[attr-defined]
+    text = printed(comparison_table(comparison, around, more=": --all"))
     numbers = [int(number) for number in rows(text)]
     assert (numbers[0], numbers[-1], len(numbers)) == (first, last, last - first + 1)
     assert text.count("✗◀") == 1
     assert "✗a=-7" in text
-    assert (
-        f"frames {first} to {last} of 1001 are shown: --around N shows more of them, --all every one" in text
-    )
+    assert f"frames {first} to {last} of 1001 are shown: --all\n" in text
 
 
 def test_a_long_comparison_without_fault_is_its_summary() -> None:
     text = compared(many(1000), replace(many(1000), guess=Guess(mode="free")))
     assert "b = [a]" not in text
     assert "no divergence" in text
-    assert "1001 frames: --around N shows more of them, --all every one" in text
-    console = Console(file=io.StringIO(), width=160)
-    print_comparison(compare(many(40), many(40)), console, around=None)
-    assert len(rows(str(console.file.getvalue()))) == 41  # type: ignore[attr-defined]
+    assert "none of 1001 frames is shown" in text
+    assert len(rows(printed(comparison_table(compare(many(40), many(40)), None)))) == 41
 
 
 def test_what_a_prediction_lacks_is_marked_without_colour() -> None:

@@ -134,13 +134,15 @@ def find_namesakes(modules: Mapping[str, Module]) -> dict[str, list[str]]:
 
 def _imports(node: ast.AST, when: When) -> Iterator[tuple[When, str]]:
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):  # no import is part of one
+            continue
         if isinstance(child, ast.Import):
             names = [alias.name for alias in child.names]
         elif isinstance(child, ast.ImportFrom):
             names = [f"{child.module}.{alias.name}" for alias in child.names]
         else:
             inner = when
-            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 inner = "when called"
             elif isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
                 inner = "for types"

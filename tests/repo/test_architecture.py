@@ -21,7 +21,10 @@ RECORDS = (
     "cwm_trace.records",
     "cwm_trace.errors",
     "cwm_trace.extras",
+    "cwm_trace.files",
     "cwm_trace.plain",
+    "cwm_trace.progress",
+    "cwm_trace.display",
     "cwm_trace.states",
     "cwm_trace.versions",
 )
@@ -51,8 +54,8 @@ MAY_IMPORT = {
         "cwm_trace.predict",
         "cwm_trace.datasets",  # its tasks and runner
         "cwm_trace.tracer",
+        "cwm_trace.own_process",
         "cwm_trace.storage",
-        "cwm_trace.rendering",  # its records show themselves in notebooks
         *RECORDS,
     ),
     "cwm_trace/debug": (
@@ -64,11 +67,18 @@ MAY_IMPORT = {
         "cwm_trace.tracer",  # to record a program, when it is asked for
         "cwm_trace.viewer",  # to export a page
         "cwm_trace.extras",
+        "cwm_trace.own_process",
         "cwm_trace.storage",
         "cwm_trace.api",
         *RECORDS,
     ),
-    "datasets": ("cwm_trace.datasets", "cwm_trace.wire", "cwm_trace.tracer", *RECORDS),
+    "datasets": (
+        "cwm_trace.datasets",
+        "cwm_trace.wire",
+        "cwm_trace.tracer",
+        "cwm_trace.own_process",
+        *RECORDS,
+    ),
 }
 """What each folder may import of this package, with everything below it."""
 

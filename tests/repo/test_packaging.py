@@ -101,7 +101,7 @@ def test_wheel_contents(tmp_path: Path) -> None:
         "cwm_trace/cli/main.py",
         "cwm_trace/tracer/recorder.py",
         "cwm_trace/eval/comparison/comparison.py",
-        "cwm_trace/datasets/cruxeval.py",
+        "cwm_trace/datasets/loaders/cruxeval.py",
         "cwm_trace/demo_program.py",
         "cwm_trace/model/attention/csrc/kernels.cu",
         *(f"cwm_trace/{path.relative_to(ROOT)}" for path in ROOT.glob("model/attention/csrc/*.cuh")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import pytest
 from cwm_trace import Trace, trace_execution
 from cwm_trace.tracer.extension import IS_BUILT
 from cwm_trace.tracer.recorders import VARIABLE
-from tests.tracer.goldens import SAMPLES, forget_siblings
+from tests.tracer.goldens import SAMPLES, alone
 
 HAZARDS = Path(__file__).resolve().parent / "hazards"
 ROOT = SAMPLES.parents[1]
@@ -49,9 +48,7 @@ def use(recorder: str) -> Iterator[None]:
 
 def by(recorder: str, target: Any, **options: Any) -> Trace:
     """Record a target with this recorder."""
-    forget_siblings()
-    gc.collect()
-    with use(recorder):
+    with alone(), use(recorder):
         trace = trace_execution(target, capture_output=True, **options)
     assert trace.run.recorder == recorder
     return trace

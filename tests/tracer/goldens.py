@@ -8,6 +8,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
@@ -61,22 +63,30 @@ def record_sample(name: str, recorder: str = "python") -> str:
     from tests.tracer.both import use
     from tests.tracer.notation import show_trace
 
-    forget_siblings()
-    gc.collect()
     here = os.getcwd()
     os.chdir(SAMPLES)
     try:
-        with use(recorder):
+        with alone(), use(recorder):
             trace = trace_execution(f"{name}.py", capture_output=True)
     finally:
         os.chdir(here)
     return show_trace(trace).replace(str(SAMPLES) + os.sep, "")
 
 
-def forget_siblings() -> None:
-    """Make the next program import the sibling modules anew."""
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let a program import its sibling modules anew, and let nothing die in it that others left behind.
+
+    A generator of an earlier program would be closed in this one, and its last line with it. To freeze
+    the heap costs nothing; to collect it costs a second once torch is loaded.
+    """
     for module in [module for module in sys.modules if module.startswith(SIBLING)]:
         del sys.modules[module]
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def main() -> int:

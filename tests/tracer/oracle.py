@@ -14,7 +14,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from tests.tracer.goldens import forget_siblings
+from tests.tracer.goldens import alone
 
 _SUSPENDS = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -126,14 +126,12 @@ class Watched(NamedTuple):
 
 def watch(path: Path, *, traced: bool) -> Watched:
     """Run a script as `__main__` in this process."""
-    forget_siblings()
-    gc.collect()
     oracle, output, ending = Oracle(path.parent), io.StringIO(), "returned"
     argv, search, sys.argv = sys.argv, sys.path[:], [str(path)]
     sys.path.insert(0, str(path.parent))
     previous = sys.gettrace()
     try:
-        with redirect_stdout(output):
+        with alone(), redirect_stdout(output):
             sys.settrace(oracle if traced else None)
             try:
                 runpy.run_path(str(path), run_name="__main__")

@@ -1,6 +1,5 @@
 """Every recorded event and every recorded variable is the one that a plain trace function sees."""
 
-import gc
 import os
 import sys
 from itertools import zip_longest
@@ -9,14 +8,13 @@ import pytest
 
 from cwm_trace import Event, Trace, resolve_states, trace_execution
 from tests.tracer.both import DISTORTED_BY_PYTHON, use
-from tests.tracer.goldens import SAMPLES, forget_siblings, sample_names
+from tests.tracer.goldens import SAMPLES, alone, sample_names
 from tests.tracer.oracle import Exits, Step, Watched, watch
 
 
 def record(name: str) -> Trace:
-    forget_siblings()
-    gc.collect()  # a generator that an earlier sample left behind would be closed in this one
-    return trace_execution(SAMPLES / f"{name}.py", capture_output=True)
+    with alone():
+        return trace_execution(SAMPLES / f"{name}.py", capture_output=True)
 
 
 def recorded_steps(trace: Trace, seen: Watched) -> list[Step]:
@@ -63,7 +61,6 @@ def test_a_traced_program_behaves_as_an_untraced_one(name: str) -> None:
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="PEP 669 came with 3.12")
 @pytest.mark.parametrize("name", sample_names())
 def test_a_return_says_whether_an_exception_leaves(name: str) -> None:
-    gc.collect()
     exits = Exits(SAMPLES)
     exits.start()
     try:

@@ -10,18 +10,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
 from cwm_trace import Outcome, trace_execution
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Limits
+from cwm_trace.tracer import supervision
 from cwm_trace.tracer.bubblewrap import find_bubblewrap
 from cwm_trace.tracer.sandbox import Isolated, trace_isolated
-from cwm_trace.tracer.supervision import Bounds, Isolation
+from cwm_trace.tracer.supervision import Bounds, Isolation, SandboxError
 from tests.effort import HANGS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox of other systems covers less")
@@ -40,34 +42,27 @@ def isolation(request: pytest.FixtureRequest) -> Isolation:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    """No process that was started meanwhile, and no folder."""
-    before, folders = processes(), temporary_folders()
-    yield
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for the sandboxes of a test alone; in the end no process of them is left, and no folder."""
+    place = Path(tempfile.mkdtemp(prefix="sandboxes-"))
+    place.chmod(0o755)  # users of sandboxes must pass it
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    yield place
     end = time.monotonic() + HANGS
-    while (left := processes() - before) and time.monotonic() < end:
+    while processes(place) and time.monotonic() < end:
         time.sleep(0.02)
-    assert left == set()
-    kept = temporary_folders() - folders  # those of tests beside this one go away by themselves
-    while kept and time.monotonic() < end:
-        time.sleep(0.02)
-        kept &= temporary_folders()
-    assert kept == set()
+    assert processes(place) == {}
+    place.rmdir()
 
 
-def processes() -> set[tuple[int, str]]:
-    """Every process of this machine that was started from Python, with its command line."""
-    found = set()
+def processes(place: Path) -> dict[int, str]:
+    """Every process that has its home there, and its command line."""
+    found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            command = Path(f"/proc/{name}/cmdline").read_bytes().decode()
-            if "sandbox_child" in command:
-                found.add((int(name), command))
+            if f"HOME={place}/".encode() in Path(f"/proc/{name}/environ").read_bytes():
+                found[int(name)] = Path(f"/proc/{name}/cmdline").read_bytes().decode()
     return found
-
-
-def temporary_folders() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("cwm-trace-*"))
 
 
 def run(source: str, isolation: Isolation, bounds: Bounds = BOUNDS, limits: Limits | None = None) -> Isolated:
@@ -351,23 +346,56 @@ def test_bubblewrap_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert trace_isolated("x = 1\n").isolation in ("namespaces", "process")
 
 
-def test_a_caller_that_is_killed_leaves_nothing(isolation: Isolation) -> None:
+def test_the_folder_of_temporary_files_may_have_gone(place: Path) -> None:
+    place.rmdir()
+    assert run("x = 1\n", "process").reason == "returned"
+    assert place.is_dir()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_folder_that_somebody_removes_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, place: Path, moment: str, times: int
+) -> None:
+    """Before the process starts, or between that and its first step."""
+    started, left = supervision._started, [place] * times
+
+    @contextlib.contextmanager
+    def lose(wrapper: str | None, readable: Sequence[str], folder: str, seed: int) -> Iterator[Any]:
+        if left and moment == "before":
+            os.rmdir(folder)
+            left.pop()
+        with started(wrapper, readable, folder, seed) as child:
+            if left and moment == "after":
+                os.rmdir(folder)
+                left.pop()
+            yield child
+
+    monkeypatch.setattr(supervision, "_started", lose)
+    if times == 1:
+        assert run("x = 1\n", "process").reason == "returned"
+    else:
+        with pytest.raises(SandboxError, match="somebody removes its folder"):
+            run("x = 1\n", "process")
+    assert left == []
+
+
+def test_a_caller_that_is_killed_leaves_nothing(isolation: Isolation, place: Path) -> None:
     program = (
         "from cwm_trace.tracer.sandbox import trace_isolated\n"
         "import sys; print('started', flush=True)\n"
         f"trace_isolated('import time\\ntime.sleep(60)\\n', isolation={isolation!r})\n"
     )
-    caller = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    environment = {**os.environ, "TMPDIR": str(place)}
+    caller = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment)
     assert caller.stdout is not None
     caller.stdout.readline()
     end = time.monotonic() + HANGS
-    while not processes() and time.monotonic() < end:
+    while not processes(place) and time.monotonic() < end:
         time.sleep(0.02)
     time.sleep(0.3)
-    folders = temporary_folders()
     caller.send_signal(signal.SIGKILL)
     caller.wait()
     caller.stdout.close()
-    for folder in folders:  # the caller's own to remove, and it cannot any more
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+    for folder in place.iterdir():  # the caller's own to remove, and it cannot any more
+        folder.rmdir()

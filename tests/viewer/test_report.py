@@ -9,6 +9,7 @@ import pytest
 
 from cwm_trace.api import evaluate
 from cwm_trace.eval.benchmark.results import Results
+from cwm_trace.progress import Progress
 from cwm_trace.viewer import write_report
 from tests.cli.conftest import Cli, cli  # noqa: F401 (a fixture)
 from tests.eval.predictors import NoisyPredictor
@@ -21,12 +22,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_every_program_has_a_row_and_a_page(results: Results, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    index = write_report(results, tmp_path / "report", report=lambda done, count: told.append((done, count)))
+    told: list[Progress] = []
+    index = write_report(results, tmp_path / "report", report=told.append)
     page = index.read_text("utf-8")
     links = re.findall(r'href="(programs/\d+\.html)"', page)
     assert len(set(links)) == len(links) == 4
-    assert told[-1] == (4, 4)
+    assert (told[-1].done, told[-1].total) == (4, 4)
     assert all("DecompressionStream" in (index.parent / link).read_text("utf-8") for link in links)
     for run in results.runs:
         for line in run.programs:

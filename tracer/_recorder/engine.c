@@ -3,10 +3,12 @@
    It is installed by `PyEval_SetTrace`, for each thread, without an object: `sys.gettrace()` gives None. What is
    known of an activation hangs on its frame as `f_trace`, and so ends with it. What need not be decided at every
    event is left to methods of the class that is derived from `Engine` in Python: `find`, `enters`, `current_stack`,
-   `finish_entry`, `is_suspended`, `reach_limit`, `fail`, `unrepresentable`, `unprintable`, `is_foreign`, `rewrite`. */
+   `finish_entry`, `is_suspended`, `reach_limit`, `fail`, `unrepresentable`, `unprintable`, `expand`, `is_foreign`,
+   `rewrite`. */
 
 #include "engine.h"
 
+#include <pthread.h>
 #include <structmember.h>
 
 static Thread *threads; /* all there were; those that have ended are used again */
@@ -15,18 +17,43 @@ static uint64_t engines;
 
 static int on_event(PyObject *object, PyFrameObject *frame, int what, PyObject *argument);
 
+static pthread_key_t ending; /* its values are threads, whose ends it hears of */
+
+/* A thread of the process has ended; the GIL is not held. */
+static void
+thread_ended(void *thread)
+{
+    __atomic_store_n(&((Thread *)thread)->is_used, 0, __ATOMIC_RELEASE);
+}
+
 static Thread *
 current_thread(void)
 {
     if (this_thread == NULL) {
-        Thread *thread = calloc(1, sizeof(Thread));
-        if (thread == NULL) {
-            PyErr_NoMemory();
-            return NULL;
+        Thread *thread = threads;
+        while (thread != NULL && __atomic_load_n(&thread->is_used, __ATOMIC_ACQUIRE)) {
+            thread = thread->next;
         }
-        thread->next = threads;
-        threads = thread;
+        if (thread == NULL) {
+            thread = calloc(1, sizeof(Thread));
+            if (thread == NULL) {
+                PyErr_NoMemory();
+                return NULL;
+            }
+            thread->next = threads;
+            threads = thread;
+        }
+        else { /* what another thread has left */
+            thread->is_used = 1;
+            thread->engine = NULL;
+            thread->frame = NULL;
+            thread->inside = thread->goes_on = 0;
+            Py_CLEAR(thread->steps);
+            Py_CLEAR(thread->stack);
+        }
+        thread->is_used = 1;
         this_thread = thread;
+        pthread_setspecific(ending, thread);
     }
     return this_thread;
 }
@@ -618,6 +645,7 @@ static PyMemberDef engine_members[] = {
     {"active", T_BOOL, offsetof(Engine, active), 0, "Whether events are recorded."},
     {"entered", T_BOOL, offsetof(Engine, entered), 0, "Whether the entry was called."},
     {"keep_addresses", T_BOOL, offsetof(Engine, keep_addresses), 0, "Leave ` at 0x…` in values."},
+    {"expands", T_BOOL, offsetof(Engine, expands), 0, "Ask `expand` for the texts of objects."},
     {"keeps_codes", T_BOOL, offsetof(Engine, keeps_codes), 0, "Ask `find` once about code that is not recorded."},
     {"hidden", T_OBJECT, offsetof(Engine, hidden), 0, "Names of module variables that are not shown."},
     {NULL},
@@ -747,6 +775,10 @@ PyMODINIT_FUNC
 PyInit__recorder(void)
 {
     if (prepare_values() < 0 || prepare_state() < 0) {
+        return NULL;
+    }
+    if (pthread_key_create(&ending, thread_ended)) {
+        PyErr_SetString(PyExc_ImportError, "too many libraries listen to the ends of threads");
         return NULL;
     }
     PyObject *made = PyModule_Create(&module);

@@ -119,7 +119,7 @@ struct Engine {
     long long frames, bytes, skipped, missed;
     long long max_frames, max_bytes, max_depth;
     Py_ssize_t max_characters;
-    char active, entered, keep_addresses, keeps_codes;
+    char active, entered, keep_addresses, keeps_codes, expands;
     PyObject *hidden; /* names of module variables that are not shown */
     long activations;
     Activation *living;

@@ -19,7 +19,9 @@
 #error "the recorder needs the GIL (PEP 703)"
 #endif
 
-#if PY_VERSION_HEX >= 0x030B0000
+#if PY_VERSION_HEX < 0x030B0000
+#include <longintrepr.h>
+#else
 #include <internal/pycore_code.h>
 #include <internal/pycore_frame.h>
 #endif
@@ -213,6 +215,25 @@ frame_unwinds(PyFrameObject *frame, PyObject *value, int raised_at)
     (void)raised_at;
     return value == NULL;
 #endif
+}
+
+/* The number that an int of one digit is, as most are; 0: it has more. Ints were laid out anew in 3.12 (gh-101291). */
+static inline int
+small_int(PyObject *value, long *number)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    if (!PyUnstable_Long_IsCompact((PyLongObject *)value)) {
+        return 0;
+    }
+    *number = (long)PyUnstable_Long_CompactValue((PyLongObject *)value);
+#else
+    Py_ssize_t size = Py_SIZE(value);
+    if (size < -1 || size > 1) {
+        return 0;
+    }
+    *number = size == 0 ? 0 : (long)size * (long)((PyLongObject *)value)->ob_digit[0];
+#endif
+    return 1;
 }
 
 /* Give the current thread more levels of recursion, by the interpreter's own count: 3.10 counts up, 3.11 and 3.12

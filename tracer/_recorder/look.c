@@ -2,7 +2,9 @@
 
 #include "engine.h"
 
-#define LONG_TEXT 10000 /* bytes; longer texts are compared by their hash */
+#define PLAIN_TEXT 10000 /* bytes, and levels, of a plain container that is surely shown whole where objects are expanded */
+#define PLAIN_DEPTH 5
+#define LONG_TEXT (1 << 17) /* bytes; longer texts are compared by their hash */
 
 /* Keep the values that are still to be looked at: code of the program is about to run. */
 static void
@@ -25,6 +27,38 @@ let_go_of_values(Scratch *scratch, size_t from)
         }
         scratch->holds = 0;
     }
+}
+
+/* Append a text of Python's, which is given up. */
+static int
+put_given(Bytes *out, PyObject *text)
+{
+    Py_ssize_t size;
+    const char *data = PyUnicode_AsUTF8AndSize(text, &size);
+    if (data != NULL) {
+        put(out, data, (size_t)size);
+        Py_DECREF(text);
+        return 0;
+    }
+    PyErr_Clear();
+    PyObject *escaped = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    Py_DECREF(text);
+    if (escaped == NULL) {
+        return -1;
+    }
+    put(out, PyBytes_AS_STRING(escaped), (size_t)PyBytes_GET_SIZE(escaped));
+    Py_DECREF(escaped);
+    return 0;
+}
+
+/* Append the text of a value whose objects are shown as what they hold, which is made in Python. */
+static int
+put_expanded(Engine *engine, Thread *thread, Bytes *out, PyObject *value)
+{
+    PyFrameObject *frame = thread->frame;
+    PyObject *text = PyObject_CallMethod((PyObject *)engine, "expand", "(O)", value);
+    thread->frame = frame;
+    return text == NULL ? -1 : put_given(out, text);
 }
 
 /* Append what `show` makes of a value, `PyObject_Repr` or `PyObject_Str`, which may be any code of the program's. What
@@ -52,22 +86,7 @@ put_shown(Engine *engine, Thread *thread, Bytes *out, PyObject *value, PyObject 
             return -1;
         }
     }
-    Py_ssize_t size;
-    const char *data = PyUnicode_AsUTF8AndSize(text, &size);
-    if (data != NULL) {
-        put(out, data, (size_t)size);
-        Py_DECREF(text);
-        return 0;
-    }
-    PyErr_Clear();
-    PyObject *escaped = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
-    Py_DECREF(text);
-    if (escaped == NULL) {
-        return -1;
-    }
-    put(out, PyBytes_AS_STRING(escaped), (size_t)PyBytes_GET_SIZE(escaped));
-    Py_DECREF(escaped);
-    return 0;
+    return put_given(out, text);
 }
 
 /* Put the text of a value into `scratch->text`, and what it holds into `scratch->snapshot` if it is a plain container.
@@ -77,12 +96,17 @@ put_text(Engine *engine, Thread *thread, Scratch *scratch, PyObject *value)
 {
     Bytes *out = &scratch->text;
     out->size = 0;
-    int done = put_plain(out, &scratch->snapshot, value);
+    int depth, done = put_plain(out, &scratch->snapshot, value, &depth);
     if (done < 0) {
         return -1;
     }
     if (is_atom(value)) {
         return 0;
+    }
+    if (engine->expands && !(done && out->size < PLAIN_TEXT && depth <= PLAIN_DEPTH)) {
+        out->size = 0;
+        hold_values(scratch);
+        return put_expanded(engine, thread, out, value);
     }
     if (!done) {
         hold_values(scratch);
@@ -133,24 +157,34 @@ put_message(Engine *engine, Thread *thread, Scratch *scratch, PyObject *error)
     return 0;
 }
 
-/* Note a change: `"name":slot` in `changes`. `value` NULL: no longer bound. */
-static int
-add_change(Engine *engine, Scratch *scratch, const char *key, size_t key_size, uint64_t rank, PyObject *value,
-           Variable *variable)
+static Change *
+new_change(Scratch *scratch, uint64_t rank, Variable *variable)
 {
     if (scratch->changed == scratch->change_room) {
         size_t room = scratch->change_room ? scratch->change_room * 2 : 16;
         Change *more = realloc(scratch->change, room * sizeof(Change));
         if (more == NULL) {
             PyErr_NoMemory();
-            return -1;
+            return NULL;
         }
         scratch->change = more;
         scratch->change_room = room;
     }
-    Bytes *out = &scratch->changes;
     Change *change = &scratch->change[scratch->changed++];
-    *change = (Change){.rank = rank, .start = out->size, .variable = variable};
+    *change = (Change){.rank = rank, .start = scratch->changes.size, .variable = variable};
+    return change;
+}
+
+/* Note a change: `"name":slot` in `changes`. `value` NULL: no longer bound. */
+static int
+add_change(Engine *engine, Scratch *scratch, const char *key, size_t key_size, uint64_t rank, PyObject *value,
+           Variable *variable)
+{
+    Bytes *out = &scratch->changes;
+    Change *change = new_change(scratch, rank, variable);
+    if (change == NULL) {
+        return -1;
+    }
     put(out, key, key_size);
     if (!out->failed && key[key_size - 1] == '\0') {
         out->data[out->size - 1] = ':';
@@ -207,6 +241,9 @@ look_at(Engine *engine, Thread *thread, Scratch *scratch, Variable *variable, Py
     if (!waits && variable->held == OTHER && snapshot_matches(&variable->snapshot, value)) {
         return 0;
     }
+    if (variable->kind != NULL && variable->kind != kind && Py_REFCNT(variable->kind) == 1) {
+        hold_values(scratch); /* the end of a class runs code */
+    }
     if (put_text(engine, thread, scratch, value) < 0) {
         snapshot_clear(&scratch->snapshot);
         return -1;
@@ -249,6 +286,127 @@ look_at(Engine *engine, Thread *thread, Scratch *scratch, Variable *variable, Py
         Py_XDECREF(before); /* last, since the end of a class runs code */
     }
     return 0;
+}
+
+#define SHORT 40 /* characters of a text that is looked at without detours */
+
+/* What the commonest values are: ints of one digit, short texts without escapes, booleans and None. */
+typedef struct {
+    char room[MOST_DIGITS + SHORT + 2];
+    const char *text, *rest; /* of a slot, behind its text */
+    size_t size, rest_size;
+    long length; /* -1: it has none */
+} Short;
+
+static inline int
+make_short(Short *is, PyObject *value)
+{
+    PyTypeObject *kind = Py_TYPE(value);
+    long number;
+    if (kind == &PyLong_Type && small_int(value, &number)) {
+        static const char rest[] = "\",\"type\":\"int\",\"size\":";
+        char *end = is->room + MOST_DIGITS;
+        is->text = digits_before(end, number);
+        is->size = (size_t)(end - is->text);
+        is->rest = rest;
+        is->rest_size = sizeof(rest) - 1;
+        is->length = bits_of(number);
+        return 1;
+    }
+    if (kind == &PyUnicode_Type && PyUnicode_IS_COMPACT_ASCII(value) && PyUnicode_GET_LENGTH(value) <= SHORT) {
+        static const char rest[] = "\",\"type\":\"str\",\"size\":";
+        const unsigned char *text = PyUnicode_1BYTE_DATA(value);
+        Py_ssize_t size = PyUnicode_GET_LENGTH(value);
+        for (Py_ssize_t i = 0; i < size; i++) {
+            if (is_escaped[text[i]] || text[i] == '"') {
+                return 0;
+            }
+            is->room[i + 1] = (char)text[i];
+        }
+        is->room[0] = is->room[size + 1] = '\'';
+        is->text = is->room;
+        is->size = (size_t)size + 2;
+        is->rest = rest;
+        is->rest_size = sizeof(rest) - 1;
+        is->length = (long)size;
+        return 1;
+    }
+    is->length = -1;
+    if (kind == &PyBool_Type) {
+        static const char rest[] = "\",\"type\":\"bool\"";
+        is->text = value == Py_True ? "True" : "False";
+        is->size = value == Py_True ? 4 : 5;
+        is->rest = rest;
+        is->rest_size = sizeof(rest) - 1;
+        return 1;
+    }
+    if (value == Py_None) {
+        static const char rest[] = "\",\"type\":\"NoneType\"";
+        is->text = "None";
+        is->size = 4;
+        is->rest = rest;
+        is->rest_size = sizeof(rest) - 1;
+        return 1;
+    }
+    return 0;
+}
+
+/* What `look_at` does, for the commonest values. 1: done; 0: it is none of these; -1: an error is set. Runs no code. */
+static inline int
+look_at_short(Engine *engine, Scratch *scratch, Variable *variable, PyObject *value, const char *key, size_t key_size,
+              uint64_t rank)
+{
+    PyTypeObject *kind = Py_TYPE(value), *before = variable->kind;
+    Short is;
+    if (before != NULL && before != kind && Py_REFCNT(before) == 1) {
+        return 0; /* the end of a class runs code */
+    }
+    if (!make_short(&is, value) || key[key_size - 1] == '\0' ||
+        (engine->max_characters >= 0 && is.size > (size_t)engine->max_characters)) {
+        return 0;
+    }
+    int is_same = before == kind && variable->length == is.size && memcmp(variable->text.data, is.text, is.size) == 0;
+    if (!is_same || variable->is_waiting) {
+        static const char open[] = "{\"text\":\"";
+        Bytes *out = &scratch->changes;
+        Change *change = new_change(scratch, rank, variable);
+        if (change == NULL) {
+            return -1;
+        }
+        put(out, key, key_size);
+        if (has_room(out, sizeof(open) + SHORT + 2 + is.rest_size + MOST_DIGITS + 1)) {
+            char *to = out->data + out->size;
+            memcpy(to, open, sizeof(open) - 1);
+            to += sizeof(open) - 1;
+            memcpy(to, is.text, is.size);
+            to += is.size;
+            memcpy(to, is.rest, is.rest_size);
+            out->size = (size_t)(to + is.rest_size - out->data);
+        }
+        if (is.length >= 0) {
+            put_number(out, is.length);
+        }
+        PUT(out, "}");
+        change->end = out->size;
+        engine->bytes += (long long)is.size;
+        variable->is_waiting = 1;
+    }
+    if (!is_same) {
+        variable->length = is.size;
+        variable->text.size = 0;
+        put(&variable->text, is.text, is.size);
+        if (before != kind) {
+            variable->kind = (PyTypeObject *)Py_NewRef((PyObject *)kind);
+            Py_XDECREF(before);
+        }
+    }
+    snapshot_clear(&variable->snapshot);
+    PyObject *held = variable->held;
+    variable->held = Py_NewRef(value);
+    if (held != OTHER) {
+        Py_XDECREF(held); /* an atom */
+    }
+    return 1;
 }
 
 static inline PyObject *
@@ -464,9 +622,10 @@ look(Engine *engine, Thread *thread, Scratch *scratch, Activation *activation, P
     Code *code = activation->code;
     scratch->count = scratch->current = scratch->changed = 0;
     scratch->changes.size = 0;
+    int is_dirty = activation->is_dirty;
+    activation->is_dirty = 1; /* unless all goes well */
     if (code->is_function) {
         PyObject **slots = frame_slots(frame);
-        int is_dirty = activation->is_dirty;
         for (Py_ssize_t i = 0; i < code->slots; i++) {
             Slot *slot = &code->slot[i];
             Variable *variable = &activation->variables[i];
@@ -477,8 +636,18 @@ look(Engine *engine, Thread *thread, Scratch *scratch, Activation *activation, P
             if (value == NULL && !variable->bound) {
                 continue;
             }
-            if (value != NULL && !variable->bound) {
-                variable->bound = ++activation->bindings;
+            if (value != NULL) {
+                if (!variable->bound) {
+                    variable->bound = ++activation->bindings;
+                }
+                int done = look_at_short(engine, scratch, variable, value, slot->key, slot->key_size,
+                                         rank_of(slot, variable, i));
+                if (done > 0) {
+                    continue;
+                }
+                if (done < 0) {
+                    return -1;
+                }
             }
             if (scratch_item(scratch, value, (size_t)i, 0) < 0) {
                 return -1;
@@ -491,7 +660,6 @@ look(Engine *engine, Thread *thread, Scratch *scratch, Activation *activation, P
         let_go_of_values(scratch, 0);
         return -1;
     }
-    activation->is_dirty = 1; /* unless all goes well */
     for (; scratch->current < scratch->count; scratch->current++) {
         Item item = scratch->items[scratch->current];
         if (item.value == NULL) {

@@ -21,21 +21,9 @@ bytes_grow(Bytes *bytes, size_t more)
     return 0;
 }
 
-void
-put_number(Bytes *bytes, long long number)
-{
-    char digits[24];
-    int at = sizeof(digits);
-    unsigned long long rest = number < 0 ? 0ULL - (unsigned long long)number : (unsigned long long)number;
-    do {
-        digits[--at] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest);
-    if (number < 0) {
-        digits[--at] = '-';
-    }
-    put(bytes, digits + at, sizeof(digits) - at);
-}
+const char digit_pairs[200] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                              "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                              "8081828384858687888990919293949596979899";
 
 /* A text as JSON has it between quotes, as `pydantic_core.to_json` writes it. */
 void
@@ -125,43 +113,39 @@ put_json_name(Bytes *bytes, PyObject *text, int *is_odd)
 size_t
 count_characters(const char *text, size_t size)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < size; i++) {
+    size_t count = 0, i = 0;
+    for (; i + 8 <= size; i += 8) {
+        uint64_t word;
+        memcpy(&word, text + i, 8);
+        uint64_t later = word & ~(word << 1) & 0x8080808080808080ULL; /* bytes that only go on: 10xxxxxx */
+        count += 8 - (later ? (size_t)__builtin_popcountll(later) : 0);
+    }
+    for (; i < size; i++) {
         count += ((unsigned char)text[i] & 0xC0) != 0x80;
     }
     return count;
 }
 
-int
-is_atom(PyObject *value)
+static int
+snapshot_grow(Snapshot *snapshot)
 {
-    PyTypeObject *kind = Py_TYPE(value);
-    return kind == &PyLong_Type || kind == &PyUnicode_Type || kind == &PyFloat_Type || kind == &PyBool_Type ||
-           value == Py_None || kind == &PyBytes_Type || kind == &PyComplex_Type || value == Py_Ellipsis;
-}
-
-int
-is_container(PyObject *value)
-{
-    PyTypeObject *kind = Py_TYPE(value);
-    return kind == &PyList_Type || kind == &PyTuple_Type || kind == &PyDict_Type || kind == &PySet_Type ||
-           kind == &PyFrozenSet_Type;
+    size_t room = snapshot->room ? snapshot->room * 2 : 16;
+    uintptr_t *words = realloc(snapshot->words, room * sizeof(uintptr_t));
+    if (words == NULL) {
+        snapshot->failed = 1;
+        return -1;
+    }
+    snapshot->words = words;
+    snapshot->room = room;
+    return 0;
 }
 
 static inline void
 snapshot_add(Snapshot *snapshot, uintptr_t word)
 {
-    if (snapshot->size == snapshot->room) {
-        size_t room = snapshot->room ? snapshot->room * 2 : 16;
-        uintptr_t *words = realloc(snapshot->words, room * sizeof(uintptr_t));
-        if (words == NULL) {
-            snapshot->failed = 1;
-            return;
-        }
-        snapshot->words = words;
-        snapshot->room = room;
+    if (snapshot->size < snapshot->room || snapshot_grow(snapshot) == 0) {
+        snapshot->words[snapshot->size++] = word;
     }
-    snapshot->words[snapshot->size++] = word;
 }
 
 static inline void
@@ -182,11 +166,10 @@ snapshot_open(Snapshot *snapshot, PyTypeObject *kind, Py_ssize_t length)
 }
 
 void
-snapshot_clear(Snapshot *snapshot)
+snapshot_drop(Snapshot *snapshot)
 {
     size_t size = snapshot->size;
     snapshot->size = 0;
-    snapshot->failed = 0;
     for (size_t i = 0; i < size; i++) { /* atoms: their end runs no code */
         if (!(snapshot->words[i] & 1)) {
             Py_DECREF((PyObject *)snapshot->words[i]);
@@ -260,7 +243,7 @@ snapshot_matches(const Snapshot *snapshot, PyObject *value)
 /* The containers that are being shown, one in the other. */
 typedef struct {
     PyObject *open[DEEPEST];
-    int depth;
+    int depth, deepest;
 } Nesting;
 
 static int
@@ -279,19 +262,31 @@ put_repr(Bytes *out, PyObject *value)
     return data == NULL ? -1 : 0;
 }
 
+/* Characters of ASCII that `repr` of a text does not show as they are between simple quotes. */
+const char is_escaped[128] = {
+    [0 ... 0x1f] = 1,
+    ['\''] = 1,
+    ['\\'] = 1,
+    [0x7f] = 1,
+};
+
 static int
 put_str(Bytes *out, PyObject *value)
 {
     if (PyUnicode_IS_COMPACT_ASCII(value)) {
         const unsigned char *text = PyUnicode_1BYTE_DATA(value);
         Py_ssize_t size = PyUnicode_GET_LENGTH(value), i = 0;
-        while (i < size && text[i] >= 0x20 && text[i] < 0x7f && text[i] != '\'' && text[i] != '\\') {
+        while (i < size && !is_escaped[text[i]]) {
             i++;
         }
         if (i == size) {
-            PUT(out, "'");
-            put(out, (const char *)text, (size_t)size);
-            PUT(out, "'");
+            if (has_room(out, (size_t)size + 2)) {
+                char *to = out->data + out->size;
+                *to = '\'';
+                memcpy(to + 1, text, (size_t)size);
+                to[size + 1] = '\'';
+                out->size += (size_t)size + 2;
+            }
             return 0;
         }
     }
@@ -315,6 +310,11 @@ put_atom(Bytes *out, PyObject *value)
 {
     PyTypeObject *kind = Py_TYPE(value);
     if (kind == &PyLong_Type) {
+        long small;
+        if (small_int(value, &small)) {
+            put_number(out, small);
+            return 0;
+        }
         int overflow;
         long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
         if (!overflow) {
@@ -344,6 +344,28 @@ put_atom(Bytes *out, PyObject *value)
 
 static int put_part(Bytes *out, Snapshot *snapshot, Nesting *nesting, PyObject *value);
 
+/* The items of a list or tuple, with what is between them. */
+static int
+put_items(Bytes *out, Snapshot *snapshot, Nesting *nesting, PyObject *sequence)
+{
+    int done = 1;
+    for (Py_ssize_t i = 0; i < Py_SIZE(sequence) && done == 1; i++) {
+        if (i) {
+            PUT(out, ", ");
+        }
+        PyObject *item = PySequence_Fast_ITEMS(sequence)[i];
+        long number;
+        if (Py_TYPE(item) == &PyLong_Type && small_int(item, &number)) { /* most items of long lists are */
+            put_number(out, number);
+            snapshot_atom(snapshot, item);
+        }
+        else {
+            done = put_part(out, snapshot, nesting, item);
+        }
+    }
+    return done;
+}
+
 static int
 put_container(Bytes *out, Snapshot *snapshot, Nesting *nesting, PyObject *value)
 {
@@ -352,16 +374,10 @@ put_container(Bytes *out, Snapshot *snapshot, Nesting *nesting, PyObject *value)
     PyObject *key, *item;
     int done = 1;
     if (kind == &PyList_Type || kind == &PyTuple_Type) {
-        Py_ssize_t length = Py_SIZE(value);
-        snapshot_open(snapshot, kind, length);
+        snapshot_open(snapshot, kind, Py_SIZE(value));
         put(out, kind == &PyList_Type ? "[" : "(", 1);
-        for (; count < length && done == 1; count++) {
-            if (count) {
-                PUT(out, ", ");
-            }
-            done = put_part(out, snapshot, nesting, PySequence_Fast_ITEMS(value)[count]);
-        }
-        if (kind == &PyTuple_Type && length == 1) {
+        done = put_items(out, snapshot, nesting, value);
+        if (kind == &PyTuple_Type && Py_SIZE(value) == 1) {
             PUT(out, ",");
         }
         put(out, kind == &PyList_Type ? "]" : ")", 1);
@@ -435,15 +451,19 @@ put_part(Bytes *out, Snapshot *snapshot, Nesting *nesting, PyObject *value)
         }
     }
     nesting->open[nesting->depth++] = value;
+    if (nesting->depth > nesting->deepest) {
+        nesting->deepest = nesting->depth;
+    }
     int done = put_container(out, snapshot, nesting, value);
     nesting->depth--;
     return done;
 }
 
 int
-put_plain(Bytes *out, Snapshot *snapshot, PyObject *value)
+put_plain(Bytes *out, Snapshot *snapshot, PyObject *value, int *depth)
 {
     size_t start = out->size;
+    *depth = 0;
     if (is_atom(value)) {
         if (put_atom(out, value) == 0) {
             return 1;
@@ -461,18 +481,16 @@ put_plain(Bytes *out, Snapshot *snapshot, PyObject *value)
         Py_DECREF(hexadecimal);
         return 1;
     }
-    Snapshot own = {0};
     Nesting nesting = {.depth = 0};
-    Snapshot *used = snapshot ? snapshot : &own;
-    snapshot_clear(used);
-    int done = put_part(out, used, &nesting, value);
+    snapshot_clear(snapshot);
+    int done = put_part(out, snapshot, &nesting, value);
     if (done != 1) {
         out->size = start;
     }
-    if (done != 1 || used->failed || used == &own) {
-        snapshot_clear(used);
+    if (done != 1 || snapshot->failed) {
+        snapshot_clear(snapshot);
     }
-    free(own.words);
+    *depth = nesting.deepest;
     return done;
 }
 
@@ -534,6 +552,14 @@ read_member(PyObject *descriptor, PyTypeObject *kind)
 static int
 put_type(Bytes *out, PyTypeObject *kind, int *is_odd)
 {
+    if (kind == &PyList_Type) {
+        PUT(out, "\"list\"");
+        return 0;
+    }
+    if (kind == &PyDict_Type) {
+        PUT(out, "\"dict\"");
+        return 0;
+    }
     if (!(kind->tp_flags & Py_TPFLAGS_HEAPTYPE) && strchr(kind->tp_name, '.') == NULL) {
         PUT(out, "\"");
         put(out, kind->tp_name, strlen(kind->tp_name));
@@ -582,11 +608,7 @@ size_of(PyObject *value)
     if (kind == &PyLong_Type) {
         int overflow;
         long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-        if (overflow) {
-            return (Py_ssize_t)_PyLong_NumBits(value);
-        }
-        unsigned long long rest = number < 0 ? 0ULL - (unsigned long long)number : (unsigned long long)number;
-        return rest ? 64 - __builtin_clzll(rest) : 0;
+        return overflow ? (Py_ssize_t)_PyLong_NumBits(value) : bits_of(number);
     }
     if (kind == &PyUnicode_Type) {
         return PyUnicode_GET_LENGTH(value);

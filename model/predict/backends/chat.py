@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.predict.backends.answers import Answers
 from cwm_trace.model.predict.backends.asking import asking_setup
-from cwm_trace.model.predict.backends.backend import Ask, Continuation, Verdict
 from cwm_trace.model.predict.backends.completions import PATIENT, Client, Patience, ServerError
+from cwm_trace.model.predict.backends.continuer import Ask, Continuation, Verdict
 from cwm_trace.model.predict.predictor import ModelPredictor
+from cwm_trace.predict.kept_answers import Answers
 from cwm_trace.records import Decoding
 from cwm_trace.wire.parse import split
 from cwm_trace.wire.profile import CWM, FormatProfile
@@ -139,6 +139,7 @@ class ChatContinuer:
     """
 
     can_judge = False
+    attention = ""
     length = None
 
     def __init__(

@@ -13,10 +13,10 @@ from cwm_trace.model.decoding_config import DecodingConfig
 from cwm_trace.model.light.cache import RowsCache, TextCache
 from cwm_trace.model.light.decoder import LightDecoder
 from cwm_trace.model.light.weights import Array, read_arrays
-from cwm_trace.model.predict.decoders.protocol import CHUNK
+from cwm_trace.model.predict.decoders.lanes import RowLanes, TextLane
 from cwm_trace.model.predict.vocabulary import Legal, Vocabulary
+from cwm_trace.model.safetensors_files import read_headers
 from cwm_trace.model.sampling import check_sampling
-from cwm_trace.model.shards import read_headers
 
 
 class NumpyDecoder:
@@ -27,6 +27,7 @@ class NumpyDecoder:
     """
 
     engine = "numpy"
+    attention = "NumPy"
     dtype = "float32"
 
     def __init__(self, decoder: LightDecoder) -> None:
@@ -53,13 +54,31 @@ class NumpyDecoder:
         digest.update(self.decoder.head.tobytes())
         return digest.hexdigest()[:16]
 
-    def text(self) -> NumpyText:
+    def text(self) -> TextLane:
         """An empty lane."""
-        return NumpyText(self.decoder)
+        return TextLane(self, TextCache(self.decoder.config))
 
-    def rows(self, count: int) -> NumpyRows:
-        """So many lanes with texts of their own."""
-        return NumpyRows(self.decoder, count)
+    def rows(self, count: int, prefix: TextCache | None = None) -> RowLanes:
+        """So many lanes with texts of their own, or with beginnings of one."""
+        return RowLanes(self, RowsCache(self.decoder.config, count, prefix))
+
+    def read(self, ids: Sequence[int], cache: TextCache) -> Array:
+        """States of the tokens of one text, `(N, E)`."""
+        return self.decoder.states(ids, cache.begin(len(ids)), cache)
+
+    def pick(self, parts: Sequence[Array], places: Sequence[int]) -> Array:
+        """Logits of some of these states, `(places, V)`."""
+        states = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return self.decoder.logits(states[list(places)])
+
+    def step(
+        self, ids: Sequence[Sequence[int]], spots: Sequence[tuple[int, int]], cache: RowsCache
+    ) -> tuple[Array, Sequence[int]]:
+        """Logits at the spots; what is fed is laid end to end, so that a short row costs what it is."""
+        counts = [len(row) for row in ids]
+        states = self.decoder.states([*chain.from_iterable(ids)], cache.begin(counts), cache)
+        first = [0, *accumulate(counts)]
+        return self.decoder.logits(states[[first[row] + at for row, at in spots]]), counts
 
     def chooser(self, vocabulary: Vocabulary | None) -> NumpyChooser:
         """What chooses tokens; without a vocabulary everything is legal."""
@@ -68,70 +87,6 @@ class NumpyDecoder:
     def sampler(self, temperature: float, top_p: float, seed: int) -> NumpySampler:
         """What draws the tokens of one rollout."""
         return NumpySampler(temperature, top_p, seed)
-
-
-class NumpyText:
-    """One lane: a cache that goes on where it ends."""
-
-    def __init__(self, decoder: LightDecoder) -> None:
-        self._decoder, self._cache = decoder, TextCache(decoder.config)
-        self._fed = 0
-
-    @property
-    def length(self) -> int:
-        """Tokens that count."""
-        return self._cache.length
-
-    def rollback(self, count: int) -> None:
-        """Take back the last tokens."""
-        self._cache.rollback(count)
-
-    def branches(self, count: int) -> NumpyRows:
-        """Rows that go on from beginnings of this text."""
-        return NumpyRows(self._decoder, count, self._cache)
-
-    def feed(self, ids: Sequence[Sequence[int]], spots: Sequence[tuple[int, int]]) -> Array:
-        """Run the layers, a chunk at a time."""
-        (row,) = ids
-        parts = []
-        for at in range(0, len(row), CHUNK):
-            chunk = row[at : at + CHUNK]
-            parts.append(self._decoder.states(chunk, self._cache.begin(len(chunk)), self._cache))
-        self._fed = len(row)
-        states = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return self._decoder.logits(states[[at for _, at in spots]])
-
-    def accept(self, counts: Sequence[int]) -> None:
-        """Take the others back."""
-        self._cache.rollback(self._fed - counts[0])
-
-
-class NumpyRows:
-    """Rows of one cache; what is fed is laid end to end, so that a short row costs what it is."""
-
-    def __init__(self, decoder: LightDecoder, count: int, prefix: TextCache | None = None) -> None:
-        self._decoder = decoder
-        self._cache = RowsCache(decoder.config, count, prefix)
-
-    def restart(self, row: int, fork: int) -> None:
-        """Let a row begin again."""
-        self._cache.restart(row, fork)
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Keep only these rows."""
-        self._cache.keep(rows)
-
-    def feed(self, ids: Sequence[Sequence[int]], spots: Sequence[tuple[int, int]]) -> Array:
-        """Run the layers."""
-        counts = [len(row) for row in ids]
-        positions = self._cache.begin(counts)
-        states = self._decoder.states([*chain.from_iterable(ids)], positions, self._cache)
-        first = [0, *accumulate(counts)]
-        return self._decoder.logits(states[[first[row] + at for row, at in spots]])
-
-    def accept(self, counts: Sequence[int]) -> None:
-        """Forget the others."""
-        self._cache.accept(counts)
 
 
 class NumpyChooser:

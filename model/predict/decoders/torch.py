@@ -12,9 +12,9 @@ from cwm_trace.model.cache import KVCache
 from cwm_trace.model.decoder import AnyCache, Decoder
 from cwm_trace.model.decoding import Sampler
 from cwm_trace.model.fingerprint import fingerprint_model
-from cwm_trace.model.predict.decoders.protocol import CHUNK
+from cwm_trace.model.predict.decoders.lanes import RowLanes, TextLane
 from cwm_trace.model.predict.vocabulary import Legal, Vocabulary
-from cwm_trace.model.rows import RowsCache
+from cwm_trace.model.rows_cache import RowsCache
 
 
 class TorchDecoder:
@@ -36,17 +36,47 @@ class TorchDecoder:
         self.vocab_size: int = self.decoder.config.vocab_size
         self.length = int(self.decoder.config.max_position_embeddings)
 
+    @property
+    def attention(self) -> str:
+        """Whose attention the last pass ran."""
+        return self.decoder.attention
+
     def fingerprint(self) -> str:
         """Digest of the weights in memory."""
         return fingerprint_model(self._model)
 
-    def text(self) -> TorchText:
+    def text(self) -> TextLane:
         """An empty lane; nothing of it is forgotten, so that branches may fork anywhere."""
-        return TorchText(self.decoder, self.decoder.cache(rings=False))
+        return TextLane(self, self.decoder.cache(rings=False))
 
-    def rows(self, count: int) -> TorchRows:
-        """So many lanes with texts of their own."""
-        return TorchRows(self.decoder, count)
+    def rows(self, count: int, prefix: KVCache | None = None) -> RowLanes:
+        """So many lanes with texts of their own, or with beginnings of one."""
+        return RowLanes(self, self.decoder.rows(count, prefix))
+
+    def read(self, ids: Sequence[int], cache: KVCache) -> Tensor:
+        """States of the tokens of one text, `(T, E)`."""
+        return self._states([ids], cache)[0]
+
+    @torch.inference_mode()
+    def pick(self, parts: Sequence[Tensor], places: Sequence[int]) -> Tensor:
+        """Logits of some of these states, `(places, V)`."""
+        if not places:
+            return torch.empty(0, self.vocab_size, device=self.decoder.device)
+        states = parts[0] if len(parts) == 1 else torch.cat([*parts])
+        return self.decoder.logits(states[list(places)])
+
+    @torch.inference_mode()
+    def step(
+        self, ids: Sequence[Sequence[int]], spots: Sequence[tuple[int, int]], cache: RowsCache
+    ) -> tuple[Tensor, Sequence[int]]:
+        """Logits at the spots; where a row is fed less than another, padding follows."""
+        longest = max(map(len, ids))
+        states = self._states([[*row, *[0] * (longest - len(row))] for row in ids], cache)
+        rows, places = torch.tensor(spots, device=states.device).T
+        return self.decoder.logits(states[rows, places]), [longest] * len(ids)
+
+    def _states(self, ids: Sequence[Sequence[int]], cache: AnyCache) -> Tensor:
+        return self.decoder.states(torch.tensor(ids, device=self.decoder.device), cache)  # (R, T, E)
 
     def chooser(self, vocabulary: Vocabulary | None) -> TorchChooser:
         """What chooses tokens; without a vocabulary everything is legal."""
@@ -55,77 +85,6 @@ class TorchDecoder:
     def sampler(self, temperature: float, top_p: float, seed: int) -> Sampler:
         """What draws the tokens of one rollout."""
         return Sampler(temperature, top_p, seed, self.decoder.device)
-
-
-class TorchText:
-    """One lane: a cache that goes on where it ends."""
-
-    def __init__(self, decoder: Decoder, cache: KVCache) -> None:
-        self._decoder, self._cache = decoder, cache
-        self._fed = 0
-
-    @property
-    def length(self) -> int:
-        """Tokens that count."""
-        return self._cache.length
-
-    def rollback(self, count: int) -> None:
-        """Take back the last tokens."""
-        self._cache.rollback(count)
-
-    def branches(self, count: int) -> TorchRows:
-        """Rows that go on from beginnings of this text."""
-        return TorchRows(self._decoder, count, self._cache)
-
-    def feed(self, ids: Sequence[Sequence[int]], spots: Sequence[tuple[int, int]]) -> Tensor:
-        """Run the layers, a chunk at a time."""
-        (row,) = ids
-        parts = [_run(self._decoder, [row[at : at + CHUNK]], self._cache) for at in range(0, len(row), CHUNK)]
-        self._fed = len(row)
-        return _logits(self._decoder, parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), spots)
-
-    def accept(self, counts: Sequence[int]) -> None:
-        """Take the others back."""
-        if self._fed > counts[0]:
-            self._cache.rollback(self._fed - counts[0])
-
-
-class TorchRows:
-    """Rows of one cache; where one is fed less than another, padding follows that never counts."""
-
-    def __init__(self, decoder: Decoder, count: int, prefix: KVCache | None = None) -> None:
-        self._decoder = decoder
-        self._cache = RowsCache(decoder.config, count, prefix, dtype=decoder.dtype, device=decoder.device)
-
-    def restart(self, row: int, fork: int) -> None:
-        """Let a row begin again."""
-        self._cache.restart(row, fork)
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Keep only these rows."""
-        self._cache.keep(rows)
-
-    def feed(self, ids: Sequence[Sequence[int]], spots: Sequence[tuple[int, int]]) -> Tensor:
-        """Run the layers."""
-        longest = max(map(len, ids))
-        padded = [[*row, *[0] * (longest - len(row))] for row in ids]
-        return _logits(self._decoder, _run(self._decoder, padded, self._cache), spots)
-
-    def accept(self, counts: Sequence[int]) -> None:
-        """Forget the others."""
-        self._cache.accept(counts)
-
-
-def _run(decoder: Decoder, ids: Sequence[Sequence[int]], cache: AnyCache) -> Tensor:
-    return decoder.states(torch.tensor(ids, device=decoder.device), cache)  # (R, T, E)
-
-
-@torch.inference_mode()
-def _logits(decoder: Decoder, states: Tensor, spots: Sequence[tuple[int, int]]) -> Tensor:
-    if not spots:
-        return states.new_empty(0, decoder.config.vocab_size)
-    rows, places = torch.tensor(spots, device=states.device).T
-    return decoder.logits(states[rows, places])  # (spots, V)
 
 
 class TorchChooser:

@@ -14,7 +14,7 @@ from cwm_trace.eval.benchmark.execution import run_answer
 from cwm_trace.eval.benchmark.log import Run
 from cwm_trace.eval.benchmark.rescore import is_log, rescore, rescore_log
 from cwm_trace.eval.benchmark.results import Results, require_programs
-from cwm_trace.eval.benchmark.runner import Progress
+from cwm_trace.progress import Progress
 from tests.eval.predictors import NoisyPredictor
 
 CODE = "def f(x):\n    y = x + 1\n    return y"

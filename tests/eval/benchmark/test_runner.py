@@ -10,9 +10,9 @@ from cwm_trace.api import evaluate
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.log import read_logs
 from cwm_trace.eval.benchmark.results import Results, read_results
-from cwm_trace.eval.benchmark.runner import Progress
 from cwm_trace.predict.modes import ALL_MODES
 from cwm_trace.predict.protocol import Predictor
+from cwm_trace.progress import Progress
 from tests.eval.predictors import BatchedPredictor, DyingPredictor, EndingPredictor, NoisyPredictor
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from cwm_trace.model.attention.implementation import NAME
-from cwm_trace.model.cache import BranchCache
 from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.decoding import decode_one_token, prefill, score
 from tests.model.attention.emulator import Emulator
@@ -69,7 +68,7 @@ def test_branches_through_the_kernels(engine: Any) -> None:
     with installed(emulated):
         prefix = decoder.cache(1, rings=False)
         prefill(decoder, ids, prefix)
-        cache = BranchCache(decoder.config, prefix, forks)
+        cache = decoder.rows(4, prefix, forks)
         got = [score(decoder, suffixes[:, :3], cache)]
         got += [decode_one_token(decoder, suffixes[:, t], cache)[:, None] for t in (3, 4)]
     for row, fork in enumerate(forks):

@@ -31,7 +31,8 @@ def draw_text(seed: int, tokens: int) -> list[int]:
 
 def all_logits(trio: Trio, ids: list[int]) -> Array:
     """Logits after every token, `(tokens, vocabulary)`, in one pass."""
-    return NumpyDecoder(trio.light).text().feed([ids], [(0, at) for at in range(len(ids))])
+    logits: Array = NumpyDecoder(trio.light).text().feed([ids], [(0, at) for at in range(len(ids))])
+    return logits
 
 
 def wanted(trio: Trio, ids: list[int]) -> Array:

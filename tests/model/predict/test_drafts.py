@@ -9,6 +9,7 @@ from cwm_trace.model.predict.local import LocalPredictor
 from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Trace
 from cwm_trace.wire.render import render_trace
+from tests.effort import rest_in_ci
 from tests.model.predict.examples import (
     Reciting,
     guessing,
@@ -38,9 +39,10 @@ def result(trace: Trace) -> tuple[object, ...]:
     )
 
 
+@pytest.mark.parametrize("count", rest_in_ci([3, 10]))
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 @pytest.mark.parametrize("constrained", [True, False])
-def test_drafts_change_nothing(constrained: bool, temperature: float) -> None:
+def test_drafts_change_nothing(constrained: bool, temperature: float, count: int) -> None:
     on, off = (
         predictor(
             constrained=constrained, temperature=temperature, top_p=0.9, max_new_tokens=60, drafts=drafts
@@ -49,7 +51,7 @@ def test_drafts_change_nothing(constrained: bool, temperature: float) -> None:
     )
     requests = [
         Request(start_of(real, 1 + index % 3), mode, sample=index)
-        for index, real in enumerate(real_traces()[:10])
+        for index, real in enumerate(real_traces()[:count])
         for mode in ("free", "output", "step-over-0")
     ]
     together = dict(on.predict_all(requests))

@@ -19,6 +19,7 @@ from cwm_trace.records import Event, Frame, Outcome, Trace
 from cwm_trace.states import resolve_states
 from cwm_trace.wire.profile import FormatProfile
 from cwm_trace.wire.render import render_trace
+from tests.effort import rest_in_ci
 from tests.model.predict.examples import Reciting, predictor, real_traces, start_of, tokens
 from tests.model.predict.naive import prompt, shown
 
@@ -27,7 +28,9 @@ def along(engine: LocalPredictor, mode: str, traces: list[Trace]) -> list[Trace]
     return [engine.predict(Request(start_of(real), mode, real)) for real in traces]
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "count", [5, pytest.param(20, marks=pytest.mark.ci), pytest.param(100, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("constrained", [True, False])
 def test_forced_is_naive_prediction_frame_by_frame(constrained: bool, count: int) -> None:
     traces = real_traces()[:count]
@@ -78,10 +81,11 @@ def count_passes(engine: LocalPredictor) -> list[int]:
     return count
 
 
+@pytest.mark.parametrize("count", rest_in_ci([3, 10]))
 @pytest.mark.parametrize("mode", ["forced-event", "forced-state"])
 @pytest.mark.parametrize("constrained", [True, False])
-def test_with_a_part_of_each_frame_given(mode: str, constrained: bool) -> None:
-    traces = real_traces()[:10]
+def test_with_a_part_of_each_frame_given(mode: str, constrained: bool, count: int) -> None:
+    traces = real_traces()[:count]
     follow = predictor(constrained=constrained, logprobs=True)
     naive = predictor(constrained=constrained, drafts=False, logprobs=True)
     for real, trace in zip(traces, along(follow, mode, traces), strict=True):
@@ -103,11 +107,12 @@ def same_logprobs(one: Frame, other: Frame) -> None:
             assert values == pytest.approx(other.logprobs[name], abs=1e-4)
 
 
+@pytest.mark.parametrize("count", rest_in_ci([3, 10]))
 @pytest.mark.parametrize("constrained", [True, False])
-def test_blocks_are_free_predictions_from_the_true_history(constrained: bool) -> None:
+def test_blocks_are_free_predictions_from_the_true_history(constrained: bool, count: int) -> None:
     follow = predictor(constrained=constrained)
     naive = predictor(constrained=constrained, drafts=False)
-    for real in real_traces()[:10]:
+    for real in real_traces()[:count]:
         trace = follow.predict(Request(start_of(real), "reground-3", real))
         assert len(trace.frames) == len(real.frames)
         for start in range(1, len(real.frames), 3):
@@ -124,13 +129,16 @@ def test_blocks_are_free_predictions_from_the_true_history(constrained: bool) ->
             assert all(frame.event is Event.END or not frame.source for frame in found[len(whole) :])
 
 
+@pytest.mark.parametrize("count", rest_in_ci([3, 10]))
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
 @pytest.mark.parametrize("constrained", [True, False])
-def test_free_is_the_same_with_and_without_the_truth(constrained: bool, temperature: float) -> None:
+def test_free_is_the_same_with_and_without_the_truth(
+    constrained: bool, temperature: float, count: int
+) -> None:
     engine = predictor(
         constrained=constrained, temperature=temperature, max_new_tokens=100, logprobs=True, seed=3
     )
-    for index, real in enumerate(real_traces()[:10]):
+    for index, real in enumerate(real_traces()[:count]):
         same(engine, real, start_of(real, 1 + index % 2), max_frames=6)
 
 

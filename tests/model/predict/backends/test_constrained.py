@@ -11,7 +11,7 @@ import pytest
 from llguidance import LLMatcher
 
 from cwm_trace import trace_execution
-from cwm_trace.model.predict.backends.backend import Ask, Continuation, Verdict
+from cwm_trace.model.predict.backends.continuer import Ask, Continuation, Verdict
 from cwm_trace.model.predict.backends.server import ServerPredictor
 from cwm_trace.model.tokenizer import build_tokenizer
 from cwm_trace.predict.protocol import Request
@@ -27,6 +27,7 @@ class Reciter:
     """Continues a true trace, or returns from it, and keeps what it was asked."""
 
     can_judge = False
+    attention = ""
     length = 100_000
 
     def __init__(self, true_ids: Sequence[int], returned: Sequence[int] = ()) -> None:

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.predict.backends.backend import Ask
+from cwm_trace.model.predict.backends.continuer import Ask
 from cwm_trace.model.predict.backends.transformers import TransformersContinuer, TransformersPredictor
 from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Decoding, Event, Outcome
@@ -43,7 +43,9 @@ def reference(model: Any, tokens: TraceTokens, cap: int = CAP) -> Reference:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("count", [6, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "count", [2, pytest.param(6, marks=pytest.mark.ci), pytest.param(60, marks=pytest.mark.slow)]
+)
 def test_every_mode_says_what_generate_does(folder: Path, tokens: TraceTokens, mode: str, count: int) -> None:
     predictor = TransformersPredictor(folder, decoding=Decoding(max_new_tokens=CAP))
     oracle = reference(load(folder), tokens)
@@ -52,6 +54,8 @@ def test_every_mode_says_what_generate_does(folder: Path, tokens: TraceTokens, m
         request = Request(replace(trace, frames=trace.frames[:1]), mode, trace, max_frames=4)
         got = predictor.predict(request)
         oracle.check(got, request)
+        assert got.guess.cost is not None
+        assert got.guess.cost.attention == "sdpa"
         frames += len(got.frames) - 1
         readable += sum(frame.event is not Event.END for frame in got.frames[1:])
         right += sum(a.source == b.source for a, b in zip(got.frames[1:], trace.frames[1:], strict=False))
