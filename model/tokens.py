@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.words import word_encoder
+from cwm_trace.model.word_ids import word_encoder
 from cwm_trace.wire.tokens import Special, TraceTokens
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from cwm_trace.model.words import word_encoder
+from cwm_trace.model.word_ids import word_encoder
 from tests.effort import examples
 
 HOME = Path(__file__).parents[2] / "model" / "pretrained" / "cwm-mini"
