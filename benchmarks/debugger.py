@@ -19,7 +19,8 @@ from pathlib import Path
 
 from cwm_trace import Limits, trace_execution, write_trace
 from cwm_trace.debug.console import Console
-from cwm_trace.debug.opening import Opening, open_console
+from cwm_trace.debug.opening import open_console
+from cwm_trace.debug.running import Opening
 from cwm_trace.debug.stops import AtLine, OnWrite
 
 PROGRAM = """\

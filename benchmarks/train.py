@@ -30,9 +30,9 @@ from transformers import CwmForCausalLM as Theirs
 from cwm_trace.datasets.tokenizing import LEARNT
 from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.tokenizer import build_tokenizer, save_tokenizer
+from cwm_trace.model.training.document_rows import Batch, Packer
 from cwm_trace.model.training.loss import field_weights, weighted_loss
 from cwm_trace.model.training.optimizers import make_optimizers
-from cwm_trace.model.training.packing import Batch, Packer
 from cwm_trace.model.training.recipe import Loss, Optimizer, Shape
 from cwm_trace.model.training.stream import Mix, Stream, texts_of
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.predict.history import History, Known
+from cwm_trace.predict.known_frames import History, Known
 from cwm_trace.predict.modes import ALL_MODES, parse_mode
 from cwm_trace.predict.protocol import ENDED, Predictor, Request, StepPredictor
 from cwm_trace.predict.registry import DEFAULT, check_name, find_predictor

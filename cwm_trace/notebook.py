@@ -28,17 +28,18 @@ def load_extension(shell: Any) -> None:
 
     def cwm_trace(line: str, cell: str) -> Trace:
         """Record what this cell does and show its trace; NAME becomes a variable that has it."""
+        __tracebackhide__ = True  # from IPython's tracebacks: a cell that raises shows its own code
         usage: Any = importlib.import_module("IPython.core.error")
 
         try:
-            return record_cell(shell, line, cell)
+            return _record_cell(shell, line, cell)
         except CwmTraceError as refused:
             raise usage.UsageError(str(refused)) from None
 
     shell.register_magic_function(cwm_trace, "cell", "cwm_trace")
 
 
-def record_cell(shell: Any, line: str, cell: str) -> Trace:
+def _record_cell(shell: Any, line: str, cell: str) -> Trace:
     """Run a cell, recorded together with whatever it calls in other cells and in files beside the notebook.
 
     An exception of the cell goes on as ever, after the trace has been shown.
@@ -51,6 +52,7 @@ def record_cell(shell: Any, line: str, cell: str) -> Trace:
     Raises:
         CwmTraceError: `line` or the cell cannot be understood.
     """
+    __tracebackhide__ = True
     from cwm_trace.tracer.cells import record_code
     from cwm_trace.tracer.session import Memory, Options
 
@@ -60,6 +62,10 @@ def record_cell(shell: Any, line: str, cell: str) -> Trace:
     try:
         code = compile(ast.parse(text, file), file, "exec", dont_inherit=True, flags=shell.compile.flags)
     except SyntaxError as wrong:
+        if _awaits(text, file):
+            raise CwmTraceError(
+                "the cell awaits: put that into an async function, and record(…) that"
+            ) from None
         raise CwmTraceError(f"the cell cannot be compiled: {wrong.msg} (line {wrong.lineno})") from wrong
     sink = Memory()
     text = "".join(linecache.getlines(file)) or text
@@ -73,6 +79,15 @@ def record_cell(shell: Any, line: str, cell: str) -> Trace:
         display.display(sink.trace)
         raise error.with_traceback(_from_cell(error.__traceback__, file))
     return sink.trace
+
+
+def _awaits(text: str, file: str) -> bool:
+    """Whether a cell would be one if it may have an `await` outside of functions."""
+    try:
+        compile(text, file, "exec", dont_inherit=True, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except SyntaxError:
+        return False
+    return True
 
 
 def _from_cell(trace: TracebackType | None, file: str) -> TracebackType | None:

@@ -130,6 +130,14 @@ def fields_of_lines(data: bytes) -> list[FrameFields]:
     return frames
 
 
+def lines_of_fields(frames: Iterable[FrameFields]) -> list[str]:
+    """The inverse of `fields_of_lines`; the lines have no endings."""
+    return list(map(_encode, frames))
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 @contextmanager
 def resting_collector() -> Iterator[None]:
     """Make many objects without the garbage collector looking at them meanwhile.

@@ -312,7 +312,7 @@ class Guess:
     cost: Cost | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Trace(Shown):
     """A program and the frames of one real or predicted execution.
 
@@ -335,6 +335,10 @@ class Trace(Shown):
     warnings: tuple[str, ...] = ()
     run: Run = Run()
     guess: Guess = Guess()
+
+    def __repr__(self) -> str:
+        """Short: a program that is recorded may hold traces, which are then shown at every line."""
+        return f"<Trace of {self.entry}: {len(self.frames)} frames ({self.outcome.value})>"
 
     @property
     def files(self) -> tuple[SourceFile, ...]:

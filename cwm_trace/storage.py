@@ -47,6 +47,7 @@ from cwm_trace.records import (
     Trace,
 )
 from cwm_trace.streams import compressing, move_out_of_the_way, open_again, open_to_read
+from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS
 from cwm_trace.versions import TRACE_VERSION, check_version, migrate_trace_line
 from cwm_trace.wire.texts import escape_surrogates
 
@@ -170,8 +171,6 @@ class TraceWriter:
             except OSError:  # a file system that maps no files, or reserves no blocks
                 pass
         if self._log is None:
-            from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS
-
             TRACE_FUNCTIONS.add(TraceWriter._put.__code__)  # is called at events; signals have to wait
             self._log = make(write=self._put)
         return self._log

@@ -1,8 +1,9 @@
 """Builds a dataset in three steps, each of which may be killed at any moment and goes on where it was.
 
-1. Units of items are made and recorded, in parallel; each is a file when it is finished (`.work/`).
+1. Units of items are made and recorded, in parallel; each is a few files when it is finished (`.work/`).
 2. When all are there, rows are chosen (`cwm_trace.datasets.choice`): a function of the units alone.
-3. Shards are written from the units, and last of all `manifest.json`, with which the dataset is finished.
+3. Shards are written from the units, in parallel, and last of all `manifest.json`, with which the dataset is
+   finished.
 
 Nothing depends on the order in which units were finished, on the number of workers, or on the clock: the
 same recipe gives the same bytes.
@@ -10,23 +11,25 @@ same recipe gives the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from cwm_trace.datasets.card import make_card
-from cwm_trace.datasets.choice import Choice, Keys, choose_rows
-from cwm_trace.datasets.engines import make_locally, make_on_ray
+from cwm_trace.datasets.choice import Choice, choose_rows
+from cwm_trace.datasets.dataset_recipe import Recipe, Source
+from cwm_trace.datasets.engines import local_workers, make_on_ray
 from cwm_trace.datasets.item import SPLITS
+from cwm_trace.datasets.keys import KEYS, Keys
 from cwm_trace.datasets.loaders import load_items
 from cwm_trace.datasets.loaders.pytest_run import record_pytest
-from cwm_trace.datasets.recipe import Recipe, Source
-from cwm_trace.datasets.shards import compress, decompress, to_parquet
+from cwm_trace.datasets.shards import Shard, write_shard
 from cwm_trace.datasets.units import MadeUnit, Unit
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.files import make_folder, remove_parts, write_whole
@@ -96,27 +99,25 @@ def build_dataset(
     report(Progress("recording", done, total, before))
     against = [item.source for spec in recipe.decontaminate.against for item in load_items(spec)]
     threshold = recipe.decontaminate.threshold
-    made = (
-        make_on_ray(missing, against, threshold)
-        if engine == "ray"
-        else make_locally(missing, max(1, min(workers, len(missing))), against, threshold)
-        if missing
-        else ()
-    )
-    for unit in made:
-        store.put(unit)
-        done += unit.tried
-        report(Progress("recording", done, total, before))
-    report(Progress("choosing rows"))
-    numbers = [unit.number for unit in units]
-    choice = choose_rows(
-        lambda: store.keys(numbers),
-        recipe.shares(),
-        recipe.duplicates.near,
-        programs_apart=recipe.duplicates.apart == "program",
-    )
-    report(Progress("writing shards"))
-    manifest = _write_shards(folder, recipe, store, choice, numbers)
+    with local_workers(max(1, workers), against, threshold) as local:
+        made = make_on_ray(missing, against, threshold) if engine == "ray" else local.make(missing)
+        for unit in made:
+            store.put(unit)
+            done += unit.tried
+            report(Progress("recording", done, total, before))
+        report(Progress("choosing rows"))
+        numbers = [unit.number for unit in units]
+        choice = choose_rows(
+            lambda: map(store.keys, numbers),
+            recipe.shares(),
+            recipe.duplicates.near,
+            programs_apart=recipe.duplicates.apart == "program",
+        )
+        report(Progress("writing shards"))
+        shards = list(_plan_shards(folder, recipe, store, choice, numbers))
+        written = {file["name"]: file for files in local.run(write_shard, shards) for file in files}
+    manifest = _describe(recipe, store, choice, numbers)
+    manifest.files.extend(written[name] for shard in shards for name in shard.files)
     write_whole(folder / "README.md", make_card(asdict(manifest)))
     write_whole(finished, json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n")
     shutil.rmtree(folder / ".work", ignore_errors=True)
@@ -199,22 +200,25 @@ class _Store:
         self._folder = folder
 
     def has(self, number: int) -> bool:
-        return self._path(number, "json").exists()
+        return self._path(number, "json").exists() and self._path(number, "keys").exists()
 
     def put(self, unit: MadeUnit) -> None:
-        """The keys come last: with them the unit is there."""
-        write_whole(self._path(unit.number, "jsonl.zst"), unit.data)
-        write_whole(self._path(unit.number, "json"), unit.keys)
+        """What it counts comes last: with that the unit is there."""
+        about = {"failures": unit.failures, "tried": unit.tried, "frames": unit.frames}
+        write_whole(self.lines(unit.number), unit.data)
+        write_whole(self._path(unit.number, "keys"), unit.keys)
+        write_whole(self._path(unit.number, "json"), json.dumps(about).encode())
 
     def about(self, number: int) -> dict[str, Any]:
         about: dict[str, Any] = json.loads(self._path(number, "json").read_bytes())
         return about
 
-    def keys(self, numbers: Iterable[int]) -> Iterator[tuple[int, list[Keys]]]:
-        return ((number, self.about(number)["rows"]) for number in numbers)
+    def keys(self, number: int) -> Keys:
+        return np.frombuffer(self._path(number, "keys").read_bytes(), KEYS)
 
-    def lines(self, number: int) -> list[bytes]:
-        return decompress(self._path(number, "jsonl.zst").read_bytes())
+    def lines(self, number: int) -> Path:
+        """Where the lines of a unit are."""
+        return self._path(number, "jsonl.zst")
 
     def _path(self, number: int, suffix: str) -> Path:
         return self._folder / f"{number:06d}.{suffix}"
@@ -239,17 +243,35 @@ def _claim(folder: Path, recipe: Recipe) -> None:
     write_whole(path, text + "\n")
 
 
-def _write_shards(
+def _plan_shards(
     folder: Path, recipe: Recipe, store: _Store, choice: Choice, numbers: list[int]
-) -> Manifest:
+) -> Iterator[Shard]:
+    starts = np.cumsum([0, *(len(store.keys(number)) for number in numbers)])
+    for split in SPLITS:
+        rows = choice.rows[split]
+        count = -(-len(rows) // recipe.shard_rows)
+        for number in range(count):
+            chosen = rows[number * recipe.shard_rows : (number + 1) * recipe.shard_rows]
+            units = np.searchsorted(starts, chosen, "right") - 1
+            yield Shard(
+                f"{split}-{number:05d}-of-{count:05d}",
+                folder,
+                tuple(
+                    (store.lines(numbers[unit]), chosen[units == unit] - starts[unit])
+                    for unit in np.unique(units)
+                ),
+                recipe.parquet,
+            )
+
+
+def _describe(recipe: Recipe, store: _Store, choice: Choice, numbers: list[int]) -> Manifest:
     failures: Counter[str] = Counter()
     tried = frames = 0
-    for number in numbers:
-        about = store.about(number)
+    for about in map(store.about, numbers):
         failures.update(about["failures"])
         tried += about["tried"]
         frames += about["frames"]
-    manifest = Manifest(
+    return Manifest(
         recipe=json.loads(recipe.canonical()),
         rows={split: len(choice.rows[split]) for split in SPLITS},
         tried=tried,
@@ -257,35 +279,3 @@ def _write_shards(
         failures=dict(sorted(failures.items())),
         dropped=dict(sorted(choice.dropped.items())),
     )
-    read = _LastUnit(store.lines)
-    for split in SPLITS:
-        places = choice.rows[split]
-        count = -(-len(places) // recipe.shard_rows)
-        for shard in range(count):
-            name = f"{split}-{shard:05d}-of-{count:05d}"
-            chosen = places[shard * recipe.shard_rows : (shard + 1) * recipe.shard_rows]
-            lines = [read(unit)[row] for unit, row in chosen]
-            forms = {f"jsonl/{name}.jsonl.zst": compress}
-            if recipe.parquet:
-                forms[f"data/{name}.parquet"] = to_parquet
-            for file, form in forms.items():
-                data = form(lines)
-                make_folder((folder / file).parent)
-                write_whole(folder / file, data)
-                digest = hashlib.sha256(data).hexdigest()
-                manifest.files.append({"name": file, "rows": len(lines), "sha256": digest})
-    return manifest
-
-
-class _LastUnit:
-    """Remembers the unit that was read last: rows come in the order of their units."""
-
-    def __init__(self, read: Callable[[int], list[bytes]]) -> None:
-        self._read = read
-        self._number = -1
-        self._lines: list[bytes] = []
-
-    def __call__(self, number: int) -> list[bytes]:
-        if number != self._number:
-            self._number, self._lines = number, self._read(number)
-        return self._lines

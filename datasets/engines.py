@@ -1,4 +1,4 @@
-"""Who makes the units: processes of this machine, or a Ray cluster. Both give the same ones, in any order."""
+"""Who does the work: processes of this machine, or a Ray cluster. Both give the same, in any order."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import logging
 import multiprocessing
 import os
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from cwm_trace.datasets.similarity import Benchmark
 from cwm_trace.datasets.units import MadeUnit, Unit, make_unit
@@ -20,51 +20,77 @@ _HASH_SEED = "0"
 """Of the workers: the order of a set of strings must not depend on the process."""
 
 _AHEAD = 3
-"""Units that are handed out for each worker, so that none waits and few are lost."""
+"""Tasks that are handed out for each worker, so that none waits and few are lost."""
+
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 _sources: tuple[str, ...] = ()
 _threshold = 1.0
 _benchmark: Benchmark | None = None
 
 
-def make_locally(
-    units: Iterable[Unit], workers: int, against: Sequence[str] = (), threshold: float = 1.0
-) -> Iterator[MadeUnit]:
-    """Make units in processes of their own, which live as long as there is work.
+class Workers:
+    """Processes of their own, which live as long as there is work.
 
     Args:
-        units: what to make.
-        workers: processes.
+        pool: of processes.
+        count: how many they are.
+    """
+
+    def __init__(self, pool: concurrent.futures.ProcessPoolExecutor, count: int) -> None:
+        self._pool = pool
+        self._most = count * _AHEAD
+
+    def make(self, units: Iterable[Unit]) -> Iterator[MadeUnit]:
+        """Make units, in any order."""
+        return self.run(_make, units)
+
+    def run(self, work: Callable[[_Task], _Result], tasks: Iterable[_Task]) -> Iterator[_Result]:
+        """Do all tasks; results come in any order, and none waits for another."""
+        waiting = iter(tasks)
+        running = {self._pool.submit(work, task) for task in itertools.islice(waiting, self._most)}
+        try:
+            while running:
+                done, running = concurrent.futures.wait(
+                    running, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                while done:
+                    yield done.pop().result()
+                running |= {
+                    self._pool.submit(work, task)
+                    for task in itertools.islice(waiting, self._most - len(running))
+                }
+        finally:
+            for future in running:
+                future.cancel()
+
+
+@contextmanager
+def local_workers(count: int, against: Sequence[str] = (), threshold: float = 1.0) -> Iterator[Workers]:
+    """Workers of this machine.
+
+    Args:
+        count: how many.
         against: programs of benchmarks, none of which must be in a unit.
         threshold: from which similarity on a program counts as one of them.
 
     Raises:
         CwmTraceError: a worker died.
     """
-    waiting = iter(units)
     with (
         _hash_seed(),
         concurrent.futures.ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), _set_up, (tuple(against), threshold)
+            count, multiprocessing.get_context("spawn"), _set_up, (tuple(against), threshold)
         ) as pool,
     ):
-        running = {pool.submit(_make, unit) for unit in itertools.islice(waiting, workers * _AHEAD)}
         try:
-            while running:
-                done, running = concurrent.futures.wait(
-                    running, return_when=concurrent.futures.FIRST_COMPLETED
-                )
-                for future in done:
-                    yield future.result()
-                running |= {pool.submit(_make, unit) for unit in itertools.islice(waiting, len(done))}
+            yield Workers(pool, count)
         except concurrent.futures.process.BrokenProcessPool:
             raise CwmTraceError(
                 "a worker died (a program may have crashed Python): run the same command again, with"
                 " sandbox = true for sources that are not trusted"
             ) from None
-        finally:
-            for future in running:
-                future.cancel()
 
 
 def make_on_ray(
@@ -74,8 +100,8 @@ def make_on_ray(
 
     Args:
         units: what to make.
-        against: as for `make_locally`.
-        threshold: as for `make_locally`.
+        against: as for `local_workers`.
+        threshold: as for `local_workers`.
         address: of the cluster; None: the one that this process is connected to, or `RAY_ADDRESS`, or a new
             one here.
 

@@ -1,6 +1,7 @@
-"""A row of a dataset: an item and its trace, as plain data with one explicit schema.
+"""A row of a dataset: an item and its trace, as a line of JSON with one explicit schema.
 
-JSON Lines and Parquet hold the same rows. Variables are a list of structures, `list<struct<name, value,
+JSON Lines and Parquet hold the same rows. The line is made of those that a trace file has of the frames, and
+is not read again on its way into a file. Variables are a list of structures, `list<struct<name, value,
 …>>`: as a dictionary every name that occurs anywhere would become a column, and Hugging Face's `datasets`
 refuses Arrow's maps.
 """
@@ -9,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from cwm_trace.datasets.item import Item, Knob
+from cwm_trace.datasets.item import Item
 from cwm_trace.plain import SourceLines, frames_from_fields, trace_fields, trace_from_fields
 from cwm_trace.records import FrameFields, Outcome, SlotFields, SourceFile, Trace
-from cwm_trace.wire.context import MAIN
 
 if TYPE_CHECKING:
     import pyarrow
@@ -23,12 +24,18 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def make_row(item: Item, trace: Trace, frames: list[FrameFields]) -> Row:
-    """A row; `frames` are those of `trace`, which has none of its own."""
+def write_row(item: Item, trace: Trace, frames: Iterable[str]) -> str:
+    """The line of a row, without its ending; in a program that holds a lone surrogate it does so too.
+
+    Args:
+        item: what was recorded.
+        trace: its trace, which has no frames of its own.
+        frames: the lines that a trace file has of them.
+    """
     about = trace_fields(trace)
-    return {
+    head = _encode({
         "id": item.id,
-        "program": program_hash(item),
+        "program": _program_hash(item),
         "family": item.family,
         "knobs": [{"name": name, "value": json.dumps(value)} for name, value in item.knobs.items()],
         "twin_of": item.twin_of,
@@ -36,8 +43,8 @@ def make_row(item: Item, trace: Trace, frames: list[FrameFields]) -> Row:
         "files": [{"name": file.name, "text": file.text} for file in trace.files],
         **{name: about[name] for name in _ABOUT},
         "outcome": trace.outcome.value,
-        "frames": [_frame_row(frame) for frame in frames],
-    }
+    })  # fmt: skip
+    return f'{head[:-1]},"frames":[{",".join(map(_write_frame, frames))}]}}'
 
 
 def trace_of(row: Mapping[str, Any]) -> Trace:
@@ -47,16 +54,7 @@ def trace_of(row: Mapping[str, Any]) -> Trace:
     return trace_from_fields(about, frames_from_fields(map(_frame_fields, row["frames"]), SourceLines(files)))
 
 
-def item_of(row: Mapping[str, Any], split: str = "train") -> Item:
-    """The item of a row; what it was expected to give was checked when the row was made."""
-    text: str = row["files"][0]["text"]
-    if row["call"]:
-        text = text.removesuffix(f"{MAIN}\n    return {row['call'].strip()}\n")
-    knobs: dict[str, Knob] = {knob["name"]: json.loads(knob["value"]) for knob in row["knobs"]}
-    return Item(row["id"], text, row["call"], row["family"], knobs, split, twin_of=row["twin_of"])
-
-
-def program_hash(item: Item) -> str:
+def _program_hash(item: Item) -> str:
     """Sixteen hex digits of the program's text, the call left out."""
     return hashlib.sha256(item.source.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
@@ -101,22 +99,51 @@ def arrow_schema() -> pyarrow.Schema:
     )
 
 
-def _frame_row(fields: FrameFields) -> Row:
-    changed = fields.get("changed", {})
-    value = fields.get("value")
-    return {
-        **_FRAME,
-        **{name: each for name, each in fields.items() if name in _FRAME},
-        "changed": [{"name": name, **_slot_row(slot)} for name, slot in changed.items()],
-        "value": None if value is None else _slot_row(value),
-    }
+_NO_TYPE = '""'
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+_STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_VALUE = rf'\{{"text":({_STRING})(?:,"type":({_STRING}))?(?:,"size":(\d+))?(?:,"clipped":(\d+))?\}}'
+_read_head = re.compile(
+    r'(\{"event":"\w+","line":\d+,"activation":\d+,"depth":\d+)(?:,"thread":(\d+))?(?:,"file":(\d+))?'
+).match
+_read_slot = re.compile(rf"[{{,]({_STRING}):(?:null|{_VALUE})").match
+_read_value = re.compile(rf',"value":{_VALUE}').match
+_read_message = re.compile(rf',"message":({_STRING})').match
 
 
-def _slot_row(slot: SlotFields | None) -> Row:
-    if slot is None:
-        return _UNBOUND
-    text, kind, clipped = slot["text"], slot.get("type", ""), slot.get("clipped", 0)
-    return {"value": text, "type": kind, "size": slot.get("size"), "clipped": clipped}
+def _write_frame(line: str) -> str:
+    """A frame with every column, made of the line that a trace file has of it."""
+    head = _read_head(line)
+    if head is None:
+        raise ValueError(f"no frame of a recording: {line}")
+    about, thread, file = head.groups("0")
+    at = head.end()
+    slots = []
+    if line.startswith(',"changed":', at):
+        at += len(',"changed":')
+        while slot := _read_slot(line, at):
+            slots.append(f'{{"name":{slot[1]},{_write_slot(*slot.groups()[1:])}')
+            at = slot.end()
+        at += 1
+    value = message = "null"
+    if found := _read_value(line, at):
+        value, at = "{" + _write_slot(*found.groups()), found.end()
+    if found := _read_message(line, at):
+        message, at = found[1], found.end()
+    if line[at:] != "}":
+        raise ValueError(f"no frame of a recording: {line}")
+    return (
+        f'{about},"thread":{thread},"file":{file},"changed":[{",".join(slots)}],'
+        f'"value":{value},"message":{message}}}'
+    )
+
+
+def _write_slot(text: str | None, kind: str | None, size: str | None, clipped: str | None) -> str:
+    """The columns of a slot, and the brace behind them; without a text it is no longer bound."""
+    if text is None:
+        return '"value":null,"type":null,"size":null,"clipped":null}'
+    return f'"value":{text},"type":{kind or _NO_TYPE},"size":{size or "null"},"clipped":{clipped or 0}}}'
 
 
 def _frame_fields(row: Mapping[str, Any]) -> FrameFields:
@@ -149,5 +176,3 @@ _FRAME: Row = {
 }
 """Columns of a frame, with what stands for a field that is left out."""
 _ALWAYS = ("event", "line", "activation", "depth")
-_UNBOUND: Row = {"value": None, "type": None, "size": None, "clipped": None}
-"""A variable that is no longer bound."""

@@ -2,7 +2,7 @@
 
 Programs are compared by their words (names, numbers, strings, operators); layout and comments do not count.
 The same up to names: equal after every name was replaced by the number of its first occurrence. Nearly the
-same: MinHash (Broder 1997) over runs of five words, found by locality-sensitive hashing (the package rensa).
+same: MinHash (Broder 1997; the package rensa) over runs of five words, found by locality-sensitive hashing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from cwm_trace.errors import CwmTraceError
 
+Sketch = npt.NDArray[np.uint32]
+
 _RUN = 5
-_PERMUTATIONS = 128
+PERMUTATIONS = 128
+"""Numbers of a sketch."""
 _SEED = 42
 _SHORTEST = 20
 """Words of a definition that can be taken for a copy; shorter ones are alike by chance."""
@@ -43,81 +49,91 @@ def rename_words(words: Iterable[str]) -> list[str]:
     >>> rename_words(words_of("total = total + len(items.copy())"))
     ['$0', '=', '$0', '+', 'len', '(', '$1', '.', 'copy', '(', ')', ')']
     """
-    numbers: dict[str, str] = {}
+    return _rename(words, {})
+
+
+def _rename(words: Iterable[str], numbers: dict[str, str], strings: bool = True) -> list[str]:
     renamed = []
     before = ""
     for word in words:
-        if word[-1] in "'\"":
+        if strings and word[-1] in "'\"":
             if word[0] in "fF" or word[:2] in ("rf", "rF", "Rf", "RF"):
-                word = _FIELD.sub(lambda field: "".join(_rename(words_of(field[0]), numbers)), word)
+                word = _FIELD.sub(lambda field: "".join(_rename(words_of(field[0]), numbers, False)), word)
             renamed.append(word)
+        elif before != "." and (new := numbers.get(word)) is not None:
+            renamed.append(new)
+        elif before != "." and word not in _KNOWN and (word[0].isalpha() or word[0] == "_"):
+            numbers[word] = new = f"${len(numbers)}"
+            renamed.append(new)
         else:
-            renamed += _rename([word], numbers, before)
+            renamed.append(word)
         before = word
     return renamed
 
 
-def _rename(words: Iterable[str], numbers: dict[str, str], before: str = "") -> Iterator[str]:
-    for word in words:
-        is_name = (word[0].isalpha() or word[0] == "_") and word not in _KNOWN and before != "."
-        yield numbers.setdefault(word, f"${len(numbers)}") if is_name else word
-        before = word
+def key_of(words: Iterable[str]) -> int:
+    """A number of 64 bits that is equal for equal words."""
+    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big")
 
 
-def key_of(words: Iterable[str]) -> str:
-    """Sixteen hex digits that are equal for equal words."""
-    return hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def sketch(words: list[str]) -> Any:
-    """The MinHash of a program's words.
+def sketch(words: list[str]) -> Sketch:
+    """The MinHash of a program's words, `(128,)` uint32.
 
     Raises:
         CwmTraceError: the package rensa is missing.
     """
-    minhash = _rensa().RMinHash(num_perm=_PERMUTATIONS, seed=_SEED)
+    minhash = _rensa().RMinHash(num_perm=PERMUTATIONS, seed=_SEED)
     last = max(len(words) - _RUN + 1, 1)
     minhash.update([" ".join(words[start : start + _RUN]) for start in range(last)])
-    return minhash
-
-
-def dump_sketch(minhash: Any) -> bytes:
-    """A sketch as bytes."""
-    state: bytes = minhash.__getstate__()
-    return state
-
-
-def load_sketch(data: bytes) -> Any:
-    """The inverse of `dump_sketch`."""
-    minhash = _rensa().RMinHash(num_perm=_PERMUTATIONS, seed=_SEED)
-    minhash.__setstate__(data)
-    return minhash
+    return np.array(minhash.digest(), np.uint32)
 
 
 class Sketches:
     """Sketches that can be asked whether one like another is among them.
+
+    Two are compared if a band of them is equal: of sixteen, or of 32 where less similar ones count as alike.
 
     Args:
         threshold: estimated Jaccard similarity from which two are alike, from 0.5 to 1.
     """
 
     def __init__(self, threshold: float) -> None:
-        self._threshold = threshold
-        bands = 32 if threshold < 0.8 else 16
-        self._index = _rensa().RMinHashLSH(threshold=threshold, num_perm=_PERMUTATIONS, num_bands=bands)
-        self._sketches: list[Any] = []
+        self._least = threshold * PERMUTATIONS
+        self._bands = bands_for(threshold)
+        self._numbers: dict[bytes, list[int]] = {}
+        self._sketches: list[Sketch] = []
 
-    def find(self, minhash: Any) -> int | None:
-        """The number of the first one that is alike; None if there is none."""
-        for number in sorted(self._index.query(minhash)):
-            if self._sketches[number].jaccard(minhash) >= self._threshold:
-                return int(number)
+    def find(self, other: Sketch, bands: int = -1) -> int | None:
+        """The number of the first one that is alike; None if there is none.
+
+        Args:
+            other: what they are compared with.
+            bands: the bits of those that need to be looked at.
+        """
+        near = {number for key in self._keys(other, bands) for number in self._numbers.get(key, ())}
+        for number in sorted(near):
+            if np.count_nonzero(self._sketches[number] == other) >= self._least:
+                return number
         return None
 
-    def add(self, minhash: Any) -> None:
-        """Add one; they are numbered from 0."""
-        self._index.insert(len(self._sketches), minhash)
-        self._sketches.append(minhash)
+    def add(self, other: Sketch, bands: int = -1) -> None:
+        """Add one, to be found by those bands; they are numbered from 0."""
+        for key in self._keys(other, bands):
+            self._numbers.setdefault(key, []).append(len(self._sketches))
+        self._sketches.append(other)
+
+    def _keys(self, other: Sketch, bands: int) -> Iterator[bytes]:
+        data = other.tobytes()
+        size = len(data) // self._bands
+        for band in range(self._bands):
+            if bands >> band & 1:
+                yield data[band * size : (band + 1) * size] + bytes([band])
+
+
+def bands_for(threshold: float) -> int:
+    """How many bands a sketch is cut into, so that two that are alike nearly always share one."""
+    return 32 if threshold < 0.8 else 16
 
 
 class Benchmark:
@@ -129,7 +145,7 @@ class Benchmark:
     """
 
     def __init__(self, sources: Iterable[str], threshold: float) -> None:
-        self._keys: set[str] = set()
+        self._keys: set[int] = set()
         self._sketches = Sketches(threshold)
         for source in sources:
             for words in _definitions(source):

@@ -5,7 +5,7 @@ appended and any number of them taken back: what the token before them saw is st
 CWM-32B's cache is 10.2 GB instead of 34.4 GB that way (`KVCache(..., device="meta").nbytes` computes it).
 
 All rows of a batch advance together; a shorter text is padded on the left, and `starts` says where it begins.
-Rows that advance by themselves, and branches over one prefix, are in `rows.py`.
+Rows that advance by themselves, and branches over one prefix, are in `rows_cache.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.interval import attend
-from cwm_trace.model.attention.plan import Plan, StepPlan, plan_intervals
+from cwm_trace.model.attention.schedule import Plan, StepPlan, plan_intervals
 
 if TYPE_CHECKING:
     from cwm_trace.model.decoding_config import DecodingConfig

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+
+from cwm_trace.model.tokenizer import encode_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,8 +35,6 @@ The model card's example for vLLM alone has no empty line before `<think>`.
 
 PLAIN_SYSTEM_PROMPT = "You are a helpful AI assistant."
 """What the model card suggests when reasoning is off."""
-
-CHAT_TEMPLATE = files("cwm_trace.model").joinpath("chat_template.jinja").read_text(encoding="utf-8")
 
 
 def encode_chat(
@@ -59,8 +58,6 @@ def encode_chat(
     Raises:
         CwmTraceError: A message holds a lone surrogate.
     """
-    from cwm_trace.model.tokenizer import encode_text
-
     special = {str(token): index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
     spelling = re.compile("|".join(re.escape(token) for token in sorted(special, key=len, reverse=True)))
     mark = _unused_character(messages)

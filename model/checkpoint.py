@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.folder import read_json
+from cwm_trace.model.json_files import read_json
+from cwm_trace.model.safetensors_files import check_shapes, read_headers
 from cwm_trace.model.shape import SLIDING, read_shape, take_as
-from cwm_trace.model.shards import check_shapes, read_headers
 
 
 def check_checkpoint(folder: Path, as_type: str | None = None) -> dict[str, Any]:

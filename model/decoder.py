@@ -21,7 +21,7 @@ from cwm_trace.model.attention.kernels import find_kernels
 from cwm_trace.model.cache import KVCache
 from cwm_trace.model.product import Product
 from cwm_trace.model.rope import rope_frequencies, rotate
-from cwm_trace.model.rows import RowsCache
+from cwm_trace.model.rows_cache import RowsCache
 from cwm_trace.model.weights import Weights, weights_of
 
 AnyCache = KVCache | RowsCache

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.files import is_part, sync_folder
-from cwm_trace.model.folder import read_json, write_json
+from cwm_trace.model.json_files import read_json, write_json
 
 NAME = ".conversion.json"
 Places = dict[str, tuple[int, int]]

@@ -15,7 +15,7 @@ import torch
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.checkpoint import check_checkpoint
 from cwm_trace.model.decoding_config import read_config
-from cwm_trace.model.shards import read_headers
+from cwm_trace.model.safetensors_files import read_headers
 from cwm_trace.model.weights import Weights, find_dtype, read_tensors, weights_of
 
 if TYPE_CHECKING:

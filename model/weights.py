@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.shards import StoredTensor
+from cwm_trace.model.safetensors_files import StoredTensor
 
 _FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 

@@ -85,8 +85,27 @@ def test_a_cell_that_raises_shows_its_trace_and_its_error(kernel: Any) -> None:
     _, html, error = run_cell(kernel, "%%cwm_trace\nx = 1\n1 / 0\n")
     assert error == "ZeroDivisionError"
     assert "1 / 0" in html
+    lines = []
+
+    def hear(message: Any) -> None:
+        if message["msg_type"] == "error":
+            lines.extend(message["content"]["traceback"])
+
+    kernel.execute_interactive("%%cwm_trace\nx = 1\n1 / 0\n", output_hook=hear, timeout=600)
+    assert "ZeroDivisionError" in lines[-1]
+    assert not any("notebook.py" in line for line in lines)
 
 
 def test_what_the_magic_does_not_know_is_one_sentence(kernel: Any) -> None:
     printed, _, _ = run_cell(kernel, "%%cwm_trace 1 2\nx = 1\n")
     assert printed == "UsageError: cannot understand '1 2': %%cwm_trace [NAME] [--max-frames N]\n"
+    printed, _, _ = run_cell(kernel, "%%cwm_trace\nimport asyncio\nawait asyncio.sleep(0)\n")
+    assert printed == "UsageError: the cell awaits: put that into an async function, and record(…) that\n"
+
+
+def test_a_trace_in_a_variable_is_a_short_value_in_the_next(kernel: Any) -> None:
+    run_cell(kernel, "%load_ext cwm_trace")
+    for _ in range(3):
+        run_cell(kernel, "%%cwm_trace kept\nn = 3\n")
+    printed, _, _ = run_cell(kernel, "print(kept.frames[0].changed['kept'].text)")
+    assert printed == "<Trace of <module>: 3 frames (returned)>\n"

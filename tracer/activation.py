@@ -17,9 +17,9 @@ from cwm_trace.tracer.interrupts import (
     is_cut_short,
     is_foreign,
     let_through,
-    send_again,
 )
 from cwm_trace.tracer.opcodes import borrowed_cells, leaves_by_exception, suspends
+from cwm_trace.tracer.sending import send_again
 from cwm_trace.tracer.values import ATOMS, CONTAINERS, bare_name, is_plain, safe_str, take_image
 
 if TYPE_CHECKING:

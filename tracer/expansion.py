@@ -175,6 +175,7 @@ class _Expander:
 def _state(value: Any, kind: type) -> Iterator[tuple[str, Any]]:
     """Names and values in an object's slots and its instance dictionary."""
     dictionary: Any = None
+    is_hidden = False
     for base in reversed(_mro(kind)):
         members = _class_dict(base)
         for name, member in members.items():
@@ -191,10 +192,25 @@ def _state(value: Any, kind: type) -> Iterator[tuple[str, Any]]:
         entry = members.get("__dict__")
         if type(entry) in _DESCRIPTORS and entry.__objclass__ is base and base is not type:
             dictionary = entry.__get__(value)
+        is_hidden |= entry is not None
+    if dictionary is None and is_hidden:  # behind a `__dict__` that the class defines for itself
+        dictionary = _bare_dict(value)
     if dictionary is not None and dict in _mro(type(dictionary)):
         for key, item in list(dict.items(dictionary)):
             if type(key) is str:
                 yield _unmangled(key), item
+
+
+def _bare_dict(value: Any) -> Any:
+    """An object's dictionary, whatever its class calls `__dict__`; None if it has none."""
+    try:
+        from ctypes import py_object, pythonapi
+
+        get = pythonapi._FuncPtr(("PyObject_GenericGetDict", pythonapi))
+        get.restype = py_object
+        return get(py_object(value), None)
+    except (ImportError, AttributeError):
+        return None
 
 
 def _unmangled(name: str) -> str:

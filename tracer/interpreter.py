@@ -59,3 +59,7 @@ that name, and `f_locals` takes that for the cell: the interpreter crashes. Seen
 RAISING_AT_A_JUMP_SKIPS_HANDLERS = _VERSION >= (3, 12)
 """What a trace function raises in the line event of a jump within one line (`while True: n += 1`) leaves the
 frame past its `except`, `finally` and `with`. PEP 669; seen in 3.12.1 and 3.13.0."""
+
+SENT_EXCEPTIONS_COME_LATE = _VERSION >= (3, 13)
+"""A thread that stops to let another one run, and is sent an exception by that, meets it where it next looks
+whether it is to stop; before, at once."""

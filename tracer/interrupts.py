@@ -8,7 +8,6 @@ in place. Nothing here is called per event.
 
 from __future__ import annotations
 
-import _thread
 import codecs
 import dis
 import sys
@@ -18,8 +17,6 @@ from functools import partial
 from operator import methodcaller
 from types import CodeType, FrameType, TracebackType
 from typing import Any
-
-from cwm_trace.tracer.interpreter import RAISING_AT_A_JUMP_SKIPS_HANDLERS
 
 TRACE_FUNCTIONS: set[CodeType] = set()
 """The code of our trace functions, and of what else the interpreter calls of us while the program runs."""
@@ -101,36 +98,6 @@ def let_through(frame: FrameType, trace: Callable[..., Any], local: Callable[...
         local: that of the frame.
     """
     frame.f_trace = _at_its_end([partial(sys.settrace, trace), partial(setattr, frame, "f_trace", local)])
-
-
-def send_again(callback: FrameType, frame: FrameType, error: BaseException) -> bool:
-    """Send an exception that another thread has sent once more, when the trace function has been left.
-
-    For where it must not be raised out of the trace function: in the line event of a jump within one line,
-    after which no handler of the program's frame would be asked. Gives whether that is done.
-
-    Args:
-        callback: the frame of the trace function.
-        frame: of the program, at a line event.
-        error: the exception, as the trace function met it.
-    """
-    if not RAISING_AT_A_JUMP_SKIPS_HANDLERS or not was_sent(error) or not _repeats_its_line(frame):
-        return False
-    ctypes = sys.modules.get("ctypes")
-    if ctypes is None:  # then nobody has sent it from Python
-        return False
-    send: Callable[..., object] = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    when_left(callback, [partial(send, ctypes.c_ulong(_thread.get_ident()), ctypes.py_object(type(error)))])
-    return True
-
-
-def _repeats_its_line(frame: FrameType) -> bool:
-    """Whether the line that a frame is at has a jump back to itself."""
-    lines = {at: line for start, end, line in frame.f_code.co_lines() for at in range(start, end, 2)}
-    return any(
-        step.opname == "JUMP_BACKWARD" and lines.get(step.offset) == lines.get(step.argval) == frame.f_lineno
-        for step in dis.get_instructions(frame.f_code)
-    )
 
 
 def forget_trace_functions(trace: TracebackType | None) -> None:

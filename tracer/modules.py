@@ -34,13 +34,13 @@ _LOADED_AT_THE_START = frozenset(
 
 
 @contextmanager
-def own_modules(folder: str) -> Iterator[None]:
+def own_modules(folder: str | None) -> Iterator[None]:
     """While this lasts, modules of whose names `folder` has another one are not known; then they are again.
 
     Args:
-        folder: `sys.path[0]` of the program.
+        folder: `sys.path[0]` of the program; None: it has none.
     """
-    names = frozenset(_others(folder))
+    names = frozenset() if folder is None else frozenset(_others(folder))
     aside = _take_out(names)
     try:
         yield

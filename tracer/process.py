@@ -16,6 +16,7 @@ from typing import Any, NoReturn, Protocol
 
 from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS
 from cwm_trace.tracer.recorder import Recorder
+from cwm_trace.tracer.sending import leave_senders_alone, make_senders_wait
 from cwm_trace.tracer.signals import deliver_signals
 from cwm_trace.tracer.values import TimeLimitReached
 
@@ -64,21 +65,35 @@ def guard_process(recorder: Recorder, sink: Buffer) -> Iterator[None]:
     buffers are emptied before it; a thread is recorded if the one that starts it is.
     """
     _recordings.append((recorder, sink))
-    if (
-        len(_recordings) == 1
-    ):  # recordings may overlap in any order: what stands in for these is there for all
+    try:
+        with stand_ins():
+            yield
+    finally:
+        _recordings.remove((recorder, sink))
+
+
+@contextmanager
+def stand_ins() -> Iterator[None]:
+    """Put in front of functions of the interpreter what recordings need there.
+
+    Every recording does; around many short ones, this does it once for all of them.
+    """
+    _held.append(None)
+    if len(_held) == 1:  # recordings may overlap in any order: what stands in for these is there for all
         os._exit = _flush_and_leave
         for (module, name), stand_in in _STARTERS.items():
             setattr(module, name, stand_in)
+        make_senders_wait()
     try:
         with deliver_signals():
             yield
     finally:
-        _recordings.remove((recorder, sink))
-        if not _recordings:
+        _held.pop()
+        if not _held:
             os._exit = _leave
             for (module, name), stand_in in _STARTERS.items():
                 setattr(module, name, stand_in.start)
+            leave_senders_alone()
 
 
 _leave = os._exit
@@ -151,6 +166,8 @@ def _leave_to_parent() -> None:
 
 
 _recordings: list[tuple[Recorder, Buffer]] = []
+_held: list[None] = []
+"""One for each `stand_ins` that is open."""
 os.register_at_fork(after_in_child=_leave_to_parent)  # once: it cannot be taken back
 
 

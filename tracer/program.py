@@ -35,8 +35,8 @@ class Runnable:
         program: what is executed: its file, its entry, its arguments.
         code: the compiled module.
         argv: `sys.argv`.
-        path: `sys.path[0]`.
-        root: the folder of the user's code.
+        path: `sys.path[0]`; None: no folder of the user's is searched for modules.
+        root: the folder of the user's code; None: there is none.
         entry_code: the code of the entry, if it is called after the module has been set up; it is not bound
             to a name, so that the program may have a `main` of its own.
         module: its name, if Python's own `runpy` finds and runs it: with `-m`, or `__main__` of a folder.
@@ -46,8 +46,8 @@ class Runnable:
     program: Program
     code: CodeType
     argv: tuple[str, ...]
-    path: str
-    root: str
+    path: str | None
+    root: str | None
     entry_code: CodeType | None = None
     module: str | None = None
     attributes: tuple[tuple[str, Any], ...] = ()
@@ -274,10 +274,8 @@ def surroundings(program: Runnable, *, restore: bool = True) -> Iterator[ModuleT
         lines = [f"{line}\n" for line in text.splitlines()]
         linecache.cache[SHARED_NAME] = len(text), None, lines, SHARED_NAME
     sys.argv = list(program.argv)
-    if name == "__main__":
-        sys.path[0:1] = [program.path]
-    else:
-        sys.path.insert(0, program.path)
+    folders = [] if program.path is None else [program.path]
+    sys.path[0 : 1 if name == "__main__" or not folders else 0] = folders
     sys.modules[name] = module
     try:
         yield module

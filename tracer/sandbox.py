@@ -32,7 +32,6 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.plain import checker
 from cwm_trace.records import (
     Capture,
-    FrameFields,
     Limits,
     Outcome,
     Program,
@@ -42,7 +41,7 @@ from cwm_trace.records import (
     Trace,
 )
 from cwm_trace.tracer.channel import ChannelReader, Receiver
-from cwm_trace.tracer.session import NOT_RECORDED, Fields, Memory
+from cwm_trace.tracer.session import NOT_RECORDED, Lines, Memory
 from cwm_trace.tracer.steps import Step, StepResult
 from cwm_trace.tracer.supervision import Bounds, Isolation, SandboxError, Verdict, run_child
 
@@ -106,18 +105,18 @@ def trace_isolated(
     return replace(run, trace=memory.trace)
 
 
-def trace_fields_isolated(
+def trace_lines_isolated(
     source: str, call: str, limits: Limits, bounds: Bounds
-) -> tuple[Trace, list[FrameFields], str]:
-    """`trace_isolated` for many: the trace without its frames, those as plain data, and the reason.
+) -> tuple[Trace, list[str], str]:
+    """`trace_isolated` for many: the trace without its frames, those as lines, and the reason.
 
     Raises:
         CwmTraceError: the program cannot be compiled.
     """
-    fields = Fields()
+    sink = Lines()
     job = {"source": source, "call": call}
-    run = record_isolated(job, fields, limits=limits, bounds=bounds, keep_output=True)
-    return fields.trace, fields.frames, run.reason
+    run = record_isolated(job, sink, limits=limits, bounds=bounds, keep_output=True)
+    return sink.trace, sink.lines, run.reason
 
 
 def record_isolated(

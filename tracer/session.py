@@ -13,17 +13,11 @@ from io import StringIO
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cwm_trace.plain import SourceLines, fields_of_lines, frames_from_fields
+from cwm_trace.plain import SourceLines, fields_of_lines, frames_from_fields, lines_of_fields
 from cwm_trace.records import Capture, FrameFields, Limits, Outcome, Program, Run, SourceFile, Trace
 from cwm_trace.tracer.extension import records_of_lines
 from cwm_trace.tracer.modules import own_modules
-from cwm_trace.tracer.process import (
-    Buffer,
-    exit_code,
-    finish,
-    guard_process,
-    report_error,
-)
+from cwm_trace.tracer.process import Buffer, exit_code, finish, guard_process, report_error
 from cwm_trace.tracer.program import MODULE, Runnable, surroundings
 from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.recorders import Kind, make_recorder
@@ -115,6 +109,23 @@ class Memory(Fields):
             frames = records_of_lines(self._lines(log), self.files)
         self.frames.clear()
         self.trace = replace(self.trace, frames=frames)
+
+
+class Lines(Fields):
+    """A sink that keeps frames as a trace file has them, each a line of JSON, for those who write them on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def footer(self, trace: Trace) -> None:
+        """Keep what is known at the end; the lines stay apart."""
+        log, self._log = self._log, None
+        super().footer(trace)
+        if log is None:
+            self.lines = lines_of_fields(self.frames)
+        else:
+            self.lines = self._lines(log).decode("utf-8", "surrogatepass").split("\n")[:-1]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cwm_trace.cli.compare import MORE, frame_options
 from cwm_trace.cli.predict import decode_options, decode_options_of_levels, model_arguments, split
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.registry import DEFAULT
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from cwm_trace.records import Decoding
     from cwm_trace.rendering.tables import Table
 
-FORMATS = click.Choice(["table", "markdown", "json", "html"])
+_FORMATS = click.Choice(["table", "markdown", "json", "html"])
 
 
-_format = click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+_format = click.option("--format", "form", type=_FORMATS, default="table", show_default=True)
 _limit = click.option("--limit", type=click.IntRange(1), help="So many programs of each task at the most.")
 _execute = click.option(
     "--execute-answers", "execute", is_flag=True, help="Run answers that are no literals, in the sandbox."
@@ -201,14 +202,7 @@ def report(places: tuple[Path, ...], plots: Path | None, folder: Path | None, fo
     help="Only programs that ended so: wrong, right, truncated, excluded, failed, or as the list says.",
 )
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at the most.")
-@click.option(
-    "--around",
-    type=click.IntRange(0),
-    default=5,
-    show_default=True,
-    help="Frames to show around the first wrong one.",
-)
-@click.option("--all", "everything", is_flag=True, help="Every frame of the program.")
+@frame_options
 @_format
 def show(
     log: Path,
@@ -235,11 +229,10 @@ def show(
         return
     comparison = compare_program(run, name, sample)
     if form == "json":
-        from cwm_trace.rendering.plain import comparison_json
+        from cwm_trace.rendering.as_json import comparison_json
 
         click.echo(comparison_json(comparison))
         return
-    from cwm_trace.cli.compare import MORE
     from cwm_trace.rendering.frames import comparison_table
 
     _show_tables([comparison_table(comparison, None if everything else around, more=MORE)], form)
@@ -291,7 +284,8 @@ def rescore(
             from cwm_trace.eval.benchmark.tasks import find_tasks
 
             programs = [case for task in find_tasks(tasks) for case in task.cases] if tasks else []
-            run = rescore_inputs(read_rows(file, programs)[:limit], file, output, model=model, resume=resume)
+            rows = read_rows(file, programs)[:limit]
+            run = rescore_inputs(rows, file, output, model=model, resume=resume, report=report)
         elif is_log(file):
             run = rescore_log(Path(file), output, execute=execute, resume=resume, report=report)
         else:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 MORE = ": --around N shows more of them, --all every one"
+
+
+def frame_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Which frames of a comparison are shown."""
+    around = click.option(
+        "--around",
+        type=click.IntRange(0),
+        default=5,
+        show_default=True,
+        help="Frames to show around the first wrong one.",
+    )
+    return around(click.option("--all", "everything", is_flag=True, help="Show every frame.")(command))
 
 
 @click.command()
 @click.argument("real")
 @click.argument("predicted")
 @click.option("--equality", default="normal", show_default=True, help="exact, normal or typed.")
-@click.option(
-    "--around",
-    type=click.IntRange(0),
-    default=5,
-    show_default=True,
-    help="Frames to show around the first wrong one.",
-)
-@click.option("--all", "everything", is_flag=True, help="Show every frame.")
+@frame_options
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers and the first divergence as JSON.")
 def compare(real: str, predicted: str, equality: str, around: int, everything: bool, as_json: bool) -> None:
     """Compare two trace files frame by frame: the numbers, and the frames around the first wrong step.
@@ -30,7 +37,7 @@ def compare(real: str, predicted: str, equality: str, around: int, everything: b
 
     comparison = compare_execution(read_trace(real), read_trace(predicted), equality=equality)
     if as_json:
-        from cwm_trace.rendering.plain import comparison_json
+        from cwm_trace.rendering.as_json import comparison_json
 
         click.echo(comparison_json(comparison))
     else:

@@ -15,9 +15,9 @@ def dap(port: int | None) -> None:
     An editor starts this and speaks with it over the standard streams. With --port it listens, prints where
     and a token, and launch or attach must have that token among its arguments.
     """
-    from cwm_trace.debug.dap import server
+    from cwm_trace.debug.dap import serving
 
     if port is None:
-        server.serve_standard_streams()
+        serving.serve_standard_streams()
         return
-    server.serve_port(port, lambda at, token: click.echo(f"listening on 127.0.0.1:{at}, token {token}"))
+    serving.serve_port(port, lambda at, token: click.echo(f"listening on 127.0.0.1:{at}, token {token}"))

@@ -64,8 +64,9 @@ def debug(
     FILE is recorded first, in the sandbox; then step, next, return, back, rnext, break, watch, set and more
     move through the recording and the prediction: help lists them. Nothing of a trace is ever run.
     """
-    from cwm_trace.debug import terminal
-    from cwm_trace.debug.opening import Opening, open_console
+    from cwm_trace.debug import prompt
+    from cwm_trace.debug.opening import open_console
+    from cwm_trace.debug.running import Opening
     from cwm_trace.debug.verbs.sessions import read_script
     from cwm_trace.errors import CwmTraceError
 
@@ -91,12 +92,12 @@ def debug(
         )
     )
     if as_json:
-        terminal.answer_lines(console, sys.stdin, click.echo)
+        prompt.answer_lines(console, sys.stdin, click.echo)
     elif lines is not None:
-        click.echo(terminal.first_reply(console).text)
-        terminal.run_script(console, lines, script or "", click.echo)
+        click.echo(prompt.first_reply(console).text)
+        prompt.run_script(console, lines, script or "", click.echo)
     else:
-        terminal.talk(console, sys.stdout)
+        prompt.talk(console, sys.stdout)
 
 
 def _lines() -> list[str]:

@@ -23,7 +23,7 @@ def demo(model: str | None, as_json: bool) -> None:
     predicted = predict_execution(text, call=call, model=model, mode="forced", history=real)
     comparison = compare_execution(real, predicted)
     if as_json:
-        from cwm_trace.rendering.plain import comparison_json
+        from cwm_trace.rendering.as_json import comparison_json
 
         click.echo(comparison_json(comparison))
     else:

@@ -199,7 +199,7 @@ def run(
         _prepare_prediction(path, model or DEFAULT, mode or "forced", view) if beside else lambda: None
     )
     if sandbox:
-        from cwm_trace.cli.sandbox import run_sandboxed
+        from cwm_trace.cli.sandboxed import run_sandboxed
 
         job = {
             "call": call or "",

@@ -23,7 +23,7 @@ def show(trace: str, first: int, count: int | None, full: bool, as_json: bool) -
 
     recorded = read_trace(trace)
     if as_json:
-        from cwm_trace.rendering.plain import trace_json
+        from cwm_trace.rendering.as_json import trace_json
 
         click.echo(trace_json(recorded, first, None if count is None else first + count))
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from cwm_trace.debug import travel
 from cwm_trace.debug.difference import aligned, first_difference
 from cwm_trace.debug.literals import read_literal, show_value
-from cwm_trace.debug.predicting import Edit, InterruptedPredictionError, PredictedTimeline
+from cwm_trace.debug.predicted import Edit, InterruptedPredictionError, PredictedTimeline
 from cwm_trace.debug.stops import Rule, Stops
 from cwm_trace.debug.timeline import Timeline
 from cwm_trace.debug.track import Track

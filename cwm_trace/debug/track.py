@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cwm_trace.debug.predicting import Edit, PredictedTimeline
+from cwm_trace.debug.predicted import Edit, PredictedTimeline
 from cwm_trace.debug.timeline import Timeline
 from cwm_trace.records import Frame, Slot
 

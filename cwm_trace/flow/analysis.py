@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from types import CodeType
 
+from cwm_trace.flow import bytecodes as py
 from cwm_trace.flow import facts as hazards
-from cwm_trace.flow import interpreter as py
 from cwm_trace.flow.code import Code
 from cwm_trace.flow.facts import Facts, rewritten_by_pytest, unknown_imports
 from cwm_trace.flow.region import Regions

@@ -7,7 +7,7 @@ from functools import cached_property
 from types import CodeType
 from typing import NamedTuple
 
-from cwm_trace.flow import interpreter as py
+from cwm_trace.flow import bytecodes as py
 
 Edge = tuple[int, int]
 """From one instruction to another, by index; `AT` instead of the first: its line event has happened."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cwm_trace.flow import interpreter as py
-from cwm_trace.flow.activation import NO_NAMES, Activation, Spot, Stack, fits, names_at_call
+from cwm_trace.flow import bytecodes as py
 from cwm_trace.flow.analysis import MODULE, Analysis
+from cwm_trace.flow.constants import is_immutable
+from cwm_trace.flow.knowledge import NO_NAMES, Activation, Spot, Stack, fits, names_at_call
 from cwm_trace.flow.legal import ANYTHING, EVENTS, Legal
 from cwm_trace.flow.rules import Rules
-from cwm_trace.flow.values import is_immutable
 from cwm_trace.records import Event, Frame
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from cwm_trace.flow import interpreter as py
-from cwm_trace.flow.activation import NO_NAMES, Activation, names_at_call
+from cwm_trace.flow import bytecodes as py
 from cwm_trace.flow.analysis import Analysis
 from cwm_trace.flow.code import Code
+from cwm_trace.flow.knowledge import NO_NAMES, Activation, names_at_call
 from cwm_trace.flow.legal import EVENTS, Legal, Line
 from cwm_trace.flow.region import Calls
 from cwm_trace.records import Event

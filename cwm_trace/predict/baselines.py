@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from cwm_trace.flow import FlowFollower
-from cwm_trace.predict.history import NOTHING, History, Known, Prediction
+from cwm_trace.predict.known_frames import NOTHING, History, Known, Prediction
 from cwm_trace.predict.modes import parse_mode, visible_frames
 from cwm_trace.predict.protocol import Predictor, Request, as_prediction, require_truth
 from cwm_trace.predict.stepping import roll_out

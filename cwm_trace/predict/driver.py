@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from cwm_trace.predict.history import NO_MORE
+from cwm_trace.predict.known_frames import NO_MORE
 from cwm_trace.predict.plan import Plan, Segment
 from cwm_trace.predict.protocol import as_prediction
 from cwm_trace.records import Cost, Decoding, Frame, Outcome, Problem, Trace

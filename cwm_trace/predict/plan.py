@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cwm_trace.predict.history import NOTHING, Known
+from cwm_trace.predict.known_frames import NOTHING, Known
 from cwm_trace.predict.modes import Mode, ModeKind, parse_mode
 from cwm_trace.predict.protocol import ENDED, Request, require_truth
 from cwm_trace.records import Frame, Trace

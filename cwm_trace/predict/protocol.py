@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.predict.history import History, Known, Prediction
+from cwm_trace.predict.known_frames import History, Known, Prediction
 from cwm_trace.predict.modes import parse_mode
 from cwm_trace.records import Cost, Decoding, Frame, Guess, Outcome, Run, Trace
 from cwm_trace.wire.render import ENDED as ENDED  # outcomes after which predicting the end is right

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.extras import is_installed, require
-from cwm_trace.predict.arguments import (
+from cwm_trace.predict.settings import (
     OF_CHATS,
     OF_ENGINE,
     OF_SERVERS,
@@ -34,7 +34,7 @@ from cwm_trace.records import Decoding
 
 if TYPE_CHECKING:
     from cwm_trace.predict.protocol import Predictor
-    from cwm_trace.predict.writing import Writer
+    from cwm_trace.predict.questions import Writer
 
 MINI = "cwm-mini"
 """What traces and logs call the bundled model, wherever it is installed."""
@@ -83,7 +83,7 @@ def find_predictor(
         name: as above.
         decoding: how it is to decode; who it is, it says itself.
         grammar: that of our own engine, where `decoding` says none.
-        arguments: further settings, as texts; see `cwm_trace.predict.arguments`.
+        arguments: further settings, as texts; see `cwm_trace.predict.settings`.
 
     Raises:
         CwmTraceError: there is none, its packages are not installed, or it cannot decode like that.
@@ -140,7 +140,7 @@ def find_writer(
             " answers with bench rescore --inputs"
         )
     values = read_arguments(arguments or {}, OF_CHATS, name)
-    from cwm_trace.model.predict.backends.writing import ServedWriter
+    from cwm_trace.model.predict.backends.answering import ServedWriter
 
     url, _, served = name.removeprefix("chat:").partition("#")
     client = {key: value for key, value in _of_client(values).items() if key != "concurrency"}

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from cwm_trace.predict.driver import Written, drive
-from cwm_trace.predict.history import NOTHING, History, Known, forces_return
+from cwm_trace.predict.known_frames import NOTHING, History, Known, forces_return
 from cwm_trace.predict.modes import ModeKind
 from cwm_trace.predict.plan import Plan, Segment, make_plan, told
 from cwm_trace.predict.protocol import Request, StepPredictor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from cwm_trace.predict.history import History
+from cwm_trace.predict.known_frames import History
 from cwm_trace.records import Event, Frame
 
 Place = tuple[int, int, bool]

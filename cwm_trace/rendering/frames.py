@@ -59,7 +59,7 @@ def trace_table(
                 shown = {**state, **{name: slot for name, slot in frame.changed.items() if slot is None}}
             seen.add(frame.activation)
         mark = Mark.GIVEN if index < trace.guess.given else Mark.PLAIN
-        rows.append(Row([*_place(index, frame), _content(frame, shown)], mark))
+        rows.append(Row([*_place(index, frame), frame_content(frame, shown)], mark))
     notes = trace_sentences(trace)
     if len(rows) < len(trace.frames):
         notes.append(range_sentence(min(states, default=0), len(rows), len(trace.frames)) + more)
@@ -76,7 +76,7 @@ def comparison_table(comparison: Comparison, around: int | None = AROUND, *, mor
         more: how to see the frames that are not shown.
     """
     first = comparison.first_divergence
-    start, end = shown_range(comparison, around)
+    start, end = _shown_range(comparison, around)
     real_states = states_between(comparison.real.frames, start, end)
     predicted_states = states_between(comparison.predicted.frames, start, end)
     rows = []
@@ -99,7 +99,7 @@ def comparison_table(comparison: Comparison, around: int | None = AROUND, *, mor
     return Table("", columns, rows, notes)
 
 
-def shown_range(comparison: Comparison, around: int | None) -> tuple[int, int]:
+def _shown_range(comparison: Comparison, around: int | None) -> tuple[int, int]:
     """The frames to show, from the first to before the last."""
     total, first = len(comparison.pairs), comparison.first_divergence
     if around is None or total <= _SHORT:
@@ -107,6 +107,33 @@ def shown_range(comparison: Comparison, around: int | None) -> tuple[int, int]:
     if first is None:
         return 0, 0
     return max(0, first.index - around), min(total, first.index + around + 1)
+
+
+def frame_content(
+    frame: Frame,
+    state: Mapping[str, Slot | None] | None,
+    wrong: Collection[str] = (),
+    *,
+    marks_wrong: bool = False,
+) -> list[Piece]:
+    """The variables of a CALL or LINE, the value of a RETURN or EXCEPTION.
+
+    Args:
+        frame: to be shown.
+        state: variables to show, with None for those that are gone; None: the frame shows none.
+        wrong: names of those that are wrong.
+        marks_wrong: put `✗` before these.
+    """
+    if state is None:
+        return [] if frame.value is None else [Piece(f"→ {short_text(frame.value.text)}", Mark.VALUE)]
+    parts: list[Piece] = []
+    for name, slot in state.items():
+        changed = name in frame.changed and frame.event is not Event.CALL
+        mark = Mark.WRONG if name in wrong else Mark.CHANGED if changed else Mark.SAME
+        shown = shown_slot(name, slot, changed=changed, wrong=marks_wrong and name in wrong)
+        parts += [Piece("  ")] if parts else []
+        parts.append(Piece(printable(shown), mark))
+    return parts
 
 
 def _place(index: int, frame: Frame) -> tuple[str, str, str, str]:
@@ -121,35 +148,15 @@ def _verdict(pair: Pair, *, is_first: bool) -> list[Piece]:
     return [Piece("✓", Mark.RIGHT) if pair.exact else Piece("✗", Mark.WRONG)]
 
 
-def _content(
-    frame: Frame,
-    state: Mapping[str, Slot | None] | None,
-    wrong: Collection[str] = (),
-    *,
-    marks_wrong: bool = False,
-) -> list[Piece]:
-    """The variables of a CALL or LINE, the value of a RETURN or EXCEPTION."""
-    if state is None:
-        return [] if frame.value is None else [Piece(f"→ {short_text(frame.value.text)}", Mark.VALUE)]
-    parts: list[Piece] = []
-    for name, slot in state.items():
-        changed = name in frame.changed and frame.event is not Event.CALL
-        mark = Mark.WRONG if name in wrong else Mark.CHANGED if changed else Mark.SAME
-        shown = shown_slot(name, slot, changed=changed, wrong=marks_wrong and name in wrong)
-        parts += [Piece("  ")] if parts else []
-        parts.append(Piece(printable(shown), mark))
-    return parts
-
-
 def _changes(frame: Frame, state: State | None, pair: Pair, *, predicted: bool = False) -> list[Piece]:
-    """Like `_content`, without the variables that neither changed nor are wrong."""
+    """Like `frame_content`, without the variables that neither changed nor are wrong."""
     names = {*pair.real_changes, *pair.predicted_changes, *pair.wrong}
     shown: dict[str, Slot | None] | None = None
     if state is not None:
         shown = {name: slot for name, slot in state.items() if name in names}
         if predicted:
             shown.update((name, None) for name in sorted(pair.wrong) if name not in state)
-    return _content(frame, shown, pair.wrong, marks_wrong=predicted)
+    return frame_content(frame, shown, pair.wrong, marks_wrong=predicted)
 
 
 def _predicted(pair: Pair, states: Mapping[int, State | None]) -> Cell:

@@ -191,9 +191,9 @@ class _Reading:
 
     def _parse(self, parser: TraceParser, pieces: list[Place]) -> None:
         """Feed the parser frame by frame, each as it should be written."""
-        rest = pieces
-        while rest:
-            chunk, closing, rest = _next_chunk(rest)
+        start = 0
+        while start < len(pieces):
+            chunk, closing, start = _next_chunk(pieces, start)
             at = next(
                 (n for n, (_, p) in enumerate(chunk) if _is_event(p) or p is Special.ACTION), len(chunk)
             )
@@ -206,7 +206,7 @@ class _Reading:
             said, has_ended = _without_tokens_of_others(before)
             if has_ended and not body:
                 parser.take(position, Special.END)
-                self._pass_over(rest)
+                self._pass_over(pieces[start:])
                 return
             if body and not _is_event(body[0][1]):
                 body = self._with_event(said, body, parser)
@@ -227,7 +227,7 @@ class _Reading:
                 self._fault(parser, position, "a separator without a frame")
             if closing[1] is Special.END or has_ended:
                 parser.take(closing[0], Special.END)
-                self._pass_over(rest)
+                self._pass_over(pieces[start:])
                 return
 
     def _with_event(self, said: str, body: list[Place], parser: TraceParser) -> list[Place]:
@@ -284,12 +284,12 @@ class _Reading:
         self.problems.append(Problem("tokens", len(parser.frames), position, message))
 
 
-def _next_chunk(pieces: list[Place]) -> tuple[list[Place], Place, list[Place]]:
-    """What stands before the next separator or end token, that token (`""`: there is none), and the rest."""
-    for at, place in enumerate(pieces):
-        if place[1] in (Special.FRAME, Special.END):
-            return pieces[:at], place, pieces[at + 1 :]
-    return pieces, (pieces[-1][0], ""), []
+def _next_chunk(pieces: list[Place], start: int) -> tuple[list[Place], Place, int]:
+    """What stands before the next separator or end token, it (`""`: none), and where the rest begins."""
+    for at in range(start, len(pieces)):
+        if pieces[at][1] in (Special.FRAME, Special.END):
+            return pieces[start:at], pieces[at], at + 1
+    return pieces[start:], (pieces[-1][0], ""), len(pieces)
 
 
 def _without_tokens_of_others(text: str) -> tuple[str, bool]:

@@ -69,10 +69,6 @@ class FrameReader:
         activation = self._stack.running
         return [] if activation is None else self._renderer.known_names(activation)
 
-    def preview(self, frame: Frame) -> list[Piece]:
-        """The pieces that `push` would return."""
-        return self._renderer.fork().render(frame)
-
     def read(self, pieces: Sequence[Piece]) -> tuple[Frame | None, list[Fault]]:
         """Take what stands before a frame separator.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
@@ -28,6 +28,8 @@ class Special(enum.Enum):
     LINE = "<|line_sep|>"
     RETURN = "<|return_sep|>"
     EXCEPTION = "<|exception_sep|>"
+
+    __hash__ = object.__hash__  # in C; that of `Enum` takes longer than the look-up that it is for
 
 
 EVENT_TOKENS = {event: Special[event.name] for event in Event}
@@ -63,11 +65,6 @@ class TraceTokens:
     def specials(self) -> Mapping[int, Special]:
         """The special token of each of `ids`."""
         return {number: token for token, number in self.ids.items()}
-
-    @cached_property
-    def encode_again(self) -> Callable[[str], tuple[int, ...]]:
-        """`encode` for text that comes again and again, as source lines do."""
-        return lru_cache(maxsize=4096)(lambda text: tuple(self.encode(text)))
 
     @cached_property
     def characters(self) -> Mapping[int, int]:

@@ -12,7 +12,7 @@ from cwm_trace.datasets.loaders.humaneval import load_humaneval
 from cwm_trace.datasets.loaders.livecodebench import load_livecodebench
 from cwm_trace.datasets.loaders.mbpp import load_mbpp
 from cwm_trace.datasets.loaders.quixbugs import load_quixbugs
-from cwm_trace.datasets.loaders.scripts import load_scripts
+from cwm_trace.datasets.loaders.script_files import load_scripts
 from cwm_trace.errors import CwmTraceError
 
 LOADERS: Mapping[str, tuple[Callable[[str], Iterator[Item]], str]] = {

@@ -7,7 +7,7 @@ import doctest
 from collections.abc import Iterator
 
 from cwm_trace.datasets.item import Item
-from cwm_trace.datasets.loaders.scripts import python_files
+from cwm_trace.datasets.loaders.script_files import python_files
 from cwm_trace.tracer.program import read_source
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pydantic
 
 from cwm_trace.datasets.item import Item
-from cwm_trace.datasets.loaders.calls import find_calls
-from cwm_trace.datasets.loaders.tables import read_models
+from cwm_trace.datasets.loaders.asserted_calls import find_calls
+from cwm_trace.datasets.loaders.published_rows import read_models
 from cwm_trace.errors import CwmTraceError
 
 

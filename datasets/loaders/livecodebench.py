@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pydantic
 
 from cwm_trace.datasets.item import Item
-from cwm_trace.datasets.loaders.tables import read_hub, read_models
+from cwm_trace.datasets.loaders.published_rows import read_hub, read_models
 
 
 class _Row(pydantic.BaseModel):

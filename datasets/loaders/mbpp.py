@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pydantic
 
 from cwm_trace.datasets.item import Item
-from cwm_trace.datasets.loaders.calls import find_calls
-from cwm_trace.datasets.loaders.tables import read_hub, read_models
+from cwm_trace.datasets.loaders.asserted_calls import find_calls
+from cwm_trace.datasets.loaders.published_rows import read_hub, read_models
 
 _TEST_TASKS = range(11, 511)
 """The published test split; the rest is `train` (with the prompts and validation tasks)."""

@@ -7,23 +7,23 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from cwm_trace.datasets.functions import FunctionTrace, split_functions
+from cwm_trace.datasets.function_traces import FunctionTrace, split_functions
 from cwm_trace.datasets.item import Item
-from cwm_trace.datasets.rows import Row, make_row
+from cwm_trace.datasets.rows import write_row
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.own_process import record_tests
-from cwm_trace.plain import SourceLines, frame_fields
+from cwm_trace.plain import SourceLines, frame_fields, lines_of_fields
 from cwm_trace.records import Limits, Outcome, Program, Run, SourceFile, Trace
 
 _LIMITS = Limits(max_frames=100_000, max_bytes=64 * 2**20, max_value_chars=10_000)
 """Of the recording of each test."""
 
 
-def record_pytest(folder: str, arguments: Sequence[str] = (), *, per_function: int = 10) -> Iterator[Row]:
+def record_pytest(folder: str, arguments: Sequence[str] = (), *, per_function: int = 10) -> Iterator[str]:
     """Run pytest in a folder, in a process of its own but not in a sandbox, and give the rows it recorded.
 
-    The calls cannot be written down as source text (their arguments are objects), so these are rows, not
-    items.
+    The calls cannot be written down as source text (their arguments are objects), so these are lines of
+    rows, not items.
 
     Args:
         folder: of the project.
@@ -47,11 +47,11 @@ def record_pytest(folder: str, arguments: Sequence[str] = (), *, per_function: i
             first = json.dumps([*where, function.frames[0].get("changed")])
             if first not in seen and counts[where] < per_function:
                 seen.add(first)
-                yield _make_row(function, root, test.run.python, counts[where])
+                yield _write_row(function, root, test.run.python, counts[where])
                 counts[where] += 1
 
 
-def _make_row(function: FunctionTrace, root: str, python: str, number: int) -> Row:
+def _write_row(function: FunctionTrace, root: str, python: str, number: int) -> str:
     files = tuple(SourceFile(os.path.relpath(file.name, root), file.text) for file in function.files)
     trace = Trace(
         Program(files, function.name, function.line),
@@ -59,4 +59,4 @@ def _make_row(function: FunctionTrace, root: str, python: str, number: int) -> R
         run=Run(python=python),
     )
     name = f"pytest/{files[0].name}/{function.name}/{number}"
-    return make_row(Item(name, files[0].text, "", "pytest"), trace, function.frames)
+    return write_row(Item(name, files[0].text, "", "pytest"), trace, lines_of_fields(function.frames))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cwm_trace.datasets.item import Item
-from cwm_trace.datasets.loaders.tables import read_values
+from cwm_trace.datasets.loaders.published_rows import read_values
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.tracer.program import read_source
 

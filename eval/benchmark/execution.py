@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cwm_trace.eval.benchmark.log import ProgramLine
-from cwm_trace.eval.benchmark.scoring import Answer
+from cwm_trace.eval.benchmark.log_lines import Answer
 from cwm_trace.eval.comparison.answers import Verdict
 from cwm_trace.tracer.sandbox import run_isolated
 from cwm_trace.tracer.steps import Step

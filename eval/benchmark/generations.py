@@ -8,6 +8,7 @@ vLLM, `{"sample_0": ["…", "…"]}`). It has one text or several.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -252,3 +253,13 @@ def _by_program(rows: Sequence[Row]) -> list[Row]:
             key = (*key, str(seen[item.id])) if row.case.refusal else key
         found[key] = row
     return [*found.values()]
+
+
+def read_tags(text: str) -> str:
+    """What stands in the last of CRUXEval's tags, where a text has them.
+
+    >>> read_tags("so [ANSWER] f(1) == 2 [/ANSWER]."), read_tags("2 [/ANSWER] and on"), read_tags("2")
+    ('f(1) == 2', '2', '2')
+    """
+    tagged = re.findall(r"\[ANSWER\](.*?)(?:\[/ANSWER\]|\Z)", text, re.DOTALL)
+    return (tagged[-1] if tagged else text.partition("[/ANSWER]")[0]).strip()

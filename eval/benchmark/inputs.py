@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.execution import function_of
-from cwm_trace.eval.benchmark.generations import Row
+from cwm_trace.eval.benchmark.generations import Row, read_tags
 from cwm_trace.eval.benchmark.log import (
     ExcludedLine,
     FailedLine,
@@ -27,13 +27,13 @@ from cwm_trace.eval.benchmark.log import (
     log_name,
     read_log,
 )
-from cwm_trace.eval.benchmark.scoring import digest
+from cwm_trace.eval.benchmark.log_lines import digest
 from cwm_trace.eval.benchmark.tasks import Case, Task
 from cwm_trace.eval.comparison.answers import NO_LITERAL, Verdict, read_literal
 from cwm_trace.eval.comparison.score import ProgramScore
 from cwm_trace.predict.protocol import RefusedError
-from cwm_trace.predict.writing import Question, Writer
-from cwm_trace.progress import OnProgress, Progress, say_nothing
+from cwm_trace.predict.questions import Question, Writer
+from cwm_trace.progress import OnProgress, Progress, say_nothing, tell_of_each
 from cwm_trace.records import Decoding
 from cwm_trace.tracer.sandbox import run_isolated
 from cwm_trace.tracer.steps import Step
@@ -82,9 +82,7 @@ def read_call(text: str, function: str) -> str:
     >>> read_call("17, 'a'", "f"), read_call("17) == 18", "f")
     ("f(17, 'a')", 'f(17)')
     """
-    text = re.sub(r"\A.*</think>", "", text, flags=re.DOTALL)
-    tagged = re.findall(r"\[ANSWER\](.*?)(?:\[/ANSWER\]|\Z)", text, re.DOTALL)
-    text = (tagged[-1] if tagged else text.partition("[/ANSWER]")[0]).strip()
+    text = read_tags(text.rpartition("</think>")[2])
     found, end = "", 0
     for match in re.finditer(rf"(?<![\w.]){re.escape(function)}\(", text):
         call = _call_at(text[match.start() :]) if match.start() >= end else ""
@@ -93,7 +91,7 @@ def read_call(text: str, function: str) -> str:
     if found:
         return found
     call = _call_at(f"{function}({text}") or _call_at(f"{function}({text})")
-    return call if call and has_literals_only(call) else ""
+    return call if call and _has_literals_only(call) else ""
 
 
 def _call_at(text: str) -> str:
@@ -107,7 +105,7 @@ def _call_at(text: str) -> str:
     return ""
 
 
-def has_literals_only(call: str) -> bool:
+def _has_literals_only(call: str) -> bool:
     """Whether every argument of a call is a literal."""
     node = ast.parse(call, mode="eval").body
     assert isinstance(node, ast.Call)
@@ -131,7 +129,7 @@ def judge_inputs(case: Case, texts: Sequence[str], first: int = 0) -> list[Progr
     """
     function = function_of(case.item.call)
     calls = [read_call(text, function) for text in texts]
-    run = [at for at, call in enumerate(calls) if call and has_literals_only(call)]
+    run = [at for at, call in enumerate(calls) if call and _has_literals_only(call)]
     steps = [Step(f"{calls[at]} == ({case.item.expected})", is_expression=True) for at in run]
     results = run_isolated(case.item.source, steps, bounds=Bounds(seconds=10.0))
     right = {at: result.truth is True for at, result in zip(run, results, strict=True)}
@@ -205,33 +203,36 @@ def run_inputs(
             part = left[start : start + _TOGETHER]
             asked = [(case, sample, ask_for_input(case)) for case, sample in part]
             answers = pool.map(lambda job: _answer(writer, job[2], job[1]), asked)
-            for (case, sample, _), (text, fault) in zip(asked, answers, strict=True):
-                if text is not None:
-                    for line in _judged(case, [text], sample):
+            for (case, sample, _), said in zip(asked, answers, strict=True):
+                if isinstance(said, str):
+                    for line in _judged(case, [said], sample):
                         log.write(line)
-                elif fault.startswith(_REFUSED):
-                    log.write(FailedLine(id=case.item.id, sample=sample, reason=fault.removeprefix(_REFUSED)))
+                elif isinstance(said, RefusedError):
+                    log.write(FailedLine(id=case.item.id, sample=sample, reason=str(said)))
                 elif not log.done.has(case.item.id, sample):
-                    log.write(ExcludedLine(id=case.item.id, reason=fault))
+                    log.write(ExcludedLine(id=case.item.id, reason=str(said)))
             report(Progress(f"{task.name}, {MODE}, {writer.name}", start + len(part), len(left)))
     return read_log(path)
 
 
-_REFUSED = "\0refused: "
-
-
-def _answer(writer: Writer, question: Question | str, sample: int) -> tuple[str | None, str]:
-    """A text, or why there is none."""
+def _answer(writer: Writer, question: Question | str, sample: int) -> str | CwmTraceError:
+    """A text, or why there is none: the server refused, or there is no question."""
     if isinstance(question, str):
-        return None, question
+        return CwmTraceError(question)
     try:
-        return writer.write(question, sample), ""
-    except RefusedError as error:
-        return None, f"{_REFUSED}{error}"
+        return writer.write(question, sample)
+    except RefusedError as refused:
+        return refused
 
 
 def rescore_inputs(
-    rows: Sequence[Row], path: str, folder: Path, *, model: str = "", resume: bool = False
+    rows: Sequence[Row],
+    path: str,
+    folder: Path,
+    *,
+    model: str = "",
+    resume: bool = False,
+    report: OnProgress = say_nothing,
 ) -> Run:
     """Judge finished answers and log them in `folder`.
 
@@ -243,7 +244,7 @@ def rescore_inputs(
     samples = max([1, *(len(row.texts) for row in rows)])
     where = folder / log_name(task.name, MODE, name)
     with LogWriter(where, _header(task, _Source(name, Decoding(name), path), samples), resume=resume) as log:
-        for row in rows:
+        for row in tell_of_each(rows, f"{task.name}, {MODE}, {name}", report):
             question = ask_for_input(row.case)
             if isinstance(question, str) or not row.texts:
                 if not log.done.has(row.case.item.id):

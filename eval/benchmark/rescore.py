@@ -10,14 +10,14 @@ import os
 import platform
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.execution import execute_answers
-from cwm_trace.eval.benchmark.generations import Row, read_rows
+from cwm_trace.eval.benchmark.generations import Row, read_rows, read_tags
 from cwm_trace.eval.benchmark.log import ExcludedLine, Header, LogWriter, Run, log_name, read_log
-from cwm_trace.eval.benchmark.scoring import Answer, score_answers
+from cwm_trace.eval.benchmark.log_lines import Answer, score_answers
 from cwm_trace.eval.benchmark.stored import Stored, restore_prediction
 from cwm_trace.eval.benchmark.tasks import Case, Task, find_tasks
 from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of
@@ -33,22 +33,7 @@ from cwm_trace.wire.tokens import Special
 _ROWS = 16  # that are scored together
 
 
-@dataclass(frozen=True)
-class Reported:
-    """What a row's text says, as a prediction.
-
-    Args:
-        predicted: the prediction.
-        skipped, fault, is_other: as of a `Generation`.
-    """
-
-    predicted: Trace
-    skipped: tuple[str, ...] = ()
-    fault: str = ""
-    is_other: bool = False
-
-
-Predict = Callable[[Trace], Reported]
+Predict = Callable[[Trace], Generation]
 """Reads a text, given the program and its first frame."""
 
 
@@ -111,7 +96,7 @@ def rescore(
     def predict(row: Row, sample: int) -> Predict:
         fault = (row.faults or {}).get(sample, "")
         if fault:
-            return lambda start: Reported(_nothing(start, mode, name), fault=fault)
+            return lambda start: Generation(_nothing(start, mode, name), fault=fault)
         if mode == "output":
             return lambda start: _read_answer(row.texts[sample], start, name)
         return lambda start: read_text(row.texts[sample], start, profile, Decoding(name))
@@ -145,7 +130,7 @@ def rescore_log(
         raise CwmTraceError(f"{path} holds no predictions: run the baselines again instead")
 
     def restore(data: Stored) -> Predict:
-        return lambda start: Reported(restore_prediction(data, start))
+        return lambda start: Generation(restore_prediction(data, start))
 
     jobs: list[tuple[Case, list[Predict | None]]] = []
     for case in task.cases:
@@ -232,9 +217,7 @@ def _score(
                     if predict is not None and not log.done.has(case.item.id, sample):
                         said = predict(given)
                         answers.append(
-                            Answer(
-                                case, found, said.predicted, sample, said.skipped, said.fault, said.is_other
-                            )
+                            Answer(case, found, said.trace, sample, said.skipped, said.fault, said.is_other)
                         )
             lines = score_answers(answers)
             for line in execute_answers(answers, lines) if execute else lines:
@@ -243,7 +226,7 @@ def _score(
     return read_log(path)
 
 
-def read_text(text: str, start: Trace, profile: FormatProfile, decoding: Decoding) -> Reported:
+def read_text(text: str, start: Trace, profile: FormatProfile, decoding: Decoding) -> Generation:
     """The prediction that a generated text is.
 
     A generation without an end token is whole if it ends where the entry returns, since many servers leave
@@ -256,29 +239,24 @@ def read_text(text: str, start: Trace, profile: FormatProfile, decoding: Decodin
         decoding: stands in the prediction.
     """
     read = read_generation(text, start, profile)
-    predicted = read.trace
-    outcome = predicted.outcome
+    predicted, outcome = read.trace, read.trace.outcome
     if not read.fault and outcome is Outcome.INCOMPLETE:
         last = predicted.frames[-1]
         cut = any(problem.grade == "truncated" for problem in predicted.guess.problems)
         at_end = not cut and last.event is Event.RETURN and last.depth == 0
         outcome = Outcome.RETURNED if at_end else Outcome.TRUNCATED
     guess = replace(predicted.guess, mode="free", decoding=decoding)
-    predicted = replace(predicted, outcome=outcome, guess=guess)
-    return Reported(predicted, read.skipped, read.fault, read.is_other)
+    return replace(read, trace=replace(predicted, outcome=outcome, guess=guess))
 
 
-def read_value(text: str) -> str:
+def _read_value(text: str) -> str:
     r"""The value that an answer names: bare, in a fence, in CRUXEval's tags, or as `assert f(…) == value`.
 
     >>> read_value("[ANSWER] assert f(1) == {'a': 2} [/ANSWER]"), read_value("```python\n[1]\n```")
     ("{'a': 2}", '[1]')
     """
     text = re.sub(r"\A\s*<think>.*?</think>", "", text, flags=re.DOTALL)
-    tagged = re.findall(r"\[ANSWER\](.*?)(?:\[/ANSWER\]|\Z)", text, re.DOTALL) or [
-        text.partition("[/ANSWER]")[0]
-    ]
-    text = tagged[-1].strip()
+    text = read_tags(text)
     fenced = re.search(r"```\w*\n(.*?)```", text, re.DOTALL)
     text = (fenced.group(1) if fenced else text).strip()
     try:
@@ -318,14 +296,14 @@ def _nothing(start: Trace, mode: str, name: str) -> Trace:
     return replace(start, outcome=Outcome.INCOMPLETE, guess=guess)
 
 
-def _read_answer(text: str, start: Trace, name: str) -> Reported:
+def _read_answer(text: str, start: Trace, name: str) -> Generation:
     """The prediction that a bare value is: the RETURN of the entry."""
-    value = read_value(text)
+    value = _read_value(text)
     if not value:
-        return Reported(_nothing(start, "output", name), fault="it is empty")
+        return Generation(_nothing(start, "output", name), fault="it is empty")
     lines = start.files[0].text.split("\n")
     line = start.entry_line + 1
     source = lines[line - 1] if line <= len(lines) else ""
     frame = Frame(Event.RETURN, line, source, value=Slot(value))
     ended = replace(_nothing(start, "output", name), frames=(*start.frames, frame), outcome=Outcome.RETURNED)
-    return Reported(ended)
+    return Generation(ended)

@@ -26,8 +26,8 @@ from cwm_trace.eval.benchmark.log import (
     log_name,
     read_log,
 )
+from cwm_trace.eval.benchmark.log_lines import Answer, digest, score_answers
 from cwm_trace.eval.benchmark.responses import ResponseCache
-from cwm_trace.eval.benchmark.scoring import Answer, digest, score_answers
 from cwm_trace.eval.benchmark.tasks import Case, Task
 from cwm_trace.eval.benchmark.truth import Truth, find_truth, start_of
 from cwm_trace.predict.labels import shortest_labels

@@ -18,7 +18,11 @@ from cwm_trace.eval.comparison.answers import Verdict, judge_answer
 from cwm_trace.own_process import record_own
 from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Limits, Outcome, Run, Slot, Trace
-from cwm_trace.tracer.supervision import SandboxError
+from cwm_trace.tracer.sandbox import run_isolated, trace_isolated
+from cwm_trace.tracer.session import Memory, Options, record_program
+from cwm_trace.tracer.steps import Step
+from cwm_trace.tracer.supervision import Bounds, SandboxError
+from cwm_trace.tracer.target import load_text
 
 _ENDINGS = tuple(outcome.value for outcome in ENDED)
 _DEPENDENT_NAMES = {"set", "frozenset", "hash", "id", "dir", "vars", "globals", "locals", "__hash__"}
@@ -113,9 +117,6 @@ def _require_end(trace: Trace, case: Case) -> None:
 
 def _why_it_raises(case: Case) -> str:
     """The exception of a module that does not get as far as its call."""
-    from cwm_trace.tracer.sandbox import run_isolated
-    from cwm_trace.tracer.steps import Step
-
     (result,) = run_isolated(case.item.source, [Step("None", is_expression=True)])
     if result.error is None:
         return result.message or result.ended
@@ -182,9 +183,6 @@ def _record_own(case: Case, limits: Limits, run: int) -> Trace:
 
 
 def _record_isolated(item: Item, limits: Limits, run: int) -> Trace:
-    from cwm_trace.tracer.sandbox import trace_isolated
-    from cwm_trace.tracer.supervision import Bounds
-
     bounds = Bounds() if limits.timeout is None else Bounds(seconds=limits.timeout)
     done = trace_isolated(item.source, item.call, limits=limits, bounds=bounds, hash_seed=run)
     if done.reason not in _ENDINGS:
@@ -193,9 +191,6 @@ def _record_isolated(item: Item, limits: Limits, run: int) -> Trace:
 
 
 def _record_here(case: Case, limits: Limits) -> Trace:
-    from cwm_trace.tracer.session import Memory, Options, record_program
-    from cwm_trace.tracer.target import load_text
-
     if threading.current_thread() is not threading.main_thread():
         limits = replace(limits, timeout=None)  # which needs the main thread's signals
     item = case.item

@@ -15,18 +15,18 @@ from cwm_trace.eval.comparison.answers import judge_answer
 from cwm_trace.eval.comparison.counts import count_pairs, named_rates
 from cwm_trace.eval.comparison.divergence import find_divergence
 from cwm_trace.eval.comparison.edit import NO_EDIT, score_by_edit
-from cwm_trace.eval.comparison.equality import Equality, slots_equal
-from cwm_trace.eval.comparison.exceptions import score_exceptions
-from cwm_trace.eval.comparison.halting import (
+from cwm_trace.eval.comparison.endings import (
     WITH_END,
     find_budget_loss,
     find_ending,
     is_path_exact,
     is_trace_exact,
 )
+from cwm_trace.eval.comparison.equality import Equality, slots_equal
 from cwm_trace.eval.comparison.metrics import NO_ITEMS, NO_TRIALS, Rate, Retrieval
+from cwm_trace.eval.comparison.raised import score_exceptions
 from cwm_trace.eval.comparison.reval import score_reval
-from cwm_trace.eval.comparison.values import size_bin
+from cwm_trace.eval.comparison.value_classes import size_bin
 from cwm_trace.plain import resting_collector
 from cwm_trace.predict.modes import ModeKind
 from cwm_trace.records import Cost, Event, Frame, Outcome, Slot, Trace
@@ -78,7 +78,7 @@ class ProgramScore:
         matched_states, matched_slots: as `states` and `changed_slots`, over those frames.
         local_steps: steps from the prediction's own states that are rightly computed, by kind of statement;
             empty until `score_local_steps` has run.
-        local_outside: those that cannot be judged, by reason; see `cwm_trace.eval.local_steps.steps`.
+        local_outside: those that cannot be judged, by reason; see `cwm_trace.eval.local_steps.step_accuracy`.
         reval: mode `free`: REval's questions by kind; see `cwm_trace.eval.comparison.reval`.
         masked: values and frames that were left out because another run does not repeat them.
         cost: what the prediction took; None if that was not measured.
@@ -144,7 +144,7 @@ def score_program(
         real: the recorded trace.
         predicted: the prediction.
         equality: how values are compared.
-        masked: what another real run does not repeat; see `cwm_trace.eval.comparison.masks`.
+        masked: what another real run does not repeat; see `cwm_trace.eval.comparison.disagreement`.
         real_tokens: tokens of the true continuation, which tell whether it is over the budget of a prediction
             that was cut; without them frames do.
 
@@ -163,7 +163,7 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
     divergence = find_divergence(alignment)
     edit = score_by_edit(alignment, counts) if alignment.mode.kind in _SHIFTS else NO_EDIT
     length, said = counts.real, counts.said
-    real_output, said_output = find_outputs(alignment)
+    real_output, said_output = _find_outputs(alignment)
     has_events = alignment.mode.kind in WITH_END or alignment.mode.kind is ModeKind.REGROUND
     events = _retrieval(counts.event + ending.right, said + ending.said, length + ending.counts)
     answer = None if real_output is None else judge_answer(real_output, said_output).value
@@ -217,7 +217,7 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
     )
 
 
-def find_outputs(alignment: Alignment) -> tuple[Slot | None, Slot | None]:
+def _find_outputs(alignment: Alignment) -> tuple[Slot | None, Slot | None]:
     """The value of the entry's own RETURN, None if there is none or it does not count, and the said one."""
     real, predicted = alignment.real, alignment.predicted
     index = next((i for i in range(len(real.frames) - 1, -1, -1) if _leaves_entry(real.frames[i])), -1)

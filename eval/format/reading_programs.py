@@ -10,6 +10,8 @@ from functools import cache
 from textwrap import dedent
 
 from cwm_trace.records import Trace
+from cwm_trace.tracer import session
+from cwm_trace.tracer.target import load_text
 
 NAMES = (
     ("total", "step"),
@@ -26,7 +28,7 @@ NAMES = (
     ("n", "k"),
 )
 ERRORS = ("ValueError", "KeyError", "TypeError", "IndexError", "RuntimeError", "LookupError")
-REASONS = ("too large", "bad input", "no such item")
+_REASONS = ("too large", "bad input", "no such item")
 CLASSES = ("Box", "Node", "Point", "Counter")
 TEXTS = ("abc", "code", "world", "trace")
 
@@ -43,7 +45,7 @@ RAISING = """
             result = {b}
         return result
 """
-CALLING = """
+_CALLING = """
     def double({a}):
         return {a} * 2
 
@@ -52,7 +54,7 @@ CALLING = """
         second = first - {b}
         return second
 """
-BUILDING = """
+_BUILDING = """
     class {cls}:
         def __init__(self, {a}):
             self.{a} = {a}
@@ -61,7 +63,7 @@ BUILDING = """
         made = {cls}({a} + {b})
         return made.{a}
 """
-ITERATING = """
+_ITERATING = """
     def run({a}, {b}):
         letters = iter('{text}' * {b})
         first = next(letters)
@@ -77,9 +79,9 @@ SCRIPT = """
 TEMPLATES = {
     "exception_value": RAISING,
     "unwinding_return": RAISING,
-    "addresses": BUILDING,
-    "str_iterator": ITERATING,
-    "diff_reset": CALLING,
+    "addresses": _BUILDING,
+    "str_iterator": _ITERATING,
+    "diff_reset": _CALLING,
     "module_code": SCRIPT,
 }
 """What shows each field of a profile."""
@@ -99,7 +101,7 @@ def write_programs(
         n, m = 2 + index % 5, 1 + index % 3
         words = {
             "error": ERRORS[index % len(ERRORS)],
-            "reason": REASONS[index % len(REASONS)],
+            "reason": _REASONS[index % len(_REASONS)],
             "cls": CLASSES[index % len(CLASSES)],
             "text": TEXTS[index % len(TEXTS)],
         }
@@ -109,9 +111,6 @@ def write_programs(
 
 def record_program(source: str, call: str) -> Trace:
     """Record the real execution of a program in this process, heap addresses kept."""
-    from cwm_trace.tracer import session
-    from cwm_trace.tracer.target import load_text
-
     sink = session.Memory()
     options = session.Options(capture_output=True, keep_addresses=True)
     session.record_program(load_text(source, call), sink, options)

@@ -17,8 +17,7 @@ from cwm_trace.model.attention.interval import (
     interval_attention,
     merge,
 )
-from cwm_trace.model.attention.plan import Plan, StepPlan, plan_intervals
-from cwm_trace.model.attention.schedule import Schedule, Stores
+from cwm_trace.model.attention.schedule import Plan, Schedule, StepPlan, Stores, plan_intervals
 
 if TYPE_CHECKING:
     from cwm_trace.model.attention.implementation import attend_intervals, interval_mask

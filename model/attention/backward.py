@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cwm_trace.model.attention.interval import interval_attention
-from cwm_trace.model.attention.plan import Tile, plan_intervals
+from cwm_trace.model.attention.schedule import Tile, plan_intervals
 
 
 @torch.library.custom_op("cwm_trace::interval_attention_backward", mutates_args=())

@@ -23,7 +23,7 @@ from transformers.utils.import_utils import is_tracing
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.interval import attend, interval_attention
-from cwm_trace.model.attention.plan import Plan, plan_intervals
+from cwm_trace.model.attention.schedule import Plan, plan_intervals
 
 NAME = "interval"
 ROWS = 256

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.shards import StoredTensor
+from cwm_trace.model.safetensors_files import StoredTensor
 
 Array = npt.NDArray[np.float32]
 

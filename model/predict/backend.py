@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cwm_trace.model.predict.rollout import Rollout
-from cwm_trace.model.predict.truth import Span
+from cwm_trace.model.predict.true_frames import Span
 from cwm_trace.records import Frame
 
 

@@ -12,20 +12,20 @@ from typing import Any
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.fingerprint import fingerprint_folder
 from cwm_trace.model.predict.backend import Meter, Start
-from cwm_trace.model.predict.decoders.loading import load_decoder
-from cwm_trace.model.predict.decoders.protocol import CHUNK, Text, TraceDecoder
+from cwm_trace.model.predict.decoders.choosing import load_decoder
+from cwm_trace.model.predict.decoders.trace_decoder import CHUNK, Text, TraceDecoder
 from cwm_trace.model.predict.engine import Engine, run
+from cwm_trace.model.predict.prediction import Setup
 from cwm_trace.model.predict.predictor import ModelPredictor
 from cwm_trace.model.predict.rollout import Rollout
-from cwm_trace.model.predict.session import Setup
-from cwm_trace.model.predict.truth import Choice, Span
+from cwm_trace.model.predict.true_frames import Choice, Span
 from cwm_trace.model.predict.vocabulary import Vocabulary
 from cwm_trace.model.tokens import read_tokens
 from cwm_trace.records import Decoding, Frame
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import TraceTokens
 
-MAX_FRAME_TOKENS = 2048
+_MAX_FRAME_TOKENS = 2048
 """Tokens of one frame after which a rollout is cut, if nobody says otherwise."""
 MAX_ROWS = 64
 """Rollouts that are decoded together."""
@@ -71,7 +71,7 @@ class LocalPredictor(ModelPredictor):
             fingerprint=decoding.fingerprint or decoder.fingerprint(),
             grammar=decoding.grammar or "frame",
             dtype=decoder.dtype,
-            max_frame_tokens=decoding.max_frame_tokens or MAX_FRAME_TOKENS,
+            max_frame_tokens=decoding.max_frame_tokens or _MAX_FRAME_TOKENS,
             profile=profile.name,
             profile_hash=profile.hash,
         )

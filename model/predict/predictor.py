@@ -7,10 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import replace
 
 from cwm_trace.model.predict.backend import Meter
-from cwm_trace.model.predict.session import PromptTooLongError, Setup
+from cwm_trace.model.predict.prediction import PromptTooLongError, Setup
 from cwm_trace.model.predict.writer import ModelWriter
 from cwm_trace.predict.driver import Assembly, drive, stream
-from cwm_trace.predict.history import NOTHING, History, Known, Prediction
+from cwm_trace.predict.known_frames import NOTHING, History, Known, Prediction
 from cwm_trace.predict.plan import Plan, make_plan
 from cwm_trace.predict.protocol import Request, as_prediction
 from cwm_trace.records import Decoding, Frame, Outcome, Trace

@@ -5,100 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from cwm_trace.model.predict.grammar import FrameGrammar
-from cwm_trace.model.predict.guide import Reading
-from cwm_trace.model.predict.vocabulary import Legal
-from cwm_trace.predict.history import forces_return
+from cwm_trace.model.predict.guide import Opening, Reading
+from cwm_trace.model.predict.open_frame import FreeFrame, OpenFrame
+from cwm_trace.model.predict.true_frames import TrueFrame
+from cwm_trace.predict.known_frames import forces_return
 from cwm_trace.predict.modes import Mode, ModeKind
 from cwm_trace.records import Event, Frame, Outcome, Problem
-from cwm_trace.wire.fields import FIELD_AFTER
 from cwm_trace.wire.parse import split
-from cwm_trace.wire.tokens import EVENT_TOKENS, TOKEN_EVENTS, Piece, Special, TraceTokens
-
-if TYPE_CHECKING:
-    from cwm_trace.model.predict.truth import TrueFrame
+from cwm_trace.wire.tokens import EVENT_TOKENS, Piece, Special, TraceTokens
 
 Drafter = Callable[["Rollout"], Sequence[int]]
 """Proposes how the open frame of a rollout goes on after its pending tokens."""
 
-FIRST_DRAFT = 16
+_FIRST_DRAFT = 16
 """Tokens of the first draft of a rollout."""
-ANYTHING = Legal(None, -1)
-"""What is legal without a grammar."""
-
-
-class OpenFrame(Protocol):
-    """A frame that is being written, under a grammar or freely."""
-
-    event: Event | None
-    ids: list[int]
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the frame, or the trace, has ended."""
-
-    @property
-    def field(self) -> str:
-        """What the next token belongs to: one of `cwm_trace.wire.fields.FIELDS`."""
-
-    @property
-    def legal(self) -> Legal:
-        """What may come next."""
-
-    def allows(self, number: int) -> bool:
-        """Whether the id may come next."""
-
-    def take(self, number: int) -> None:
-        """Write an id."""
-
-    def give(self, ids: Sequence[int], event: Event) -> None:
-        """Write tokens that are given: the event, or all up to the source."""
-
-    def copy(self) -> OpenFrame:
-        """A copy that goes on by itself."""
-
-
-class FreeFrame:
-    """A frame in which anything may come next; it ends at a frame separator or at the end token."""
-
-    __slots__ = ("_tokens", "event", "field", "ids", "is_done")
-
-    legal = ANYTHING
-
-    def __init__(self, tokens: TraceTokens) -> None:
-        self._tokens = tokens
-        self.event: Event | None = None
-        self.ids: list[int] = []
-        self.field = "event"
-        self.is_done = False
-
-    def copy(self) -> FreeFrame:
-        """A copy that goes on by itself."""
-        other = FreeFrame(self._tokens)
-        other.event, other.ids = self.event, list(self.ids)
-        other.field, other.is_done = self.field, self.is_done
-        return other
-
-    def allows(self, number: int) -> bool:  # noqa: ARG002
-        """Everything is allowed."""
-        return True
-
-    def give(self, ids: Sequence[int], event: Event) -> None:
-        """Write tokens that are given: the event, or all up to the source."""
-        for number in ids:
-            self.take(number)
-        self.event = event
-
-    def take(self, number: int) -> None:
-        """Write an id."""
-        special = self._tokens.specials.get(number)
-        if special is not None:
-            self.event = self.event if self.ids else TOKEN_EVENTS.get(special)
-            self.field = FIELD_AFTER.get(special, self.field)
-        self.ids.append(number)
-        self.is_done = special in (Special.FRAME, Special.END)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +85,7 @@ class Rollout:
         """How it ended; None while it goes on."""
         self.pending: list[int] = []
         """Tokens that are decided and not yet in the cache; the model is asked what follows them."""
-        self.draft_limit = FIRST_DRAFT
+        self.draft_limit = _FIRST_DRAFT
         """Tokens of a draft that are worth trying: more while drafts are right, fewer when they are not."""
         self.drafts_missed = self.steps_to_rest = 0
         """Drafts of which not one token was right, in a row; and steps without a draft because of them."""
@@ -179,6 +102,8 @@ class Rollout:
         self._closed = 0  # frames, those that are none included
         self._new_left, self._room = budget.new_tokens, budget.room
         self._logprobs: dict[str, list[float]] = {}
+        self.opening = Opening(frozenset())
+        """What its open frame may be; without a grammar nothing is said."""
         self.frame: OpenFrame = self._next_frame()
 
     @property
@@ -330,7 +255,8 @@ class Rollout:
     def _next_frame(self) -> OpenFrame:
         if self._grammar is None:
             return FreeFrame(self._tokens)
-        return self._grammar.start(self.reading.opening)
+        self.opening = self.reading.opening
+        return self._grammar.start(self.opening)
 
 
 def pieces_of(ids: Sequence[int], tokens: TraceTokens) -> list[Piece]:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator, Sequence
 
 from cwm_trace.model.predict.backend import Meter, Start
-from cwm_trace.model.predict.branches import Branch, read_spans
+from cwm_trace.model.predict.branching import Branch, read_spans
 from cwm_trace.model.predict.drafts import Memory
+from cwm_trace.model.predict.prediction import Session, Setup
 from cwm_trace.model.predict.rollout import Rollout
-from cwm_trace.model.predict.session import Session, Setup
-from cwm_trace.model.predict.truth import TrueFrame, cut_span, write_frames
+from cwm_trace.model.predict.true_frames import TrueFrame, cut_span, write_frames
 from cwm_trace.predict.driver import Written
-from cwm_trace.predict.history import NOTHING, History
+from cwm_trace.predict.known_frames import NOTHING, History
 from cwm_trace.predict.plan import Plan
 from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Cost, Decoding, Event, Frame, Outcome

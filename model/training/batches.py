@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from cwm_trace.datasets.packed import PackedDataset, PackedLoader
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, load_tokenizer
-from cwm_trace.model.training.packing import Batches, Packer, waiting_documents
+from cwm_trace.model.training.document_rows import Batches, Packer, waiting_documents
 from cwm_trace.model.training.recipe import Recipe
 from cwm_trace.model.training.stream import Mix, Stream
 from cwm_trace.wire.profile import CWM

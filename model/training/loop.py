@@ -22,14 +22,14 @@ from cwm_trace.model.training.average import Averager
 from cwm_trace.model.training.batches import open_batches
 from cwm_trace.model.training.budget import Clock, Schedule
 from cwm_trace.model.training.curve import plot_log
+from cwm_trace.model.training.document_rows import Batch
 from cwm_trace.model.training.evaluation import evaluate, held_documents
-from cwm_trace.model.training.folder import begin_folder, check_same_run, open_log
 from cwm_trace.model.training.lora import merge_adapter
 from cwm_trace.model.training.loss import field_weights, weighted_loss
 from cwm_trace.model.training.optimizers import make_optimizers
-from cwm_trace.model.training.packing import Batch
 from cwm_trace.model.training.processes import ALONE, Processes, stop_signals
 from cwm_trace.model.training.recipe import Phase, Recipe
+from cwm_trace.model.training.run_folder import begin_folder, check_same_run, open_log
 from cwm_trace.model.training.starting import begin
 from cwm_trace.model.training.state import (
     load_state,

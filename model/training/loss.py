@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cwm_trace.datasets.tokenizing import LEARNT, TokenField
-from cwm_trace.model.training.packing import Batch
+from cwm_trace.model.training.document_rows import Batch
 from cwm_trace.model.training.processes import ALONE, Processes
 from cwm_trace.model.training.recipe import Loss
 

@@ -35,8 +35,8 @@ from typing import Any, Literal
 
 import pydantic
 
+from cwm_trace.datasets.dataset_recipe import read_table, validate_table
 from cwm_trace.datasets.families import make_item
-from cwm_trace.datasets.recipe import read_table, validate_table
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.modeling import CwmConfig
 

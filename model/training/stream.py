@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.families import make_item
 from cwm_trace.datasets.item import Item
+from cwm_trace.datasets.item_recording import KEPT, record_item, stand_ins
 from cwm_trace.datasets.tokenizing import TokenizedTrace, tokenize_trace
-from cwm_trace.datasets.units import KEPT, record_item
 from cwm_trace.model.tokens import read_tokens
-from cwm_trace.plain import SourceLines, frames_from_fields
 from cwm_trace.records import Limits, Trace
 from cwm_trace.wire.context import render_context
 from cwm_trace.wire.profile import CWM
@@ -58,10 +57,8 @@ class Mix:
 
 def record(item: Item) -> Trace | None:
     """Run a generated program, which is trusted, in this process; None if its trace is not whole."""
-    trace, fields = record_item(item, LIMITS)
-    if trace.outcome not in KEPT:
-        return None
-    return replace(trace, frames=frames_from_fields(fields, SourceLines(trace.files)))
+    trace = record_item(item, LIMITS)
+    return trace if trace.outcome in KEPT else None
 
 
 def texts_of(items: Iterable[Item]) -> Iterator[str]:
@@ -89,7 +86,9 @@ class Source:
     def chunk(self, number: int) -> list[TokenizedTrace]:
         """The documents of chunk `number`."""
         items = map(self.mix.item, range(number * CHUNK, (number + 1) * CHUNK))
-        return [tokenize_trace(trace, self._tokens) for trace in map(record, items) if trace is not None]
+        with stand_ins():
+            traces = [trace for trace in map(record, items) if trace is not None]
+        return [tokenize_trace(trace, self._tokens) for trace in traces]
 
 
 class Stream:

@@ -304,7 +304,7 @@ def test_a_pipe_whose_reader_goes_away_leaves_the_program_alone(tmp_path: Path) 
     wait = "import os, time\nwhile not os.path.exists('gone'):\n    time.sleep(0.01)\n"
     (tmp_path / "program.py").write_text(wait + PROGRAM)
     os.mkfifo(tmp_path / "pipe")
-    reader = "{ head -c 10 pipe; touch gone; } > /dev/null"
+    reader = "(head -c 10 pipe > /dev/null; touch gone)"
     command = f"{reader} & {sys.executable} -m cwm_trace run -o pipe program.py exit"
     result = subprocess.run(
         ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=HANGS, check=False

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ import pytest
 
 from cwm_trace import CWM, Trace, TraceTokens, parse_trace, render_trace, trace_execution
 from cwm_trace.datasets.builder import build_dataset, plan_units, read_manifest
+from cwm_trace.datasets.dataset_recipe import make_recipe
 from cwm_trace.datasets.families import make_item
-from cwm_trace.datasets.recipe import make_recipe
-from cwm_trace.datasets.rows import item_of, trace_of
+from cwm_trace.datasets.item import Item, Knob
+from cwm_trace.datasets.rows import trace_of
 from cwm_trace.datasets.shards import read_rows
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.wire.context import MAIN
 from cwm_trace.wire.render import FrameRenderer
 from tests.cli.conftest import Cli
 from tests.effort import rest_in_ci
@@ -56,7 +58,7 @@ def build_killed(table: object, folder: Path, kills: int, seconds: Callable[[], 
     """Build in a process that is killed again and again, and then finish. Gives the kills that hit."""
     program = (
         "import json, sys\nfrom cwm_trace.datasets.builder import build_dataset\n"
-        "from cwm_trace.datasets.recipe import make_recipe\n"
+        "from cwm_trace.datasets.dataset_recipe import make_recipe\n"
         "if __name__ == '__main__':\n"
         "    build_dataset(make_recipe(json.loads(sys.argv[1])), sys.argv[2], workers=2)\n"
     )
@@ -76,6 +78,15 @@ def build_killed(table: object, folder: Path, kills: int, seconds: Callable[[], 
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return hits
+
+
+def item_of(row: Mapping[str, Any], split: str) -> Item:
+    """The item of a row."""
+    text: str = row["files"][0]["text"]
+    if row["call"]:
+        text = text.removesuffix(f"{MAIN}\n    return {row['call'].strip()}\n")
+    knobs: dict[str, Knob] = {knob["name"]: json.loads(knob["value"]) for knob in row["knobs"]}
+    return Item(row["id"], text, row["call"], row["family"], knobs, split, twin_of=row["twin_of"])
 
 
 def test_rows_are_the_traces_of_their_items(built: Path) -> None:

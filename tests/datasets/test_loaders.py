@@ -10,11 +10,11 @@ import pytest
 
 from cwm_trace import Outcome, TraceTokens, parse_trace, render_trace
 from cwm_trace.datasets.item import SPLITS, Item
+from cwm_trace.datasets.item_recording import record_item
 from cwm_trace.datasets.loaders import LOADERS, load_items
-from cwm_trace.datasets.loaders.calls import find_calls
+from cwm_trace.datasets.loaders.asserted_calls import find_calls
 from cwm_trace.datasets.loaders.pytest_run import record_pytest
 from cwm_trace.datasets.rows import trace_of
-from cwm_trace.datasets.units import record_item
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Limits
 
@@ -27,13 +27,12 @@ def check(items: list[Item], limits: Limits = Limits(max_frames=100_000)) -> Non
     for item in items:
         assert item.split in SPLITS
         assert item.source.endswith("\n")
-        trace, frames = record_item(item, limits)
-        assert frames
+        trace = record_item(item, limits)
         assert trace.outcome is Outcome.RETURNED, item.id
+        last = trace.frames[-1].value
         if item.expected is not None:
-            last = frames[-1]
-            assert "value" in last
-            assert last["value"]["text"] == item.expected, item.id
+            assert last is not None
+            assert last.text == item.expected, item.id
 
 
 def test_humaneval_of_the_package() -> None:
@@ -211,7 +210,7 @@ def test_that_fails():
 def test_every_function_that_tests_call(tmp_path: Path) -> None:
     for name, text in PROJECT.items():
         (tmp_path / name).write_text(text)
-    rows = list(record_pytest(str(tmp_path), per_function=4))
+    rows = list(map(json.loads, record_pytest(str(tmp_path), per_function=4)))
     tokens = TraceTokens.of_bytes()
     entries: dict[str, int] = {}
     for row in rows:

@@ -14,9 +14,9 @@ pytest.importorskip("pyarrow")
 
 from cwm_trace import TraceTokens, parse_trace, render_trace  # noqa: E402
 from cwm_trace.datasets.builder import build_dataset  # noqa: E402
+from cwm_trace.datasets.dataset_recipe import make_recipe  # noqa: E402
 from cwm_trace.datasets.packed import PackedDataset, PackedLoader  # noqa: E402
 from cwm_trace.datasets.packing import pack_dataset  # noqa: E402
-from cwm_trace.datasets.recipe import make_recipe  # noqa: E402
 from cwm_trace.datasets.rows import trace_of  # noqa: E402
 from cwm_trace.datasets.shards import read_rows  # noqa: E402
 from cwm_trace.datasets.tokenizing import TokenField, tokenize_trace  # noqa: E402

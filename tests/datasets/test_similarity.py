@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("rensa")
 
 from cwm_trace.datasets.builder import build_dataset, read_manifest
+from cwm_trace.datasets.dataset_recipe import make_recipe
 from cwm_trace.datasets.families import make_items
-from cwm_trace.datasets.recipe import make_recipe
 from cwm_trace.datasets.shards import read_rows
 from cwm_trace.datasets.similarity import (
     Benchmark,
+    Sketch,
     Sketches,
-    dump_sketch,
     key_of,
-    load_sketch,
     rename_words,
     sketch,
     words_of,
@@ -40,7 +40,7 @@ SOLUTION = '''def f(text, limit):
 '''
 
 
-def renamed_key(source: str) -> str:
+def renamed_key(source: str) -> int:
     return key_of(rename_words(words_of(source)))
 
 
@@ -68,15 +68,38 @@ def test_renamed_twins_are_duplicates_of_their_programs() -> None:
         assert renamed_key(twin.source) == renamed_key(item.source), twin.id
 
 
-def test_a_sketch_survives_a_file() -> None:
-    minhash = sketch(words_of(SOLUTION))
-    assert load_sketch(dump_sketch(minhash)).jaccard(minhash) == 1.0
-    assert sketch([]).jaccard(sketch([])) == 1.0
+def likeness(one: Sketch, other: Sketch) -> float:
+    return float((one == other).mean())
+
+
+@pytest.mark.parametrize("threshold", [0.6, 0.9])
+def test_finds_what_rensa_finds(threshold: float) -> None:
+    """The oracle keeps its own index of its own sketches; near programs are made by leaving words out."""
+    rensa: Any = pytest.importorskip("rensa")
+    programs = [words_of(item.source) for item in make_items("general", 30, knobs={"lines": 120})]
+    programs += [words[:cut] + words[cut + 1 :] for words in programs for cut in (7, len(words) // 2)]
+    index = rensa.RMinHashLSH(threshold=threshold, num_perm=128, num_bands=32 if threshold < 0.8 else 16)
+    sketches, found = Sketches(threshold), 0
+    hashes: list[Any] = []
+    for number, words in enumerate(programs):
+        minhash = rensa.RMinHash(num_perm=128, seed=42)
+        minhash.update([" ".join(words[at : at + 5]) for at in range(max(len(words) - 4, 1))])
+        near = [each for each in sorted(index.query(minhash)) if hashes[each].jaccard(minhash) >= threshold]
+        mine = sketch(words)
+        assert sketches.find(mine) == (near[0] if near else None)
+        assert [likeness(mine, sketch(programs[each])) for each in near] == [
+            hashes[each].jaccard(minhash) for each in near
+        ]
+        found += bool(near)
+        index.insert(number, minhash)
+        hashes.append(minhash)
+        sketches.add(mine)
+    assert found > 30
 
 
 def test_near_duplicates_by_threshold() -> None:
     near = SOLUTION.replace("reverse=True", "reverse=False")
-    similarity = sketch(words_of(SOLUTION)).jaccard(sketch(words_of(near)))
+    similarity = likeness(sketch(words_of(SOLUTION)), sketch(words_of(near)))
     assert 0.8 < similarity < 1
     for threshold, expected in ((0.8, 0), (0.999, None)):
         sketches = Sketches(threshold)

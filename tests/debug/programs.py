@@ -8,7 +8,7 @@ from dataclasses import replace
 from cwm_trace import trace_execution
 from cwm_trace.debug.console import Console
 from cwm_trace.debug.session import Session
-from cwm_trace.predict.history import NOTHING, History, Known, Prediction
+from cwm_trace.predict.known_frames import NOTHING, History, Known, Prediction
 from cwm_trace.predict.protocol import Request
 from cwm_trace.predict.registry import find_predictor
 from cwm_trace.predict.stepping import roll_out

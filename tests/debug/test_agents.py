@@ -36,7 +36,7 @@ def test_verbs_are_said_in_turn_until_one_cannot_be_done(agent: Agent) -> None:
 def test_frames_are_listed_in_a_line_each(agent: Agent) -> None:
     lines = agent.list_frames("real", 2, 3).splitlines()
     assert [line.split()[0] for line in lines] == ["2", "3", "4"]
-    assert lines[0].endswith("call: def total(xs):  | *xs=[1, 2]")
+    assert lines[0].endswith("call: def total(xs):  | xs=[1, 2]")
     assert agent.list_frames("real", 0, 500).count("\n") < 60
     assert "no frame 999" in _refusal(lambda: agent.list_frames("real", 999))
 

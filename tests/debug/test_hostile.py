@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from cwm_trace import write_trace
-from cwm_trace.debug.console import VERBS, Console, find_verb
-from cwm_trace.debug.opening import Opening, open_console
+from cwm_trace.debug.console import Console
+from cwm_trace.debug.opening import open_console
+from cwm_trace.debug.running import Opening
+from cwm_trace.debug.verbs import VERBS, find_verb
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event, Frame, Outcome, Program, Slot, SourceFile, Trace
 from tests.debug.dap.client import Client

@@ -8,7 +8,8 @@ import pytest
 
 from cwm_trace import trace_execution, write_trace
 from cwm_trace.debug.console import Console
-from cwm_trace.debug.opening import Opening, open_console
+from cwm_trace.debug.opening import open_console
+from cwm_trace.debug.running import Opening
 from cwm_trace.errors import CwmTraceError
 from tests.debug.programs import NESTED
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cwm_trace.debug.predicting import PredictedTimeline
+from cwm_trace.debug.predicted import PredictedTimeline
 from cwm_trace.debug.session import Session
 from cwm_trace.debug.stops import AtLine, OnWrite
 from cwm_trace.debug.track import Track
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.predict.history import History, Known, Prediction
+from cwm_trace.predict.known_frames import History, Known, Prediction
 from cwm_trace.records import Event, Frame, Trace
 from cwm_trace.states import resolve_states
 from tests.debug.programs import NESTED, Scripted, record, without_types

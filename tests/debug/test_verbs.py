@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cwm_trace import read_trace
-from cwm_trace.debug.console import ALIASES, VERBS, Console, find_verb
+from cwm_trace.debug.console import Console
+from cwm_trace.debug.verbs import ALIASES, VERBS, find_verb
 from cwm_trace.errors import CwmTraceError
 from tests.debug.programs import CAUGHT, NESTED, console_of, positions, record
 
@@ -26,7 +27,7 @@ def say(console: Console, *lines: str) -> str:
 
 def test_a_walk(console: Console) -> None:
     assert say(console, "mode real", "jump 14", "p t, x") == "(0, 1)"
-    assert say(console, "step") == "real 6  <source>:1 in g  call\n-> def g(x):\n   *x=1"
+    assert say(console, "step") == "real 6  <source>:1 in g  call\n-> def g(x):\n   x=1"
     assert say(console, "where").splitlines()[-1] == "> <source>:1 in g: def g(x):"
     assert "> <source>:14 in total: t += f(g(x))" in say(console, "up", "where")
     assert say(console, "p xs") == "[1, 2]"

@@ -16,7 +16,7 @@ import pytest
 from cwm_trace import Trace, trace_execution
 from cwm_trace.datasets.loaders.cruxeval import load_cruxeval
 from cwm_trace.eval.comparison.score import ProgramScore, score_program
-from cwm_trace.eval.local_steps.steps import score_many_local_steps
+from cwm_trace.eval.local_steps.step_accuracy import score_local_steps
 from cwm_trace.predict.baselines import BASELINES
 from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Event, Guess
@@ -140,7 +140,7 @@ def test_the_oracle_is_right(mode: str, recorded: list[Trace]) -> None:
 
 
 def test_the_oracle_computes_every_covered_step(recorded: list[Trace]) -> None:
-    found = score_many_local_steps(
+    found = score_local_steps(
         [(replace(trace, guess=Guess(mode="free", given=1)), trace) for trace in recorded]
     )
     accuracies, coverages = [f.accuracy for f in found], [f.coverage for f in found]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cwm_trace.flow import interpreter as py
+from cwm_trace.flow import bytecodes as py
 from cwm_trace.flow.code import Code
 from tests.flow.gate import TESTS
 

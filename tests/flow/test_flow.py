@@ -8,7 +8,7 @@ import pytest
 
 from cwm_trace import Trace, trace_execution
 from cwm_trace.flow import Flow, Legal, analyse
-from cwm_trace.flow import interpreter as py
+from cwm_trace.flow import bytecodes as py
 from cwm_trace.records import Event, Program, Slot
 
 LOOP = """

@@ -11,7 +11,7 @@ from cwm_trace.model.cache import KVCache
 from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.decoding import decode_one_token, prefill, score
 from cwm_trace.model.modeling import CwmConfig
-from cwm_trace.model.rows import RowsCache
+from cwm_trace.model.rows_cache import RowsCache
 from tests.model.pairs import distance, pair, small_config, tokens
 
 CLOSE = 2e-5

@@ -21,7 +21,7 @@ from transformers import CwmForCausalLM
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.convert import convert_checkpoint, halve_rotary, interleave_rotary
-from cwm_trace.model.shards import read_header
+from cwm_trace.model.safetensors_files import read_header
 from cwm_trace.model.tokenizer import load_tokenizer
 from tests.effort import HANGS, examples
 from tests.model.checkpoints import (

@@ -13,9 +13,8 @@ import cwm_trace.predict.registry
 from cwm_trace.api import compare_execution, predict_execution, trace_execution
 from cwm_trace.datasets.families import make_item
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.chat import CHAT_TEMPLATE
 from cwm_trace.model.loading import load_model
-from cwm_trace.model.tokenizer import load_tokenizer
+from cwm_trace.model.tokenizer import CHAT_TEMPLATE, load_tokenizer
 from cwm_trace.predict.registry import check_name, find_mini, find_predictor
 from cwm_trace.records import Decoding
 from tests.model.pairs import save_checkpoint

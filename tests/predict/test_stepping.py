@@ -8,7 +8,7 @@ from hypothesis import given
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.baselines import CopyPredictor
-from cwm_trace.predict.history import NOTHING, History, Known, Prediction
+from cwm_trace.predict.known_frames import NOTHING, History, Known, Prediction
 from cwm_trace.predict.protocol import Request, require_truth
 from cwm_trace.predict.stepping import roll_out
 from cwm_trace.records import Decoding, Event, Frame, Outcome, Program, Run, Slot, SourceFile, Trace

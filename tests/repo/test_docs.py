@@ -27,7 +27,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
         "cwm_trace.api",
         "cwm_trace.debug.literals",
         "cwm_trace.states",
-        "cwm_trace.flow.values",
+        "cwm_trace.flow.constants",
         "cwm_trace.wire.texts",
         "cwm_trace.datasets.diversity",
         "cwm_trace.datasets.families",
@@ -39,7 +39,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
         "cwm_trace.eval.comparison.metrics",
         "cwm_trace.eval.statistics.estimates",
         "cwm_trace.eval.statistics.survival",
-        "cwm_trace.eval.comparison.values",
+        "cwm_trace.eval.comparison.value_classes",
     ],
 )
 def test_doctests(module: str) -> None:

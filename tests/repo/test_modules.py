@@ -47,54 +47,48 @@ UPWARD = {
 }
 """What is imported from a line below when it is called, and why."""
 
-CIRCLES = [
-    "debug.console debug.verbs debug.verbs.looking debug.verbs.moving debug.verbs.predicting"
-    " debug.verbs.sessions debug.verbs.stopping",
-    "debug.dap.adapter debug.dap.requests debug.dap.requests.breaking debug.dap.requests.lifecycle"
-    " debug.dap.requests.looking debug.dap.requests.moving debug.dap.requests.writing",
-    "debug.opening debug.replay",
-    "model.attention.plan model.attention.schedule",
-    "model.chat model.tokenizer",
-    "model.predict.rollout model.predict.truth",
-    "tracer.activation tracer.recorder",
-]
+CIRCLES = ["tracer.activation tracer.recorder"]
 """Modules that need one another when they are called or for their types."""
 
 LAZY_PARTS = {"cli": "a command imports what it does when it does it, so that `--help` is quick"}
-LAZY_MODULES = """
-__init__
-api
-debug.console
-debug.dap.adapter
-debug.dap.requests.looking
-debug.opening
-debug.replay
-debug.verbs.sessions
-eval.benchmark.tasks
-eval.benchmark.truth
-eval.format.reading_programs
-model.chat
-model.loading
-model.predict.backends.server
-model.predict.backends.writing
-model.predict.decoders.loading
-model.predict.local
-notebook
-predict.registry
-pytest_plugin
-recording
-storage
-tracer.recorders
-tracer.sandbox_child
-tracer.session
-"""
-"""Other modules that import of the package when they are called."""
-MOST_LAZY = 67
+LAZY = {
+    "__init__": "the magic of notebooks is wanted in notebooks alone",
+    "api": "`from cwm_trace import …` is quick, and brings of each part what a call of it needs",
+    "eval.benchmark.tasks": "a task is found among all kinds, and brings what makes its own programs",
+    "model.loading": "what is wrong with a folder is said before transformers loads",
+    "model.predict.backends.server": "transformers is needed only where the server has no tokenizer to give",
+    "model.predict.decoders.choosing": "a small model runs without torch",
+    "model.predict.local": "the same",
+    "notebook": "`%load_ext` is quick",
+    "predict.registry": "a predictor is found by its name, and brings its own packages",
+    "pytest_plugin": "pytest loads every plugin, wanted or not",
+    "recording": "`from cwm_trace import record` is quick",
+    "tracer.recorders": "the compiled recorder may not have been built",
+    "tracer.sandbox_child": "every sandboxed program waits for its imports",
+    "tracer.session": "hiding values is rare, and its rules take a while",
+}
+"""Parts and modules that import of the package when they are called, and why."""
+MOST_LAZY = 43
 """How often they do."""
 
-MOST_NAMESAKES = 49
-MOST_PUBLIC = 1950
-MOST_UNKNOWN = 340
+_TWIN = "`model.light` is the same in NumPy, part by part"
+_ASKED = "a request of an editor is a verb of the same group"
+NAMESAKES = {
+    "__main__": "Python's own name",
+    "cache": _TWIN,
+    "chat": "users import both: the format of chats, and the predictor that speaks it",
+    "convert": "a command has the name that is typed",
+    "decoder": _TWIN,
+    "looking": _ASKED,
+    "moving": _ASKED,
+    "session": "users import that of the debugger; one of the tracer's is a recording",
+    "tokens": "users import both: the ids of a tokenizer, and the tokens of the format",
+    "weights": _TWIN,
+}
+"""Names that several modules have, and why none of them has another."""
+
+MOST_PUBLIC = 1750
+MOST_UNKNOWN = 105
 """Public names of which no other file of the repository speaks."""
 
 
@@ -144,32 +138,19 @@ def test_modules_do_not_need_one_another_to_be_imported() -> None:
 
 def test_there_are_no_circles() -> None:
     circles = find_circles(link_modules(MODULES, "at import", "when called", "for types"))
-    new = [
-        circle for circle in circles if not any({*map(short, circle)} <= {*old.split()} for old in CIRCLES)
-    ]
-    assert new == []
+    assert [" ".join(map(short, circle)) for circle in circles] == CIRCLES
 
 
 def test_who_imports_late_says_why() -> None:
     links = link_modules(MODULES, "when called")
-    late = {
-        short(name): len(names) for name, names in links.items() if names and part_of(name) not in LAZY_PARTS
-    }
-    assert set(late) <= set(LAZY_MODULES.split())
+    late = {short(name): len(names) for name, names in links.items() if names}
+    late = {name: count for name, count in late.items() if part_of(f"cwm_trace.{name}") not in LAZY_PARTS}
+    assert sorted(late) == sorted(LAZY)
     assert sum(late.values()) <= MOST_LAZY
 
 
-def test_only_records_find_their_views_by_name() -> None:
-    named = [
-        short(name)
-        for name, module in MODULES.items()
-        if re.search(r"import_module\(\s*f?[\"']cwm_trace\.rendering", module.path.read_text("utf-8"))
-    ]
-    assert named == ["display"]
-
-
 def test_a_name_of_a_module_says_which() -> None:
-    assert len(find_namesakes(MODULES)) <= MOST_NAMESAKES
+    assert sorted(find_namesakes(MODULES)) == sorted(NAMESAKES)
 
 
 def test_a_public_name_is_one_that_somebody_else_uses() -> None:

@@ -95,6 +95,31 @@ def test_of_a_single_dispatch_function_what_is_dispatched_to_is_recorded() -> No
     assert [len(trace.frames) for trace in decorated.traces] == [3, 3]  # type: ignore[attr-defined]
 
 
+class Kinds:
+    @functools.singledispatchmethod
+    def name(self, value: object) -> str:
+        return "object"
+
+    @name.register
+    def _(self, value: int) -> str:
+        number = value + 1
+        return f"int before {number}"
+
+    @name.register
+    @classmethod
+    def _(cls, value: list) -> str:  # type: ignore[type-arg]
+        return f"list of {cls.__name__}"
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "frames"), [(1, "'int before 2'", 4), ([], "'list of Kinds'", 3), ("a", "'object'", 3)]
+)
+def test_of_a_single_dispatch_method_as_well(value: object, text: str, frames: int) -> None:
+    trace = trace_execution(Kinds().name, value)
+    assert trace.value is not None
+    assert (trace.value.text, len(trace.frames), trace.warnings) == (text, frames, ())
+
+
 @contextlib.contextmanager
 def held(value: int) -> Iterator[int]:
     try:

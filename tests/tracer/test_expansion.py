@@ -196,6 +196,26 @@ class Derived(Base):
 class Bare: ...
 
 
+class Masked:
+    """Has a dictionary, and calls something else so."""
+
+    def __init__(self) -> None:
+        self.real = 1
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        ran.append("dict")
+        return {"false": 1}
+
+
+class Masking:
+    __slots__ = ("real",)
+    __dict__ = {"false": 1}
+
+    def __init__(self) -> None:
+        self.real = 1
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -211,6 +231,8 @@ class Bare: ...
         (Tight(1), "Tight(x=1)"),
         (Derived(), "Derived(base=1, own=2)"),
         (Bare(), "Bare()"),
+        (Masked(), "Masked(real=1)"),
+        (Masking(), "Masking(real=1)"),
         (object(), "<object object>"),
         ({Item(1): {Item(2)}}, "{Item(n=1): {Item(n=2)}}"),
         (collections.deque([Item(1)], 3), "deque([Item(n=1)], maxlen=3)"),

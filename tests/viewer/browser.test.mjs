@@ -168,7 +168,7 @@ test("hostile texts are text", async () => {
 test("without scripts there is a table around the first wrong step", async () => {
   const page = await open("pair.html", { script: false });
   const text = await page.innerText("noscript");
-  assert.match(text, /first wrong step/);
+  assert.match(text, /first wrong frame/);
   const hostile = await open("hostile.html", { script: false });
   assert.equal(await hostile.$("noscript img, noscript script"), null);
 });

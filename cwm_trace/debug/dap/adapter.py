@@ -6,14 +6,14 @@ import hmac
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cwm_trace.debug.console import Console
 from cwm_trace.debug.dap.arguments import Arguments
 from cwm_trace.debug.dap.references import References
 from cwm_trace.debug.dap.wire import Message
-from cwm_trace.debug.opening import Opening
+from cwm_trace.debug.running import Opening
 from cwm_trace.debug.session import Arrival
 from cwm_trace.debug.track import Track
 from cwm_trace.errors import CwmTraceError
@@ -22,6 +22,7 @@ Body = dict[str, Any] | None
 Handler = Callable[["Adapter", Arguments], Body]
 
 HANDLERS: dict[str, Handler] = {}
+"""Every request whose module was imported; `cwm_trace.debug.dap.requests` has imported all of them."""
 
 
 def request(command: str) -> Callable[[Handler], Handler]:
@@ -39,14 +40,21 @@ class Adapter:
 
     Args:
         send: takes messages for the client.
+        handlers: what is answered, by the names of the requests.
         token: that `launch` or `attach` must bring before anything but `initialize` is answered; empty: none.
         strict: let a fault of our own out, in the place of answering with it.
     """
 
-    def __init__(self, send: Callable[[Message], object], *, token: str = "", strict: bool = False) -> None:
-        import cwm_trace.debug.dap.requests  # noqa: F401  (they enter themselves)
-
+    def __init__(
+        self,
+        send: Callable[[Message], object],
+        handlers: Mapping[str, Handler],
+        *,
+        token: str = "",
+        strict: bool = False,
+    ) -> None:
         self._send = send
+        self._handlers = handlers
         self._token = token
         self._strict = strict
         self._sequence = 0
@@ -83,7 +91,7 @@ class Adapter:
         arguments = Arguments(command, message.get("arguments"))
         try:
             self._require_trust(command, arguments)
-            handler = HANDLERS.get(command)
+            handler = self._handlers.get(command)
             if handler is None:
                 raise CwmTraceError(f"{command[:60]!r} is not offered by this debugger")
             body = handler(self, arguments)

@@ -6,28 +6,32 @@ import math
 from bisect import bisect_right
 from typing import Any
 
-from cwm_trace.debug.console import VERBS, Console, Reply, find_verb, verb
+from cwm_trace.debug.conversation import VERBS, Conversation, Reply, find_verb, verb
 from cwm_trace.debug.difference import aligned, different_variables
 from cwm_trace.debug.listing import list_file, name_of
 from cwm_trace.debug.literals import evaluate, show_value
-from cwm_trace.debug.predicting import PredictedTimeline
+from cwm_trace.debug.phrases import content_text, difference_text, frame_data, notes, place_text, slots_data
+from cwm_trace.debug.predicted import PredictedTimeline
 from cwm_trace.debug.stops import surprise
 from cwm_trace.debug.track import Track
-from cwm_trace.debug.verbs.arguments import read_number, refuse_argument
-from cwm_trace.debug.wording import content_text, difference_text, frame_data, notes, place_text, slots_data
+from cwm_trace.debug.verbs.words import read_number, refuse_argument
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Slot
 from cwm_trace.rendering.wording import printable, short_text
 
-LOOK = "look"
+_LOOK = "look"
 SHOWN = 100
 """Lines of an answer at the most."""
 
 
 @verb(
-    "p EXPR", "The value of an expression over the variables here; nothing is run.", "print", "pp", group=LOOK
+    "p EXPR",
+    "The value of an expression over the variables here; nothing is run.",
+    "print",
+    "pp",
+    group=_LOOK,
 )
-def p(console: Console, argument: str) -> Reply:
+def p(console: Conversation, argument: str) -> Reply:
     """`p`."""
     if not argument:
         raise CwmTraceError("p needs an expression: say p x + 1")
@@ -57,8 +61,8 @@ def _evaluate(track: Track, text: str, values: dict[str, str], errors: dict[str,
         errors[track.name] = str(error)
 
 
-@verb("locals", "Every variable here.", "l-", group=LOOK)
-def locals_(console: Console, argument: str) -> Reply:
+@verb("locals", "Every variable here.", "l-", group=_LOOK)
+def locals_(console: Conversation, argument: str) -> Reply:
     """`locals`."""
     refuse_argument(argument, "locals")
     lines: list[str] = []
@@ -71,8 +75,8 @@ def locals_(console: Console, argument: str) -> Reply:
     return Reply("\n".join(lines) or "nothing is bound here", {"locals": data})
 
 
-@verb("where", "The calls that are going on, the running one last.", "w", "bt", group=LOOK)
-def where(console: Console, argument: str) -> Reply:
+@verb("where", "The calls that are going on, the running one last.", "w", "bt", group=_LOOK)
+def where(console: Conversation, argument: str) -> Reply:
     """`where`."""
     refuse_argument(argument, "where")
     track = console.session.current
@@ -89,9 +93,13 @@ def where(console: Console, argument: str) -> Reply:
 
 
 @verb(
-    "list [FIRST[, LAST]]", "Lines of the source around here; * has a stop, > is here.", "l", "ll", group=LOOK
+    "list [FIRST[, LAST]]",
+    "Lines of the source around here; * has a stop, > is here.",
+    "l",
+    "ll",
+    group=_LOOK,
 )
-def list_(console: Console, argument: str) -> Reply:
+def list_(console: Conversation, argument: str) -> Reply:
     """`list`."""
     track = console.session.current
     frame = track.timeline.frames[track.looked_at]
@@ -121,8 +129,8 @@ def list_(console: Console, argument: str) -> Reply:
     return Reply("\n".join(lines), {"first": max(start, 1), "lines": len(lines)})
 
 
-@verb("whatis NAME", "The type and size of a variable.", group=LOOK)
-def whatis(console: Console, argument: str) -> Reply:
+@verb("whatis NAME", "The type and size of a variable.", group=_LOOK)
+def whatis(console: Conversation, argument: str) -> Reply:
     """`whatis`."""
     slot = _variable(console.session.current, argument)
     kind = slot.type or "not known: predictions have no types"
@@ -145,9 +153,9 @@ def _variable(track: Track, name: str) -> Slot:
     "history NAME",
     "Every value of a variable of this function call, and since which frame.",
     "h-",
-    group=LOOK,
+    group=_LOOK,
 )
-def history(console: Console, argument: str) -> Reply:
+def history(console: Conversation, argument: str) -> Reply:
     """`history`."""
     if not argument:
         raise CwmTraceError("name a variable: say history x")
@@ -172,8 +180,8 @@ def _middle(changes: list[tuple[int, Slot | None]], now: int) -> list[tuple[int,
     return changes[first : first + SHOWN]
 
 
-@verb("lastchange NAME", "Which line changed a variable last, and when.", "who", group=LOOK)
-def lastchange(console: Console, argument: str) -> Reply:
+@verb("lastchange NAME", "Which line changed a variable last, and when.", "who", group=_LOOK)
+def lastchange(console: Conversation, argument: str) -> Reply:
     """`lastchange`."""
     if not argument:
         raise CwmTraceError("name a variable: say lastchange x")
@@ -197,16 +205,16 @@ def lastchange(console: Console, argument: str) -> Reply:
     return Reply(text, {"lastchange": data})
 
 
-@verb("display [EXPR]", "Show an expression after every move; without one, what is shown.", group=LOOK)
-def display(console: Console, argument: str) -> Reply:
+@verb("display [EXPR]", "Show an expression after every move; without one, what is shown.", group=_LOOK)
+def display(console: Conversation, argument: str) -> Reply:
     """`display`."""
     if argument and argument not in console.displays:
         console.displays.append(argument)
     return Reply("\n".join(console.displays) or "nothing is displayed", {"displays": console.displays})
 
 
-@verb("undisplay EXPR", "Do not show it any more.", group=LOOK)
-def undisplay(console: Console, argument: str) -> Reply:
+@verb("undisplay EXPR", "Do not show it any more.", group=_LOOK)
+def undisplay(console: Conversation, argument: str) -> Reply:
     """`undisplay`."""
     if argument not in console.displays:
         raise CwmTraceError(f"{argument!r} is not displayed: 'display' lists what is")
@@ -214,8 +222,8 @@ def undisplay(console: Console, argument: str) -> Reply:
     return Reply()
 
 
-@verb("compare", "The prediction beside the truth, here and where they part first.", group=LOOK)
-def compare(console: Console, argument: str) -> Reply:
+@verb("compare", "The prediction beside the truth, here and where they part first.", group=_LOOK)
+def compare(console: Conversation, argument: str) -> Reply:
     """`compare`."""
     refuse_argument(argument, "compare")
     session = console.session
@@ -246,9 +254,9 @@ def compare(console: Console, argument: str) -> Reply:
 
 
 @verb(
-    "why", "Why the model believes this frame: how sure it was, by part, and what Python allows.", group=LOOK
+    "why", "Why the model believes this frame: how sure it was, by part, and what Python allows.", group=_LOOK
 )
-def why(console: Console, argument: str) -> Reply:
+def why(console: Conversation, argument: str) -> Reply:
     """`why`."""
     refuse_argument(argument, "why")
     track = console.session.predicted
@@ -269,7 +277,7 @@ def why(console: Console, argument: str) -> Reply:
 
 
 @verb("help [VERB]", "The verbs, or what one does.", "h", "?", group="session")
-def help_(console: Console, argument: str) -> Reply:  # noqa: ARG001
+def help_(console: Conversation, argument: str) -> Reply:  # noqa: ARG001
     """`help`."""
     if argument:
         found = find_verb(argument)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cwm_trace.debug.console import Console, Reply, verb
+from cwm_trace.debug.conversation import Conversation, Reply, verb
+from cwm_trace.debug.phrases import arrival_data, arrival_text
 from cwm_trace.debug.session import Arrival, Session
 from cwm_trace.debug.track import Track
-from cwm_trace.debug.verbs.arguments import is_number, read_number, refuse_argument
-from cwm_trace.debug.wording import arrival_data, arrival_text
+from cwm_trace.debug.verbs.words import is_number, read_number, refuse_argument
 from cwm_trace.errors import CwmTraceError
 
 FORWARD, BACK = "forward", "back"
@@ -19,7 +19,7 @@ def _plain(
 ) -> None:
     """Make a verb of a move that takes no argument."""
 
-    def act(console: Console, argument: str) -> Reply:
+    def act(console: Conversation, argument: str) -> Reply:
         refuse_argument(argument, usage)
         return console.move(go)
 
@@ -52,7 +52,7 @@ _plain(
     "unt",
     group=FORWARD,
 )
-def until(console: Console, argument: str) -> Reply:
+def until(console: Conversation, argument: str) -> Reply:
     """`until`."""
     line = read_number(argument, "line", "until 12") if argument else None
     return console.move(lambda session, track: session.until(track, line))
@@ -62,7 +62,7 @@ _plain(Session.go_on, "continue", "To the next stop, or the end.", "c", "cont", 
 
 
 @verb("jump LINE|SOURCE", "To the next time that this line runs, by number or text.", "j", group=FORWARD)
-def jump(console: Console, argument: str) -> Reply:
+def jump(console: Conversation, argument: str) -> Reply:
     """`jump`."""
     if not argument:
         raise CwmTraceError("jump needs a line: say jump 12, or jump return total")
@@ -71,7 +71,7 @@ def jump(console: Console, argument: str) -> Reply:
 
 
 @verb("run N", "Take N steps.", group=FORWARD)
-def run(console: Console, argument: str) -> Reply:
+def run(console: Conversation, argument: str) -> Reply:
     """`run`."""
     count = read_number(argument, "number of steps", "run 10")
     return console.move(lambda session, track: session.run(track, count))
@@ -96,7 +96,7 @@ _plain(Session.back_on, "rcontinue", "Back to the stop before, or the start.", "
 
 
 @verb("goto FRAME", "To a frame by its number.", "g", group=BACK)
-def goto(console: Console, argument: str) -> Reply:
+def goto(console: Conversation, argument: str) -> Reply:
     """`goto`."""
     index = read_number(argument, "frame", "goto 12")
     return console.move(lambda session, track: session.go_to(track, index))
@@ -108,18 +108,18 @@ _plain(_undo, "undo", "Back to where the last move began.", "u-", group=BACK)
 
 
 @verb("up [N]", "Look at the caller.", "u", group="look")
-def up(console: Console, argument: str) -> Reply:
+def up(console: Conversation, argument: str) -> Reply:
     """`up`."""
     return _select(console, read_number(argument or "1", "number of callers", "up 2"))
 
 
 @verb("down [N]", "Look at what is called.", "d", group="look")
-def down(console: Console, argument: str) -> Reply:
+def down(console: Conversation, argument: str) -> Reply:
     """`down`."""
     return _select(console, -read_number(argument or "1", "number of calls", "down 2"))
 
 
-def _select(console: Console, by: int) -> Reply:
+def _select(console: Conversation, by: int) -> Reply:
     track = console.session.current
     highest = len(track.timeline.stack(track.position)) - 1
     wanted = track.selected + by

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from cwm_trace.debug.console import Console, Reply, verb
-from cwm_trace.debug.predicting import PredictedTimeline
+from cwm_trace.debug.conversation import Conversation, Reply, verb
+from cwm_trace.debug.phrases import slots_data
+from cwm_trace.debug.predicted import PredictedTimeline
 from cwm_trace.debug.session import Arrival
 from cwm_trace.debug.track import Track
-from cwm_trace.debug.verbs.arguments import read_number, refuse_argument
-from cwm_trace.debug.wording import slots_data
+from cwm_trace.debug.verbs.words import read_number, refuse_argument
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.rendering.wording import printable
 
 MODEL = "model"
-ALTERNATIVES = 5
+_ALTERNATIVES = 5
 
 
 @verb(
@@ -20,7 +20,7 @@ ALTERNATIVES = 5
     "What if a variable had this value here, a literal: a fork of the prediction.",
     group=MODEL,
 )
-def set_(console: Console, argument: str) -> Reply:
+def set_(console: Conversation, argument: str) -> Reply:
     """`set`."""
     name, equals, text = (part.strip() for part in argument.partition("="))
     if not equals or not text:
@@ -45,7 +45,7 @@ def set_(console: Console, argument: str) -> Reply:
     "Run the program again in the sandbox, with what `set` wrote, for what would really happen.",
     group=MODEL,
 )
-def truth(console: Console, argument: str) -> Reply:
+def truth(console: Conversation, argument: str) -> Reply:
     """`truth`."""
     refuse_argument(argument, "truth")
     fork = console.session.predicted
@@ -53,7 +53,7 @@ def truth(console: Console, argument: str) -> Reply:
     return Reply(text, {"truth": fork.truth.name if fork.truth is not None else None})
 
 
-def find_truth(console: Console, fork: Track) -> str:
+def find_truth(console: Conversation, fork: Track) -> str:
     """Give a what-if its truth; what to say of it.
 
     Raises:
@@ -68,9 +68,9 @@ def find_truth(console: Console, fork: Track) -> str:
 
 
 @verb("alternatives [K]", "What else could come next, by event: at most K frames.", "alt", group=MODEL)
-def alternatives(console: Console, argument: str) -> Reply:
+def alternatives(console: Conversation, argument: str) -> Reply:
     """`alternatives`."""
-    count = read_number(argument, "number", "alternatives 3") if argument else ALTERNATIVES
+    count = read_number(argument, "number", "alternatives 3") if argument else _ALTERNATIVES
     track = console.session.predicted
     timeline = track.timeline
     assert isinstance(timeline, PredictedTimeline)
@@ -89,7 +89,7 @@ def alternatives(console: Console, argument: str) -> Reply:
 
 
 @verb("accept N", "Go on with an alternative that was listed, in a fork.", group=MODEL)
-def accept(console: Console, argument: str) -> Reply:
+def accept(console: Conversation, argument: str) -> Reply:
     """`accept`."""
     number = read_number(argument, "alternative", "accept 2")
     if not 1 <= number <= len(console.offered):
@@ -101,7 +101,7 @@ def accept(console: Console, argument: str) -> Reply:
 
 
 @verb("reject", "Leave a fork for what it was forked from.", group=MODEL)
-def reject(console: Console, argument: str) -> Reply:
+def reject(console: Conversation, argument: str) -> Reply:
     """`reject`."""
     refuse_argument(argument, "reject")
     session = console.session
@@ -112,21 +112,21 @@ def reject(console: Console, argument: str) -> Reply:
 
 
 @verb("sample", "Draw anew from here on, in a fork.", group=MODEL)
-def sample(console: Console, argument: str) -> Reply:
+def sample(console: Conversation, argument: str) -> Reply:
     """`sample`."""
     refuse_argument(argument, "sample")
     return _enter(console, console.session.sample(console.session.predicted))
 
 
 @verb("ground", "Go on from the truth: a fork that is given the true frames up to here.", group=MODEL)
-def ground(console: Console, argument: str) -> Reply:
+def ground(console: Conversation, argument: str) -> Reply:
     """`ground`."""
     refuse_argument(argument, "ground")
     return _enter(console, console.session.ground(console.session.current))
 
 
 @verb("mode real|predicted|both|FORK", "Which executions move and answer.", group=MODEL)
-def mode(console: Console, argument: str) -> Reply:
+def mode(console: Conversation, argument: str) -> Reply:
     """`mode`."""
     session = console.session
     if argument == "both":
@@ -138,7 +138,7 @@ def mode(console: Console, argument: str) -> Reply:
 
 
 @verb("model NAME", "Predict with another model, from the start.", group=MODEL)
-def model(console: Console, argument: str) -> Reply:
+def model(console: Conversation, argument: str) -> Reply:
     """`model`."""
     if not argument or console.find_model is None:
         raise CwmTraceError("name a model: say model copy")
@@ -146,7 +146,7 @@ def model(console: Console, argument: str) -> Reply:
 
 
 @verb("leap on|off", "Let next and return leap over calls of a prediction, their frames unseen.", group=MODEL)
-def leap(console: Console, argument: str) -> Reply:
+def leap(console: Conversation, argument: str) -> Reply:
     """`leap`."""
     if argument not in ("on", "off"):
         raise CwmTraceError(f"{argument!r} is neither: say leap on or leap off")
@@ -155,7 +155,7 @@ def leap(console: Console, argument: str) -> Reply:
 
 
 @verb("limit N", "Let a prediction have N frames at the most.", group=MODEL)
-def limit(console: Console, argument: str) -> Reply:
+def limit(console: Conversation, argument: str) -> Reply:
     """`limit`."""
     timeline = console.session.predicted.timeline
     assert isinstance(timeline, PredictedTimeline)
@@ -164,7 +164,7 @@ def limit(console: Console, argument: str) -> Reply:
 
 
 @verb("tracks", "Every execution of the session, and where it stands.", group="session")
-def tracks(console: Console, argument: str) -> Reply:
+def tracks(console: Conversation, argument: str) -> Reply:
     """`tracks`."""
     refuse_argument(argument, "tracks")
     session = console.session
@@ -180,7 +180,7 @@ def tracks(console: Console, argument: str) -> Reply:
     return Reply("\n".join(lines), {"tracks": data})
 
 
-def _enter(console: Console, track: Track) -> Reply:
+def _enter(console: Conversation, track: Track) -> Reply:
     session = console.session
     if track not in session.active:
         session.active = [track]

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from cwm_trace.debug.console import Console, Reply, verb
-from cwm_trace.debug.predicting import PredictedTimeline
+from cwm_trace.debug.conversation import Conversation, Reply, verb
+from cwm_trace.debug.predicted import PredictedTimeline
 from cwm_trace.debug.track import Track
-from cwm_trace.debug.verbs.arguments import refuse_argument
+from cwm_trace.debug.verbs.words import refuse_argument
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Trace
+from cwm_trace.storage import write_trace
+from cwm_trace.viewer import view_page
 
-SESSION = "session"
+_SESSION = "session"
 
 
-@verb("script FILE", "Say every line of a file.", "source", "load", group=SESSION)
-def script(console: Console, argument: str) -> Reply:
+@verb("script FILE", "Say every line of a file.", "source", "load", group=_SESSION)
+def script(console: Conversation, argument: str) -> Reply:
     """`script`."""
     _require_files(console)
     if not argument:
@@ -37,8 +39,8 @@ def read_script(path: str) -> list[str]:
         raise CwmTraceError(f"cannot read {path}: {reason}") from error
 
 
-@verb("save FILE", "Write every line said so far to a file, for script FILE.", group=SESSION)
-def save(console: Console, argument: str) -> Reply:
+@verb("save FILE", "Write every line said so far to a file, for script FILE.", group=_SESSION)
+def save(console: Conversation, argument: str) -> Reply:
     """`save`."""
     _require_files(console)
     if not argument:
@@ -53,9 +55,9 @@ def save(console: Console, argument: str) -> Reply:
 @verb(
     "export jsonl|html FILE",
     "Write the execution that is looked at as a trace file, or all of them as a page for the browser.",
-    group=SESSION,
+    group=_SESSION,
 )
-def export(console: Console, argument: str) -> Reply:
+def export(console: Conversation, argument: str) -> Reply:
     """`export`."""
     _require_files(console)
     kind, _, path = argument.partition(" ")
@@ -64,8 +66,6 @@ def export(console: Console, argument: str) -> Reply:
         raise CwmTraceError("say export jsonl FILE, or export html FILE")
     try:
         if kind == "jsonl":
-            from cwm_trace.storage import write_trace
-
             write_trace(trace_of(console.session.current), path)
         else:
             Path(path).write_text(_page(console), "utf-8")
@@ -74,10 +74,8 @@ def export(console: Console, argument: str) -> Reply:
     return Reply(f"wrote {path}")
 
 
-def _page(console: Console) -> str:
+def _page(console: Conversation) -> str:
     """The real execution with the predictions of it beside it; without one, the prediction alone."""
-    from cwm_trace.viewer import view_page
-
     tracks = console.session.tracks
     real = tracks.get("real")
     if real is None:
@@ -87,7 +85,7 @@ def _page(console: Console) -> str:
     return view_page(trace_of(real), [trace_of(track) for track in guesses], labels=names)
 
 
-def _require_files(console: Console) -> None:
+def _require_files(console: Conversation) -> None:
     if not console.touches_files:
         raise CwmTraceError("verbs may not touch files in this session")
 
@@ -102,8 +100,8 @@ def trace_of(track: Track) -> Trace:
     return replace(timeline.program, frames=tuple(timeline.frames), outcome=timeline.outcome)
 
 
-@verb("quit", "End the session.", "q", "exit", "EOF", group=SESSION)
-def quit_(console: Console, argument: str) -> Reply:  # noqa: ARG001
+@verb("quit", "End the session.", "q", "exit", "EOF", group=_SESSION)
+def quit_(console: Conversation, argument: str) -> Reply:  # noqa: ARG001
     """`quit`."""
     refuse_argument(argument, "quit")
     return Reply(ends=True)

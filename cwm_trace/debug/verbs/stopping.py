@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import replace
 
-from cwm_trace.debug.console import Console, Reply, verb
+from cwm_trace.debug.conversation import Conversation, Reply, verb
 from cwm_trace.debug.listing import list_file, name_of
 from cwm_trace.debug.session import Session
 from cwm_trace.debug.stops import (
@@ -17,12 +17,13 @@ from cwm_trace.debug.stops import (
     OnSurprise,
     OnWrite,
     Place,
+    Rule,
     line_place,
 )
-from cwm_trace.debug.verbs.arguments import is_number, read_number
+from cwm_trace.debug.verbs.words import is_number, read_number
 from cwm_trace.errors import CwmTraceError
 
-STOPS = "stops"
+_STOPS = "stops"
 
 
 @verb(
@@ -30,20 +31,20 @@ STOPS = "stops"
     "Stop at a line, at calls of a function, where the prediction leaves the truth, or at frames less likely"
     " than e^-P; without an argument, list the stops.",
     "b",
-    group=STOPS,
+    group=_STOPS,
 )
-def break_(console: Console, argument: str) -> Reply:
+def break_(console: Conversation, argument: str) -> Reply:
     """`break`."""
     return _break(console, argument, once=False)
 
 
-@verb("tbreak [FILE:]LINE|FUNCTION[, COND]", "The same, once.", group=STOPS)
-def tbreak(console: Console, argument: str) -> Reply:
+@verb("tbreak [FILE:]LINE|FUNCTION[, COND]", "The same, once.", group=_STOPS)
+def tbreak(console: Conversation, argument: str) -> Reply:
     """`tbreak`."""
     return _break(console, argument, once=True)
 
 
-def _break(console: Console, argument: str, *, once: bool) -> Reply:
+def _break(console: Conversation, argument: str, *, once: bool) -> Reply:
     session = console.session
     if not argument:
         return _list(session)
@@ -55,8 +56,12 @@ def _break(console: Console, argument: str, *, once: bool) -> Reply:
     elif where.startswith("--surprise"):
         found = OnSurprise(_bound(where.removeprefix("--surprise").strip(" =")))
     else:
-        found = find_place(session, where)
+        found = _find_place(session, where)
     rule = session.stops.add(found, condition.strip(), once=once)
+    return _added(rule)
+
+
+def _added(rule: Rule) -> Reply:
     return Reply(f"stop {rule}", {"stop": rule.number, "at": str(rule.place)})
 
 
@@ -66,7 +71,7 @@ def _bound(text: str) -> float:
     return float(text)
 
 
-def find_place(session: Session, where: str) -> AtLine | AtFunction:
+def _find_place(session: Session, where: str) -> AtLine | AtFunction:
     """A line or a function by what is typed: `12`, `p.py:12`, `name`.
 
     Raises:
@@ -76,7 +81,7 @@ def find_place(session: Session, where: str) -> AtLine | AtFunction:
     file = session.current.frame.file
     name, colon, rest = where.rpartition(":")
     if colon:
-        file = find_file(session, name)
+        file = _find_file(session, name)
         where = rest.strip()
     if file >= len(files):
         raise CwmTraceError("the source of this frame is not known: name a file, as p.py:12")
@@ -86,7 +91,7 @@ def find_place(session: Session, where: str) -> AtLine | AtFunction:
     return AtFunction(where, file, listing.function(where))
 
 
-def find_file(session: Session, name: str) -> int:
+def _find_file(session: Session, name: str) -> int:
     """The index of a file by its name or path, or the last part of it.
 
     Raises:
@@ -100,8 +105,8 @@ def find_file(session: Session, name: str) -> int:
     raise CwmTraceError(f"the trace has no file {name}: it has {', '.join(file.name for file in files)}")
 
 
-@verb("watch NAME[, COND]", "Stop where a variable of this function changes.", group=STOPS)
-def watch(console: Console, argument: str) -> Reply:
+@verb("watch NAME[, COND]", "Stop where a variable of this function changes.", group=_STOPS)
+def watch(console: Conversation, argument: str) -> Reply:
     """`watch`."""
     name, _, condition = (part.strip() for part in argument.partition(","))
     if not name.isidentifier():
@@ -109,35 +114,35 @@ def watch(console: Console, argument: str) -> Reply:
     track = console.session.current
     function = name_of(track.timeline, track.looked_at)
     rule = console.session.stops.add(OnWrite(name, "" if function == "?" else function), condition)
-    return Reply(f"stop {rule}", {"stop": rule.number, "at": str(rule.place)})
+    return _added(rule)
 
 
-@verb("logpoint LINE, TEXT", "Say TEXT, with {expressions}, whenever a line runs; do not stop.", group=STOPS)
-def logpoint(console: Console, argument: str) -> Reply:
+@verb("logpoint LINE, TEXT", "Say TEXT, with {expressions}, whenever a line runs; do not stop.", group=_STOPS)
+def logpoint(console: Conversation, argument: str) -> Reply:
     """`logpoint`."""
     where, comma, text = argument.partition(",")
     if not comma or not text.strip():
         raise CwmTraceError("a logpoint needs a line and a text: say logpoint 12, total is {total}")
-    rule = console.session.stops.add(find_place(console.session, where.strip()), log=text.strip())
-    return Reply(f"stop {rule}", {"stop": rule.number, "at": str(rule.place)})
+    rule = console.session.stops.add(_find_place(console.session, where.strip()), log=text.strip())
+    return _added(rule)
 
 
 @verb(
     "catch [EXCEPTION|uncaught]",
     "Stop where an exception is raised: any, of a type, or never caught.",
-    group=STOPS,
+    group=_STOPS,
 )
-def catch(console: Console, argument: str) -> Reply:
+def catch(console: Conversation, argument: str) -> Reply:
     """`catch`."""
     if argument and not argument.isidentifier():
         raise CwmTraceError(f"{argument!r} names no exception: say catch ValueError")
     place = OnException(uncaught=True) if argument == "uncaught" else OnException(argument)
     rule = console.session.stops.add(place)
-    return Reply(f"stop {rule}", {"stop": rule.number, "at": str(rule.place)})
+    return _added(rule)
 
 
-@verb("ignore STOP N", "Pass a stop the first N times, counted from the start.", group=STOPS)
-def ignore(console: Console, argument: str) -> Reply:
+@verb("ignore STOP N", "Pass a stop the first N times, counted from the start.", group=_STOPS)
+def ignore(console: Conversation, argument: str) -> Reply:
     """`ignore`."""
     number, _, count = argument.partition(" ")
     rule = console.session.stops.find(read_number(number, "stop", "ignore 1 5"))
@@ -146,8 +151,8 @@ def ignore(console: Console, argument: str) -> Reply:
     return Reply(f"stop {rule}")
 
 
-@verb("condition STOP [COND]", "Give a stop a condition, or none.", group=STOPS)
-def condition(console: Console, argument: str) -> Reply:
+@verb("condition STOP [COND]", "Give a stop a condition, or none.", group=_STOPS)
+def condition(console: Conversation, argument: str) -> Reply:
     """`condition`."""
     number, _, text = argument.partition(" ")
     old = console.session.stops.find(read_number(number, "stop", "condition 1 x > 2"))
@@ -156,19 +161,19 @@ def condition(console: Console, argument: str) -> Reply:
     return Reply(f"stop {rule}")
 
 
-@verb("enable STOP", "Put a stop in force again.", group=STOPS)
-def enable(console: Console, argument: str) -> Reply:
+@verb("enable STOP", "Put a stop in force again.", group=_STOPS)
+def enable(console: Conversation, argument: str) -> Reply:
     """`enable`."""
     return _enable(console, argument, enabled=True)
 
 
-@verb("disable STOP", "Take a stop out of force.", group=STOPS)
-def disable(console: Console, argument: str) -> Reply:
+@verb("disable STOP", "Take a stop out of force.", group=_STOPS)
+def disable(console: Conversation, argument: str) -> Reply:
     """`disable`."""
     return _enable(console, argument, enabled=False)
 
 
-def _enable(console: Console, argument: str, *, enabled: bool) -> Reply:
+def _enable(console: Conversation, argument: str, *, enabled: bool) -> Reply:
     rule = console.session.stops.find(
         read_number(argument, "stop", f"{'enable' if enabled else 'disable'} 1")
     )
@@ -176,8 +181,8 @@ def _enable(console: Console, argument: str, *, enabled: bool) -> Reply:
     return Reply(f"stop {rule}")
 
 
-@verb("clear [STOP]", "Take a stop away; without a number, all of them.", "cl", "delete", group=STOPS)
-def clear(console: Console, argument: str) -> Reply:
+@verb("clear [STOP]", "Take a stop away; without a number, all of them.", "cl", "delete", group=_STOPS)
+def clear(console: Conversation, argument: str) -> Reply:
     """`clear`."""
     stops = console.session.stops
     if argument:

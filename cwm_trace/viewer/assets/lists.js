@@ -65,7 +65,12 @@ class List {
     }
     for (let number = first; number < last; number++) {
       if (this.nodes.has(number)) continue;
-      const node = make("div", { role: "option", class: "row", id: `${this.box.id}-${number}`, "data-number": number });
+      const node = make("div", {
+        role: "option",
+        class: "row",
+        id: `${this.box.id}-${number}`,
+        "data-number": number,
+      });
       node.setAttribute("aria-posinset", number + 1);
       node.setAttribute("aria-setsize", this.count);
       node.style.top = `${number * ROW}px`;

@@ -1,5 +1,7 @@
 // The page: where it is, what moves it (buttons, keys, slider, address), and its lists.
 
+const MARKS = { "=": "✓", g: "·" };
+
 const KEYS = [
   ["→ ←", "one frame on, one back"],
   ["↓ ↑", "on or back without going into calls"],
@@ -30,10 +32,20 @@ class Page {
     this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));
     this.offerGuesses();
     this.source = new SourcePane(this);
-    this.steps = new List(document.getElementById("step-list"), "Steps", (at, node) => this.drawStep(at, node), (at) => this.go(at));
+    this.steps = new List(
+      document.getElementById("step-list"),
+      "Steps",
+      (at, node) => this.drawStep(at, node),
+      (at) => this.go(at),
+    );
     this.callRows = this.walk.calls();
     this.folded = new Set();
-    this.calls = new List(document.getElementById("call-list"), "Calls", (at) => this.drawCall(at), (at) => this.go(this.callsInSight[at].row));
+    this.calls = new List(
+      document.getElementById("call-list"),
+      "Calls",
+      (at) => this.drawCall(at),
+      (at) => this.go(this.callsInSight[at].row),
+    );
     this.history = new HistoryPane(this);
     this.map = new Minimap(this);
     this.steps.fill(this.walk.count);
@@ -44,7 +56,9 @@ class Page {
 
   offerGuesses() {
     const choice = document.getElementById("guess");
-    this.sides.slice(1).forEach((side, at) => choice.append(make("option", { value: at + 1 }, ...visible(side.label))));
+    this.sides
+      .slice(1)
+      .forEach((side, at) => choice.append(make("option", { value: at + 1 }, ...visible(side.label))));
     document.getElementById("choice").hidden = this.sides.length < 2;
     for (const what of ["wrong", "first"]) document.querySelector(`[data-do=${what}]`).hidden = this.sides.length < 2;
     choice.addEventListener("change", () => this.choose(Number(choice.value)));
@@ -113,7 +127,7 @@ class Page {
     const beside = make("span", { class: "aside" });
     const nodes = [
       make("span", { class: "number" }, String(row)),
-      make("span", { class: "mark" }, WRONG.has(verdict) ? "✗" : verdict === "=" ? "✓" : verdict === "g" ? "·" : ""),
+      make("span", { class: "mark" }, WRONG.has(verdict) ? "✗" : (MARKS[verdict] ?? "")),
       make("span", { class: "number" }, String(side.lines[frame] || "")),
       make("span", { class: "event" }, event === "l" ? "" : EVENTS[event]),
       make("span", { class: "code" }, ...visible(short(side.source(frame, null), 120), true)),
@@ -157,11 +171,20 @@ class Page {
       this.fillCalls();
     };
     const text = main.source(call.row, null).trim();
-    const sign = make("span", { class: "fold", onclick: call.inside ? fold : null }, call.inside ? (this.folded.has(call.number) ? "▸" : "▾") : " ");
+    const sign = make(
+      "span",
+      { class: "fold", onclick: call.inside ? fold : null },
+      call.inside ? (this.folded.has(call.number) ? "▸" : "▾") : " ",
+    );
     const indent = make("span", { class: "number" }, String(call.row));
     sign.style.marginInlineStart = `${Math.min(call.depth, 40) * 14}px`;
-    const inside = call.inside ? [make("span", { class: "aside" }, `${call.inside.toLocaleString("en")} calls inside`)] : [];
-    return { kind: "", nodes: [indent, sign, make("span", { class: "code" }, ...visible(short(text || "module", 120))), ...inside] };
+    const inside = call.inside
+      ? [make("span", { class: "aside" }, `${call.inside.toLocaleString("en")} calls inside`)]
+      : [];
+    return {
+      kind: "",
+      nodes: [indent, sign, make("span", { class: "code" }, ...visible(short(text || "module", 120))), ...inside],
+    };
   }
 
   chooseCall(row) {
@@ -177,7 +200,9 @@ class Page {
     ]);
     const size = document.documentElement.outerHTML.length;
     const bytes = size > 1e6 ? `${(size / 1e6).toFixed(1)} MB` : `${Math.ceil(size / 1e3)} kB`;
-    document.getElementById("about").replaceChildren(...parts, make("p", { class: "gone" }, `This page takes ${bytes} and asks for nothing else.`));
+    document
+      .getElementById("about")
+      .replaceChildren(...parts, make("p", { class: "gone" }, `This page takes ${bytes} and asks for nothing else.`));
   }
 
   watch(name) {
@@ -219,29 +244,53 @@ class Page {
       first: () => wrong(1, -1),
       start: () => this.go(0),
       end: () => this.go(walk.count - 1),
-      help: () => openDialog("Keys", make("dl", {}, ...KEYS.flatMap(([keys, text]) => [make("dt", {}, make("kbd", {}, keys)), make("dd", {}, text)]))),
-      goto: () => ask(`Go to frame (0 to ${walk.count - 1})`, "number", row, (text) => {
-        const at = Number(text);
-        if (text === "" || !Number.isInteger(at) || at < 0 || at >= walk.count) return `frames go from 0 to ${walk.count - 1}`;
-        this.go(at);
-        return "";
-      }),
-      search: () => ask("Search in sources, names and values", "text", this.sought || "", async (text) => {
-        if (!text) return "type what to look for";
-        this.sought = text;
-        const main = this.sides[0];
-        let at = await main.find(text, this.row + 1);
-        if (at < 0) at = await main.find(text, 0);
-        if (at < 0) return "nothing found";
-        this.go(at);
-        return "";
-      }),
+      help: () =>
+        openDialog(
+          "Keys",
+          make(
+            "dl",
+            {},
+            ...KEYS.flatMap(([keys, text]) => [make("dt", {}, make("kbd", {}, keys)), make("dd", {}, text)]),
+          ),
+        ),
+      goto: () =>
+        ask(`Go to frame (0 to ${walk.count - 1})`, "number", row, (text) => {
+          const at = Number(text);
+          if (text === "" || !Number.isInteger(at) || at < 0 || at >= walk.count)
+            return `frames go from 0 to ${walk.count - 1}`;
+          this.go(at);
+          return "";
+        }),
+      search: () =>
+        ask("Search in sources, names and values", "text", this.sought || "", async (text) => {
+          if (!text) return "type what to look for";
+          this.sought = text;
+          const main = this.sides[0];
+          let at = await main.find(text, this.row + 1);
+          if (at < 0) at = await main.find(text, 0);
+          if (at < 0) return "nothing found";
+          this.go(at);
+          return "";
+        }),
     };
     moves[what]();
   }
 
   listen() {
-    const keys = { ArrowRight: "step", ArrowLeft: "back", ArrowDown: "over", ArrowUp: "before", n: "wrong", N: "unwrong", f: "first", g: "goto", "/": "search", "?": "help", Home: "start", End: "end" };
+    const keys = {
+      ArrowRight: "step",
+      ArrowLeft: "back",
+      ArrowDown: "over",
+      ArrowUp: "before",
+      n: "wrong",
+      N: "unwrong",
+      f: "first",
+      g: "goto",
+      "/": "search",
+      "?": "help",
+      Home: "start",
+      End: "end",
+    };
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || document.getElementById("dialog").open) return;
       const typing = event.target.matches("input:not([type=range]), select, textarea");
@@ -254,7 +303,8 @@ class Page {
       else return;
       event.preventDefault();
     });
-    for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", () => this.do(button.dataset.do));
+    for (const button of document.querySelectorAll("[data-do]"))
+      button.addEventListener("click", () => this.do(button.dataset.do));
     const tabs = [...document.querySelectorAll("[role=tab]")];
     tabs.forEach((tab, at) => {
       const name = tab.id.slice(4);
@@ -285,5 +335,7 @@ class Page {
 
 unpack("head").then(
   (head) => new Page(head),
-  () => (document.getElementById("loading").textContent = "This browser is too old to unpack the page: it needs DecompressionStream (2023 or later)."),
+  () =>
+    (document.getElementById("loading").textContent =
+      "This browser is too old to unpack the page: it needs DecompressionStream (2023 or later)."),
 );

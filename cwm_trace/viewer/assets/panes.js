@@ -1,13 +1,25 @@
 // What is shown of the row that the page is at: the line in its file, and the variables, real beside predicted.
 
 const EVENTS = { c: "call", l: "line", r: "return", x: "raise", e: "end" };
-const VERDICTS = { "=": "✓", x: "✗", g: "given", ".": "not counted", "-": "✗ nothing predicted", "+": "✗ beyond the end" };
+const VERDICTS = {
+  "=": "✓",
+  x: "✗",
+  g: "given",
+  ".": "not counted",
+  "-": "✗ nothing predicted",
+  "+": "✗ beyond the end",
+};
 
 class SourcePane {
   constructor(page) {
     this.page = page;
     this.file = -1;
-    this.list = new List(document.getElementById("source"), "Source", (at) => this.draw(at), (at) => this.pick(at));
+    this.list = new List(
+      document.getElementById("source"),
+      "Source",
+      (at) => this.draw(at),
+      (at) => this.pick(at),
+    );
   }
 
   show(side, frame) {
@@ -56,7 +68,13 @@ function cell(slot, isChanged, isWrong) {
 }
 
 function stateTable(page, real, guess, label) {
-  const names = [...new Set([...(real ? real.values.keys() : []), ...(guess ? guess.values.keys() : []), ...(guess ? guess.wrong : [])])];
+  const names = [
+    ...new Set([
+      ...(real ? real.values.keys() : []),
+      ...(guess ? guess.values.keys() : []),
+      ...(guess ? guess.wrong : []),
+    ]),
+  ];
   const bound = (side, name) => (side && side.values.get(name)) || null;
   const rows = [];
   for (const name of names) {
@@ -64,10 +82,17 @@ function stateTable(page, real, guess, label) {
     const isReal = Boolean(real && real.changed.has(name));
     const isGuessed = Boolean(guess && guess.changed.has(name));
     if (!wrong && !isReal && !bound(real, name) && !bound(guess, name)) continue;
-    const pick = make("button", { type: "button", class: "name", title: "Its history", onclick: () => page.watch(name) }, ...visible(short(name, 80)));
+    const pick = make(
+      "button",
+      { type: "button", class: "name", title: "Its history", onclick: () => page.watch(name) },
+      ...visible(short(name, 80)),
+    );
     const cells = [make("th", { scope: "row" }, pick)];
     if (real) cells.push(cell(bound(real, name), isReal, false));
-    if (label) cells.push(guess && !guess.missing ? cell(bound(guess, name), isGuessed, wrong) : make("td", { class: "same" }, "–"));
+    if (label)
+      cells.push(
+        guess && !guess.missing ? cell(bound(guess, name), isGuessed, wrong) : make("td", { class: "same" }, "–"),
+      );
     rows.push(make("tr", {}, ...cells));
   }
   const value = (side) => (side && side.value ? shown(side.value) : side && side.message != null ? [] : ["–"]);
@@ -98,8 +123,13 @@ function guessWords(page, side, frame, shownGuess) {
   const [main, real] = [page.sides[0], page.row];
   const nodes = [make("span", { class: WRONG.has(verdict) ? "wrong" : "right" }, VERDICTS[verdict] || "")];
   if (!shownGuess || shownGuess.missing) return nodes;
-  const differs = real >= main.count || side.events[frame] !== main.events[real] || side.lines[frame] !== main.lines[real];
-  if (differs) nodes.push(make("span", { class: "wrong" }, ` predicted: ${placeWords(side, frame)} `), make("code", {}, ...visible(short(shownGuess.source.trim()))));
+  const differs =
+    real >= main.count || side.events[frame] !== main.events[real] || side.lines[frame] !== main.lines[real];
+  if (differs)
+    nodes.push(
+      make("span", { class: "wrong" }, ` predicted: ${placeWords(side, frame)} `),
+      make("code", {}, ...visible(short(shownGuess.source.trim()))),
+    );
   if (shownGuess.nats) {
     const parts = Object.entries(shownGuess.nats).map(([name, nats]) => `${name} ${nats.toFixed(2)}`);
     nodes.push(make("span", { class: "gone" }, ` −log p: ${parts.join(", ")} nats`));
@@ -114,17 +144,36 @@ function pickers(page) {
   if (page.row >= main.count) return nodes;
   const add = (what, rows, at, go) => {
     if (rows.length < 2) return;
-    const field = make("input", { type: "number", min: 1, max: rows.length, value: at + 1, "aria-label": `${what}, of ${rows.length}` });
+    const field = make("input", {
+      type: "number",
+      min: 1,
+      max: rows.length,
+      value: at + 1,
+      "aria-label": `${what}, of ${rows.length}`,
+    });
     const move = (number) => go(Math.min(Math.max(number, 0), rows.length - 1));
     field.addEventListener("change", () => move(Number(field.value) - 1));
-    const button = (text, label, way) => make("button", { type: "button", "aria-label": label, onclick: () => move(at + way) }, text);
-    nodes.push(make("span", { class: "picker" }, `${what} `, button("‹", `${what}: before`, -1), field, button("›", `${what}: next`, 1), ` of ${rows.length.toLocaleString("en")}`));
+    const button = (text, label, way) =>
+      make("button", { type: "button", "aria-label": label, onclick: () => move(at + way) }, text);
+    nodes.push(
+      make(
+        "span",
+        { class: "picker" },
+        `${what} `,
+        button("‹", `${what}: before`, -1),
+        field,
+        button("›", `${what}: next`, 1),
+        ` of ${rows.length.toLocaleString("en")}`,
+      ),
+    );
   };
   const upTo = (rows) => rows.filter((row) => row <= page.row).length - 1;
   const header = page.walk.loop(page.row);
   if (header) {
     const heads = page.walk.visits(page.row, header);
-    add(`iteration of line ${header}`, heads, upTo(heads), (number) => page.go(page.walk.iteration(page.row, heads, number)));
+    add(`iteration of line ${header}`, heads, upTo(heads), (number) =>
+      page.go(page.walk.iteration(page.row, heads, number)),
+    );
   }
   const line = main.lines[page.row];
   if (main.events[page.row] === "l" && line !== header) {

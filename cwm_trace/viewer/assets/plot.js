@@ -18,7 +18,10 @@ function svg(tag, attributes, ...children) {
 
 // Steps of one or two histories, `[[row, number], …]` each; null if fewer than two numbers are finite.
 function stepPlot(histories, rows, here, label) {
-  const values = histories.flat().map((point) => point[1]).filter(Number.isFinite);
+  const values = histories
+    .flat()
+    .map((point) => point[1])
+    .filter(Number.isFinite);
   if (values.length < 2) return null;
   const [wide, high, edge] = [640, 120, 6];
   let [low, top] = [Infinity, -Infinity];
@@ -42,8 +45,18 @@ function stepPlot(histories, rows, here, label) {
     return svg("path", { d: path, class: side ? "line guess" : "line real" });
   });
   const cursor = svg("line", { x1: x(here), x2: x(here), y1: 0, y2: high, class: "cursor" });
-  const picture = svg("svg", { viewBox: `0 0 ${wide} ${high}`, role: "img", "aria-label": label, preserveAspectRatio: "none" }, ...lines, cursor);
-  return make("figure", {}, picture, make("figcaption", {}, `from ${low} to ${top}; the dashed line is what was predicted`));
+  const picture = svg(
+    "svg",
+    { viewBox: `0 0 ${wide} ${high}`, role: "img", "aria-label": label, preserveAspectRatio: "none" },
+    ...lines,
+    cursor,
+  );
+  return make(
+    "figure",
+    {},
+    picture,
+    make("figcaption", {}, `from ${low} to ${top}; the dashed line is what was predicted`),
+  );
 }
 
 class HistoryPane {
@@ -59,7 +72,9 @@ class HistoryPane {
     const { page, name } = this;
     const turn = (this.turn += 1);
     if (!name) {
-      this.box.replaceChildren(make("p", { class: "gone" }, "Choose a variable above: here is what it held over time."));
+      this.box.replaceChildren(
+        make("p", { class: "gone" }, "Choose a variable above: here is what it held over time."),
+      );
       return;
     }
     const main = page.sides[0];
@@ -68,10 +83,16 @@ class HistoryPane {
     const guess = page.guess ? page.sides[page.guess] : null;
     const frame = guess ? guess.frame(row) : -1;
     const real = await main.history(name, activation);
-    const other = guess && frame >= 0 && frame < guess.count ? await guess.history(name, guess.activations[frame]) : [];
+    const other =
+      guess && frame >= 0 && frame < guess.count ? await guess.history(name, guess.activations[frame]) : [];
     if (turn !== this.turn) return;
     const histories = [real, other.map(([at, slot]) => [guess.row(at), slot])];
-    const title = make("h3", {}, ...visible(short(name, 80)), ` in call ${activation}: ${real.length.toLocaleString("en")} values`);
+    const title = make(
+      "h3",
+      {},
+      ...visible(short(name, 80)),
+      ` in call ${activation}: ${real.length.toLocaleString("en")} values`,
+    );
     const numbers = histories.map((history) => history.map(([at, slot]) => [at, numberOf(slot)]));
     const plot = stepPlot(numbers, page.walk.count, page.row, `${name} over time`);
     const box = make("div", { id: "value-list" });
@@ -79,10 +100,24 @@ class HistoryPane {
     const said = new Map(histories[1]);
     const rows = [...new Set([...real.map((point) => point[0]), ...said.keys()])].sort((a, b) => a - b);
     const held = new Map(real);
-    const part = (text, map, at, kind) => (map.has(at) ? [make("span", { class: kind }, text, ...(map.get(at) ? visible(short(map.get(at)[0], 120)) : ["not bound"]))] : []);
+    const part = (text, map, at, kind) =>
+      map.has(at)
+        ? [
+            make(
+              "span",
+              { class: kind },
+              text,
+              ...(map.get(at) ? visible(short(map.get(at)[0], 120)) : ["not bound"]),
+            ),
+          ]
+        : [];
     const draw = (number) => {
       const at = rows[number];
-      const nodes = [make("span", { class: "number" }, String(at)), ...part("", held, at, "value"), ...(guess ? part("predicted ", said, at, "aside") : [])];
+      const nodes = [
+        make("span", { class: "number" }, String(at)),
+        ...part("", held, at, "value"),
+        ...(guess ? part("predicted ", said, at, "aside") : []),
+      ];
       return { kind: "", nodes };
     };
     const list = new List(box, `Values of ${name}`, draw, (number) => page.go(rows[number]));

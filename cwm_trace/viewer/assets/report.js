@@ -38,7 +38,8 @@
       const text = cell.dataset.value ?? cell.textContent;
       return text !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
     };
-    const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+    const order = (a, b) =>
+      typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
     body.append(...rows.sort((a, b) => way * order(key(a), key(b))));
   }
 

@@ -8,7 +8,11 @@ function escaped(char) {
   if (char === "\n") return "\\n";
   if (char === "\t") return "\\t";
   const code = char.codePointAt(0).toString(16);
-  return code.length <= 2 ? `\\x${code.padStart(2, "0")}` : code.length <= 4 ? `\\u${code.padStart(4, "0")}` : `\\u{${code}}`;
+  return code.length <= 2
+    ? `\\x${code.padStart(2, "0")}`
+    : code.length <= 4
+      ? `\\u${code.padStart(4, "0")}`
+      : `\\u{${code}}`;
 }
 
 // Nodes of a text; what cannot be seen is written as an escape and marked.
@@ -47,7 +51,11 @@ function shown(slot) {
   if (text.length <= SHOWN && !clipped) return [value];
   const length = (text.length + clipped).toLocaleString("en");
   if (text.length <= SHOWN) return [value, make("span", { class: "gone" }, ` … of ${length} characters`)];
-  const all = make("button", { type: "button", class: "more", onclick: () => showWhole(text) }, `… all ${length} characters`);
+  const all = make(
+    "button",
+    { type: "button", class: "more", onclick: () => showWhole(text) },
+    `… all ${length} characters`,
+  );
   return [value, all];
 }
 

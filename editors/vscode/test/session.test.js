@@ -136,7 +136,10 @@ test("writing a variable forks, and the fork has the truth of a run in which it 
   assert.equal(answer.body.value, "100");
   const fork = (await stopped).body.threadId;
   const { threads } = (await client.threadsRequest()).body;
-  assert.deepEqual(threads.map((each) => each.name.split(" ")[0]), ["real", "predicted", "fork1", "fork1-truth"]);
+  assert.deepEqual(
+    threads.map((each) => each.name.split(" ")[0]),
+    ["real", "predicted", "fork1", "fork1-truth"],
+  );
   assert.equal((await scope("Locals", fork)).values.x, "100");
   const truth = threads[3].id;
   await client.setBreakpointsRequest({ source: { path: program }, breakpoints: [{ line: 10 }] });

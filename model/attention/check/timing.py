@@ -13,8 +13,7 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.attention.varlen import varlen_attn
 
 from cwm_trace.model.attention.interval import attend, attend_segments
-from cwm_trace.model.attention.plan import plan_intervals
-from cwm_trace.model.attention.schedule import Schedule, Stores
+from cwm_trace.model.attention.schedule import Schedule, Stores, plan_intervals
 
 HEADS, KV_HEADS, HEAD_DIM = 48, 8, 128
 """Of CWM-32B."""

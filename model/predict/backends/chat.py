@@ -16,8 +16,8 @@ from typing import Any
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.backends.asking import asking_setup
-from cwm_trace.model.predict.backends.backend import Ask, Continuation, Verdict
 from cwm_trace.model.predict.backends.completions import PATIENT, Client, Patience, ServerError
+from cwm_trace.model.predict.backends.continuer import Ask, Continuation, Verdict
 from cwm_trace.model.predict.predictor import ModelPredictor
 from cwm_trace.predict.kept_answers import Answers
 from cwm_trace.records import Decoding

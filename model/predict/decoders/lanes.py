@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from cwm_trace.model.predict.decoders.protocol import CHUNK
+from cwm_trace.model.predict.decoders.trace_decoder import CHUNK
 
 
 class Passes(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cwm_trace.debug.dap.adapter import Adapter
+from cwm_trace.debug.dap.requests import HANDLERS
 from tests.debug.dap.schema import faults
 
 Message = dict[str, Any]
@@ -19,7 +20,7 @@ class Client:
 
     def __init__(self, **options: Any) -> None:
         self.heard: list[Message] = []
-        self.adapter = Adapter(self._hear, **{"strict": True, **options})
+        self.adapter = Adapter(self._hear, HANDLERS, **{"strict": True, **options})
         self._sequence = 0
 
     def _hear(self, message: Message) -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from cwm_trace import trace_execution, write_trace
 from cwm_trace.debug.console import Console
-from cwm_trace.debug.dap.adapter import HANDLERS
+from cwm_trace.debug.dap.requests import HANDLERS
 from cwm_trace.debug.session import Session
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.predict.history import NOTHING, History, Known, Prediction
+from cwm_trace.predict.known_frames import NOTHING, History, Known, Prediction
 from tests.debug.dap.client import Client
 from tests.debug.dap.schema import definitions
 from tests.debug.programs import CAUGHT, NESTED, Scripted, record, without_types

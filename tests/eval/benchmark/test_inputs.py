@@ -14,8 +14,8 @@ from cwm_trace.eval.benchmark.generations import read_rows
 from cwm_trace.eval.benchmark.inputs import ask_for_input, judge_inputs, read_call, rescore_inputs, run_inputs
 from cwm_trace.eval.benchmark.results import Results
 from cwm_trace.eval.benchmark.tasks import find_tasks
+from cwm_trace.predict.questions import Question
 from cwm_trace.predict.registry import find_writer
-from cwm_trace.predict.writing import Question
 from cwm_trace.records import Decoding
 
 ROWS = [

@@ -103,6 +103,6 @@ def test_a_missing_sandbox_is_no_reason_to_exclude_a_program(monkeypatch: pytest
     def fail(*_: object, **__: object) -> None:
         raise SandboxError("the sandbox could not be set up here: no room")
 
-    monkeypatch.setattr("cwm_trace.tracer.sandbox.trace_isolated", fail)
+    monkeypatch.setattr("cwm_trace.eval.benchmark.truth.trace_isolated", fail)
     with pytest.raises(SandboxError, match="no room"):
         find_truth(Case(Item("a", "def f():\n    return 1\n", "f()", "test"), "sandbox"))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from cwm_trace.model.attention import kernels as kernels_module
-from cwm_trace.model.attention.driver import PROTOTYPES, Driver
+from cwm_trace.model.attention.cuda_driver import PROTOTYPES, Driver
 from cwm_trace.model.attention.kernels import Kernels
 
 STREAM = 77

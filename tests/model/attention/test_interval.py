@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.interval import attend, count_traffic, interval_attention, merge
-from cwm_trace.model.attention.plan import StepPlan, plan_intervals
+from cwm_trace.model.attention.schedule import StepPlan, plan_intervals
 from tests.effort import examples
 
 CLOSE = 2e-5

@@ -16,10 +16,9 @@ from torch import Tensor
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention import cubins, interval_attention, kernels, launch
 from cwm_trace.model.attention.check.draw import draw_case
-from cwm_trace.model.attention.driver import Driver
+from cwm_trace.model.attention.cuda_driver import Driver
 from cwm_trace.model.attention.interval import attend, attend_segments
-from cwm_trace.model.attention.plan import plan_intervals
-from cwm_trace.model.attention.schedule import Schedule, Stores
+from cwm_trace.model.attention.schedule import Schedule, Stores, plan_intervals
 from tests.model.attention.emulator import Emulator
 from tests.model.attention.fake_driver import EmulatedKernels, FakeDriver, installed
 from tests.model.attention.requirements import needs_nvrtc, needs_simulator

@@ -14,7 +14,7 @@ from torch import Tensor
 from cwm_trace import render_trace, trace_execution
 from cwm_trace.model.decoder import AnyCache, Decoder
 from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM
-from cwm_trace.model.predict.decoders.protocol import TraceDecoder
+from cwm_trace.model.predict.decoders.trace_decoder import TraceDecoder
 from cwm_trace.model.predict.local import MAX_ROWS, LocalPredictor
 from cwm_trace.model.tokenizer import build_tokenizer
 from cwm_trace.records import Decoding, Trace

@@ -11,7 +11,8 @@ from hypothesis import given
 
 from cwm_trace import trace_execution
 from cwm_trace.model.predict.guide import Names, Opening
-from cwm_trace.model.predict.rollout import FreeFrame, pieces_of
+from cwm_trace.model.predict.open_frame import FreeFrame
+from cwm_trace.model.predict.rollout import pieces_of
 from cwm_trace.model.predict.vocabulary import INDEX
 from cwm_trace.records import Event, Program, SourceFile, Trace
 from cwm_trace.strategies import Program as Drawn

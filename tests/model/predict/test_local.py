@@ -9,7 +9,7 @@ import pytest
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.predict.local import LocalPredictor
-from cwm_trace.predict.history import History, Known
+from cwm_trace.predict.known_frames import History, Known
 from cwm_trace.predict.protocol import BatchPredictor, Request
 from cwm_trace.records import Decoding, Event, Outcome, Slot, SourceFile
 from cwm_trace.wire.parse import parse_trace

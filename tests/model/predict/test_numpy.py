@@ -15,13 +15,13 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.checkpoint import check_checkpoint
 from cwm_trace.model.light.weights import read_arrays
 from cwm_trace.model.loading import load_model
-from cwm_trace.model.predict.decoders import loading
-from cwm_trace.model.predict.decoders.loading import load_decoder
+from cwm_trace.model.predict.decoders import choosing
+from cwm_trace.model.predict.decoders.choosing import load_decoder
 from cwm_trace.model.predict.decoders.numpy import NumpyChooser, NumpyDecoder, NumpySampler
 from cwm_trace.model.predict.decoders.torch import TorchChooser
 from cwm_trace.model.predict.local import LocalPredictor
 from cwm_trace.model.predict.vocabulary import Legal, Vocabulary
-from cwm_trace.model.shards import read_headers
+from cwm_trace.model.safetensors_files import read_headers
 from cwm_trace.predict.modes import ALL_MODES
 from cwm_trace.predict.protocol import Request
 from cwm_trace.records import GRAMMARS, Decoding, Frame, Trace
@@ -184,7 +184,7 @@ def test_the_engine_is_chosen_by_the_model_and_stands_in_the_record(
     yarn = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 8.0, "original_max_position_embeddings": 64}
     scaled = save_checkpoint(tmp_path / "scaled", rope_parameters=yarn)
     assert load_decoder(scaled).engine == "torch"
-    monkeypatch.setattr(loading, "NUMPY_BELOW", loading.count_parameters(config_of(folder), folder))
+    monkeypatch.setattr(choosing, "NUMPY_BELOW", choosing.count_parameters(config_of(folder), folder))
     assert load_decoder(folder).engine == "torch"
     assert load_decoder(folder, "numpy").engine == "numpy"
     with pytest.raises(CwmTraceError, match="scales: take the engine torch"):
@@ -203,7 +203,7 @@ def test_parameters_are_counted_as_torch_counts_them(tmp_path: Path) -> None:
     for tied in (False, True):
         folder = save_checkpoint(tmp_path / str(tied), tie_word_embeddings=tied, rope_parameters=dict(LLAMA3))
         wanted = sum(parameter.numel() for parameter in load_model(folder).parameters())
-        assert loading.count_parameters(config_of(folder), folder) == wanted
+        assert choosing.count_parameters(config_of(folder), folder) == wanted
 
 
 def test_without_a_folder_the_weights_themselves_are_the_identity() -> None:

@@ -19,7 +19,7 @@ import torch
 
 from cwm_trace.datasets.filling import Arrays
 from cwm_trace.model.training import batches, loop
-from cwm_trace.model.training.packing import Packer
+from cwm_trace.model.training.document_rows import Packer
 from cwm_trace.model.training.processes import Processes, join_processes
 from cwm_trace.model.training.recipe import Recipe
 from tests.model.forked import run_two

@@ -13,15 +13,15 @@ import torch
 pytest.importorskip("pyarrow")
 
 from cwm_trace.datasets.builder import build_dataset
+from cwm_trace.datasets.dataset_recipe import make_recipe as make_dataset_recipe
 from cwm_trace.datasets.packed import PackedDataset, PackedLoader
 from cwm_trace.datasets.packing import pack_dataset
-from cwm_trace.datasets.recipe import make_recipe as make_dataset_recipe
 from cwm_trace.datasets.tokenizing import TokenField
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, build_tokenizer, load_tokenizer, save_tokenizer
 from cwm_trace.model.tokens import read_tokens
+from cwm_trace.model.training.document_rows import Batch
 from cwm_trace.model.training.loop import train
-from cwm_trace.model.training.packing import Batch
 from cwm_trace.model.training.recipe import Recipe
 from tests.model.training.runs import log_of, tiny_recipe
 

@@ -18,9 +18,9 @@ import torch
 from cwm_trace.datasets.filling import Arrays
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.training import batches
+from cwm_trace.model.training.document_rows import Batch, Packer
 from cwm_trace.model.training.loop import train
 from cwm_trace.model.training.loss import field_weights
-from cwm_trace.model.training.packing import Batch, Packer
 from cwm_trace.model.training.processes import Processes, join_processes
 from cwm_trace.model.training.state import load_state, save_state
 from cwm_trace.model.training.stream import Mix, Stream

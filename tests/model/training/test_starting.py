@@ -17,9 +17,9 @@ from cwm_trace.datasets.tokenizing import TokenField
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.loading import load_model
 from cwm_trace.model.tokenizer import TRACE_TOKENS, extend_tokenizer, load_tokenizer, read_tokenizer
+from cwm_trace.model.training.document_rows import Batch, Packer
 from cwm_trace.model.training.loop import train
 from cwm_trace.model.training.lora import add_adapter, merge_adapter
-from cwm_trace.model.training.packing import Batch, Packer
 from cwm_trace.model.training.recipe import Lora
 from cwm_trace.model.training.starting import add_tokens, keeps_documents_apart
 from cwm_trace.model.training.stream import Mix, Stream

@@ -1,7 +1,8 @@
-"""Every request that is answered; importing this makes them known to `cwm_trace.debug.dap.adapter`."""
+"""Every request that is answered."""
 
 from __future__ import annotations
 
-from cwm_trace.debug.dap.requests import breaking, lifecycle, looking, moving, writing
+from cwm_trace.debug.dap.adapter import HANDLERS
+from cwm_trace.debug.dap.requests import breaking, lifecycle, looking, moving, what_if
 
-__all__ = ["breaking", "lifecycle", "looking", "moving", "writing"]
+__all__ = ["HANDLERS", "breaking", "lifecycle", "looking", "moving", "what_if"]

@@ -8,7 +8,7 @@ from typing import Any
 from cwm_trace.debug.dap.adapter import Adapter, Body, request
 from cwm_trace.debug.dap.arguments import Arguments
 from cwm_trace.debug.dap.references import Scope
-from cwm_trace.debug.dap.sources import file_of_source
+from cwm_trace.debug.dap.source_files import file_of_source
 from cwm_trace.debug.listing import list_file, name_of
 from cwm_trace.debug.session import Session
 from cwm_trace.debug.stops import (
@@ -23,7 +23,7 @@ from cwm_trace.debug.stops import (
 )
 from cwm_trace.errors import CwmTraceError
 
-SURPRISE = 5.0
+_SURPRISE = 5.0
 """Nats, unless the client gives another bound."""
 
 
@@ -179,7 +179,7 @@ def _filter(session: Session, name: str, condition: str) -> Place:
             return OnDivergence(session.divergence_of)
         case "surprise":
             try:
-                return OnSurprise(float(condition or SURPRISE))
+                return OnSurprise(float(condition or _SURPRISE))
             except ValueError:
                 raise CwmTraceError(f"{condition[:40]!r} is no bound: give a number of nats") from None
     raise CwmTraceError(f"there is no exception filter {name[:40]!r}")

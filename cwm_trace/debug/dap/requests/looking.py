@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cwm_trace.debug.console import find_verb
 from cwm_trace.debug.dap.adapter import Adapter, Body, request
 from cwm_trace.debug.dap.arguments import Arguments
 from cwm_trace.debug.dap.references import MAX_CHILDREN, Children, FrameReference, Scope, shorten
 from cwm_trace.debug.dap.requests.moving import tell_stops
-from cwm_trace.debug.dap.sources import source_of
+from cwm_trace.debug.dap.source_files import source_of, source_of_file
 from cwm_trace.debug.difference import aligned, different_variables
 from cwm_trace.debug.listing import name_of
 from cwm_trace.debug.literals import evaluate as evaluate_expression
 from cwm_trace.debug.literals import show_value
+from cwm_trace.debug.phrases import difference_text
 from cwm_trace.debug.session import Arrival
 from cwm_trace.debug.stops import exception_name, surprise
-from cwm_trace.debug.wording import difference_text
+from cwm_trace.debug.verbs import find_verb
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event, Slot
 
@@ -66,7 +66,7 @@ def stack_trace(adapter: Adapter, arguments: Arguments) -> Body:
 def scopes(adapter: Adapter, arguments: Arguments) -> Body:
     """The variables of a stack frame, and at the top what else is known of it."""
     frame = adapter.references.frame(arguments.integer("frameId"))
-    return {"scopes": [_scope(adapter, name, scope) for name, scope in scopes_of(frame)]}
+    return {"scopes": [_scope(adapter, name, scope) for name, scope in _scopes_of(frame)]}
 
 
 def _scope(adapter: Adapter, name: str, scope: Scope) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _scope(adapter: Adapter, name: str, scope: Scope) -> dict[str, Any]:
     return found if hint is None else {**found, "presentationHint": hint}
 
 
-def scopes_of(frame: FrameReference) -> list[tuple[str, Scope]]:
+def _scopes_of(frame: FrameReference) -> list[tuple[str, Scope]]:
     """The scopes of a stack frame."""
     track, index = frame.track, frame.index
     timeline = track.timeline
@@ -233,7 +233,5 @@ def source(adapter: Adapter, arguments: Arguments) -> Body:
 @request("loadedSources")
 def loaded_sources(adapter: Adapter, arguments: Arguments) -> Body:  # noqa: ARG001
     """Every file of the program."""
-    from cwm_trace.debug.dap.sources import source_of_file
-
     session = adapter.debuggee.session
     return {"sources": [source_of_file(session, index) for index in range(len(session.program.files))]}

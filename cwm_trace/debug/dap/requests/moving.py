@@ -7,13 +7,13 @@ from typing import Any
 
 from cwm_trace.debug.dap.adapter import Adapter, Body, request
 from cwm_trace.debug.dap.arguments import Arguments
-from cwm_trace.debug.dap.sources import file_of_source
+from cwm_trace.debug.dap.source_files import file_of_source
 from cwm_trace.debug.listing import name_of
+from cwm_trace.debug.phrases import notes
 from cwm_trace.debug.session import Arrival, Session
 from cwm_trace.debug.timeline import Timeline, last_in
 from cwm_trace.debug.track import Track
 from cwm_trace.debug.travel import next_at_line
-from cwm_trace.debug.wording import notes
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Event
 
@@ -134,7 +134,7 @@ def step_in(adapter: Adapter, arguments: Arguments) -> Body:
     if arguments.has("targetId"):
         target = arguments.integer("targetId")
         track = adapter.track(arguments.integer("threadId"))
-        if target not in [index for index, _ in calls_of(track)]:
+        if target not in [index for index, _ in _calls_of(track)]:
             raise CwmTraceError(f"nothing is called from here at frame {target}: ask for the targets again")
         _move(adapter, arguments, lambda session, track: session.go_to(track, target))
     else:
@@ -237,11 +237,11 @@ def _find_line(track: Track, file: int, line: int, *, forward: bool) -> int:
 def step_in_targets(adapter: Adapter, arguments: Arguments) -> Body:
     """What the line calls, as far as it is known."""
     frame = adapter.references.frame(arguments.integer("frameId"))
-    targets = [{"id": index, "label": name} for index, name in calls_of(frame.track)]
+    targets = [{"id": index, "label": name} for index, name in _calls_of(frame.track)]
     return {"targets": targets}
 
 
-def calls_of(track: Track) -> list[tuple[int, str]]:
+def _calls_of(track: Track) -> list[tuple[int, str]]:
     """The CALLs that the line of a track makes, among the frames that are known: index and name."""
     timeline, here = track.timeline, track.position
     until = timeline.after_in(here)

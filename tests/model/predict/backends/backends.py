@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cwm_trace.model.predict.backends.asking import asking_setup
-from cwm_trace.model.predict.backends.backend import Ask, Continuation, Continuer, Verdict
+from cwm_trace.model.predict.backends.continuer import Ask, Continuation, Continuer, Verdict
 from cwm_trace.model.predict.predictor import ModelPredictor
 from cwm_trace.records import Decoding
 from cwm_trace.wire import CWM, TraceTokens

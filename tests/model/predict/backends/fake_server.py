@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
-from cwm_trace.model.predict.backends.backend import Ask, Continuation, Verdict
+from cwm_trace.model.predict.backends.continuer import Ask, Continuation, Verdict
 
 Fields = dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cwm_trace.predict.history import forces_return
+from cwm_trace.predict.known_frames import forces_return
 from cwm_trace.predict.modes import Mode, ModeKind, parse_mode
 from cwm_trace.predict.protocol import ENDED, Request
 from cwm_trace.records import Event, Frame, Outcome, Trace

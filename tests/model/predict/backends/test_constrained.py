@@ -11,7 +11,7 @@ import pytest
 from llguidance import LLMatcher
 
 from cwm_trace import trace_execution
-from cwm_trace.model.predict.backends.backend import Ask, Continuation, Verdict
+from cwm_trace.model.predict.backends.continuer import Ask, Continuation, Verdict
 from cwm_trace.model.predict.backends.server import ServerPredictor
 from cwm_trace.model.tokenizer import build_tokenizer
 from cwm_trace.predict.protocol import Request

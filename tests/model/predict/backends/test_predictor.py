@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.predict.backends.backend import Ask
+from cwm_trace.model.predict.backends.continuer import Ask
+from cwm_trace.model.predict.prediction import PromptTooLongError
 from cwm_trace.model.predict.predictor import ModelPredictor
-from cwm_trace.model.predict.session import PromptTooLongError
-from cwm_trace.predict.history import History
+from cwm_trace.predict.known_frames import History
 from cwm_trace.predict.modes import parse_mode
 from cwm_trace.predict.protocol import Request, predict_all
 from cwm_trace.records import Decoding, Event, Frame, Outcome, Program, Slot, SourceFile, Trace

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cwm_trace.model.predict.backends.backend import Ask
 from cwm_trace.model.predict.backends.completions import Client, Patience, ServerError
+from cwm_trace.model.predict.backends.continuer import Ask
 from cwm_trace.model.predict.backends.server import ServerContinuer, find_model
 from tests.model.predict.backends.backends import Parrot
 from tests.model.predict.backends.fake_server import FakeServer, FaultError, Fields, error, listening

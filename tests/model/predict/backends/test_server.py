@@ -15,8 +15,8 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.decoder import Decoder
 from cwm_trace.model.decoding import generate
 from cwm_trace.model.modeling import CwmForCausalLM
-from cwm_trace.model.predict.backends.backend import Ask, Continuation
 from cwm_trace.model.predict.backends.completions import Client, Patience, ServerError
+from cwm_trace.model.predict.backends.continuer import Ask, Continuation
 from cwm_trace.model.predict.backends.server import ServerContinuer, ServerPredictor, find_model
 from cwm_trace.predict.protocol import Request, predict_all
 from cwm_trace.records import Decoding, Outcome, Trace

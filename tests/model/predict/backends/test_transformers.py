@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.predict.backends.backend import Ask
+from cwm_trace.model.predict.backends.continuer import Ask
 from cwm_trace.model.predict.backends.transformers import TransformersContinuer, TransformersPredictor
 from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Decoding, Event, Outcome

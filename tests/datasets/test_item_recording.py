@@ -1,0 +1,86 @@
+"""Items are recorded the same by either recorder and in any folder, and their lines become rows unread."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from cwm_trace import Outcome, trace_execution
+from cwm_trace.datasets.families import make_items
+from cwm_trace.datasets.item import Item
+from cwm_trace.datasets.item_recording import record_item, record_lines, stand_ins
+from cwm_trace.datasets.rows import trace_of, write_row
+from cwm_trace.records import Limits
+from cwm_trace.tracer.recorders import VARIABLE
+from tests.tracer.both import NEEDS_C, RECORDERS
+
+STRANGE = r"""
+import threading
+
+class Odd:
+    def __repr__(self):
+        return "a \"quote\", \u2028 and }{"
+
+def f(text, odd):
+    value = [text, odd]
+    size = len(value)
+    del size
+    worker = threading.Thread(target=len, args=(value,), name="worker")
+    worker.start()
+    worker.join()
+    try:
+        raise ValueError("no, \"value\":{\"text\":")
+    except ValueError:
+        globals()['a"b'] = 1
+    return value
+"""
+ITEMS = [
+    *make_items("general-v1", 40),
+    *make_items("scripts-v1", 10),
+    Item("odd", STRANGE, "f('\"', Odd())", "odd"),
+]
+
+
+@pytest.mark.parametrize("recorder", RECORDERS)
+def test_rows_are_the_traces(recorder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of lines that are never read as JSON on their way, the row gives the trace back."""
+    monkeypatch.setenv(VARIABLE, recorder)
+    with stand_ins():
+        recorded = [record_lines(item, Limits()) for item in ITEMS]
+    for item, (trace, lines) in zip(ITEMS, recorded, strict=True):
+        row = json.loads(write_row(item, trace, lines))
+        plain = trace_execution(item.source, call=item.call or None, capture_output=True)
+        assert trace_of(row).frames == plain.frames
+        assert record_item(item, Limits()).frames == plain.frames
+
+
+@NEEDS_C
+def test_both_recorders_give_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = []
+    for recorder in ("python", "c"):
+        monkeypatch.setenv(VARIABLE, recorder)
+        rows.append([write_row(item, *record_lines(item, Limits())) for item in ITEMS])
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(
+    "line", ["", "{}", '{"event":"line","line":1,"activation":0,"depth":0,"source":"x"}']
+)
+def test_what_is_no_frame_of_a_recording_is_refused(line: str) -> None:
+    trace, _ = record_lines(ITEMS[0], Limits())
+    with pytest.raises(ValueError, match="no frame of a recording"):
+        write_row(ITEMS[0], trace, [line])
+
+
+def test_a_generated_program_sees_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same recipe gives the same bytes wherever it is built."""
+    (tmp_path / "string.py").write_text("raise SystemExit('not this one')\n")
+    monkeypatch.chdir(tmp_path)
+    item = Item(
+        "generated", "import string\n\n\ndef f():\n    return string.digits\n", "f()", "own", max_lines=9
+    )
+    assert record_item(item, Limits()).outcome is Outcome.RETURNED
+    assert record_item(dataclasses.replace(item, max_lines=None), Limits()).outcome is Outcome.EXITED
