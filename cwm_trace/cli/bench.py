@@ -284,7 +284,8 @@ def rescore(
             from cwm_trace.eval.benchmark.tasks import find_tasks
 
             programs = [case for task in find_tasks(tasks) for case in task.cases] if tasks else []
-            run = rescore_inputs(read_rows(file, programs)[:limit], file, output, model=model, resume=resume)
+            rows = read_rows(file, programs)[:limit]
+            run = rescore_inputs(rows, file, output, model=model, resume=resume, report=report)
         elif is_log(file):
             run = rescore_log(Path(file), output, execute=execute, resume=resume, report=report)
         else:

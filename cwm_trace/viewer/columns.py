@@ -23,7 +23,7 @@ BLOCK = 1000
 _EVENT_CODES = {Event.CALL: "c", Event.LINE: "l", Event.RETURN: "r", Event.EXCEPTION: "x", Event.END: "e"}
 _GONE = -1
 """In the place of a slot: the name is no longer bound."""
-RIGHT, WRONG, GIVEN, UNSCORED, MISSING, SURPLUS = "=", "x", "g", ".", "-", "+"
+RIGHT, WRONG, GIVEN, _UNSCORED, MISSING, SURPLUS = "=", "x", "g", ".", "-", "+"
 """How a predicted frame does at its place, as the index says it."""
 
 
@@ -94,7 +94,7 @@ def _verdict(comparison: Comparison, at: int) -> str:
     if pair.predicted is None:
         return MISSING
     if not pair.scored:
-        return UNSCORED
+        return _UNSCORED
     if pair.real is None:
         return SURPLUS
     return RIGHT if pair.exact else WRONG

@@ -33,7 +33,7 @@ from cwm_trace.eval.comparison.answers import NO_LITERAL, Verdict, read_literal
 from cwm_trace.eval.comparison.score import ProgramScore
 from cwm_trace.predict.protocol import RefusedError
 from cwm_trace.predict.questions import Question, Writer
-from cwm_trace.progress import OnProgress, Progress, say_nothing
+from cwm_trace.progress import OnProgress, Progress, say_nothing, tell_of_each
 from cwm_trace.records import Decoding
 from cwm_trace.tracer.sandbox import run_isolated
 from cwm_trace.tracer.steps import Step
@@ -226,7 +226,13 @@ def _answer(writer: Writer, question: Question | str, sample: int) -> str | CwmT
 
 
 def rescore_inputs(
-    rows: Sequence[Row], path: str, folder: Path, *, model: str = "", resume: bool = False
+    rows: Sequence[Row],
+    path: str,
+    folder: Path,
+    *,
+    model: str = "",
+    resume: bool = False,
+    report: OnProgress = say_nothing,
 ) -> Run:
     """Judge finished answers and log them in `folder`.
 
@@ -238,7 +244,7 @@ def rescore_inputs(
     samples = max([1, *(len(row.texts) for row in rows)])
     where = folder / log_name(task.name, MODE, name)
     with LogWriter(where, _header(task, _Source(name, Decoding(name), path), samples), resume=resume) as log:
-        for row in rows:
+        for row in tell_of_each(rows, f"{task.name}, {MODE}, {name}", report):
             question = ask_for_input(row.case)
             if isinstance(question, str) or not row.texts:
                 if not log.done.has(row.case.item.id):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from cwm_trace.model.predict.guide import START, Names, Opening
 from cwm_trace.model.predict.spelling import Spelling
@@ -82,6 +83,9 @@ class FrameGrammar:
         self._single = {token: Legal((number,)) for token, number in tokens.ids.items()}
         self._events: dict[frozenset[Event], Legal] = {}
         self._tokens = tokens
+        self._encode = lru_cache(maxsize=4096)(
+            tokens.encode
+        )  # names and unchanged values come again and again
         self._lines = running_lines(program, profile)
         self._root = self._tree(self._lines)
         self._trees: dict[frozenset[str], _Node] = {}
@@ -108,7 +112,7 @@ class FrameGrammar:
     def spelling(self, names: Names) -> Spelling:
         """How locals are spelt under a guide."""
         if names.key not in self._spellings:
-            self._spellings[names.key] = Spelling(names, self.vocabulary, self._tokens)
+            self._spellings[names.key] = Spelling(names, self.vocabulary, self._encode)
         return self._spellings[names.key]
 
     def _tree(self, lines: Iterable[str]) -> _Node:

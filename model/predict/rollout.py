@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cwm_trace.model.predict.grammar import FrameGrammar
-from cwm_trace.model.predict.guide import Reading
+from cwm_trace.model.predict.guide import Opening, Reading
 from cwm_trace.model.predict.open_frame import FreeFrame, OpenFrame
 from cwm_trace.model.predict.true_frames import TrueFrame
 from cwm_trace.predict.known_frames import forces_return
@@ -102,6 +102,8 @@ class Rollout:
         self._closed = 0  # frames, those that are none included
         self._new_left, self._room = budget.new_tokens, budget.room
         self._logprobs: dict[str, list[float]] = {}
+        self.opening = Opening(frozenset())
+        """What its open frame may be; without a grammar nothing is said."""
         self.frame: OpenFrame = self._next_frame()
 
     @property
@@ -253,7 +255,8 @@ class Rollout:
     def _next_frame(self) -> OpenFrame:
         if self._grammar is None:
             return FreeFrame(self._tokens)
-        return self._grammar.start(self.reading.opening)
+        self.opening = self.reading.opening
+        return self._grammar.start(self.opening)
 
 
 def pieces_of(ids: Sequence[int], tokens: TraceTokens) -> list[Piece]:
