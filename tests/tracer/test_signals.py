@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import re
 import select
@@ -15,11 +16,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cwm_trace import Event, Limits, Outcome, Trace, read_trace, record, trace_execution
 from cwm_trace.records import FrameFields
+from cwm_trace.tracer import signals
 from cwm_trace.tracer.calls import record_call
 from cwm_trace.tracer.session import Memory, Options
 from tests.tracer.stacks import check_stacks
@@ -297,6 +300,42 @@ def test_what_another_thread_sends_into_a_loop_on_one_line_is_caught_there(
     assert ending.value == "stopped"
     assert sink.trace.frames[-1].event is Event.RETURN
     assert not sink.trace.warnings
+
+
+class Ringing(Memory):
+    """A signal arrives when the sixth, twelfth and eighteenth frame is handed on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frame = self.take_frame
+
+    def take_frame(self, fields: FrameFields) -> None:
+        self.frames.append(fields)
+        if len(self.frames) in (6, 12, 18):
+            signal.raise_signal(signal.SIGUSR1)
+
+
+def test_signals_that_are_seconds_apart_end_no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trace functions are called at the same place again and again: that is not one which waits."""
+    clock = itertools.count(step=60)
+    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    heard: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
+    try:
+        sink = Ringing()
+        ending = record_call(summing, (10,), {}, sink, Options(recorder="python"))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert (ending.value, ending.failure) == (45, None)
+    assert len(heard) == 3
+    assert sink.trace.frames[-1].event is Event.RETURN
+
+
+def summing(count: int) -> int:
+    total = 0
+    for number in range(count):
+        total += number
+    return total
 
 
 ASYNCIO = """
