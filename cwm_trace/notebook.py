@@ -32,14 +32,14 @@ def load_extension(shell: Any) -> None:
         usage: Any = importlib.import_module("IPython.core.error")
 
         try:
-            return record_cell(shell, line, cell)
+            return _record_cell(shell, line, cell)
         except CwmTraceError as refused:
             raise usage.UsageError(str(refused)) from None
 
     shell.register_magic_function(cwm_trace, "cell", "cwm_trace")
 
 
-def record_cell(shell: Any, line: str, cell: str) -> Trace:
+def _record_cell(shell: Any, line: str, cell: str) -> Trace:
     """Run a cell, recorded together with whatever it calls in other cells and in files beside the notebook.
 
     An exception of the cell goes on as ever, after the trace has been shown.

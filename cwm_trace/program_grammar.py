@@ -29,7 +29,7 @@ LOOP = 4  # iterations of a counted loop, at most
 LONGEST = 14  # items of a container: 6 when it is made, and what `BUDGET` lets it grow by
 TIMES = 48  # the product of the loops around one statement
 DEPTH = 3  # blocks inside blocks
-CALL_LINES = 32  # line events of calling a lambda or a nested function, at most; it doubles at most once
+_CALL_LINES = 32  # line events of calling a lambda or a nested function, at most; it doubles at most once
 
 
 @dataclass(slots=True)
@@ -159,7 +159,7 @@ EXPRESSIONS: dict[str, list[Form]] = {
         *forms("<int> + <int>", "<int> - <int>", "<int> * 2", "<int> ^ <int>", doublings=1),
         *forms("sum(<int with x:int> for x in <ints>) % 100", lines=LONGEST),
         *forms("<var fun>(<int>)", "(lambda x: <int of x:int>)(<int>)", calls=True,
-               lines=CALL_LINES, doublings=1),
+               lines=_CALL_LINES, doublings=1),
         *forms(
             "<int> + <digit>", "<int> * <int> % 97", "<int> // <digit>", "<int> % <digit>", "-<int>",
             "abs(<int>)",
@@ -197,7 +197,7 @@ EXPRESSIONS: dict[str, list[Form]] = {
         "[<int with x:int> for x in <ints>]", "[<int with x:int> for x in <ints> if <bool with x:int>]",
         "[<int with w:str> for w in <words>]", "sorted(<ints>, key=lambda x: <int with x:int>)",
         "[x + z for x in <ints>[:2] for z in <ints>[:3]]", lines=LONGEST, doublings=1,
-    ) + forms("list(map(<var fun>, <ints>))", calls=True, lines=CALL_LINES * LONGEST,
+    ) + forms("list(map(<var fun>, <ints>))", calls=True, lines=_CALL_LINES * LONGEST,
                doublings=LONGEST) + forms(
         "[<int>, <int>]", "[<int>, *<ints>][:6]", "(<ints> + <ints>)[:6]", "sorted(<ints>)", "<ints>[::-1]",
                    "<ints>[1:]",
@@ -308,8 +308,8 @@ STATEMENTS: dict[str, list[Form]] = {
         "def <new fun>(x):\n    <xs=var ints>[:1] = [x]\n    return len(<xs>)",
         "def <new fun>(x):\n    nonlocal <n=own local>\n    <n> += x\n    return <n>",
     ),
-    "call": forms("<let int> = <var fun>(<int>)", calls=True, lines=CALL_LINES, doublings=1)
-    + forms("<let ints> = list(map(<var fun>, <ints>))", calls=True, lines=CALL_LINES * LONGEST,
+    "call": forms("<let int> = <var fun>(<int>)", calls=True, lines=_CALL_LINES, doublings=1)
+    + forms("<let ints> = list(map(<var fun>, <ints>))", calls=True, lines=_CALL_LINES * LONGEST,
             doublings=LONGEST),
     "generator": forms("<let gen> = <gen>", "<let int> = next(<gen>, <int>)", "<let ints> = list(<gen>)"),
     "jump": forms("if <bool>:\n    break", "if <bool>:\n    continue"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
+from typing import TypeVar
+
+_Thing = TypeVar("_Thing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +31,11 @@ OnProgress = Callable[[Progress], None]
 
 def say_nothing(progress: Progress) -> None:
     """Nobody wants to know."""
+
+
+def tell_of_each(things: Iterable[_Thing], what: str, report: OnProgress) -> Iterator[_Thing]:
+    """The things one by one; each is told of when the next one is asked for."""
+    total = len(things) if isinstance(things, Sized) else None
+    for done, thing in enumerate(things, start=1):
+        yield thing
+        report(Progress(what, done, total))

@@ -175,7 +175,7 @@ def _range(axis: Axis) -> str:
     return f"{kind(axis.low)} to {kind(axis.high)}"
 
 
-def speed_table(counted: Mapping[str, Counts]) -> str:
+def _speed_table(counted: Mapping[str, Counts]) -> str:
     """Seconds of one core, as Markdown."""
     rows = [
         (
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise CwmTraceError(f"--count is {options.count}: at least one item is needed")
         counted = {name: count_items(name, options.count) for name in options.names or (*FAMILIES, *PRESETS)}
         diversity = _table(COLUMNS, [counts.row(name) for name, counts in counted.items()])
-        print(speed_table(counted))
+        print(_speed_table(counted))
         if options.write is None:
             print(family_table(), diversity, sep="\n")
             return

@@ -16,7 +16,7 @@ from cwm_trace.datasets.pools import CLASSES, INTS, SPLIT_WORDS, class_of, int_r
 
 T = TypeVar("T")
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _RANGES: dict[tuple[str, int, int], tuple[int, int]] = {}
 
 
@@ -81,7 +81,7 @@ class Draw:
         """A lower-case English word of the split."""
         return self.words[int(self.random() * len(self.words))]
 
-    def letters(self, count: int, alphabet: str = LETTERS) -> str:
+    def letters(self, count: int, alphabet: str = _LETTERS) -> str:
         """A string of the split; longer by up to three letters where two letters make no such string."""
         chosen = [alphabet[int(self.random() * len(alphabet))] for _ in range(count)]
         classes = (None, *CLASSES[self.split])

@@ -22,6 +22,7 @@ from cwm_trace.datasets.shards import read_rows
 from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace, targets_of, tokenize_trace
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.files import make_folder, write_whole
+from cwm_trace.progress import OnProgress, say_nothing, tell_of_each
 from cwm_trace.versions import PACKED_VERSION
 from cwm_trace.wire.profile import get_profile
 from cwm_trace.wire.tokens import TraceTokens
@@ -84,6 +85,7 @@ def pack_dataset(
     profile: str = "cwm",
     pad: int = 0,
     tokenizer: str = "",
+    report: OnProgress = say_nothing,
 ) -> PackedInfo:
     """Tokenize and pack a split of a dataset; the same input gives the same bytes.
 
@@ -97,6 +99,7 @@ def pack_dataset(
         profile: name of the format profile.
         pad: id that fills what is left; it is never a target.
         tokenizer: what to call the tokenizer in the folder's description.
+        report: is told of every document.
 
     Raises:
         CwmTraceError: no such dataset or split, `length` is too short, or the folder is taken or cannot be
@@ -112,7 +115,7 @@ def pack_dataset(
     make_folder(folder)
     writer = _Writer(folder, info)
     documents: list[dict[str, Any]] = []
-    made = _tokenized(dataset, info, tokens, drops=long == "drop", documents=documents)
+    made = _tokenized(dataset, info, tokens, drops=long == "drop", documents=documents, report=report)
     filler: Filler[_Document] = Filler(lambda _: list(islice(made, 1)))
     while row := filler.row(length):
         writer.add(row)
@@ -139,10 +142,11 @@ def _tokenized(
     *,
     drops: bool,
     documents: list[dict[str, Any]],
+    report: OnProgress,
 ) -> Iterator[_Document]:
     """The documents of a split; what there is to know of each is added to `documents`."""
     profile = get_profile(info.profile)
-    for name, row in read_rows(dataset, info.split):
+    for name, row in tell_of_each(read_rows(dataset, info.split), "packing", report):
         document = tokenize_trace(trace_of(row), tokens, profile=profile)
         if len(document) > info.length:
             if drops:

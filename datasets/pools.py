@@ -9,7 +9,7 @@ and `test`'s:
 - a string by the sum of the code points of its letters and digits.
 
 Shared by all splits, because programs cannot do without them: ints below 10, 10, 100 and 1000, floats below
-3 that are a multiple of a half, strings with less than two letters or digits, and `SHARED_WORDS`, which name
+3 that are a multiple of a half, strings with less than two letters or digits, and `_SHARED_WORDS`, which name
 operations rather than data or label what is printed. The rest of an f-string is no constant of a pool, nor is
 a number that only states a knob of the item, such as the iterations of its loop.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 
 CLASSES = {"train": (0, 1, 2), "dev": (3,), "test": (4,)}
-SHARED_INTS = frozenset((*range(10), 10, 100, 1000))
+_SHARED_INTS = frozenset((*range(10), 10, 100, 1000))
 _SHARED = (
     "push pop add dup swap peek drop put get move turn set del inc dec append popleft appendleft rotate"
     " north south east west left right up down open close idle run stop wait go start done none"
@@ -39,7 +39,7 @@ LABELS = (
     "n =",
 )
 """What printed lines begin with; no word of a pool ends so."""
-SHARED_WORDS = frozenset((*_SHARED.split(), *LABELS, "__main__"))
+_SHARED_WORDS = frozenset((*_SHARED.split(), *LABELS, "__main__"))
 
 _WORDS = """
     able acid after again air alarm amber angle ant apple april apron arch arrow atlas autumn axis bacon badge
@@ -78,14 +78,14 @@ def class_of(value: int | float | str) -> int | None:
         return None
     if isinstance(value, str):
         characters = [ord(character) for character in value if character.isalnum()]
-        return None if value in SHARED_WORDS or len(characters) < 2 else sum(characters) % 5
+        return None if value in _SHARED_WORDS or len(characters) < 2 else sum(characters) % 5
     if isinstance(value, float):
         if abs(value) < 3 and value * 2 % 1 == 0:
             return None
         size = round(abs(value) * 100)
     else:
         size = abs(value)
-        if size in SHARED_INTS:
+        if size in _SHARED_INTS:
             return None
     return (size + size // 5 * 3) % 5
 

@@ -39,7 +39,7 @@ class Preset:
 
 
 _FORMS = ("unrolled", "looped")
-GENERAL_V1 = Preset(
+_GENERAL_V1 = Preset(
     "general-v1",
     "short functions on strings, lists and dicts; a third of it isolates one skill at a time",
     (
@@ -66,7 +66,7 @@ GENERAL_V1 = Preset(
     ),
 )  # fmt: skip
 
-SCRIPTS_V1 = Preset(
+_SCRIPTS_V1 = Preset(
     "scripts-v1",
     "whole modules as `cwm-trace run script.py` records them",
     (
@@ -80,7 +80,7 @@ SCRIPTS_V1 = Preset(
     ),
 )
 
-SHORT_V1 = Preset(
+_SHORT_V1 = Preset(
     "short-v1",
     "whole programs of one to three statements, which fit rows of a few hundred tokens",
     (
@@ -90,5 +90,5 @@ SHORT_V1 = Preset(
     ),
 )
 
-PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (GENERAL_V1, SCRIPTS_V1, SHORT_V1)}
+PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (_GENERAL_V1, _SCRIPTS_V1, _SHORT_V1)}
 """Every preset, by name."""

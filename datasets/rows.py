@@ -35,7 +35,7 @@ def write_row(item: Item, trace: Trace, frames: Iterable[str]) -> str:
     about = trace_fields(trace)
     head = _encode({
         "id": item.id,
-        "program": program_hash(item),
+        "program": _program_hash(item),
         "family": item.family,
         "knobs": [{"name": name, "value": json.dumps(value)} for name, value in item.knobs.items()],
         "twin_of": item.twin_of,
@@ -54,7 +54,7 @@ def trace_of(row: Mapping[str, Any]) -> Trace:
     return trace_from_fields(about, frames_from_fields(map(_frame_fields, row["frames"]), SourceLines(files)))
 
 
-def program_hash(item: Item) -> str:
+def _program_hash(item: Item) -> str:
     """Sixteen hex digits of the program's text, the call left out."""
     return hashlib.sha256(item.source.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

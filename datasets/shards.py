@@ -132,7 +132,7 @@ class _Parquet:
         return self._sink.getvalue()
 
 
-def shard_paths(folder: Path, split: str) -> list[Path]:
+def _shard_paths(folder: Path, split: str) -> list[Path]:
     """The JSON Lines shards of a split, in their order."""
     return sorted((folder / "jsonl").glob(f"{split}-*.jsonl.zst"))
 
@@ -144,7 +144,7 @@ def read_rows(folder: str | Path, split: str | None = None) -> Iterator[tuple[st
         CwmTraceError: there are none, or a shard is damaged.
     """
     folder = Path(folder)
-    found = [(name, path) for name in SPLITS if split in (None, name) for path in shard_paths(folder, name)]
+    found = [(name, path) for name in SPLITS if split in (None, name) for path in _shard_paths(folder, name)]
     if not found:
         wanted = f"split {split!r} of a dataset" if split else "dataset"
         raise CwmTraceError(f"{folder} holds no {wanted}: name a folder that `dataset build` has finished")

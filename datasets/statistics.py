@@ -59,8 +59,8 @@ class DatasetStats:
             "events": dict(self.events.most_common()),
             "types": dict(self.types.most_common()),
             f"{self.unit}_per_field": dict(self.fields.most_common()),
-            "frames": quantiles(self.frames),
-            self.unit: quantiles(self.sizes),
+            "frames": _quantiles(self.frames),
+            self.unit: _quantiles(self.sizes),
             "value_chars": {f"< {2**power}": count for power, count in sorted(self.value_chars.items())},
             "failures": self.failures,
             "dropped": self.dropped,
@@ -107,7 +107,7 @@ def describe_dataset(
     return stats
 
 
-def quantiles(values: list[int]) -> dict[str, float]:
+def _quantiles(values: list[int]) -> dict[str, float]:
     """Mean, extremes and five quantiles; empty for no values.
 
     >>> quantiles([3, 1, 2])["50%"]

@@ -18,7 +18,7 @@ from cwm_trace.datasets.renaming import rename
 from cwm_trace.errors import CwmTraceError
 
 COMMENTS = ("next one", "keep going", "step", "see above", "nothing special here", "as before", "then this")
-MOST_COPIES = 8  # of a loop's body
+_MOST_COPIES = 8  # of a loop's body
 
 
 def make_twin(item: Item, kind: str, *, seed: int = 0) -> Item | None:
@@ -57,7 +57,7 @@ Rewritten = tuple[str, int] | None
 """The new text, and how many times as many line events it may take."""
 
 
-def add_comments(source: str, tree: ast.Module, draw: Draw) -> Rewritten:
+def _add_comments(source: str, tree: ast.Module, draw: Draw) -> Rewritten:
     """Put a comment or a blank line before some statements."""
     lines = source.split("\n")
     starts = sorted({node.lineno for node, _ in _statements(tree)})
@@ -68,7 +68,7 @@ def add_comments(source: str, tree: ast.Module, draw: Draw) -> Rewritten:
     return "\n".join(lines), 1
 
 
-def split_lines(source: str, tree: ast.Module, draw: Draw) -> Rewritten:
+def _split_lines(source: str, tree: ast.Module, draw: Draw) -> Rewritten:
     """Give each element of a call or display a line of its own, in one place of some statements."""
     lines = source.split("\n")
     most = 0
@@ -138,8 +138,8 @@ def unroll(source: str, tree: ast.Module, draw: Draw) -> Rewritten:
 TWINS: dict[str, Callable[[str, ast.Module, Draw], Rewritten]] = {
     "rename": rename,
     "flatten": flatten,
-    "split": split_lines,
-    "comment": add_comments,
+    "split": _split_lines,
+    "comment": _add_comments,
     "unroll": unroll,
 }
 """Kinds of twins."""
@@ -249,4 +249,4 @@ def _values(loop: ast.For) -> list[str]:
         values = [e.value for e in over.elts if isinstance(e, ast.Constant)]
     elif isinstance(over, ast.Constant) and isinstance(over.value, str):
         values = list(over.value)
-    return [repr(value) for value in values] if len(values) <= MOST_COPIES else []
+    return [repr(value) for value in values] if len(values) <= _MOST_COPIES else []

@@ -32,8 +32,8 @@ from cwm_trace.model.tokenizer import META_OFFSETS, PAD, convert_ranks, ranks_of
 from cwm_trace.progress import OnProgress, Progress, say_nothing
 
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16, "F64": torch.float64}
-CODES = {dtype: code for code, dtype in DTYPES.items()}
-LAYER_NAMES = {
+_CODES = {dtype: code for code, dtype in DTYPES.items()}
+_LAYER_NAMES = {
     "self_attn.q_proj": "attention.wq",
     "self_attn.k_proj": "attention.wk",
     "self_attn.v_proj": "attention.wv",
@@ -44,7 +44,7 @@ LAYER_NAMES = {
     "input_layernorm": "attention_norm",
     "post_attention_layernorm": "ffn_norm",
 }
-OTHER_NAMES = {
+_OTHER_NAMES = {
     "model.embed_tokens.weight": "tok_embeddings.weight",
     "model.norm.weight": "norm.weight",
     "lm_head.weight": "output.weight",
@@ -108,7 +108,7 @@ def convert_checkpoint(
     settings, weights = _open_hub(source) if to_meta else _open_meta(source)
     if dtype is not None:
         weights = [replace(weight, dtype=dtype) for weight in weights]
-    strange = [weight for weight in weights if weight.dtype not in CODES]
+    strange = [weight for weight in weights if weight.dtype not in _CODES]
     if strange:
         raise CwmTraceError(f"{strange[0].hub} is stored as {strange[0].dtype}, which cannot be converted")
     files = _plan_files(weights, shard_bytes, to_meta=to_meta)
@@ -159,16 +159,16 @@ def interleave_rotary(weight: torch.Tensor, heads: int) -> torch.Tensor:
     return halves.transpose(1, 2).reshape(rows, width)
 
 
-def meta_name(hub: str) -> str:
+def _meta_name(hub: str) -> str:
     """Name a weight as Meta does.
 
     >>> meta_name("model.layers.3.self_attn.q_proj.weight")
     'layers.3.attention.wq.weight'
     """
-    if hub in OTHER_NAMES:
-        return OTHER_NAMES[hub]
+    if hub in _OTHER_NAMES:
+        return _OTHER_NAMES[hub]
     _, layers, number, part = hub.removesuffix(".weight").split(".", 3)
-    return f"{layers}.{number}.{LAYER_NAMES[part]}.weight"
+    return f"{layers}.{number}.{_LAYER_NAMES[part]}.weight"
 
 
 def _open_meta(source: Path) -> tuple[dict[str, Any], list[Weight]]:
@@ -224,7 +224,7 @@ def _match(
     heads = {"q_proj": shape.num_attention_heads, "k_proj": shape.num_key_value_heads}
     weights = []
     for hub, size in shape.tensor_shapes().items():
-        meta = meta_name(hub)
+        meta = _meta_name(hub)
         name = hub if by_hub else meta
         if name not in found:
             raise CwmTraceError(
@@ -269,7 +269,7 @@ def _write_safetensors(path: Path, weights: list[Weight], advance: Callable[[Wei
         advance(weight)
         return tensor.view(torch.uint8).numpy().data
 
-    write_shard(path, [(weight.hub, CODES[weight.dtype], weight.shape) for weight in weights], produce)
+    write_shard(path, [(weight.hub, _CODES[weight.dtype], weight.shape) for weight in weights], produce)
     return {}  # the files say themselves where their tensors lie
 
 

@@ -31,11 +31,11 @@ from torch.distributed.checkpoint.metadata import (
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.files import open_whole
 
-METADATA = ".metadata"
-SECTION = "model."
+_METADATA = ".metadata"
+_SECTION = "model."
 """Meta's code saves `{"model": …}` (`cwm/checkpoint/checkpointer.py`); bare names are read as well."""
 
-KNOWN_CLASSES = {
+_KNOWN_CLASSES = {
     "torch.distributed.checkpoint.metadata": {
         "BytesStorageMetadata",
         "ChunkStorageMetadata",
@@ -116,7 +116,7 @@ def read_metadata(folder: Path) -> dict[str, ChunkedTensor]:
     Raises:
         CwmTraceError: The metadata or a file is missing, damaged or cut short, or chunks leave a gap.
     """
-    path = folder / METADATA
+    path = folder / _METADATA
     try:
         with path.open("rb") as file:
             metadata = _MetadataReader(file).load()
@@ -127,7 +127,7 @@ def read_metadata(folder: Path) -> dict[str, ChunkedTensor]:
         }
     except FileNotFoundError as error:
         raise CwmTraceError(
-            f"there is no {METADATA} in {folder}: name the folder of a PyTorch Distributed Checkpoint"
+            f"there is no {_METADATA} in {folder}: name the folder of a PyTorch Distributed Checkpoint"
         ) from error
     except OSError as error:
         raise CwmTraceError(f"cannot read {path}: {error.strerror}") from error
@@ -139,7 +139,7 @@ def read_metadata(folder: Path) -> dict[str, ChunkedTensor]:
             f"({type(error).__name__}: {error})"
         ) from error
     sections = {
-        name.removeprefix(SECTION): tensor for name, tensor in found.items() if name.startswith(SECTION)
+        name.removeprefix(_SECTION): tensor for name, tensor in found.items() if name.startswith(_SECTION)
     }
     tensors = sections or found
     sizes: dict[Path, int] = {}
@@ -182,14 +182,14 @@ def write_metadata(
     storage: dict[MetadataIndex, Any] = {}
     planner: dict[str, Any] = {}
     for name, (dtype, shape) in tensors.items():
-        full = SECTION + name
+        full = _SECTION + name
         origin, size = torch.Size([0] * len(shape)), torch.Size(shape)
         properties = TensorProperties(dtype=dtype)
         entries[full] = TensorStorageMetadata(properties, size, [ChunkStorageMetadata(origin, size)])
         storage[MetadataIndex(full, origin, 0)] = _StorageInfo(*places[name])
-        planner[full] = (SECTION.removesuffix("."), name)
+        planner[full] = (_SECTION.removesuffix("."), name)
     metadata = Metadata(entries, planner, storage, StorageMeta(), "1.0.0")
-    with open_whole(folder / METADATA) as file:
+    with open_whole(folder / _METADATA) as file:
         pickle.dump(metadata, file)
 
 
@@ -218,7 +218,7 @@ def _describe(
     )
     if held != math.prod(shape) or not inside or len({chunk.corner for chunk in chunks}) != len(chunks):
         raise CwmTraceError(f"the chunks of {name} in {folder} do not make up its shape {shape}")
-    return ChunkedTensor(name.removeprefix(SECTION), entry.properties.dtype, shape, tuple(chunks))
+    return ChunkedTensor(name.removeprefix(_SECTION), entry.properties.dtype, shape, tuple(chunks))
 
 
 class _Ignored:
@@ -236,6 +236,6 @@ class _MetadataReader(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         is_dtype = module == "torch" and isinstance(getattr(torch, name, None), torch.dtype)
-        if is_dtype or name in KNOWN_CLASSES.get(module, ()):
+        if is_dtype or name in _KNOWN_CLASSES.get(module, ()):
             return super().find_class(module, name)
         return _Ignored

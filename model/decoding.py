@@ -156,7 +156,7 @@ def generate(
             "a prompt is empty: give every text at least one token, such as the begin-of-text token"
         )
     if stop_ids is None:
-        stop_ids = eos_ids(decoder.config.eos_token_id)
+        stop_ids = _eos_ids(decoder.config.eos_token_id)
     sampler = Sampler(temperature, top_p, seed, decoder.device)
     if max_new_tokens < 1:
         return [[] for _ in prompts]
@@ -200,7 +200,7 @@ def generate_branches(
     if not lengths or not min(lengths):
         raise CwmTraceError("a branch is empty: give it the token after its fork at least")
     if stop_ids is None:
-        stop_ids = eos_ids(decoder.config.eos_token_id)
+        stop_ids = _eos_ids(decoder.config.eos_token_id)
     longest = max(lengths)
     padded = [[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts]
     cache = decoder.rows(len(prompts), prefix, forks, tokens=longest + max_new_tokens)
@@ -210,6 +210,6 @@ def generate_branches(
     return continue_rows(decoder, logits, cache, max_new_tokens, stop_ids, sampler)
 
 
-def eos_ids(eos: int | list[int] | None) -> list[int]:
+def _eos_ids(eos: int | list[int] | None) -> list[int]:
     """Return the ids that end a text, as a list."""
     return [] if eos is None else [eos] if isinstance(eos, int) else list(eos)

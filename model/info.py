@@ -19,14 +19,14 @@ from cwm_trace.model.params import config_from_params
 from cwm_trace.model.safetensors_files import INDEX, SINGLE, check_shapes, read_headers
 from cwm_trace.model.shape import FULL, CwmShape, read_shape
 
-CWM_ID = "facebook/cwm"
+_CWM_ID = "facebook/cwm"
 CWM_LICENCE = (
     "FAIR Non-Commercial Research License: for research, not for commercial use; the weights are gated, "
-    f"ask for access at https://huggingface.co/{CWM_ID}"
+    f"ask for access at https://huggingface.co/{_CWM_ID}"
 )
 """MODEL_CARD.md of facebookresearch/cwm; the id on the hub is fair-noncommercial-research-license."""
 
-CACHE_ITEM = 2  # bytes of a bf16 number
+_CACHE_ITEM = 2  # bytes of a bf16 number
 INT4_GROUP = 128  # weights that share a bf16 scale
 USABLE = 0.9  # of a card's memory; the rest goes to activations, the CUDA context and fragments
 COUNTS = (1, 2, 4, 8)  # cards in one machine
@@ -99,7 +99,7 @@ def describe_model(
         file = "config.json" if (folder / "config.json").exists() else "params.json"
         source = file if stored is None else f"{file} and the headers of the safetensors files"
         licence = _find_licence(folder / "README.md", shape)
-    elif name == CWM_ID:
+    elif name == _CWM_ID:
         shape = read_shape({"model_type": "cwm"}, name)
         source = "built in, since the checkpoint is gated; give its folder to read the real one"
         licence = CWM_LICENCE
@@ -165,7 +165,7 @@ def count_cache_bytes(shape: CwmShape, context: int, batch: int, *, rings: bool)
     >>> [round(count_cache_bytes(shape, 131072, 1, rings=rings) / 1e9, 1) for rings in (False, True)]
     [34.4, 10.2]
     """
-    per_token = 2 * shape.num_key_value_heads * shape.head_dim * CACHE_ITEM  # keys and values of one layer
+    per_token = 2 * shape.num_key_value_heads * shape.head_dim * _CACHE_ITEM  # keys and values of one layer
     window = min(context, shape.sliding_window) if rings else context
     tokens = sum(context if kind == FULL else window for kind in shape.layer_types)
     return batch * tokens * per_token
@@ -307,7 +307,7 @@ def _find_licence(card: Path | None, shape: CwmShape) -> str:
     if values:
         gated = "; gated" if re.search(r"^extra_gated_", head, re.MULTILINE) else ""
         return ", ".join(values) + gated
-    if count_parameters(shape) == count_parameters(read_shape({"model_type": "cwm"}, CWM_ID)):
+    if count_parameters(shape) == count_parameters(read_shape({"model_type": "cwm"}, _CWM_ID)):
         return f"not stated, but the size is CWM-32B's; if these are Meta's weights: {CWM_LICENCE}"
     return "not stated (no model card with a license)"
 

@@ -14,7 +14,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.implementation import NAME as INTERVAL
 from cwm_trace.model.attention.implementation import packed_intervals
 
-MASKS: dict[str, Callable[..., Any]] = {
+_MASKS: dict[str, Callable[..., Any]] = {
     "full_attention": create_causal_mask,
     "sliding_attention": create_sliding_window_causal_mask,
 }
@@ -32,9 +32,9 @@ def check_layer_types(config: CwmConfig) -> None:
     """
     kinds = config.layer_types
     assert kinds is not None, "CwmConfig fills in layer_types"
-    unknown = sorted({kind for kind in kinds if kind not in MASKS})
+    unknown = sorted({kind for kind in kinds if kind not in _MASKS})
     if unknown:
-        known = " or ".join(map(repr, MASKS))
+        known = " or ".join(map(repr, _MASKS))
         raise LayerTypesError(f"layer_types holds {unknown[0]!r}: a CWM layer is {known}")
     layers = config.num_hidden_layers
     if len(kinds) != layers:
@@ -71,4 +71,4 @@ def make_masks(
         "past_key_values": cache,
         "position_ids": position_ids,
     }
-    return {kind: MASKS[kind](**common) for kind in kinds}
+    return {kind: _MASKS[kind](**common) for kind in kinds}

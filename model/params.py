@@ -90,10 +90,10 @@ class MetaModel(_Strict):
             )
         if window.local_window is None and window.window_pattern != 1:
             raise CwmTraceError("params.json has window layers (window_pattern) but no local_window")
-        return layer_pattern(self.n_layers, window.window_pattern, last=window.global_last_layer)
+        return _layer_pattern(self.n_layers, window.window_pattern, last=window.global_last_layer)
 
 
-def layer_pattern(layers: int, period: int, *, last: bool) -> list[str]:
+def _layer_pattern(layers: int, period: int, *, last: bool) -> list[str]:
     """Every `period`-th layer is global, from the first; `last` makes the last one global too.
 
     >>> layer_pattern(4, 2, last=True)
@@ -250,7 +250,7 @@ def _window(shape: CwmShape, name: str) -> dict[str, Any] | None:
         return None
     for period in range(1, layers + 1):
         for last in (True, False):
-            if layer_pattern(layers, period, last=last) == types:
+            if _layer_pattern(layers, period, last=last) == types:
                 return {
                     "window_pattern": period,
                     "local_window": shape.sliding_window,

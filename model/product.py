@@ -16,11 +16,11 @@ from torch import Tensor
 
 WIDEST, NARROWEST = 512, 128
 """Columns of a block: what the registers of AVX-512 hold, and what is worth a block."""
-TILE = 16
+_TILE = 16
 """Rows that a packed matrix is prepared for; it serves any number."""
 
 
-def can_pack(weight: Tensor) -> bool:
+def _can_pack(weight: Tensor) -> bool:
     """Say whether oneDNN can pack this matrix here."""
     on_x86 = platform.machine() in ("x86_64", "AMD64") and weight.device.type == "cpu"
     has_operator = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
@@ -46,8 +46,8 @@ class Product:
             self.columns = blocks.contiguous().view(count * width, -1)
             self.every_row = torch.arange(count * width)
             self.bags = torch.arange(0, count * width, width)
-        if can_pack(weight):
-            self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), TILE)
+        if _can_pack(weight):
+            self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _TILE)
         else:
             self.weight = weight
 

@@ -18,8 +18,8 @@ from cwm_trace.model.json_files import read_json
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-PICKLES = {"pytorch_model.bin": "is a pickle", "pytorch_model.bin.index.json": "names pickles"}
-ITEM_BYTES = {
+_PICKLES = {"pytorch_model.bin": "is a pickle", "pytorch_model.bin.index.json": "names pickles"}
+_ITEM_BYTES = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 8),
     **dict.fromkeys(("F32", "I32", "U32"), 4),
     **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2),
@@ -86,7 +86,7 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
     """
     if not (folder / INDEX).exists():
         if not (folder / SINGLE).exists():
-            for name, what in PICKLES.items():
+            for name, what in _PICKLES.items():
                 if (folder / name).exists():
                     raise CwmTraceError(f"{name} {what}: {_conversion(folder)}")
             raise CwmTraceError(f"there is neither {SINGLE} nor {INDEX} in {folder}")
@@ -146,7 +146,7 @@ def write_shard(
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     start = 0
     for name, dtype, shape in tensors:
-        end = start + math.prod(shape) * ITEM_BYTES[dtype]
+        end = start + math.prod(shape) * _ITEM_BYTES[dtype]
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
         start = end
     encoded = json.dumps(header, separators=(",", ":")).encode()
@@ -168,7 +168,7 @@ def _conversion(folder: Path) -> str:
 def _stored(path: Path, entry: Mapping[str, Any], base: int) -> StoredTensor:
     start, end = entry["data_offsets"]
     tensor = StoredTensor(path, entry["dtype"], tuple(entry["shape"]), base + start, base + end)
-    item = ITEM_BYTES.get(tensor.dtype)
+    item = _ITEM_BYTES.get(tensor.dtype)
     if not 0 <= start <= end or (item is not None and tensor.numel * item != end - start):
         raise ValueError(f"{tensor} does not have the bytes of its shape")
     return tensor

@@ -29,7 +29,7 @@ from cwm_trace.model.tokens import check_mapping
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-BEGIN_OF_TEXT = "<|begin_of_text|>"
+_BEGIN_OF_TEXT = "<|begin_of_text|>"
 END_OF_TEXT = "<|end_of_text|>"
 PAD = "<|pad|>"
 
@@ -42,7 +42,7 @@ TOKENIZER_FOLDER = "tokenizer"
 # Offsets from the end of the ordinary ids in Meta's tokenizer (facebookresearch/cwm, cwm/text/tokenizers.py).
 # Its prompting guide gives 8 to eot_id; the code has eom_id there and eot_id at 9.
 META_OFFSETS = {
-    BEGIN_OF_TEXT: 0,
+    _BEGIN_OF_TEXT: 0,
     END_OF_TEXT: 1,
     PAD: 4,
     "<|start_header_id|>": 6,
@@ -60,10 +60,10 @@ META_OFFSETS = {
     "<|reasoning_thinking_start|>": 120,
     "<|reasoning_thinking_end|>": 121,
 }
-META_SPECIALS = 256  # ids that Meta's tokenizer reserves after the ordinary ones, named or not
+_META_SPECIALS = 256  # ids that Meta's tokenizer reserves after the ordinary ones, named or not
 SPECIAL_TOKENS = tuple(META_OFFSETS)
 TRACE_TOKENS = (
-    BEGIN_OF_TEXT,
+    _BEGIN_OF_TEXT,
     END_OF_TEXT,
     *(name for name, offset in META_OFFSETS.items() if 100 <= offset < 108),
 )
@@ -86,7 +86,7 @@ _JOINTS = (
     r'"\}',
     r"\.\.",
 )
-TRACE_PATTERN = "|".join(
+_TRACE_PATTERN = "|".join(
     (
         *_JOINTS,
         r"\p{N}",  # digits one by one
@@ -122,7 +122,7 @@ def build_tokenizer(
             f"need {least}"
         )
     tokenizer = Tokenizer(models.BPE())
-    _cut_at(tokenizer, TRACE_PATTERN)
+    _cut_at(tokenizer, _TRACE_PATTERN)
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - len(SPECIAL_TOKENS),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
@@ -141,7 +141,7 @@ def convert_ranks(path: Path, *, max_length: int = 131_072) -> PreTrainedTokeniz
     converter = _RanksConverter(vocab_file=str(path), pattern=META_PATTERN)  # type: ignore[no-untyped-call]
     backend = converter.converted()
     specials = {offset: name for name, offset in META_OFFSETS.items()}
-    names = [specials.get(offset, f"<|reserved_special_token_{offset}|>") for offset in range(META_SPECIALS)]
+    names = [specials.get(offset, f"<|reserved_special_token_{offset}|>") for offset in range(_META_SPECIALS)]
     return _with_specials(backend, names, max_length, CHAT_TEMPLATE)
 
 
@@ -316,7 +316,7 @@ def _with_specials(
             "the vocabulary already spells one of CWM's special tokens: leave it out of the ranks"
         )
     settings: dict[str, Any] = {
-        "bos_token": BEGIN_OF_TEXT,
+        "bos_token": _BEGIN_OF_TEXT,
         "eos_token": END_OF_TEXT,
         "pad_token": PAD,
         "padding_side": "left",  # as generation needs it

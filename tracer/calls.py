@@ -55,9 +55,9 @@ def record_call(
     """
     is_class = isinstance(function, type)
     entered = _implementation(function, args)
-    home = file_of_class(function) if isinstance(function, type) else entry_code(entered).co_filename
+    home = _file_of_class(function) if isinstance(function, type) else entry_code(entered).co_filename
     scope = Scope(home, folder_of(home), include=options.include, exclude=options.exclude)
-    code = constructor_code(function, scope) if isinstance(function, type) else entry_code(entered)
+    code = _constructor_code(function, scope) if isinstance(function, type) else entry_code(entered)
     name = function.__name__ if code is None else code.co_name
     if code is not None and code.co_flags & (_COROUTINE | inspect.CO_ASYNC_GENERATOR):
         _require_no_loop(name)
@@ -108,7 +108,7 @@ def _implementation(function: Callable[..., Any], args: Sequence[Any]) -> Callab
     return found
 
 
-def constructor_code(kind: type, scope: Scope) -> CodeType | None:
+def _constructor_code(kind: type, scope: Scope) -> CodeType | None:
     """The first of the user's own code that constructing an instance enters; None if there is none."""
     functions: list[Any] = [type(kind).__call__]
     functions += [getattr(kind, name, None) for name in ("__new__", "__init__", "__post_init__")]
@@ -116,7 +116,7 @@ def constructor_code(kind: type, scope: Scope) -> CodeType | None:
     return next((code for code in codes if code is not None and scope.covers(code.co_filename)), None)
 
 
-def file_of_class(kind: type) -> str:
+def _file_of_class(kind: type) -> str:
     """The file in which a class was written.
 
     Raises:

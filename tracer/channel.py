@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Protocol
 from cwm_trace.plain import checker
 from cwm_trace.records import FrameFields, Limits, Outcome, Program, SourceFile, Trace
 
-MAX_LINE = 64 * 2**20
+_MAX_LINE = 64 * 2**20
 """Bytes of one line at the most: a longer one is not the tracer's."""
 
 
@@ -138,8 +138,8 @@ class ChannelReader:
         *lines, self._rest = (self._rest + data if self._rest else data).split(b"\n")
         for line in lines:
             self._take(line)
-        if len(self._rest) > MAX_LINE:
-            raise DamagedChannelError(f"a line of more than {MAX_LINE} bytes")
+        if len(self._rest) > _MAX_LINE:
+            raise DamagedChannelError(f"a line of more than {_MAX_LINE} bytes")
 
     def _take(self, line: bytes) -> None:
         try:

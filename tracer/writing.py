@@ -87,7 +87,7 @@ class WritingSink:
             self._refuse(f"{name} is no variable of {frame.f_code.co_name}: it cannot be written there")
             return
         value = ast.literal_eval(text)
-        write_variable(frame, name, value)
+        _write_variable(frame, name, value)
         slot = Describer().describe(value)
         fields["changed"] = {**fields.get("changed", {}), name: slot}
         self._written[fields["activation"], name] = slot
@@ -109,7 +109,7 @@ def can_write(frame: FrameType, name: str) -> bool:
     return name in (*code.co_varnames, *code.co_cellvars, *code.co_freevars)
 
 
-def write_variable(frame: FrameType, name: str, value: Any) -> None:
+def _write_variable(frame: FrameType, name: str, value: Any) -> None:
     """Bind a local variable of a frame that is being traced."""
     frame.f_locals[name] = value
     if not LOCALS_ARE_A_PROXY and frame.f_code.co_flags & CO_OPTIMIZED:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from cwm_trace.records import Decoding
     from cwm_trace.rendering.tables import Table
 
-FORMATS = click.Choice(["table", "markdown", "json", "html"])
+_FORMATS = click.Choice(["table", "markdown", "json", "html"])
 
 
-_format = click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+_format = click.option("--format", "form", type=_FORMATS, default="table", show_default=True)
 _limit = click.option("--limit", type=click.IntRange(1), help="So many programs of each task at the most.")
 _execute = click.option(
     "--execute-answers", "execute", is_flag=True, help="Run answers that are no literals, in the sandbox."
@@ -284,7 +284,8 @@ def rescore(
             from cwm_trace.eval.benchmark.tasks import find_tasks
 
             programs = [case for task in find_tasks(tasks) for case in task.cases] if tasks else []
-            run = rescore_inputs(read_rows(file, programs)[:limit], file, output, model=model, resume=resume)
+            rows = read_rows(file, programs)[:limit]
+            run = rescore_inputs(rows, file, output, model=model, resume=resume, report=report)
         elif is_log(file):
             run = rescore_log(Path(file), output, execute=execute, resume=resume, report=report)
         else:

@@ -28,10 +28,10 @@ def convert(source: str, target: str, profile: str, as_json: bool) -> None:
     from cwm_trace.wire import get_profile, parse_trace, render_trace, text_is_ambiguous
 
     reading = get_profile(profile)
-    if is_trace_file(source) == is_trace_file(target):
-        kind = "trace files" if is_trace_file(source) else "text"
+    if _is_trace_file(source) == _is_trace_file(target):
+        kind = "trace files" if _is_trace_file(source) else "text"
         raise CwmTraceError(f"{source} and {target} are both {kind}: name one .jsonl and the other .txt")
-    if is_trace_file(source):
+    if _is_trace_file(source):
         trace = read_trace(source)
         _write(target, render_trace(trace, profile=reading))
         if text_is_ambiguous(trace, profile=reading):
@@ -51,7 +51,7 @@ def convert(source: str, target: str, profile: str, as_json: bool) -> None:
         click.echo(json.dumps(summary), err=target == "-")
 
 
-def is_trace_file(name: str) -> bool:
+def _is_trace_file(name: str) -> bool:
     """Whether a file name is that of a trace file, compressed or not."""
     return name.removesuffix(".gz").removesuffix(".zst").endswith(".jsonl")
 

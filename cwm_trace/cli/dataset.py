@@ -150,6 +150,7 @@ def pack(
 
     The tokenizer goes along, into OUT/tokenizer, so that OUT is all that `cwm-trace train` needs.
     """
+    from cwm_trace.cli.reporter import Reporter
     from cwm_trace.errors import CwmTraceError
     from cwm_trace.wire.tokens import TraceTokens
 
@@ -165,17 +166,19 @@ def pack(
 
         loaded = load_tokenizer(tokenizer)
         tokens, pad = TraceTokens.from_tokenizer(loaded), loaded.pad_token_id or 0
-    info = pack_dataset(
-        folder,
-        output,
-        tokens,
-        pad=pad,
-        length=length,
-        split=split,
-        long="drop" if long == "drop" else "cut",
-        profile=profile,
-        tokenizer=tokenizer or "bytes",
-    )
+    with Reporter("documents") as report:
+        info = pack_dataset(
+            folder,
+            output,
+            tokens,
+            pad=pad,
+            length=length,
+            split=split,
+            long="drop" if long == "drop" else "cut",
+            profile=profile,
+            tokenizer=tokenizer or "bytes",
+            report=report,
+        )
     if loaded is not None:
         save_tokenizer(loaded, Path(output) / TOKENIZER_FOLDER)
     if as_json:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cwm_trace.records import Decoding
 
 MODEL_HELP = "mini, which is bundled; a folder, hf:FOLDER_OR_ID, http://HOST:PORT; a baseline (copy, …)."
-MODE_HELP = "free, forced, forced-event, forced-state, reground-K, output or step-over-D."
+_MODE_HELP = "free, forced, forced-event, forced-state, reground-K, output or step-over-D."
 
 
 def split(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> list[str]:
@@ -144,7 +144,7 @@ model_arguments = click.option(
 @click.option("--call", metavar="CALL", help="Predict one call, such as 'f(3)', of a function in FILE.")
 @click.option("--entry", metavar="NAME", help="Predict this function, which takes no arguments.")
 @click.option("--model", metavar="MODEL", default=DEFAULT, show_default=True, help=MODEL_HELP)
-@click.option("--mode", metavar="MODE", default="free", show_default=True, help=MODE_HELP)
+@click.option("--mode", metavar="MODE", default="free", show_default=True, help=_MODE_HELP)
 @click.option(
     "--history", metavar="TRACE", help="A real trace: the truth where a mode needs one, else continued."
 )

@@ -21,10 +21,10 @@ MAX_CHARS = 6_000
 """Of an answer: what is longer is cut, and says so."""
 MAX_LINES = 50
 """Verbs of one call, and frames of one listing."""
-FIRST_MODEL = "flow-copy"
+_FIRST_MODEL = "flow-copy"
 """Who predicts where nothing is said: no weights are needed for it."""
 
-INSTRUCTIONS = """\
+_INSTRUCTIONS = """\
 Step through what a Python program really does, and what a model believes that it does.
 Call open_program first: it runs the program in a sandbox and stops at the first frame.
 A frame is a call, a line before it runs, a return, or an exception.
@@ -45,7 +45,7 @@ class Agent:
         return [self.open_program, self.say, self.list_frames, self.what_if, self.where_they_part]
 
     def open_program(
-        self, source: str = "", file: str = "", call: str = "", trace: str = "", model: str = FIRST_MODEL
+        self, source: str = "", file: str = "", call: str = "", trace: str = "", model: str = _FIRST_MODEL
     ) -> str:
         """Record a Python program in a sandbox, predict it, and stop at the first frame.
 
@@ -201,7 +201,7 @@ def make_server() -> Any:
 
         return call
 
-    server = MCPServer("cwm-trace", instructions=INSTRUCTIONS)
+    server = MCPServer("cwm-trace", instructions=_INSTRUCTIONS)
     for tool in Agent().tools:
         server.tool(structured_output=False)(guarded(tool))
     return server

@@ -25,7 +25,7 @@ def first_difference(predicted: Timeline, real: Timeline) -> int | None:
     if known is not real:
         compared, found = 0, None
     while found is None and compared < len(predicted):
-        if not shows_the_same(predicted, real, compared) and wrong_parts(predicted, real, compared):
+        if not _shows_the_same(predicted, real, compared) and wrong_parts(predicted, real, compared):
             found = compared
         compared += 1
     _compared[predicted] = (real, compared, found)
@@ -36,7 +36,7 @@ def first_difference(predicted: Timeline, real: Timeline) -> int | None:
     return found
 
 
-def shows_the_same(predicted: Timeline, real: Timeline, index: int) -> bool:
+def _shows_the_same(predicted: Timeline, real: Timeline, index: int) -> bool:
     """Whether two frames are equal, if all those before them are: a quick look that need not find out."""
     if (isinstance(predicted, PredictedTimeline) and predicted.leaps) or not real.reach(index):
         return False

@@ -21,9 +21,9 @@ from cwm_trace.records import Slot, State
 
 MAX_CHARS = 200_000
 """Of a value's text that is read as a literal; a longer one stays text."""
-MAX_EXPRESSION = 1_000
+_MAX_EXPRESSION = 1_000
 """Characters of an expression that is typed."""
-MAX_SIZE = 100_000
+_MAX_SIZE = 100_000
 """Elements, characters or bits of anything that an expression makes."""
 
 
@@ -110,8 +110,10 @@ def evaluate(text: str, state: State) -> Any:
     >>> evaluate("n * 2 + len(xs)", {"n": Slot("4"), "xs": Slot("[1, 2]")})
     10
     """
-    if len(text) > MAX_EXPRESSION:
-        raise ExpressionError(f"the expression has {len(text)} characters: at most {MAX_EXPRESSION} are read")
+    if len(text) > _MAX_EXPRESSION:
+        raise ExpressionError(
+            f"the expression has {len(text)} characters: at most {_MAX_EXPRESSION} are read"
+        )
     tree = parse_expression(text)
     try:
         return _Evaluator(state).visit(tree)
@@ -232,8 +234,8 @@ def _size(value: Any) -> int:
 
 
 def _require_size(size: int) -> None:
-    if size > MAX_SIZE:
-        raise ExpressionError(f"that would make something of size {size}: at most {MAX_SIZE}")
+    if size > _MAX_SIZE:
+        raise ExpressionError(f"that would make something of size {size}: at most {_MAX_SIZE}")
 
 
 def _call(name: str, arguments: list[Any]) -> Any:

@@ -25,7 +25,7 @@ def open_console(opening: Opening) -> Console:
     if not (opening.file or opening.source or opening.trace):
         raise CwmTraceError("there is nothing to debug: give a FILE or a trace")
     if opening.predicted:
-        check_name(model_of(opening))  # before anything is run
+        check_name(_model_of(opening))  # before anything is run
     if opening.trace:
         real: Trace | None = read_trace(opening.trace)
         assert real is not None
@@ -35,12 +35,12 @@ def open_console(opening: Opening) -> Console:
             _require_same_program(real, opening)
     else:
         real = record(opening) if opening.real else None
-    predictor = open_model(opening) if opening.predicted else None
+    predictor = _open_model(opening) if opening.predicted else None
     if real is not None and real.guess.mode:
         raise CwmTraceError(f"{opening.trace} is a prediction: give the trace of a real execution")
     program = read_program(opening) if real is None else None
     console = Console(
-        Session(real, program, predictor), find_model=lambda name: open_model(replace(opening, model=name))
+        Session(real, program, predictor), find_model=lambda name: _open_model(replace(opening, model=name))
     )
     if opening.sandbox and not (opening.trace and not opening.file):
         runnable = as_recorded(opening, real)
@@ -49,9 +49,9 @@ def open_console(opening: Opening) -> Console:
     return console
 
 
-def open_model(opening: Opening) -> Predictor:
+def _open_model(opening: Opening) -> Predictor:
     """The predictor that is asked for, with its log-probabilities where it has some."""
-    name = model_of(opening)
+    name = _model_of(opening)
     if name in BASELINES:
         return find_predictor(name)
     decoding = Decoding(
@@ -60,7 +60,7 @@ def open_model(opening: Opening) -> Predictor:
     return find_predictor(name, decoding, grammar="flow")
 
 
-def model_of(opening: Opening) -> str:
+def _model_of(opening: Opening) -> str:
     """The name of who predicts."""
     return opening.model or (DEFAULT if has_mini_packages() else "flow-copy")
 

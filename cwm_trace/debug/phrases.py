@@ -18,7 +18,7 @@ from cwm_trace.rendering.tables import cell_text
 from cwm_trace.rendering.wording import printable, short_text
 
 
-def file_of(timeline: Timeline, frame: Frame) -> str:
+def _file_of(timeline: Timeline, frame: Frame) -> str:
     """The name of the file that a frame is in."""
     files = timeline.program.files
     return files[frame.file].name if frame.file < len(files) else "?"
@@ -27,7 +27,7 @@ def file_of(timeline: Timeline, frame: Frame) -> str:
 def place_text(timeline: Timeline, index: int) -> str:
     """Where a frame is: `p.py:3 in f`."""
     frame = timeline.frames[index]
-    return printable(f"{file_of(timeline, frame)}:{frame.line} in {name_of(timeline, index)}")
+    return printable(f"{_file_of(timeline, frame)}:{frame.line} in {name_of(timeline, index)}")
 
 
 def content_text(timeline: Timeline, index: int) -> str:
@@ -116,7 +116,7 @@ def frame_data(track: Track, index: int) -> dict[str, Any]:
         "track": track.name,
         "frame": index,
         "event": frame.event.value,
-        "file": file_of(timeline, frame),
+        "file": _file_of(timeline, frame),
         "line": frame.line,
         "function": name_of(timeline, index),
         "depth": frame.depth,

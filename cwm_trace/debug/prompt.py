@@ -13,7 +13,7 @@ from cwm_trace.debug.conversation import Reply
 from cwm_trace.debug.session import Arrival
 from cwm_trace.errors import CwmTraceError
 
-BANNER = "help lists the verbs; an empty line says the last one again; quit ends"
+_BANNER = "help lists the verbs; an empty line says the last one again; quit ends"
 
 
 def first_reply(console: Console) -> Reply:
@@ -87,7 +87,7 @@ def talk(console: Console, output: TextIO) -> None:
     """Read lines from the terminal and answer them until the session ends."""
     with suppress(ImportError):
         _complete_with_readline(console)
-    print(first_reply(console).text, BANNER, sep="\n", file=output)
+    print(first_reply(console).text, _BANNER, sep="\n", file=output)
     last = ""
     for line in _typed_lines(console, output):
         last = line.strip() or last

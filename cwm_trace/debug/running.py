@@ -67,7 +67,7 @@ def record(opening: Opening) -> Trace:
     return trace
 
 
-def job_of(opening: Opening) -> dict[str, object]:
+def _job_of(opening: Opening) -> dict[str, object]:
     """What the sandbox is told to run."""
     program = {"path": str(Path(opening.file).resolve()), "name": opening.file}
     if opening.source:
@@ -95,7 +95,7 @@ def _record_isolated(opening: Opening) -> Trace:
     memory = Memory()
     timeout = opening.timeout
     record_isolated(
-        job_of(opening),
+        _job_of(opening),
         memory,
         limits=replace(SANDBOX_LIMITS, max_frames=opening.max_frames or SANDBOX_LIMITS.max_frames),
         bounds=Bounds() if timeout is None else Bounds(timeout, int(timeout) + 1),

@@ -88,7 +88,7 @@ _SAFE = """
     textwrap threading time token tokenize tomllib traceback types typing typing_extensions unicodedata
     uuid warnings weakref zipfile zlib zoneinfo
 """
-SAFE_MODULES = frozenset(_SAFE.split())
+_SAFE_MODULES = frozenset(_SAFE.split())
 """Modules of the standard library that call nothing but what they are given, and that have no objects which
 change and are shown like a literal (`collections.UserString` apart)."""
 
@@ -166,7 +166,7 @@ def unknown_imports(facts: Facts, files: Iterable[SourceFile]) -> frozenset[str]
     """Modules that may hold anything: neither a file of the program nor known to be harmless."""
     own = {PurePath(file.name).stem for file in files} | {PurePath(file.name).parent.name for file in files}
     relative = {"."} if sum(1 for _ in files) > 1 else set[str]()
-    return frozenset(facts.imports - SAFE_MODULES - own - relative)
+    return frozenset(facts.imports - _SAFE_MODULES - own - relative)
 
 
 def rewritten_by_pytest(file: SourceFile) -> bool:

@@ -7,7 +7,7 @@ from types import CodeType
 from cwm_trace.flow.code import AT, Code
 from cwm_trace.flow.region import Place, Regions
 
-EXIT = 0
+_EXIT = 0
 """The successor of a line that returns."""
 
 
@@ -27,7 +27,7 @@ def line_events(raw: CodeType) -> list[tuple[int, frozenset[int]]]:
             continue
         region = regions.of(place)
         ((_, index),) = place
-        exits = [EXIT] if region.returns else []
+        exits = [_EXIT] if region.returns else []
         found[place] = instructions[index].line or 0, frozenset((*region.lines, *exits))
         todo.extend(_places(regions, place))
     return list(found.values())

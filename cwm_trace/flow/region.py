@@ -16,7 +16,7 @@ from cwm_trace.flow.code import AT, ENTRY, Code, Edge
 Place = frozenset[Edge]
 """Where an activation may be within its code: the ways on which it may have come to its last event."""
 
-NO_LINE = 0
+_NO_LINE = 0
 """The line of instructions that have none, as a frame shows it."""
 
 
@@ -137,7 +137,7 @@ class Regions:
             if code.raises_again(instructions[index]):
                 handler = code.handlers[index]
                 if handler < 0:
-                    region.escapes.add(instructions[index].line or NO_LINE)
+                    region.escapes.add(instructions[index].line or _NO_LINE)
                 else:
                     arrive(index, handler, line, raised=True)
         region.lines = {line: frozenset(edges) for line, edges in events.items()}
@@ -166,7 +166,7 @@ class Regions:
         """Count an instruction in."""
         code = self.code
         instruction = code.instructions[index]
-        number, line = instruction.number, instruction.line or NO_LINE
+        number, line = instruction.number, instruction.line or _NO_LINE
         region.own.add(line)
         if number in py.PLAIN:
             return

@@ -41,13 +41,13 @@ SHOWN = {
 }
 """Metrics that the tables show, and what they call them; JSON has all."""
 
-INPUTS = {
+_INPUTS = {
     "output_accuracy": "the input that is found gives the output",
     "output_no_literal": "the input is no literal, so not run (lower is better)",
 }
 """The same of input prediction."""
 
-RESULT_WORDS = {
+_RESULT_WORDS = {
     "truncated": "cut by a budget",
     "timed-out": "stopped by a time-out",
     "unparsable": "with a frame that lacks its parts",
@@ -123,7 +123,7 @@ def _group_table(task: str, mode: str, reports: Sequence[Report]) -> Table:
     rows = [["programs", *(str(report.programs) for report in reports)]]
     if any(report.predictions != report.programs for report in reports):
         rows.append(["predictions", *(str(report.predictions) for report in reports)])
-    shown = INPUTS if mode == "input" else SHOWN
+    shown = _INPUTS if mode == "input" else SHOWN
     for name, words in {**shown, **_sample_words(reports)}.items():
         found = [report.metrics.get(name, _NONE) for report in reports]
         if any(estimate.value is not None for estimate in found) and not (
@@ -134,7 +134,7 @@ def _group_table(task: str, mode: str, reports: Sequence[Report]) -> Table:
                 text = _estimate_text(estimate, with_skill=report.header.model != FLOOR)
                 cells.append(_value_text(estimate) if has_model and report.header.is_floor else text)
             rows.append([words, *cells])
-    for result, words in RESULT_WORDS.items():
+    for result, words in _RESULT_WORDS.items():
         counts = [report.results[result] for report in reports]
         if any(counts):
             rows.append([f"predictions {words}", *map(str, counts)])

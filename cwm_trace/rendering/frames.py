@@ -76,7 +76,7 @@ def comparison_table(comparison: Comparison, around: int | None = AROUND, *, mor
         more: how to see the frames that are not shown.
     """
     first = comparison.first_divergence
-    start, end = shown_range(comparison, around)
+    start, end = _shown_range(comparison, around)
     real_states = states_between(comparison.real.frames, start, end)
     predicted_states = states_between(comparison.predicted.frames, start, end)
     rows = []
@@ -99,7 +99,7 @@ def comparison_table(comparison: Comparison, around: int | None = AROUND, *, mor
     return Table("", columns, rows, notes)
 
 
-def shown_range(comparison: Comparison, around: int | None) -> tuple[int, int]:
+def _shown_range(comparison: Comparison, around: int | None) -> tuple[int, int]:
     """The frames to show, from the first to before the last."""
     total, first = len(comparison.pairs), comparison.first_divergence
     if around is None or total <= _SHORT:

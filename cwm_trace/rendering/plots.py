@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 _SURVIVAL_FRAMES = 128
 
-Points = Sequence[Any]
+_Points = Sequence[Any]
 
 
 @dataclass(frozen=True)
-class Plot:
+class _Plot:
     """A question about a benchmark.
 
     Args:
@@ -39,17 +39,17 @@ class Plot:
     """
 
     title: str
-    points: Callable[[Report], Points]
-    draw: Callable[[Any, Points, str], None]
+    points: Callable[[Report], _Points]
+    draw: Callable[[Any, _Points, str], None]
 
 
-def _draw_survival(axes: Any, curve: Points, model: str) -> None:
+def _draw_survival(axes: Any, curve: _Points, model: str) -> None:
     axes.step(range(len(curve)), curve, where="post", label=model)
     axes.set(xlabel="frames k", ylabel="S(k): still right after k frames", ylim=(-0.02, 1.02))
 
 
-def _draw_intervals(words: str) -> Callable[[Any, Points, str], None]:
-    def draw(axes: Any, points: Points, model: str) -> None:
+def _draw_intervals(words: str) -> Callable[[Any, _Points, str], None]:
+    def draw(axes: Any, points: _Points, model: str) -> None:
         names = [name for name, *_ in points]
         values = [value for _, value, _, _ in points]
         below = [max(0.0, value - low) for _, value, low, _ in points]
@@ -61,47 +61,47 @@ def _draw_intervals(words: str) -> Callable[[Any, Points, str], None]:
     return draw
 
 
-def _draw_calibration(axes: Any, points: Points, model: str) -> None:
+def _draw_calibration(axes: Any, points: _Points, model: str) -> None:
     axes.plot([p[0] for p in points], [p[1] for p in points], marker="o", label=model)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     axes.set(xlabel="confidence of a frame", ylabel="frames right", xlim=(0, 1), ylim=(-0.02, 1.02))
 
 
-def _draw_risk(axes: Any, points: Points, model: str) -> None:
+def _draw_risk(axes: Any, points: _Points, model: str) -> None:
     axes.plot([p[0] for p in points], [p[1] for p in points], label=model)
     axes.set(xlabel="coverage: share of frames kept", ylabel="risk: share of them wrong", xlim=(0, 1))
 
 
-PLOTS: Mapping[str, Plot] = {
-    "survival": Plot(
+PLOTS: Mapping[str, _Plot] = {
+    "survival": _Plot(
         "How long predictions stay right",
         lambda report: survival_curve(report.run, _SURVIVAL_FRAMES),
         _draw_survival,
     ),
-    "length": Plot(
+    "length": _Plot(
         "Frames right, by length of the program",
         lambda report: length_curve(report, "frame_exact"),
         _draw_intervals("real frames of the program"),
     ),
-    "type": Plot(
+    "type": _Plot(
         "Changed values right, by type",
         lambda report: axis_curve(report.run, "by_type"),
         _draw_intervals("type of the real value"),
     ),
-    "lookback": Plot(
+    "lookback": _Plot(
         "Frames right, by frames since the activation was last seen",
         lambda report: axis_curve(report.run, "by_lookback"),
         _draw_intervals("frames"),
     ),
-    "depth": Plot(
+    "depth": _Plot(
         "Frames right, by depth of the call",
         lambda report: axis_curve(report.run, "by_depth"),
         _draw_intervals("depth"),
     ),
-    "calibration": Plot(
+    "calibration": _Plot(
         "Confidence against correctness", lambda report: calibration_curve(report.run), _draw_calibration
     ),
-    "risk-coverage": Plot(
+    "risk-coverage": _Plot(
         "Risk against coverage", lambda report: risk_coverage_curve(report.run), _draw_risk
     ),
 }
@@ -147,7 +147,7 @@ def plot_figures(results: Results, form: str = "svg") -> list[tuple[str, str, by
     for task in dict.fromkeys(report.header.task for report in results.reports):
         reports = [report for report in results.reports if report.header.task == task and report.programs]
         for name, plot in PLOTS.items():
-            panels: dict[str, list[tuple[str, Points]]] = {}
+            panels: dict[str, list[tuple[str, _Points]]] = {}
             for report in reports:
                 if points := plot.points(report):
                     panels.setdefault(report.header.mode, []).append((report.header.model, points))

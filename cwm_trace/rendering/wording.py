@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cwm_trace.eval.comparison import Comparison
     from cwm_trace.eval.comparison.metrics import Rate
 
-SHOWN_CHARS = 60  # of one value
+_SHOWN_CHARS = 60  # of one value
 EVENT_WORDS = {
     Event.CALL: "call",
     Event.LINE: "",
@@ -23,7 +23,7 @@ EVENT_WORDS = {
 
 def short_text(text: str) -> str:
     """`text`, printable and with its end left out if it is long."""
-    return printable(text if len(text) <= SHOWN_CHARS else f"{text[: SHOWN_CHARS - 1]}…")
+    return printable(text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…")
 
 
 def printable(text: str) -> str:

@@ -20,10 +20,10 @@ from cwm_trace.records import UNCHANGED, Event, Frame, Slot, Trace
 
 BLOCK = 1000
 """Frames of a block."""
-EVENT_CODES = {Event.CALL: "c", Event.LINE: "l", Event.RETURN: "r", Event.EXCEPTION: "x", Event.END: "e"}
-GONE = -1
+_EVENT_CODES = {Event.CALL: "c", Event.LINE: "l", Event.RETURN: "r", Event.EXCEPTION: "x", Event.END: "e"}
+_GONE = -1
 """In the place of a slot: the name is no longer bound."""
-RIGHT, WRONG, GIVEN, UNSCORED, MISSING, SURPLUS = "=", "x", "g", ".", "-", "+"
+RIGHT, WRONG, GIVEN, _UNSCORED, MISSING, SURPLUS = "=", "x", "g", ".", "-", "+"
 """How a predicted frame does at its place, as the index says it."""
 
 
@@ -75,7 +75,7 @@ def pack_guess(comparison: Comparison, real: Trace) -> Packed:
 def _index(frames: Sequence[Frame]) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "count": len(frames),
-        "events": "".join(EVENT_CODES[frame.event] for frame in frames),
+        "events": "".join(_EVENT_CODES[frame.event] for frame in frames),
         "lines": [frame.line for frame in frames],
         "activations": [frame.activation for frame in frames],
         "depths": [frame.depth for frame in frames],
@@ -94,7 +94,7 @@ def _verdict(comparison: Comparison, at: int) -> str:
     if pair.predicted is None:
         return MISSING
     if not pair.scored:
-        return UNSCORED
+        return _UNSCORED
     if pair.real is None:
         return SURPLUS
     return RIGHT if pair.exact else WRONG
@@ -157,7 +157,7 @@ def _changes(changed: Mapping[str, Slot | None], names: _Table, slots: _Table) -
     """Names and slots in turn."""
     flat = []
     for name, slot in changed.items():
-        flat += [names(name), GONE if slot is None else slots(_slot(slot))]
+        flat += [names(name), _GONE if slot is None else slots(_slot(slot))]
     return flat
 
 

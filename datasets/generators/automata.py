@@ -8,15 +8,15 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
-COMPASSES = ("NESW", "URDL", "^>v<", ("north", "east", "south", "west"), ("up", "right", "down", "left"))
-DELTAS = (("+", 1), ("+", 0), ("-", 1), ("-", 0))  # sign and axis (1: y) of each direction
+_COMPASSES = ("NESW", "URDL", "^>v<", ("north", "east", "south", "west"), ("up", "right", "down", "left"))
+_DELTAS = (("+", 1), ("+", 0), ("-", 1), ("-", 0))  # sign and axis (1: y) of each direction
 STATES = ("idle", "run", "wait", "open", "close", "start", "go", "stop", "low", "high", "even", "odd")
 
 
-def draw_grid(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_grid(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw a start, then the moves."""
     size, steps, edge = knobs["size"], knobs["steps"], knobs["edge"]
-    compass = draw.pick(COMPASSES)
+    compass = draw.pick(_COMPASSES)
     moves: Any
     if isinstance(compass, str):
         moves = draw.letters(steps, compass)
@@ -35,7 +35,7 @@ def draw_grid(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         lines.append(f"    {blocked} = 0")
     lines.append(f"    for {one} in {way}:")
     for place, direction in enumerate(order):
-        sign, axis = DELTAS[direction]
+        sign, axis = _DELTAS[direction]
         name = (x, y)[axis]
         test = f"{one} == {compass[direction]!r}"
         if edge == "stop":
@@ -57,11 +57,11 @@ GRID = Family(
         "steps": Axis("moves, at least", 8, 1, 200),
         "edge": Axis("what the edge does", "stop", choices=("stop", "wrap", "open")),
     },
-    draw_grid,
+    _draw_grid,
 )
 
 
-def draw_automaton(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_automaton(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the transitions, then the text."""
     count, symbols, steps, form = knobs["states"], knobs["symbols"], knobs["steps"], knobs["form"]
     states: list[Any] = draw.sample(STATES, count) if draw.chance(0.6) else list(range(count))
@@ -117,5 +117,5 @@ AUTOMATA = Family(
         "steps": Axis("letters of the text, at least", 8, 1, 200),
         "form": Axis("how transitions are written", "if", choices=("if", "match", "table")),
     },
-    draw_automaton,
+    _draw_automaton,
 )

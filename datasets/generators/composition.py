@@ -12,7 +12,7 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
-OPERATIONS = {
+_OPERATIONS = {
     "str": (
         "{x}[::-1]", "{x}.upper()", "{x}[{k}:]", "{x}[:-{k}]", "{x} + {x}[:1]",
         "{x}.replace({x}[-1:], {c!r})",
@@ -33,10 +33,10 @@ OPERATIONS = {
 }  # fmt: skip
 
 
-def draw_composition(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_composition(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw which operations, then everything that any kind may need."""
     kind, depth, form = knobs["kind"], knobs["depth"], knobs["form"]
-    which = [draw.below(len(OPERATIONS["str"])) for _ in range(depth)]
+    which = [draw.below(len(_OPERATIONS["str"])) for _ in range(depth)]
     operands = [
         {
             "k": draw.between(1, 2),
@@ -55,7 +55,7 @@ def draw_composition(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     (name, *names), helpers = draw.names(*["text"] * 6), draw.names(*["function"] * 5)
     if kind != "str":
         name, *names = draw.names(*["list" if kind == "list" else "int"] * 6)
-    forms = [(OPERATIONS[kind][place], operand) for place, operand in zip(which, operands, strict=True)]
+    forms = [(_OPERATIONS[kind][place], operand) for place, operand in zip(which, operands, strict=True)]
     lines = 6 + depth * (24 if kind == "list" else 3)
     body = ""
     if form == "helpers":
@@ -83,5 +83,5 @@ COMPOSITION = Family(
         "form": Axis("a helper function for each operation, a new name for each, or one name", "helpers",
                      choices=("helpers", "names", "same")),
     },
-    draw_composition,
+    _draw_composition,
 )  # fmt: skip

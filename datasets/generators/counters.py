@@ -9,7 +9,7 @@ from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
 
-def draw_counters(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_counters(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the counters, then the loop that moves them."""
     count, steps = knobs["counters"], knobs["steps"]
     bound, index, *names = draw.names("bound", "index", *["int"] * count)
@@ -37,5 +37,5 @@ COUNTERS = Family(
         "steps": Axis("iterations of the loop", 8, 1, 200),
         "coupling": Axis("share of the counters, but the first, that move by an earlier one", 0.5, 0, 1),
     },
-    draw_counters,
+    _draw_counters,
 )

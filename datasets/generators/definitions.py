@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cwm_trace.datasets.generators.general_writer import SHORT, Callee, Statement, Writer
 
-PARAMETERS = ("int", "int", "str", "str", "list", "list")
+_PARAMETERS = ("int", "int", "str", "str", "list", "list")
 MOST = 24  # line events of a helper's call, at the most
 
 
@@ -27,7 +27,7 @@ def define_helper(w: Writer) -> None:
     draw = w.draw
     name = _name(w, "function")
     start, budget, w.cost, w.budget = w.cost, w.budget, 0, MOST
-    parameters = [w.declare(draw.pick(PARAMETERS), SHORT) for _ in range(draw.between(1, 2))]
+    parameters = [w.declare(draw.pick(_PARAMETERS), SHORT) for _ in range(draw.between(1, 2))]
     kinds = tuple(w.types[parameter] for parameter in parameters)
     w.frozen, w.shared = set(parameters), set()
     w.lines.append(f"def {name}({', '.join(parameters)}):")
@@ -49,7 +49,7 @@ def define_helper(w: Writer) -> None:
     _finish(w)
 
 
-RECURSIONS = (
+_RECURSIONS = (
     "    if {n} <= 0:\n        return {a}\n    return {f}({n} - 1) + {n}",
     "    if {n} < 2:\n        return {n}\n    return {f}({n} - 1) * {k} - {a}",
     "    if not {n}:\n        return {a}\n    return {n} * {k} - {f}({n} - 1)",
@@ -61,7 +61,7 @@ def define_recursion(w: Writer) -> None:
     """A function that calls itself with a smaller number."""
     draw, name = w.draw, _name(w, "function")
     n = draw.pick(("n", "k", "m", "depth"))
-    body = draw.pick(RECURSIONS).format(f=name, n=n, a=draw.number(0, 9), k=draw.between(2, 3))
+    body = draw.pick(_RECURSIONS).format(f=name, n=n, a=draw.number(0, 9), k=draw.between(2, 3))
     w.lines += [f"def {name}({n}):", *body.split("\n")]
     w.callees.setdefault("int", []).append(Callee(f"{name}({{}})", ("count",), 16, 0))
     _finish(w)

@@ -17,7 +17,7 @@ MOVES = (
     "{x} = max({x}, {n})",
     "{x} = {x} // {k}",
 )
-NOISE = (
+_NOISE = (
     "{y} = {y} + {n}",
     "{y} = {z} - {n}",
     "{y} = {y} * {k} % {m}",
@@ -27,7 +27,7 @@ NOISE = (
 )
 
 
-def draw_distractor(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_distractor(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the chain, then the lines between its links; the same chain whatever is between them."""
     steps, count, each = knobs["steps"], knobs["distractors"], knobs["between"]
     numbers = [
@@ -43,7 +43,7 @@ def draw_distractor(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
             for _ in range(each):
                 y, z = draw.pick(others), draw.pick(others)
                 noise = {"n": draw.number(1, 40), "k": draw.between(2, 5), "m": draw.number(10, 90)}
-                line = draw.pick(NOISE).format(x=x, y=y, z=z, **noise)
+                line = draw.pick(_NOISE).format(x=x, y=y, z=z, **noise)
                 if knobs["branches"] and draw.chance(0.3):
                     lines += [
                         f"    {branch} = {z} > {draw.number(0, 60)}",
@@ -66,5 +66,5 @@ DISTRACTORS = Family(
         "between": Axis("assignments to them before each of the chain", 2, 0, 6),
         "branches": flag("whether some of them are in branches", True),
     },
-    draw_distractor,
+    _draw_distractor,
 )

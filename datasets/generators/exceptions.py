@@ -17,18 +17,18 @@ FAULTS = (  # what raises for some items, the type, the items that raise and tho
     ("len({v}) + {a}", "TypeError", ("None", "3", "0"), ("'x'", "[]", "[1, 2]")),
     ("{v}.count('x') + {m}", "AttributeError", ("None", "4", "7"), ("'x'", "'x-'", "''")),
 )
-BASES = {"ZeroDivisionError": "ArithmeticError", "IndexError": "LookupError", "KeyError": "LookupError"}
+_BASES = {"ZeroDivisionError": "ArithmeticError", "IndexError": "LookupError", "KeyError": "LookupError"}
 
 
-HANDLED = (  # what a handler does; the last two need the exception's name
+_HANDLED = (  # what a handler does; the last two need the exception's name
     "{t} -= {n}",
     "{t} = {t} * 2 + {n}",
     "continue",
     "{t} += len({e}.args) + {n}",
     "{t} += len(type({e}).__name__)",
 )
-CLAUSES = ("", "", "        else:\n            {t} += 1\n", "        finally:\n            {t} += 2\n")
-CHAINED = """\
+_CLAUSES = ("", "", "        else:\n            {t} += 1\n", "        finally:\n            {t} += 2\n")
+_CHAINED = """\
 def {f}({v}):
     try:
         return {inner}
@@ -37,7 +37,7 @@ def {f}({v}):
 
 
 """
-GUARDED = """\
+_GUARDED = """\
 def {f}({v}):
     try:
         return {inner}
@@ -55,7 +55,7 @@ def {f}({v}):
 """
 
 
-def draw_exceptions(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_exceptions(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the fault, the functions on the way to it, then the items."""
     depth, count, escapes = knobs["depth"], knobs["items"], knobs["escapes"]
     fault, kind, bad, good = draw.pick(FAULTS)
@@ -65,7 +65,7 @@ def draw_exceptions(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     items = [draw.pick(bad) for _ in range(raised)] + [draw.pick(good) for _ in range(count - raised)]
     items = draw.sample(items, count)
     guard, own = draw.chance(0.3) and depth > 1, draw.chance(0.35) and depth > 0
-    caught = draw.pick((kind, kind, BASES.get(kind, kind), f"({kind}, OSError)", "Exception"))
+    caught = draw.pick((kind, kind, _BASES.get(kind, kind), f"({kind}, OSError)", "Exception"))
     call, source = fault.format(v=item, m=draw.number(6, 60), a=draw.number(1, 9)), ""
     fill = {"v": item, "e": error, "kind": kind, "own": draw.pick(("ParseError", "BadItem", "StepError"))}
     if own:
@@ -74,14 +74,14 @@ def draw_exceptions(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     if guard:
         source += "LOG = []\n\n\n"
     for place, helper in enumerate(helpers):
-        form = CHAINED if own and not place else GUARDED if guard and place else PLAIN
+        form = _CHAINED if own and not place else _GUARDED if guard and place else PLAIN
         part = {"r": draw.pick(("value", "res", "out")), "sign": draw.pick("+-*"), "n": draw.number(2, 9)}
         source += form.format(f=helper, inner=call, **part, **fill)
         call = f"{helper}({item})"
     source += f"def f({values}):\n    {total} = {draw.below(9)}\n    for {item} in {values}:\n"
     named = draw.chance(0.6)
-    handled = draw.pick(HANDLED if named else HANDLED[:3]).format(t=total, e=error, n=draw.number(1, 9))
-    clause = draw.pick(CLAUSES).format(t=total)
+    handled = draw.pick(_HANDLED if named else _HANDLED[:3]).format(t=total, e=error, n=draw.number(1, 9))
+    clause = draw.pick(_CLAUSES).format(t=total)
     if escapes:
         source += f"        {total} += {call}\n"
     else:
@@ -101,6 +101,6 @@ EXCEPTIONS = Family(
         "raised": Axis("share of the items that raise", 0.5, 0, 1),
         "escapes": flag("whether nothing is caught in f: the first fault ends the program", False),
     },
-    draw_exceptions,
+    _draw_exceptions,
     outcomes=("returned", "raised"),
 )

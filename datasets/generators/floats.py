@@ -12,7 +12,7 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
-UPDATES = {
+_UPDATES = {
     "interest": "{x} = {round}{x} * {rate}{end}",
     "mean": "{x} = {round}({x} + {y}) / 2{end}",
     "decay": "{x} -= {x} / {k}",
@@ -26,13 +26,13 @@ UPDATES = {
 }
 
 
-def draw_floats(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_floats(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the variables, then how each is updated."""
     count, steps, digits = knobs["variables"], knobs["steps"], knobs["digits"]
     bound, index, *names = draw.names("bound", "index", *["float"] * count)
     ends = {"round": "round(", "end": f", {digits})"} if digits else {"round": "", "end": ""}
     body = [f"    for {index} in range({bound}):"]
-    kinds = list(UPDATES)
+    kinds = list(_UPDATES)
     for x in names:
         kind = draw.pick(kinds)
         fill = {
@@ -45,7 +45,7 @@ def draw_floats(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         }
         if kind == "newton":
             body.append(f"        {x} = abs({x}) + 1.0")
-        body.append("        " + UPDATES[kind].format(x=x, **ends, **fill))
+        body.append("        " + _UPDATES[kind].format(x=x, **ends, **fill))
         if not digits and draw.chance(0.2):
             body.append(f"        {x} = round({x}, {draw.between(1, 3)})")
     starts = [str(draw.real(0, 40)) for _ in names]
@@ -62,5 +62,5 @@ FLOATS = Family(
         "steps": Axis("iterations of the loop", 5, 1, 50),
         "digits": Axis("decimals that results are rounded to; 0: not rounded", 2, 0, 6),
     },
-    draw_floats,
+    _draw_floats,
 )

@@ -63,7 +63,7 @@ class Form(NamedTuple):
     spaced: bool
 
 
-def parse_form(text: str, size: str | int = "max") -> Form:
+def _parse_form(text: str, size: str | int = "max") -> Form:
     """Split a form into its holes; see the module for the notation."""
     charge = {"+": 1, "*": 3}.get(text[0], 0)
     grows = text[0] == "!"
@@ -86,7 +86,7 @@ def parse_form(text: str, size: str | int = "max") -> Form:
 
 
 def _forms(*texts: str, size: str | int = "max") -> tuple[Form, ...]:
-    return tuple(parse_form(text, size) for text in texts)
+    return tuple(_parse_form(text, size) for text in texts)
 
 
 # fmt: off

@@ -28,13 +28,13 @@ ARGUMENTS = (
     "str", "str", "str", "list", "list", "list", "words", "dict", "count", "count", "int", "pair", "float",
 )  # fmt: skip
 INNER: tuple[Statement, ...] = (*SIMPLE, write_if, write_if, write_if, write_for, write_try)
-OUTER: tuple[Statement, ...] = (
+_OUTER: tuple[Statement, ...] = (
     *SIMPLE, write_if, write_if, write_for, write_for, write_for, write_for, write_for, write_while,
     write_while, write_try, write_match, write_inner, write_exit,
 )  # fmt: skip
 
 
-def draw_general(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_general(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the functions and classes that `f` may use, then `f`."""
     writer = Writer(draw, knobs["lines"], knobs["nesting"], INNER)
     for _ in range(3):
@@ -47,7 +47,7 @@ def draw_general(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     for start in writer.starts:
         start(writer)
     for _ in range(knobs["statements"]):
-        draw.pick(OUTER)(writer)
+        draw.pick(_OUTER)(writer)
     writer.write_return()
     return Draft(writer.text(), f"f({', '.join(literals)})", writer.cost + 10)
 
@@ -61,5 +61,5 @@ GENERAL = Family(
         "helpers": Axis("share of three chances that a function or class is defined before f", 0.25, 0, 1),
         "lines": Axis("line events of the run, at the most", 260, 60, 4000),
     },
-    draw_general,
+    _draw_general,
 )

@@ -54,7 +54,7 @@ def write_assignment(w: Writer) -> None:
         w.shared |= {name, text}
 
 
-def write_augmented(w: Writer) -> None:
+def _write_augmented(w: Writer) -> None:
     """`+=` and its like, on a number."""
     if names := w.own("int"):
         name = w.recent(names)
@@ -224,7 +224,7 @@ def write_match(w: Writer) -> None:
     w.indent -= 1
 
 
-def write_unpacking(w: Writer) -> None:
+def _write_unpacking(w: Writer) -> None:
     """Two variables at once."""
     draw, share = w.draw, w.draw.random()
     ints, pairs = w.own("int"), w.variables("pair")
@@ -298,6 +298,6 @@ def write_inner(w: Writer) -> None:
 
 
 SIMPLE: tuple[Statement, ...] = (
-    write_assignment, write_assignment, write_assignment, write_augmented, write_augmented, write_change,
-    write_change, write_unpacking,
+    write_assignment, write_assignment, write_assignment, _write_augmented, _write_augmented, write_change,
+    write_change, _write_unpacking,
 )  # fmt: skip

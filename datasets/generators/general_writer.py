@@ -9,14 +9,14 @@ from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.generators.forms import LONGEST, READABLE, Form, fitting_forms
 from cwm_trace.datasets.names import NAMES
 
-ROLES = {
+_ROLES = {
     "str": "text",
     "bool": "flag",
     "pair": "item",
     "count": "bound",
 }  # names, where not called as the type
 NESTED = 0.3  # share of the operands that are no variable or constant
-SIZED = frozenset(("str", "list", "words", "dict", "set", "tally"))
+_SIZED = frozenset(("str", "list", "words", "dict", "set", "tally"))
 
 
 class Callee(NamedTuple):
@@ -84,7 +84,7 @@ class Writer:
 
     def new(self, kind: str) -> str:
         """A name that is not in use."""
-        pool = NAMES[ROLES.get(kind, kind)]
+        pool = NAMES[_ROLES.get(kind, kind)]
         name = self.draw.pick(pool)
         for _ in range(12):
             if name not in self.types and name not in self.taken:
@@ -182,7 +182,7 @@ class Writer:
             return (self.fill(self.draw.pick(forms), 0)[0] if forms else "True"), 0
         if kind == "int":
             return self.literal(kind), 0
-        if kind in SIZED and names:
+        if kind in _SIZED and names:
             name = self.recent(names)
             return name, self.sizes[name]
         text = self.literal(kind, "")
@@ -250,7 +250,7 @@ class Writer:
             if hole.label:
                 labels[hole.label] = part
             text += hole.text + part
-            if kind in SIZED:
+            if kind in _SIZED:
                 total += size
                 largest = max(largest, size)
         text += form.tail
@@ -324,14 +324,14 @@ class Writer:
     def argument(self, kind: str) -> str:
         """An argument of a call; containers are no longer than `SHORT`."""
         text, size = self.atom(kind)
-        return f"{text}[:{SHORT}]" if kind in SIZED and size > SHORT else text
+        return f"{text}[:{SHORT}]" if kind in _SIZED and size > SHORT else text
 
     def whole_number(self) -> str:
         """An int that depends on a variable, if one can."""
         names = self.variables("int")
         if names and self.draw.chance(0.8):
             return self.recent(names)
-        sized = [name for name, kind in self.types.items() if kind in SIZED]
+        sized = [name for name, kind in self.types.items() if kind in _SIZED]
         if sized:
             return f"len({self.recent(sized)})"
         pairs = self.variables("pair")

@@ -12,14 +12,14 @@ from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 from cwm_trace.datasets.pools import int_range
 
-FUELS = ("fuel", "left", "tries", "budget", "limit")
+_FUELS = ("fuel", "left", "tries", "budget", "limit")
 
 
-def draw_halting(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_halting(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw a walk modulo m, then a goal that is on it, or that is not."""
     fuel, steps = knobs["fuel"], min(knobs["steps"], knobs["fuel"] - 1)
     x, total = draw.names("int", "total")
-    tank = draw.pick(FUELS)
+    tank = draw.pick(_FUELS)
     modulus, factor, shift = draw.number(12, 90), draw.between(1, 3), draw.number(1, 9)
     start = x_now = draw.below(min(10, modulus))
     walk = [start]
@@ -77,5 +77,5 @@ HALTING = Family(
         "steps": Axis("iterations in which the goal is reached, at the most", 6, 1, 999),
         "ends": Axis("how the loop ends", "either", choices=("either", "goal", "fuel")),
     },
-    draw_halting,
+    _draw_halting,
 )

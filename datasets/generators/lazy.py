@@ -8,7 +8,7 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
-STAGES = (
+_STAGES = (
     "    for {v} in {x}:\n        if {v} % {k} != 0:\n            yield {v}\n",
     "    for {v} in {x}:\n        yield {v} * {k} {sign} {n}\n",
     "    {t} = 0\n    for {v} in {x}:\n        {t} += {v}\n        yield {t}\n",
@@ -19,7 +19,7 @@ STAGES = (
     "    for {v} in {x}:\n        yield {v}\n        if {v} % {k} == 0:\n            yield -{v}\n",
     "    return ({v} + {n} for {v} in {x})\n",
 )
-CONSUMERS = (
+_CONSUMERS = (
     "    return list({g})\n",
     "    return sum({g})\n",
     "    {t} = 0\n    for {v} in {g}:\n        {t} = {t} * 2 - {v}\n    return {t}\n",
@@ -30,7 +30,7 @@ CONSUMERS = (
 )
 
 
-def draw_generators(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_generators(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the stages, then what is done with their items."""
     stages, count = knobs["stages"], knobs["items"]
     x, t, v, i = draw.names("list", "total", "item", "index")
@@ -38,7 +38,7 @@ def draw_generators(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     parts = []
     size, bound = count, 3 + stages
     for maker in makers:
-        stage = draw.pick(STAGES)
+        stage = draw.pick(_STAGES)
         fill = {
             "n": draw.number(1, 30),
             "k": draw.between(2, 3),
@@ -53,7 +53,7 @@ def draw_generators(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         call = f"{maker}({call})"
     stop = draw.between(2, 4)
     parts.append(
-        f"def f({x}):\n" + draw.pick(CONSUMERS).format(g=call, t=t, v=v, stop=stop, n=draw.number(0, 30))
+        f"def f({x}):\n" + draw.pick(_CONSUMERS).format(g=call, t=t, v=v, stop=stop, n=draw.number(0, 30))
     )
     return Draft("\n\n".join(parts), f"f({draw.numbers(count, -9, 40)})", bound + 5 + 4 * size)
 
@@ -65,10 +65,10 @@ GENERATORS = Family(
         "stages": Axis("generators between the list and the result", 2, 1, 4),
         "items": Axis("items of the list", 4, 0, 50),
     },
-    draw_generators,
+    _draw_generators,
 )
 
-CLOSURES = (
+_CLOSURES = (
     "    def {g}({v}):\n        nonlocal {n}\n        {n} += {v}\n        return {n}\n    return {g}\n",
     "    def {g}({v}):\n        nonlocal {n}\n        {n} = ({n} * {a} + {v}) % {m}\n        return {n}\n"
     "    return {g}\n",
@@ -83,7 +83,7 @@ CLOSURES = (
 )
 
 
-def draw_closures(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_closures(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the maker, the closures that it makes, then their calls."""
     count, calls = knobs["closures"], knobs["calls"]
     maker, inner, v, total = draw.names("maker", "inner", "item", "total")
@@ -91,7 +91,7 @@ def draw_closures(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     if n in (v, total):
         n = "amount"
     fill = {"g": inner, "v": v, "n": n, "a": draw.between(2, 4), "m": draw.number(10, 60)}
-    source = f"def {maker}({n}):\n" + draw.pick(CLOSURES).format(**fill) + "\n\n"
+    source = f"def {maker}({n}):\n" + draw.pick(_CLOSURES).format(**fill) + "\n\n"
     closures = draw.sample(("one", "two", "first", "other", "left", "right"), count)
     arguments = draw.names(*["bound"] * count)
     lines = [f"    {name} = {maker}({argument})" for name, argument in zip(closures, arguments, strict=True)]
@@ -120,5 +120,5 @@ CLOSURE = Family(
         "closures": Axis("closures of one maker", 2, 1, 4),
         "calls": Axis("calls of them", 5, 1, 100),
     },
-    draw_closures,
+    _draw_closures,
 )

@@ -48,7 +48,7 @@ TEXTS = (  # of a string
     ("zlib", "zlib.crc32({s}.encode()) % {n}", "int"),
     ("fnmatch", "fnmatch.fnmatch({s}, '*{c}*')", ""),
 )
-CALLBACKS = (  # call a function of the program
+_CALLBACKS = (  # call a function of the program
     ("functools", "functools.reduce({g}, {x}, {n})", "int", "def {g}({p}, {q}):\n    return {p} * 2 - {q}\n"),
     ("functools", "functools.reduce({g}, {x}, {n})", "int",
      "def {g}({p}, {q}):\n    if {q} > {p}:\n        return {q}\n    return {p} + 1\n"),
@@ -64,7 +64,7 @@ CALLBACKS = (  # call a function of the program
 )  # fmt: skip
 
 
-def draw_library(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_library(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw one call after the other; a later one takes what an earlier one gave."""
     calls, share = knobs["calls"], knobs["callbacks"]
     items, text = draw.numbers(draw.between(3, 5), 0, 40), draw.letters(draw.between(5, 8))
@@ -82,7 +82,7 @@ def draw_library(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
             "w": draw.between(3, 5), "word": draw.word(), "g": helper, "p": p, "q": q,
         }  # fmt: skip
         if draw.chance(share):
-            module, form, kind, definition = draw.pick(CALLBACKS)
+            module, form, kind, definition = draw.pick(_CALLBACKS)
             defined.append(definition.format(**fill))
             bound += 1 + 4 * (size * size + 8)
         else:
@@ -109,5 +109,5 @@ LIBRARY = Family(
         "calls": Axis("number of calls", 4, 1, 10),
         "callbacks": Axis("share of the calls that call a function of the program", 0.3, 0, 1),
     },
-    draw_library,
+    _draw_library,
 )

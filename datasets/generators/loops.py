@@ -9,7 +9,7 @@ from cwm_trace.datasets.generators.general_statements import EMPTY, SIMPLE, chan
 from cwm_trace.datasets.generators.general_writer import Writer
 
 MOST = 40  # the product of the iterations of the loops around a line
-TWO_ENDS = (("left", "right"), ("i", "j"), ("lo", "hi"), ("start", "end"))
+_TWO_ENDS = (("left", "right"), ("i", "j"), ("lo", "hi"), ("start", "end"))
 ITEMS = {"str": "char", "list": "int", "words": "str", "dict": "str", "set": "int", "tally": "int"}
 
 
@@ -121,7 +121,7 @@ def write_for(w: Writer) -> None:
     w.grown = grown
 
 
-GAINS = {  # what an accumulator gains from an item, by the types of both
+_GAINS = {  # what an accumulator gains from an item, by the types of both
     ("int", "int"): (
         "{v} += {x}",
         "{v} += {x}",
@@ -171,7 +171,7 @@ def accumulate(w: Writer, name: str, item: Bound) -> None:
     if kind != "int" and not w.may_grow(name):
         change(w, name)
         return
-    form = draw.pick(GAINS[kind, item.kind])
+    form = draw.pick(_GAINS[kind, item.kind])
     letter = repr(draw.pick("aeioux"))
     w.put(form.format(v=name, x=item.name, k=draw.between(2, 3), n=draw.number(2, 9), c=letter))
 
@@ -225,7 +225,7 @@ def _plan_digits(w: Writer) -> Plan | None:
 def _plan_ends(w: Writer) -> Plan | None:
     draw = w.draw
     names = [name for name in w.variables("str") + w.variables("list") if 1 < w.sizes[name] <= 10]
-    left, right = draw.pick(TWO_ENDS)
+    left, right = draw.pick(_TWO_ENDS)
     if not names or left in w.types or right in w.types:
         return None
     over, total = w.recent(names), w.new("total")

@@ -9,20 +9,20 @@ from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
 HEADS = {"deque": "from collections import deque\n\n\n", "heap": "import heapq\n\n\n"}
-COPIES = {"deque": "{}.copy()", "list": "{}[:]", "stack": "list({})", "heap": "sorted({})"}
-GROW = {
+_COPIES = {"deque": "{}.copy()", "list": "{}[:]", "stack": "list({})", "heap": "sorted({})"}
+_GROW = {
     "list": ("{}.append({n})", "{}.insert({small}, {n})", "{} += [{n}]", "{}.extend([{n}, {small}])"),
     "stack": ("{}.append({n})",),
     "deque": ("{}.append({n})", "{}.appendleft({n})"),
     "heap": ("heapq.heappush({}, {n})",),
 }
-SHRINK = {
+_SHRINK = {
     "list": ("{v} = {}.pop()", "{v} = {}.pop(0)", "del {}[0]", "{}.remove({}[-1])"),
     "stack": ("{v} = {}.pop()",),
     "deque": ("{v} = {}.pop()", "{v} = {}.popleft()"),
     "heap": ("{v} = heapq.heappop({})",),
 }
-CHANGE = {
+_CHANGE = {
     "list": (
         "{}.reverse()",
         "{}.sort()",
@@ -34,7 +34,7 @@ CHANGE = {
     "deque": ("{}.rotate({small})", "{}.rotate(-1)", "{}[0] += {small}", "{}.reverse()"),
     "heap": ("{v} = heapq.heapreplace({}, {n})", "{v} = heapq.heappushpop({}, {n})", "{v} = {}[0]"),
 }
-LOOPED = {
+_LOOPED = {
     "list": (("push", "{}.append({n})"), ("put", "{}.insert(0, {n})"), ("drop", "{}.pop()")),
     "stack": (("push", "{}.append({n})"), ("add", "{}.append({}.pop() + {n})"), ("drop", "{}.pop()")),
     "deque": (("append", "{}.append({n})"), ("appendleft", "{}.appendleft({n})"), ("pop", "{}.popleft()")),
@@ -46,7 +46,7 @@ LOOPED = {
 }
 
 
-def draw_machine(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_machine(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the first items, the names, then the operations."""
     kind, steps = knobs["kind"], knobs["steps"]
     items = draw.numbers(draw.between(2, 4), -9, 40)
@@ -60,7 +60,7 @@ def draw_machine(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     for place in range(1, len(names)):
         other = draw.below(place)
         if draw.chance(0.3):
-            lines.append(f"    {names[place]} = {COPIES[kind].format(names[other])}")
+            lines.append(f"    {names[place]} = {_COPIES[kind].format(names[other])}")
             which.append(len(sizes))
             sizes.append(sizes[which[other]])
         else:
@@ -72,13 +72,13 @@ def draw_machine(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         size = sizes[which[place]]
         share = draw.random()
         if size < 2 or (share < 0.4 and size < 9):
-            form = draw.pick(GROW[kind])
+            form = draw.pick(_GROW[kind])
             sizes[which[place]] += 2 if "extend" in form else 1
         elif share < 0.7:
-            form = draw.pick(SHRINK[kind])
+            form = draw.pick(_SHRINK[kind])
             sizes[which[place]] -= 1
         else:
-            form = draw.pick(CHANGE[kind])
+            form = draw.pick(_CHANGE[kind])
         bound = bound or "{v}" in form
         name = names[place]
         numbers = {"v": value, "n": draw.number(-9, 60), "small": draw.between(1, 2)}
@@ -91,7 +91,7 @@ def draw_machine(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
 
 def _looped(draw: Draw, kind: str, steps: int, items: list[int], names: tuple[str, str, str]) -> Draft:
     argument, name, start = names
-    (grow, gain), (other, change), (shrink, loss) = LOOPED[kind]
+    (grow, gain), (other, change), (shrink, loss) = _LOOPED[kind]
     program, op, number = draw.pick(("ops", "commands", "program", "log")), draw.pick(("op", "cmd")), "arg"
     operations = [(draw.pick((grow, grow, other, shrink)), draw.number(0, 60)) for _ in range(steps)]
     lines = [
@@ -119,5 +119,5 @@ MACHINES = Family(
         "form": Axis("one line for each operation, or a loop over a list of them", "unrolled",
                      choices=("unrolled", "looped")),
     },
-    draw_machine,
+    _draw_machine,
 )  # fmt: skip

@@ -16,11 +16,11 @@ from cwm_trace.datasets.family import Axis, Draft, Family
 from cwm_trace.datasets.generators.sketch import ARGUMENTS, Sketch, UnfitError, try_out
 from cwm_trace.datasets.generators.sketch_statements import write_guard, write_return, write_statement
 
-TAKEN = (
+_TAKEN = (
     "str", "str", "str", "str", "str", "str", "list", "list", "list", "list", "words", "words", "dict",
     "dict", "dict", "int", "tally", "groups", "table", "set", "tuple", "pairs", "rows",
 )  # fmt: skip
-ALSO = ("int", "int", "char", "str", "char", "list", "words", "dict", "int")
+_ALSO = ("int", "int", "char", "str", "char", "list", "words", "dict", "int")
 """Types of the first argument, and of further ones."""
 
 LONGEST = 90
@@ -34,10 +34,10 @@ SENSELESS = re.compile(
 """A comparison or a choice between a variable and itself."""
 INNER = re.compile(r"\bfor\b.*[])}]|\blambda\b")
 """Lines that may make activations of their own: comprehensions, generator expressions, lambdas."""
-INNER_LINES = 60
+_INNER_LINES = 60
 
 
-def draw_methods(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_methods(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw programs until one runs and has something to say."""
     for attempt in range(ATTEMPTS):
         try:
@@ -60,14 +60,14 @@ def draw_methods(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
 def most_lines(source: str, rounds: int) -> int:
     """A bound of a program's line events, from how often its loops went round when it was tried out."""
     lines = source.split("\n")
-    inner = sum(INNER_LINES for line in lines if INNER.search(line))
+    inner = sum(_INNER_LINES for line in lines if INNER.search(line))
     return (rounds + 2) * (len(lines) + inner)
 
 
 def _write(draw: Draw, statements: int) -> tuple[str, str]:
     sketch = Sketch(draw)
-    kinds = [draw.pick(TAKEN)]
-    kinds += [draw.pick(ALSO) for share in (0.4, 0.3) if draw.chance(share)]
+    kinds = [draw.pick(_TAKEN)]
+    kinds += [draw.pick(_ALSO) for share in (0.4, 0.3) if draw.chance(share)]
     names = [sketch.declare(kind, ARGUMENTS) for kind in kinds]
     values = [sketch.literal(kind) for kind in kinds]
     sketch.put(f"def f({', '.join(names)}):")
@@ -99,5 +99,5 @@ METHODS = Family(
         "statements": Axis("statements of f before its return, those inside others not counted", 3, 0, 10),
         "rounds": Axis("rounds of all loops together, at the most", 10, 0, 200),
     },
-    draw_methods,
+    _draw_methods,
 )

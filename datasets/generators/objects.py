@@ -8,7 +8,7 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
-BODIES = (
+_BODIES = (
     ("self.{a} += {v}", "return self.{a}"),
     ("self.{a} = self.{a} * {k} % {m}", "return self.{b} - {v}"),
     ("self.{b}.append({v})", "return len(self.{b})"),
@@ -22,13 +22,13 @@ BODIES = (
 )
 
 
-def draw_objects(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_objects(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the class, the objects, then the calls of their methods."""
     kind, count, steps = knobs["repr"], knobs["objects"], knobs["steps"]
     (name,) = draw.names("class")
     a, b, v, total = draw.names("attribute", "attribute", "item", "total")
     methods = draw.names(*["method"] * draw.between(1, 2))
-    bodies = [draw.pick(BODIES) for _ in methods]
+    bodies = [draw.pick(_BODIES) for _ in methods]
     listed = any("{b}.append" in text or "{b}[" in text for body in bodies for text in body)
     lines = ["from dataclasses import dataclass", "", "", "@dataclass"] if kind == "dataclass" else []
     lines.append(f"class {name}:")
@@ -74,5 +74,5 @@ OBJECTS = Family(
         "aliasing": Axis("share of the names, but the first, that are further names of an object", 0.3, 0, 1),
         "steps": Axis("method calls", 5, 1, 100),
     },
-    draw_objects,
+    _draw_objects,
 )

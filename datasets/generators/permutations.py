@@ -8,19 +8,19 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
-SWAPS = ("swaps", "moves", "pairs", "steps", "trades")
-PAIRS = (("i", "j"), ("a", "b"), ("left", "right"), ("p", "q"), ("src", "dst"))
+_SWAPS = ("swaps", "moves", "pairs", "steps", "trades")
+_PAIRS = (("i", "j"), ("a", "b"), ("left", "right"), ("p", "q"), ("src", "dst"))
 
 
-def draw_permutation(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_permutation(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the swaps; the same ones whatever the form is, so that forms can be compared item by item."""
     k, length = knobs["k"], knobs["length"]
     swaps = [tuple(draw.sample(range(k), 2)) for _ in range(length)]
     words = draw.chance(0.5)
     items: list[Any] = draw.sample(draw.words, k) if words else draw.sample(range(10), k)
     (name,) = draw.names("list")
-    swap_name = draw.pick(SWAPS)
-    i, j = draw.pick([pair for pair in PAIRS if name not in pair])
+    swap_name = draw.pick(_SWAPS)
+    i, j = draw.pick([pair for pair in _PAIRS if name not in pair])
     if knobs["form"] == "looped":
         source = (
             f"def f({name}, {swap_name}):\n"
@@ -42,5 +42,5 @@ PERMUTATIONS = Family(
         "length": Axis("number of swaps", 8, 1, 200),
         "form": Axis("one line for each swap, or a loop", "looped", choices=("looped", "unrolled")),
     },
-    draw_permutation,
+    _draw_permutation,
 )

@@ -8,7 +8,7 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
-LINEAR = (
+_LINEAR = (
     "{f}(n - 1) + {a}",
     "n + {f}(n - 1)",
     "n * {a} - {f}(n - 1)",
@@ -16,7 +16,7 @@ LINEAR = (
     "max(n % {m}, {f}(n - 1))",
     "{f}(n - 1) ^ n",
 )
-LISTS = (
+_LISTS = (
     "{x}[0] + {f}({x}[1:])",
     "[{x}[0] * {a}] + {f}({x}[1:])",
     "{f}({x}[1:]) + [{x}[0]]",
@@ -24,7 +24,7 @@ LISTS = (
     "{f}({x}[1:]) + ({x}[0] > {m})",
     "([{x}[0]] if {x}[0] % 2 else []) + {f}({x}[1:])",
 )
-TREES = ("{f}(n - 1) + {f}(n - 2)", "{f}(n // 2) + {f}(n - 1) % {m}", "{f}(n - 2) * {a} - {f}(n // 2)")
+_TREES = ("{f}(n - 1) + {f}(n - 2)", "{f}(n // 2) + {f}(n - 1) % {m}", "{f}(n - 2) * {a} - {f}(n // 2)")
 FOLDS = (("0", "{t} += {g}({v})", "{t} += {v}"), ("[]", "{t} += {g}({v})", "{t}.append({v} + {a})"),
          ("0", "{t} = max({t}, {g}({v}) + 1)", "{t} = max({t}, {v} % {m})"))  # fmt: skip
 
@@ -39,14 +39,14 @@ def {f}({n}):
 def f({n}):
     return {f}({n}) + {last}
 """
-EXTRA = "    if {n} % {k} == 0:\n        return {f}({n} - 1)\n"
-LIST = """\
+_EXTRA = "    if {n} % {k} == 0:\n        return {f}({n} - 1)\n"
+_LIST = """\
 def f({x}):
     if not {x}:
         return {empty}
     return {form}
 """
-MUTUAL = """\
+_MUTUAL = """\
 def {f}(n, acc):
     if n <= 0:
         return acc
@@ -62,13 +62,13 @@ def {g}(n, acc):
 def f(n):
     return {f}(n, {base})
 """
-TREE = """\
+_TREE = """\
 def f(n):
     if n < 2:
         return n + {base}
     return {form}
 """
-MEMO = """\
+_MEMO = """\
 def f(n, memo):
     if n in memo:
         return memo[n]
@@ -89,7 +89,7 @@ def f({x}):
 """
 
 
-def draw_recursion(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_recursion(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the recursive step of the kind that is asked for."""
     return _KINDS[knobs["kind"]](draw, knobs["depth"], {"a": draw.number(1, 9), "m": draw.number(7, 40)})
 
@@ -97,17 +97,17 @@ def draw_recursion(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
 def _number(draw: Draw, depth: int, numbers: dict[str, int]) -> Draft:
     (step,) = draw.names("function")
     n = draw.pick(("n", "k", "level", "m"))
-    form = draw.pick(LINEAR).replace("n", "{n}").format(f=step, n=n, **numbers)
-    extra = EXTRA.format(n=n, f=step, k=draw.between(2, 3)) if draw.chance(0.4) else ""
+    form = draw.pick(_LINEAR).replace("n", "{n}").format(f=step, n=n, **numbers)
+    extra = _EXTRA.format(n=n, f=step, k=draw.between(2, 3)) if draw.chance(0.4) else ""
     fill = {"base": draw.number(0, 9), "last": draw.number(1, 30)}
     return Draft(NUMBER.format(f=step, n=n, form=form, extra=extra, **fill), f"f({depth})", 9 + 4 * depth)
 
 
 def _list(draw: Draw, depth: int, numbers: dict[str, int]) -> Draft:
     (name,) = draw.names("list")
-    form = draw.pick(LISTS)
+    form = draw.pick(_LISTS)
     empty = "[]" if "[{x}[0]" in form else draw.pick(("0", "0", str(draw.number(1, 9))))
-    source = LIST.format(x=name, empty=empty, form=form.format(f="f", x=name, **numbers))
+    source = _LIST.format(x=name, empty=empty, form=form.format(f="f", x=name, **numbers))
     return Draft(source, f"f({draw.numbers(depth, -9, 40)})", 6 + 3 * depth)
 
 
@@ -119,19 +119,19 @@ def _mutual(draw: Draw, depth: int, numbers: dict[str, int]) -> Draft:
         "b": draw.number(1, 9),
         "base": draw.number(0, 9),
     }
-    return Draft(MUTUAL.format(f=one, g=two, a=numbers["a"], **fill), f"f({depth})", 9 + 3 * depth)
+    return Draft(_MUTUAL.format(f=one, g=two, a=numbers["a"], **fill), f"f({depth})", 9 + 3 * depth)
 
 
 def _tree(draw: Draw, depth: int, numbers: dict[str, int]) -> Draft:
-    form, base, size = draw.pick(TREES), draw.below(5), min(depth, 7)
+    form, base, size = draw.pick(_TREES), draw.below(5), min(depth, 7)
     calls = [1, 1]  # of f(n), by n
     for n in range(2, size + 1):
         calls.append(1 + calls[n // 2] + calls[n - 1] if "//" in form else 1 + calls[n - 1] + calls[n - 2])
     step = form.format(f="f", **numbers)
     if draw.chance(0.3):
-        source = MEMO.format(base=base, form=step.replace(")", ", memo)"))
+        source = _MEMO.format(base=base, form=step.replace(")", ", memo)"))
         return Draft(source, f"f({size}, {{}})", 3 + 5 * calls[size])
-    return Draft(TREE.format(base=base, form=step), f"f({size})", 3 + 3 * calls[size])
+    return Draft(_TREE.format(base=base, form=step), f"f({size})", 3 + 3 * calls[size])
 
 
 def _nested(draw: Draw, depth: int, numbers: dict[str, int]) -> Draft:
@@ -155,5 +155,5 @@ RECURSION = Family(
         "kind": Axis("what the recursion goes down", "number", choices=tuple(_KINDS)),
         "depth": Axis("levels; the number 7 at the most for a tree", 5, 1, 60),
     },
-    draw_recursion,
+    _draw_recursion,
 )

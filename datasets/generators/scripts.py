@@ -32,7 +32,7 @@ COMMENTS = (
     "# data",
     "# run it",
 )
-IMPORTS = (
+_IMPORTS = (
     ("import math", "print(math.gcd({}, {}))", "int int"),
     ("import math", "print(math.sqrt({}))", "square"),
     ("import math", "print(math.floor({} / {}))", "int digit"),
@@ -80,7 +80,7 @@ class Script:
         return "\n\n\n".join(["\n\n".join(head), *self.definitions, body]).lstrip("\n")
 
 
-def draw_scripts(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_scripts(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw scripts until one runs through."""
     for _ in range(ATTEMPTS):
         try:
@@ -97,7 +97,7 @@ def _write(draw: Draw, kind: str, sections: int) -> str:
     script = Script(draw, sections)
     use = ""
     if draw.chance(0.15):
-        line, use, kinds = draw.pick(IMPORTS)
+        line, use, kinds = draw.pick(_IMPORTS)
         script.imports.append(line)
         use = use.format(*[repr(_value(script.sketch, each)) for each in kinds.split()])
     if draw.chance(0.2):
@@ -308,5 +308,5 @@ SCRIPTS = Family(
         "sections": Axis("loops, works on texts, functions or statements", 1, 1, 6),
         "rounds": Axis("rounds of all loops together, at the most", 12, 0, 400),
     },
-    draw_scripts,
+    _draw_scripts,
 )

@@ -52,7 +52,7 @@ ARGUMENTS = {
     "pairs": "pairs items lst scores",
     "rows": "matrix grid rows m",
 }
-READS = {"str": ("str", "char"), "int": ("int", "index", "total")}
+_READS = {"str": ("str", "char"), "int": ("int", "index", "total")}
 """Types that can be read as another."""
 
 HOLE = re.compile(r"<(=?)(\w*)(?::(\w))?>")
@@ -121,7 +121,7 @@ class Sketch:
 
     def variables(self, kind: str) -> list[str]:
         """What can be read as a type."""
-        kinds = READS.get(kind, (kind,))
+        kinds = _READS.get(kind, (kind,))
         return [name for name, its in self.scope.items() if its in kinds]
 
     def changeable(self, kinds: Mapping[str, Any]) -> list[str]:

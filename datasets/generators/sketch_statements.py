@@ -17,7 +17,7 @@ EMPTY = {
     "str": "''", "int": "0", "list": "[]", "words": "[]", "dict": "{}", "tally": "{}", "set": "set()",
     "groups": "{}", "table": "{}", "pairs": "[]", "rows": "[]",
 }  # fmt: skip
-GATHERED = (
+_GATHERED = (
     "str", "str", "str", "int", "int", "int", "list", "list", "list", "words", "words", "dict", "dict",
     "tally", "set", "groups", "table", "pairs", "rows",
 )  # fmt: skip
@@ -49,7 +49,7 @@ def write_change(sketch: Sketch) -> None:
     sketch.put(sketch.fill(form.replace("@", name), depth=0))
 
 
-def write_pattern(sketch: Sketch) -> None:
+def _write_pattern(sketch: Sketch) -> None:
     """Some statements that belong together."""
     sketch.write_template(sketch.draw.pick(PATTERNS))
 
@@ -109,13 +109,13 @@ def write_return(sketch: Sketch) -> None:
     sketch.put(f"return {text}")
 
 
-def write_loop(sketch: Sketch) -> None:
+def _write_loop(sketch: Sketch) -> None:
     """A loop that gathers something in one or two variables."""
     draw = sketch.draw
     header, bound = draw.pick(LOOPS)
     labels: dict[str, str] = {}
     header = sketch.fill(header, labels, depth=0)
-    gathered = [_gathered(sketch, draw.pick(GATHERED)) for _ in range(1 + draw.chance(0.2))]
+    gathered = [_gathered(sketch, draw.pick(_GATHERED)) for _ in range(1 + draw.chance(0.2))]
     before = dict(sketch.scope), set(sketch.fixed), list(sketch.near)
     names = {}
     kinds = dict(bound)
@@ -224,8 +224,8 @@ def write_block(sketch: Sketch, statement: Statement) -> None:
 
 
 STATEMENTS: tuple[Statement, ...] = (
-    write_assignment, write_assignment, write_assignment, write_change, write_change, write_loop, write_loop,
-    write_loop, write_pattern, write_pattern, write_if,
+    write_assignment, write_assignment, write_assignment, write_change, write_change,
+    _write_loop, _write_loop, _write_loop, _write_pattern, _write_pattern, write_if,
 )  # fmt: skip
 
 

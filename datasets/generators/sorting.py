@@ -8,7 +8,7 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
-BUBBLE = """\
+_BUBBLE = """\
 def f({x}):
     for {i} in range(len({x})):
         {flag} = False
@@ -20,7 +20,7 @@ def f({x}):
             break
     return {x}
 """
-INSERTION = """\
+_INSERTION = """\
 def f({x}):
     for {i} in range(1, len({x})):
         {v} = {x}[{i}]
@@ -31,7 +31,7 @@ def f({x}):
         {x}[{j} + 1] = {v}
     return {x}
 """
-SELECTION = """\
+_SELECTION = """\
 def f({x}):
     for {i} in range(len({x}) - 1):
         best = {i}
@@ -56,7 +56,7 @@ def f({x}):
             {i}.append(item)
     return f({i}) + [{v}] + f({j})
 """
-MERGE = """\
+_MERGE = """\
 def merge({i}, {j}):
     {v} = []
     while {i} and {j}:
@@ -73,7 +73,7 @@ def f({x}):
     mid = len({x}) // 2
     return merge(f({x}[:mid]), f({x}[mid:]))
 """
-BINARY = """\
+_BINARY = """\
 def f({x}, {v}):
     {x} = sorted({x})
     {i} = 0
@@ -89,12 +89,12 @@ def f({x}, {v}):
     return -1
 """
 LINES: dict[str, tuple[str, Callable[[int], int]]] = {
-    "bubble": (BUBBLE, lambda n: 4 + n * (4 + 3 * n)),
-    "insertion": (INSERTION, lambda n: 4 + n * (5 + 3 * n)),
-    "selection": (SELECTION, lambda n: 4 + n * (5 + 3 * n)),
+    "bubble": (_BUBBLE, lambda n: 4 + n * (4 + 3 * n)),
+    "insertion": (_INSERTION, lambda n: 4 + n * (5 + 3 * n)),
+    "selection": (_SELECTION, lambda n: 4 + n * (5 + 3 * n)),
     "quick": (QUICK, lambda n: 4 + n * (8 + 3 * n)),
-    "merge": (MERGE, lambda n: 4 + 2 * n * (5 + 3 * n.bit_length() + 3)),
-    "binary": (BINARY, lambda n: 8 + 6 * n),
+    "merge": (_MERGE, lambda n: 4 + 2 * n * (5 + 3 * n.bit_length() + 3)),
+    "binary": (_BINARY, lambda n: 8 + 6 * n),
 }
 NAMES = {
     "bubble": (("i", "j"), ("a", "b"), ("n", "k")),
@@ -111,7 +111,7 @@ VALUES = {
 }
 
 
-def draw_sorting(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_sorting(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the items, then the names of the algorithm's variables."""
     algorithm, length = knobs["algorithm"], knobs["length"]
     items: list[Any]
@@ -139,5 +139,5 @@ SORTING = Family(
         "length": Axis("items of the list", 5, 1, 40),
         "items": Axis("what is sorted", "ints", choices=("ints", "words")),
     },
-    draw_sorting,
+    _draw_sorting,
 )

@@ -8,7 +8,7 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
-DICT_FORMS = (
+_DICT_FORMS = (
     "{d}[{k!r}] = {n}",
     "{d}[{k!r}] = {n}",
     "{d}[{k!r}] = {d}.get({other!r}, {n}) + {small}",
@@ -20,7 +20,7 @@ DICT_FORMS = (
     "{v} = len({d})",
     "{d}[{k!r}] = {v}",
 )
-SET_FORMS = (
+_SET_FORMS = (
     "{s}.add({n})",
     "{s}.add({v} % 10)",
     "{s}.discard({n})",
@@ -32,7 +32,7 @@ SET_FORMS = (
 )
 
 
-def draw_store(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
+def _draw_store(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the keys, then the operations."""
     kind, steps = knobs["kind"], knobs["steps"]
     keys = draw.sample(draw.words, knobs["keys"])
@@ -42,7 +42,7 @@ def draw_store(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     lines = [f"    {value} = {draw.below(5)}"]
     first = {key: draw.number(0, 30) for key in keys[: 1 + draw.below(len(keys))]}
     lines += [f"    {store} = {first!r}"] * (kind != "set") + [f"    {group} = set()"] * (kind != "dict")
-    forms = {"dict": DICT_FORMS, "set": SET_FORMS, "both": DICT_FORMS + SET_FORMS}[kind]
+    forms = {"dict": _DICT_FORMS, "set": _SET_FORMS, "both": _DICT_FORMS + _SET_FORMS}[kind]
     ints = draw.numbers(knobs["keys"], 0, 30)
     for _ in range(steps):
         form = draw.pick(forms)
@@ -91,5 +91,5 @@ STORES = Family(
         "form": Axis("one line for each operation, or a loop over a list of them", "unrolled",
                      choices=("unrolled", "looped")),
     },
-    draw_store,
+    _draw_store,
 )  # fmt: skip

@@ -13,7 +13,7 @@ from cwm_trace.eval.benchmark.results import require_numpy
 from cwm_trace.eval.statistics.estimates import Difference
 from cwm_trace.eval.statistics.pairing import compare_scores, find_flips
 
-FLIPPING = ("output_accuracy", "trace_exact")
+_FLIPPING = ("output_accuracy", "trace_exact")
 """Verdicts whose flips are named."""
 
 
@@ -70,7 +70,7 @@ def contrast_places(first: Path, others: Sequence[Path], *, seed: int = 0) -> li
     for other in others:
         runs = _runs_at(other)
         contrasts = [
-            contrast_runs(base[key], runs[key], seed=seed)
+            _contrast_runs(base[key], runs[key], seed=seed)
             for key in base
             if key in runs and _shared_ids(base[key], runs[key])
         ]
@@ -80,12 +80,12 @@ def contrast_places(first: Path, others: Sequence[Path], *, seed: int = 0) -> li
     return found
 
 
-def contrast_runs(first: Run, second: Run, *, seed: int = 0) -> Contrast:
+def _contrast_runs(first: Run, second: Run, *, seed: int = 0) -> Contrast:
     """Compare two runs on the programs that both have."""
     ids = _shared_ids(first, second)
     one, two = first.by_program, second.by_program
     a, b = ([[line.score for line in side[name]] for name in ids] for side in (one, two))
-    flips = {key: find_flips(a, b, key) for key in FLIPPING}
+    flips = {key: find_flips(a, b, key) for key in _FLIPPING}
     return Contrast(
         first=first,
         second=second,

@@ -20,7 +20,7 @@ from cwm_trace.predict.baselines import BASELINES
 from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Trace
 
-OUTCOMES = (
+_OUTCOMES = (
     *("wrong", "right"),
     *RESULTS,
     *("excluded", "failed"),
@@ -75,14 +75,14 @@ def list_programs(run: Run, outcomes: Sequence[str] = ()) -> list[ProgramRow]:
 
     Args:
         run: the log.
-        outcomes: take these only, of `OUTCOMES`.
+        outcomes: take these only, of `_OUTCOMES`.
 
     Raises:
         CwmTraceError: there is no such outcome.
     """
-    unknown = [name for name in outcomes if name not in OUTCOMES]
+    unknown = [name for name in outcomes if name not in _OUTCOMES]
     if unknown:
-        raise CwmTraceError(f"there is no outcome {unknown[0]!r}: choose one of {', '.join(OUTCOMES)}")
+        raise CwmTraceError(f"there is no outcome {unknown[0]!r}: choose one of {', '.join(_OUTCOMES)}")
     rows = [_row(line) for line in run.programs]
     rows.sort(
         key=lambda row: (row.is_right, row.output != "wrong", row.frames[0] / max(1, row.frames[1]), row.id)

@@ -33,7 +33,7 @@ from cwm_trace.eval.comparison.answers import NO_LITERAL, Verdict, read_literal
 from cwm_trace.eval.comparison.score import ProgramScore
 from cwm_trace.predict.protocol import RefusedError
 from cwm_trace.predict.questions import Question, Writer
-from cwm_trace.progress import OnProgress, Progress, say_nothing
+from cwm_trace.progress import OnProgress, Progress, say_nothing, tell_of_each
 from cwm_trace.records import Decoding
 from cwm_trace.tracer.sandbox import run_isolated
 from cwm_trace.tracer.steps import Step
@@ -91,7 +91,7 @@ def read_call(text: str, function: str) -> str:
     if found:
         return found
     call = _call_at(f"{function}({text}") or _call_at(f"{function}({text})")
-    return call if call and has_literals_only(call) else ""
+    return call if call and _has_literals_only(call) else ""
 
 
 def _call_at(text: str) -> str:
@@ -105,7 +105,7 @@ def _call_at(text: str) -> str:
     return ""
 
 
-def has_literals_only(call: str) -> bool:
+def _has_literals_only(call: str) -> bool:
     """Whether every argument of a call is a literal."""
     node = ast.parse(call, mode="eval").body
     assert isinstance(node, ast.Call)
@@ -129,7 +129,7 @@ def judge_inputs(case: Case, texts: Sequence[str], first: int = 0) -> list[Progr
     """
     function = function_of(case.item.call)
     calls = [read_call(text, function) for text in texts]
-    run = [at for at, call in enumerate(calls) if call and has_literals_only(call)]
+    run = [at for at, call in enumerate(calls) if call and _has_literals_only(call)]
     steps = [Step(f"{calls[at]} == ({case.item.expected})", is_expression=True) for at in run]
     results = run_isolated(case.item.source, steps, bounds=Bounds(seconds=10.0))
     right = {at: result.truth is True for at, result in zip(run, results, strict=True)}
@@ -226,7 +226,13 @@ def _answer(writer: Writer, question: Question | str, sample: int) -> str | CwmT
 
 
 def rescore_inputs(
-    rows: Sequence[Row], path: str, folder: Path, *, model: str = "", resume: bool = False
+    rows: Sequence[Row],
+    path: str,
+    folder: Path,
+    *,
+    model: str = "",
+    resume: bool = False,
+    report: OnProgress = say_nothing,
 ) -> Run:
     """Judge finished answers and log them in `folder`.
 
@@ -238,7 +244,7 @@ def rescore_inputs(
     samples = max([1, *(len(row.texts) for row in rows)])
     where = folder / log_name(task.name, MODE, name)
     with LogWriter(where, _header(task, _Source(name, Decoding(name), path), samples), resume=resume) as log:
-        for row in rows:
+        for row in tell_of_each(rows, f"{task.name}, {MODE}, {name}", report):
             question = ask_for_input(row.case)
             if isinstance(question, str) or not row.texts:
                 if not log.done.has(row.case.item.id):

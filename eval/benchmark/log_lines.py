@@ -132,13 +132,13 @@ def _score(answer: Answer, level: Equality) -> ProgramScore:
 
 
 def _result(answer: Answer) -> str:
-    """How an answer ended: as `result_of` says, or `no-trace` or `not-comparable`."""
+    """How an answer ended: as `_result_of` says, or `no-trace` or `not-comparable`."""
     if answer.fault:
         return "not-comparable" if answer.is_other else "no-trace"
-    return result_of(answer.predicted)
+    return _result_of(answer.predicted)
 
 
-def result_of(predicted: Trace) -> str:
+def _result_of(predicted: Trace) -> str:
     """How a prediction ended: `complete`, `timed-out`, `truncated`, `unparsable` or `no-end`."""
     if predicted.outcome is Outcome.TIMED_OUT:
         return "timed-out"

@@ -249,7 +249,7 @@ def read_text(text: str, start: Trace, profile: FormatProfile, decoding: Decodin
     return replace(read, trace=replace(predicted, outcome=outcome, guess=guess))
 
 
-def read_value(text: str) -> str:
+def _read_value(text: str) -> str:
     r"""The value that an answer names: bare, in a fence, in CRUXEval's tags, or as `assert f(…) == value`.
 
     >>> read_value("[ANSWER] assert f(1) == {'a': 2} [/ANSWER]"), read_value("```python\n[1]\n```")
@@ -298,7 +298,7 @@ def _nothing(start: Trace, mode: str, name: str) -> Trace:
 
 def _read_answer(text: str, start: Trace, name: str) -> Generation:
     """The prediction that a bare value is: the RETURN of the entry."""
-    value = read_value(text)
+    value = _read_value(text)
     if not value:
         return Generation(_nothing(start, "output", name), fault="it is empty")
     lines = start.files[0].text.split("\n")

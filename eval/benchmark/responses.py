@@ -22,7 +22,7 @@ from cwm_trace.records import Trace
 from cwm_trace.wire.render import render_prompt
 from cwm_trace.wire.tokens import TraceTokens
 
-FILE_NAME = "responses.jsonl"
+_FILE_NAME = "responses.jsonl"
 _OLDER = "responses.sqlite"
 
 
@@ -37,7 +37,7 @@ class ResponseCache:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.path = Path(folder) / FILE_NAME
+        self.path = Path(folder) / _FILE_NAME
         self.hits = 0
         make_folder(self.path.parent)
         older = None if self.path.exists() else self.path.with_name(_OLDER)

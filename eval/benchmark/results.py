@@ -25,13 +25,13 @@ from cwm_trace.extras import require
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 1
 FLOOR = "copy"
-LENGTH_BINS = (16, 32, 64, 128, 256, 512)
+_LENGTH_BINS = (16, 32, 64, 128, 256, 512)
 """Greatest numbers of real frames in the bins of program length; one more bin is open."""
 
-BY_LENGTH = ("output_accuracy", "frame_exact", "state_exact", "changed_slot_f1", "rmst_32", "rmst_128")
-BIN_FOLDS = 1_000
+_BY_LENGTH = ("output_accuracy", "frame_exact", "state_exact", "changed_slot_f1", "rmst_32", "rmst_128")
+_BIN_FOLDS = 1_000
 
 RESULTS = ("complete", "truncated", "timed-out", "unparsable", "no-end", "no-trace", "not-comparable")
 
@@ -176,7 +176,7 @@ class Results(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; the keys are stable."""
-        return {"schema_version": SCHEMA_VERSION, "runs": [report.to_dict() for report in self.reports]}
+        return {"schema_version": _SCHEMA_VERSION, "runs": [report.to_dict() for report in self.reports]}
 
     def to_json(self) -> str:
         """The report as JSON."""
@@ -214,8 +214,8 @@ class Results(Shown):
             bins.setdefault(length_bin(lines[0].real_frames), []).append(scores)
         found = {}
         for name, groups in bins.items():
-            metrics = summarise(groups, folds=BIN_FOLDS, seed=self.seed)
-            found[name] = {key: metrics[key] for key in BY_LENGTH}
+            metrics = summarise(groups, folds=_BIN_FOLDS, seed=self.seed)
+            found[name] = {key: metrics[key] for key in _BY_LENGTH}
         return found
 
 
@@ -263,7 +263,7 @@ def length_bin(frames: int) -> str:
     ('17-32', '513-')
     """
     low = 1
-    for bound in LENGTH_BINS:
+    for bound in _LENGTH_BINS:
         if frames <= bound:
             return f"{low}-{bound}"
         low = bound + 1

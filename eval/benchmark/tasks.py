@@ -34,9 +34,9 @@ OUTSIDE = (
 )
 """Loaders of code from outside that are tasks: what they read is run in the sandbox."""
 
-DEFAULT_PRESET = "general-v1"
-DEFAULT_SIZE = "core"
-HELD_OUT_SEED = 1_000_003
+_DEFAULT_PRESET = "general-v1"
+_DEFAULT_SIZE = "core"
+_HELD_OUT_SEED = 1_000_003
 """Seed of every generated task: fixed, so that results are comparable; the split is `test`."""
 
 
@@ -120,7 +120,7 @@ def list_kinds() -> list[TaskKind]:
     }
     return [
         *(
-            TaskKind(size, "", f"{count:,} programs of {DEFAULT_PRESET}", _generated(DEFAULT_PRESET, size))
+            TaskKind(size, "", f"{count:,} programs of {_DEFAULT_PRESET}", _generated(_DEFAULT_PRESET, size))
             for size, count in SIZES.items()
         ),
         *(TaskKind(n, "[SIZE]", f"{p.about}: {sizes}", _generated(n)) for n, p in PRESETS.items()),
@@ -195,11 +195,11 @@ def _generated(name: str, size: str = "") -> Callable[[str], Task]:
     def load(argument: str) -> Task:
         from cwm_trace.datasets.families import make_items
 
-        chosen = size or argument or DEFAULT_SIZE
+        chosen = size or argument or _DEFAULT_SIZE
         if chosen not in SIZES or (size and argument):
             wrong = argument or chosen
             raise CwmTraceError(f"task {name} has no size {wrong!r}: choose one of {', '.join(SIZES)}")
-        items = make_items(name, SIZES[chosen], seed=HELD_OUT_SEED, split="test")
+        items = make_items(name, SIZES[chosen], seed=_HELD_OUT_SEED, split="test")
         return Task(f"{name}-{chosen}", tuple(Case(item, "here") for item in items))
 
     return load

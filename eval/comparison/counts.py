@@ -104,12 +104,12 @@ class Counts:
     def by_depth(self) -> dict[str, Rate]:
         """Frames that are exactly right by depth."""
         pairs = zip(self.depths, self.exact_flags, strict=True)
-        return binned_rates(pairs, lambda depth: str(depth) if depth < _DEEP else f"{_DEEP}+")
+        return _binned_rates(pairs, lambda depth: str(depth) if depth < _DEEP else f"{_DEEP}+")
 
     def by_lookback(self) -> dict[str, Rate]:
         """Frames that are exactly right by the frames since the last one of their activation."""
         pairs = zip(self.lookbacks, self.exact_flags, strict=True)
-        return binned_rates(pairs, lambda frames: size_bin(frames) if frames else "new")
+        return _binned_rates(pairs, lambda frames: size_bin(frames) if frames else "new")
 
 
 def count_pairs(alignment: Alignment) -> Counts:
@@ -225,7 +225,7 @@ def _count_masked(counts: Counts, alignment: Alignment) -> None:
     )
 
 
-def binned_rates(items: Iterable[tuple[int, bool]], name: Callable[[int], str]) -> dict[str, Rate]:
+def _binned_rates(items: Iterable[tuple[int, bool]], name: Callable[[int], str]) -> dict[str, Rate]:
     """Hits by the name of a number."""
     found: dict[str, list[int]] = {}
     for (number, right), times in sorted(Counter(items).items()):

@@ -8,7 +8,7 @@ from cwm_trace.eval.comparison.alignment import Alignment, Pair
 from cwm_trace.eval.comparison.value_classes import state_at, value_kind
 from cwm_trace.records import Event, Frame, Slot
 
-CAUSES = (
+_CAUSES = (
     "format",
     "event",
     "line",
@@ -29,7 +29,7 @@ class Divergence:
 
     Args:
         index: position of the frame, among those that the mode speaks about.
-        cause: one of `CAUSES`, the first that applies in the order of the fields on the wire: a frame after
+        cause: one of `_CAUSES`, the first that applies in the order of the fields on the wire: a frame after
             the end (`overrun`), none where one follows (`early end`), a frame that cannot be read
             (`format`), another `event`, another `line`, then variable by variable in the real order one that
             is not there (`missing key`), should not be there (`extra key`), has kept its old value although

@@ -17,7 +17,7 @@ from cwm_trace.wire.profile import FormatProfile
 
 _NORMAL = FormatProfile(addresses="removed", str_iterator="str_iterator")
 _LITERAL = "\0="  # before the key of a literal, so that no other text has it
-DANGLING = "\0.."
+_DANGLING = "\0.."
 """The key of a `..` with nothing before it: no real value has it."""
 
 
@@ -50,7 +50,7 @@ def value_key(text: str, kind: str, level: Equality) -> str:
     The type matters to texts with ` at 0x` or ` object` in them only: inside a string they are characters.
     """
     if text == UNCHANGED:
-        return DANGLING
+        return _DANGLING
     if level is Equality.EXACT:
         return text
     if " at 0x" in text or " object" in text:

@@ -21,7 +21,7 @@ from cwm_trace.flow.graph import line_events
 from cwm_trace.records import Event, Slot, Trace
 from cwm_trace.wire.render import STATEFUL
 
-EIGHTHS = {4: 8, 3: 4, 2: 2, 1: 1}
+_EIGHTHS = {4: 8, 3: 4, 2: 2, 1: 1}
 """What a line earns if coverage, state, path and output are right up to so many of them and then no more."""
 
 
@@ -82,7 +82,7 @@ def _same(slot: Slot | None, said: Mapping[str, Slot | None] | None, name: str, 
 def _eighths(right: list[bool]) -> int:
     """A right answer behind a wrong one does not build on it: then there is nothing to earn."""
     count = sum(right)
-    return EIGHTHS.get(count, 0) if all(right[:count]) else 0
+    return _EIGHTHS.get(count, 0) if all(right[:count]) else 0
 
 
 def _walk(trace: Trace) -> dict[int, _Line]:

@@ -163,7 +163,7 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
     divergence = find_divergence(alignment)
     edit = score_by_edit(alignment, counts) if alignment.mode.kind in _SHIFTS else NO_EDIT
     length, said = counts.real, counts.said
-    real_output, said_output = find_outputs(alignment)
+    real_output, said_output = _find_outputs(alignment)
     has_events = alignment.mode.kind in WITH_END or alignment.mode.kind is ModeKind.REGROUND
     events = _retrieval(counts.event + ending.right, said + ending.said, length + ending.counts)
     answer = None if real_output is None else judge_answer(real_output, said_output).value
@@ -217,7 +217,7 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
     )
 
 
-def find_outputs(alignment: Alignment) -> tuple[Slot | None, Slot | None]:
+def _find_outputs(alignment: Alignment) -> tuple[Slot | None, Slot | None]:
     """The value of the entry's own RETURN, None if there is none or it does not count, and the said one."""
     real, predicted = alignment.real, alignment.predicted
     index = next((i for i in range(len(real.frames) - 1, -1, -1) if _leaves_entry(real.frames[i])), -1)

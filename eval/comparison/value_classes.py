@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from cwm_trace.records import Frame, Slot
 
-BIG_INT_BITS = 64
+_BIG_INT_BITS = 64
 """An int of more bits is a big one: no machine word holds it."""
 
 _CALLABLES = (
@@ -50,7 +50,7 @@ def value_kind(slot: Slot | None) -> str:
         return "unknown"
     name = slot.type
     if name == "int":
-        return "big int" if (slot.size or 0) > BIG_INT_BITS else "int"
+        return "big int" if (slot.size or 0) > _BIG_INT_BITS else "int"
     kind = _KINDS.get(name)
     if kind is None:
         kind = "iterator" if name.endswith("iterator") or name.startswith("itertools.") else "object"

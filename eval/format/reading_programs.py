@@ -28,7 +28,7 @@ NAMES = (
     ("n", "k"),
 )
 ERRORS = ("ValueError", "KeyError", "TypeError", "IndexError", "RuntimeError", "LookupError")
-REASONS = ("too large", "bad input", "no such item")
+_REASONS = ("too large", "bad input", "no such item")
 CLASSES = ("Box", "Node", "Point", "Counter")
 TEXTS = ("abc", "code", "world", "trace")
 
@@ -45,7 +45,7 @@ RAISING = """
             result = {b}
         return result
 """
-CALLING = """
+_CALLING = """
     def double({a}):
         return {a} * 2
 
@@ -54,7 +54,7 @@ CALLING = """
         second = first - {b}
         return second
 """
-BUILDING = """
+_BUILDING = """
     class {cls}:
         def __init__(self, {a}):
             self.{a} = {a}
@@ -63,7 +63,7 @@ BUILDING = """
         made = {cls}({a} + {b})
         return made.{a}
 """
-ITERATING = """
+_ITERATING = """
     def run({a}, {b}):
         letters = iter('{text}' * {b})
         first = next(letters)
@@ -79,9 +79,9 @@ SCRIPT = """
 TEMPLATES = {
     "exception_value": RAISING,
     "unwinding_return": RAISING,
-    "addresses": BUILDING,
-    "str_iterator": ITERATING,
-    "diff_reset": CALLING,
+    "addresses": _BUILDING,
+    "str_iterator": _ITERATING,
+    "diff_reset": _CALLING,
     "module_code": SCRIPT,
 }
 """What shows each field of a profile."""
@@ -101,7 +101,7 @@ def write_programs(
         n, m = 2 + index % 5, 1 + index % 3
         words = {
             "error": ERRORS[index % len(ERRORS)],
-            "reason": REASONS[index % len(REASONS)],
+            "reason": _REASONS[index % len(_REASONS)],
             "cls": CLASSES[index % len(CLASSES)],
             "text": TEXTS[index % len(TEXTS)],
         }

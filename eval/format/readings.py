@@ -129,7 +129,7 @@ def judge_field(
     for trace in traces:
         branches = branch_trace(trace, field, tokens, profile)
         if len(branches) > 1:
-            rows.append(weigh_branches(branches, score))
+            rows.append(_weigh_branches(branches, score))
     assumed = str(getattr(profile, field))
     kinds = list(rows[0]) if rows else []
     rows = [row for row in rows if list(row) == kinds]
@@ -165,7 +165,7 @@ def branch_trace(trace: Trace, field: str, tokens: TraceTokens, profile: FormatP
     ]
 
 
-def weigh_branches(branches: Sequence[Branch], score: Score) -> dict[tuple[str, ...], float]:
+def _weigh_branches(branches: Sequence[Branch], score: Score) -> dict[tuple[str, ...], float]:
     """Ask a model how likely each branch is, by its readings: the sum over its judged tokens, in nats."""
     said: dict[tuple[int, ...], dict[int, float]] = {}
     for branch in branches:

@@ -17,7 +17,7 @@ from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.render import render_trace
 from cwm_trace.wire.tokens import Special
 
-NO_VALUE = "<copied from nothing>"
+_NO_VALUE = "<copied from nothing>"
 AROUND = 30
 """Characters to show on either side of a difference."""
 
@@ -97,7 +97,7 @@ def _forget_texts(frame: Frame) -> Frame:
     That is what the profile would write otherwise, and a `..` with nothing before it, which has no value.
     """
     changed = {
-        name: replace(slot, text=NO_VALUE) if slot is not None and slot.text == UNCHANGED else slot
+        name: replace(slot, text=_NO_VALUE) if slot is not None and slot.text == UNCHANGED else slot
         for name, slot in frame.changed.items()
     }
     return replace(frame, raw=None, changed=changed)

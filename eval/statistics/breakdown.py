@@ -16,7 +16,7 @@ from cwm_trace.eval.statistics.calibration import calibrate
 from cwm_trace.eval.statistics.estimates import Estimate, bootstrap_ratios
 from cwm_trace.eval.statistics.summary import Program, as_groups
 
-AXES = ("by_type", "by_size", "by_position", "by_depth", "by_lookback", "local_steps")
+_AXES = ("by_type", "by_size", "by_position", "by_depth", "by_lookback", "local_steps")
 """Fields of `ProgramScore` that hold a rate for each bin."""
 
 FOLDS = 1_000
@@ -61,7 +61,7 @@ def hazards(scores: Sequence[ProgramScore]) -> dict[str, Rate]:
     return {kind: Rate(failed[kind], at_risk[kind]) for kind in sorted(at_risk)}
 
 
-def calibrations(scores: Sequence[ProgramScore]) -> dict[str, dict[str, Any]]:
+def _calibrations(scores: Sequence[ProgramScore]) -> dict[str, dict[str, Any]]:
     """Measures of confidence by field; empty for predictors that state none."""
     fields = sorted({name for score in scores for name in score.confidence})
     return {
@@ -76,11 +76,11 @@ def break_down(programs: Sequence[Program], *, seed: int = 0) -> dict[str, Any]:
     return {
         **{
             axis: {name: asdict(value) for name, value in rates_by(programs, axis, seed=seed).items()}
-            for axis in AXES
+            for axis in _AXES
         },
         "causes": count_causes(scores),
         "hazards": {kind: {**asdict(rate), "value": rate.value} for kind, rate in hazards(scores).items()},
-        "calibration": calibrations(scores),
+        "calibration": _calibrations(scores),
     }
 
 

@@ -69,7 +69,7 @@ def draw_programs(count: int, folds: int, seed: int) -> Iterator[NDArray[np.int6
         yield random.integers(0, count, (min(size, folds - start), count))
 
 
-def count_draws(draws: NDArray[np.int64]) -> Floats:
+def _count_draws(draws: NDArray[np.int64]) -> Floats:
     """How often each program was drawn `(folds, programs)`."""
     import numpy as np
 
@@ -103,7 +103,7 @@ def bootstrap_ratios(
         return [Estimate(None)] * ratios
     found = []
     for draws in draw_programs(programs, folds, seed):
-        weights = count_draws(draws)
+        weights = _count_draws(draws)
         with np.errstate(invalid="ignore", divide="ignore"):
             found.append((weights @ top) / (weights @ bottom))
     replicates = np.concatenate(found)
@@ -213,7 +213,7 @@ def compare_ratios(
         return Difference(None)
     found = []
     for draws in draw_programs(len(table), folds, seed):
-        sums = count_draws(draws) @ table
+        sums = _count_draws(draws) @ table
         with np.errstate(invalid="ignore", divide="ignore"):
             found.append(sums[:, 2] / sums[:, 3] - sums[:, 0] / sums[:, 1])
     return difference(other_top / other_bottom - top / bottom, known, np.concatenate(found))

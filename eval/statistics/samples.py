@@ -9,7 +9,7 @@ from cwm_trace.eval.comparison.answers import literals_equal
 from cwm_trace.eval.statistics.estimates import FOLDS, Estimate
 from cwm_trace.eval.statistics.summary import mean_of
 
-KS = (1, 2, 5, 10, 20, 50, 100)
+_KS = (1, 2, 5, 10, 20, 50, 100)
 """Values of k that are reported, where every program has as many samples; their number itself as well."""
 
 
@@ -68,7 +68,7 @@ def summarise_samples(
     if max(map(len, programs), default=0) < 2:
         return {}
     found = {}
-    for k in sorted({*(k for k in KS if k <= fewest), fewest}):
+    for k in sorted({*(k for k in _KS if k <= fewest), fewest}):
         values = [pass_at(k, sum(right for _, right in samples), len(samples)) for samples in programs]
         found[f"pass_at_{k}"] = mean_of(values, folds=folds, seed=seed)
     values = [

@@ -12,7 +12,7 @@ from cwm_trace.eval.comparison.score import GRADES, ProgramScore
 from cwm_trace.eval.statistics.estimates import FOLDS, Estimate, bootstrap_ratios, wilson
 from cwm_trace.eval.statistics.survival import LIMITS, Lifetime, restricted_means
 
-RIGHT_ANSWERS = (Verdict.RIGHT.value, "executed-right")
+_RIGHT_ANSWERS = (Verdict.RIGHT.value, "executed-right")
 """What a right answer's verdict is."""
 
 _Verdict = Callable[[ProgramScore], "bool | None"]
@@ -61,7 +61,7 @@ def _of_exceptions(part: str, share: Callable[[Retrieval], tuple[float, float]])
 
 def answer_is_right(score: ProgramScore) -> bool | None:
     """Whether the output is right by `==`; of a log that knows no such verdict, whether its text is."""
-    return score.output if score.answer is None else score.answer in RIGHT_ANSWERS
+    return score.output if score.answer is None else score.answer in _RIGHT_ANSWERS
 
 
 def _asked(question: str) -> _Ratio:

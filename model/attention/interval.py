@@ -36,7 +36,7 @@ from cwm_trace.model.attention.kernels import find_kernels
 from cwm_trace.model.attention.launch import MOST_SEGMENTS, launch_attention
 from cwm_trace.model.attention.schedule import Plan, Schedule, Stores, Tile, plan_intervals
 
-FEW_ROWS = 64
+_FEW_ROWS = 64
 """Up to so many rows per key head the mask is repeated for every head; above, the keys are."""
 
 
@@ -153,7 +153,7 @@ def _attend_tile(
         out, lse = _softmax_product(folded, k, v, mask, False, scale, need_lse)
         return out.reshape(runs, heads, dim), lse.reshape(runs, heads) if lse is not None else None
     rows = rows.view(runs, tile.stride, kv_heads, group, dim)[:, tile.begin : tile.end]  # (R, T, K, G, D)
-    if not tile.causal and (mask is None or count * group <= FEW_ROWS):
+    if not tile.causal and (mask is None or count * group <= _FEW_ROWS):
         # a key head serves its whole group and all tokens of the run as rows of one product
         folded = rows.transpose(1, 2).reshape(runs, kv_heads, count * group, dim)  # (R, K, T * G, D)
         if mask is not None:

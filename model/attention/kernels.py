@@ -19,7 +19,7 @@ from cwm_trace.model.attention.cubins import DTYPES, HEAD_DIMS, build_cubin, log
 from cwm_trace.model.attention.cuda_driver import Driver, find_driver
 from cwm_trace.model.attention.work import MOST_HEADS, THREADS
 
-OLDEST = 80
+_OLDEST = 80
 """Compute capability of the first GPUs with bf16 tensor cores and cp.async: Ampere."""
 
 
@@ -138,8 +138,8 @@ def _open(device: torch.device) -> Kernels | None:
             raise CwmTraceError("this is a ROCm build of torch")
         about = torch.cuda.get_device_properties(device)
         capability = 10 * about.major + about.minor
-        if capability < OLDEST:
-            raise CwmTraceError(f"sm_{capability} is older than sm_{OLDEST}")
+        if capability < _OLDEST:
+            raise CwmTraceError(f"sm_{capability} is older than sm_{_OLDEST}")
         stream = lambda: torch.cuda.current_stream(device).cuda_stream  # noqa: E731
         return Kernels(device, find_driver(), capability, about.multi_processor_count, stream)
     except CwmTraceError as error:

@@ -19,7 +19,7 @@ from cwm_trace.model.attention.schedule import Schedule, Stores
 from cwm_trace.model.attention.work import FAR
 
 MOST_SEGMENTS = 2
-ALIGNED = 8
+_ALIGNED = 8
 """Numbers in the 16 bytes that a thread copies at a time."""
 
 
@@ -151,7 +151,7 @@ def launch_attention(
 
 def _align(x: Tensor) -> Tensor:
     """Return the tensor, or a dense copy if threads could not copy 16 bytes of it at a time."""
-    aligned = x.stride(-1) == 1 and all(stride % ALIGNED == 0 for stride in x.stride()[:-1])
+    aligned = x.stride(-1) == 1 and all(stride % _ALIGNED == 0 for stride in x.stride()[:-1])
     return x if aligned and x.data_ptr() % 16 == 0 else x.contiguous()
 
 

@@ -21,9 +21,9 @@ from cwm_trace.model.attention.nvrtc import Program, find_nvrtc
 from cwm_trace.model.attention.work import TILES
 
 ARCHITECTURES = (80, 90, 100, 120)
-CEILINGS = {"attend_128": 255, "attend_64": 255, "attend_16": 128, "combine_parts": 64}
+_CEILINGS = {"attend_128": 255, "attend_64": 255, "attend_16": 128, "combine_parts": 64}
 """Registers of a thread at most: what lets so many blocks fit a multiprocessor as kernels.cu asks for."""
-SHARED = {tile.kernel: tile.shared_bytes for tile in TILES} | {"combine_parts": lambda _: 0}
+_SHARED = {tile.kernel: tile.shared_bytes for tile in TILES} | {"combine_parts": lambda _: 0}
 """Bytes of shared memory of a block, by head_dim."""
 
 _ENTRY = re.compile(
@@ -76,7 +76,7 @@ def make_table(
             for arch in ARCHITECTURES
             for dtype in DTYPES
         }
-        for kernel, ceiling in CEILINGS.items():
+        for kernel, ceiling in _CEILINGS.items():
             cells = []
             for arch in ARCHITECTURES:
                 both = [found[arch, dtype][kernel] for dtype in DTYPES]
@@ -87,7 +87,7 @@ def make_table(
                         faults.append(f"{name} spills {taken.spills} bytes")
                     if taken.registers > ceiling:
                         faults.append(f"{name} takes {taken.registers} registers of {ceiling}")
-            lines.append(f"| `{kernel}` | {head_dim} | {SHARED[kernel](head_dim):,} | {' | '.join(cells)} |")
+            lines.append(f"| `{kernel}` | {head_dim} | {_SHARED[kernel](head_dim):,} | {' | '.join(cells)} |")
     return "\n".join(lines), faults
 
 

@@ -15,11 +15,11 @@ from torch import Tensor
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.attention.work import WHOLE_TILES, Segment, TileShape, Work, plan_work
 
-TILE_TOKENS = 128
+_TILE_TOKENS = 128
 """Query tokens of one tile: large enough for matrix products, small enough that a band wastes little."""
-DOCUMENT_TOKENS = 32
+_DOCUMENT_TOKENS = 32
 """Documents of a packed row are cut apart if they are at least this long on average."""
-KEPT_MASK = 1 << 20
+_KEPT_MASK = 1 << 20
 """A mask up to this many elements is kept for the next layer; a larger one is built again."""
 
 
@@ -53,7 +53,7 @@ class Tile:
             return self.kept
         shut = (self.numbers < self.lo[..., None]) | (self.numbers >= self.hi[..., None])  # (R, T, S)
         added = torch.zeros(shut.shape, dtype=dtype, device=device).masked_fill_(shut.to(device), -math.inf)
-        if added.numel() <= KEPT_MASK:
+        if added.numel() <= _KEPT_MASK:
             self.kept = added
         return added
 
@@ -207,7 +207,7 @@ def _add_runs(tiles: list[Tile], first: int, store: int, lo: Tensor, hi: Tensor,
         return
     begin = 0
     while begin < length:
-        end = min(begin + TILE_TOKENS, length)
+        end = min(begin + _TILE_TOKENS, length)
         while True:
             low, high = lo[:, begin:end], hi[:, begin:end]
             live = high > low
@@ -231,10 +231,10 @@ def _add_runs(tiles: list[Tile], first: int, store: int, lo: Tensor, hi: Tensor,
 def _documents(lo: Tensor, hi: Tensor) -> list[slice]:
     """Cut a row where tokens that see only themselves begin a document, unless that makes crumbs."""
     starts = [0]
-    if len(lo) >= 2 * DOCUMENT_TOKENS:
+    if len(lo) >= 2 * _DOCUMENT_TOKENS:
         begins = (hi - lo == 1)[1:] & (lo.diff() != 0)
         starts += (begins.nonzero().flatten() + 1).tolist()
-    if len(lo) < DOCUMENT_TOKENS * len(starts):
+    if len(lo) < _DOCUMENT_TOKENS * len(starts):
         starts = [0]
     return [slice(*bounds) for bounds in pairwise([*starts, len(lo)])]
 

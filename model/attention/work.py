@@ -24,7 +24,7 @@ FIRST_TOKEN, TOKENS, SEGMENT, TEXT, KEY_BEGIN, KEY_END, ALL_FROM, ALL_TO, PART_R
 FAR = 2**31 - 1
 WHOLE_TILES = 64
 """Splits and pages are multiples of so many keys: whole tiles, whatever the kernel."""
-SHORTEST_SPLIT = 256
+_SHORTEST_SPLIT = 256
 """Keys that are worth a block of their own."""
 
 
@@ -155,7 +155,7 @@ def _choose_split(segment: Segment, tile: TileShape, group: int, kv_heads: int, 
     ends = np.maximum.reduceat(np.where(live, segment.hi, 0), first)
     begins = np.minimum.reduceat(np.where(live, segment.lo, FAR), first)
     keys = int(np.maximum(ends - begins, 0).sum()) * kv_heads
-    return max(SHORTEST_SPLIT, -(-keys // blocks // WHOLE_TILES) * WHOLE_TILES)
+    return max(_SHORTEST_SPLIT, -(-keys // blocks // WHOLE_TILES) * WHOLE_TILES)
 
 
 def _cut_items(number: int, segment: Segment, tile: TileShape, group: int, split: int) -> Ints:

@@ -28,7 +28,7 @@ class TextCache:
 
     def __init__(self, config: DecodingConfig) -> None:
         self.length = 0
-        self.windows = layer_windows(config)
+        self.windows = _layer_windows(config)
         shape = (config.num_key_value_heads, FIRST_SLOTS, config.head_dim)
         self.keys = [np.zeros(shape, np.float32) for _ in self.windows]
         self.values = [np.zeros(shape, np.float32) for _ in self.windows]
@@ -87,7 +87,7 @@ class RowsCache:
 
     def __init__(self, config: DecodingConfig, rows: int, prefix: TextCache | None = None) -> None:
         self.prefix = prefix
-        self.windows = layer_windows(config)
+        self.windows = _layer_windows(config)
         self.forks, self.lengths = np.zeros(rows, np.intp), np.zeros(rows, np.intp)
         """Tokens of the prefix that each row sees, and tokens of its own, `(R,)`."""
         shape = (rows, config.num_key_value_heads, FIRST_SLOTS, config.head_dim)
@@ -186,7 +186,7 @@ class RowsCache:
         return Part(*(np.concatenate(pieces) for pieces in zip(*found, strict=True)))
 
 
-def layer_windows(config: DecodingConfig) -> list[int | None]:
+def _layer_windows(config: DecodingConfig) -> list[int | None]:
     """Tokens that each layer sees, the query counted; None: all."""
     return [config.sliding_window if kind == SLIDING else None for kind in config.layer_types]
 

@@ -1,19 +1,22 @@
 """Cheap guesses of how a frame goes on, for the model to confirm many tokens at a time.
 
-What is guessed: the line that followed last time (else the next line of the text), variables that do not
-change, a source line copied from the program, `return name` returns that variable. Where the model
-has decided otherwise inside a value, the guess is that it goes on as another text does, a variable's or that
-of the line that ran; else that it ends here and the others do not change.
+What is guessed: the line that followed last time (else the next line of the text), a source line copied from
+the program, what the line that ran makes of variables whose values are literals (`value_guesses`), and that
+the others do not change. Under `flow` a draft ends before the value of a name that the line bound, if nothing
+is known of it. Where the model has decided otherwise inside a value, the guess is that it goes on as another
+text does, a variable's or that of the line that ran; else that it ends here.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from cwm_trace.model.predict.guide import Names
 from cwm_trace.model.predict.rollout import Rollout
+from cwm_trace.model.predict.value_guesses import find_changes, find_returned
 from cwm_trace.predict.known_frames import History
 from cwm_trace.records import UNCHANGED, Event, Frame, Slot, Trace
 from cwm_trace.wire.context import is_indented, shown_source, source_lines
@@ -27,8 +30,8 @@ Place = tuple[int, int, Event]
 Guess = tuple[Event, int, int]
 """Event, file and line of the frame that may come next."""
 
-_RETURNED_NAME = re.compile(r"\s*return (\w+)\s*$")
 _RETURN = re.compile(r"\s*return\b")
+_RETURNED_NAME = re.compile(r"\s*return (\w+)\s*$")
 
 
 _LOOKED_UP = 3
@@ -74,17 +77,18 @@ class FrameDrafter:
             return []
         written = rollout.frame.ids
         event, source = self._guess(memory, stack[-1])
+        names = rollout.opening.names.get(Event.LINE)
         if not written:
-            return self._whole(memory, stack[-1], event, source)
+            return self._whole(memory, stack[-1], event, source, names)
         if rollout.frame.event is None:
             return []
         if rollout.frame.event is not event:
             event, source = rollout.frame.event, self._source(stack[-1].file, stack[-1].line)
-        whole = self._whole(memory, stack[-1], event, source)
+        whole = self._whole(memory, stack[-1], event, source, names)
         if whole[: len(written)] == written:
             return whole[len(written) :]
         if rollout.frame.field == "locals":
-            return self._rest_of_locals(memory, stack[-1], written, source)
+            return self._rest_of_locals(memory, stack[-1], written, source, names)
         return []
 
     def _guess(self, memory: Memory, last: Frame) -> tuple[Event, str]:
@@ -105,7 +109,9 @@ class FrameDrafter:
         text = lines[line - 1] if 0 < line <= len(lines) else ""
         return shown_source(text, indented=self._indented and file == 0) + "\n"
 
-    def _whole(self, memory: Memory, last: Frame, event: Event, source: str) -> list[int]:
+    def _whole(
+        self, memory: Memory, last: Frame, event: Event, source: str, names: Names | None
+    ) -> list[int]:
         ids = self._tokens.ids
         if event is Event.END:
             return []
@@ -115,40 +121,78 @@ class FrameDrafter:
             return written if value is None else [*written, *self._encode(value), ids[Special.FRAME]]
         if event is Event.CALL:
             return [ids[EVENT_TOKENS[event]], *self._encode('{"')]
-        items = (f'{json.dumps(name)}: "{text}"' for name, text in self._texts(memory, last).items())
-        body = self._encode_parts("{" + ", ".join(items) + "}")
-        return [ids[EVENT_TOKENS[event]], *body, *self._ending(source)]
+        body, is_whole = _items(self._texts(memory, last, names))
+        written = [ids[EVENT_TOKENS[event]], *self._encode_parts("{" + body + "}" * is_whole)]
+        return [*written, *self._ending(source)] if is_whole else written
 
     def _ending(self, source: str) -> list[int]:
         ids = self._tokens.ids
         return [ids[Special.ACTION], *self._encode(source), ids[Special.FRAME]]
 
-    def _texts(self, memory: Memory, last: Frame) -> dict[str, str]:
-        """The locals as they are written if nothing changed, each text as it stands between its quotes."""
+    def _texts(self, memory: Memory, last: Frame, names: Names | None) -> dict[str, str | None]:
+        """The locals as they may be written, each text as it stands between its quotes; None: not known.
+
+        Args:
+            memory: of the frames so far.
+            last: the running activation's last one.
+            names: what flow says of the locals, if it says anything.
+        """
         state = memory.history.states.state(last.activation)
         in_run = memory.history.frames[-1].activation == last.activation
+        shown: dict[str, str | None]
         if in_run or self._profile.diff_reset == "never":
-            return dict.fromkeys(state, UNCHANGED)
-        return {name: json.dumps(self._profile.text_of(slot))[1:-1] for name, slot in state.items()}
+            shown = dict.fromkeys(state, UNCHANGED)
+        else:
+            shown = {name: self._spelt(slot) for name, slot in state.items()}
+        changes = self._changes(memory, last)
+        if changes is not None:
+            return shown | {name: json.dumps(text)[1:-1] for name, text in changes.items()}
+        if names is None or names.fresh is None:
+            return shown
+        for name in shown:
+            if name not in names.needed and name not in names.texts:  # spelt as names are, but for a few
+                shown[name] = None
+        return shown | dict.fromkeys(sorted(names.fresh, key=last.source.find), None)
+
+    def _changes(self, memory: Memory, last: Frame) -> Mapping[str, str] | None:
+        """What the line that ran changes, as far as its text tells."""
+        now = len(memory.history.frames)
+        if memory.changes_at != now:
+            memory.changes_at, memory.changes = now, None
+            if last.event is Event.LINE:
+                state = memory.history.states.state(last.activation)
+                texts = {name: self._profile.text_of(slot) for name, slot in state.items()}
+                memory.changes = find_changes(last.source, texts)
+        return memory.changes
+
+    def _spelt(self, slot: Slot) -> str:
+        return json.dumps(self._profile.text_of(slot))[1:-1]
 
     def _encode_parts(self, text: str) -> list[int]:
         return [token for part in _CUT.findall(text) for token in self._encode(part)]
 
-    def _rest_of_locals(self, memory: Memory, last: Frame, written: Sequence[int], source: str) -> list[int]:
-        """Inside of a value that is not the guessed one: let it end, and the rest be unchanged."""
+    def _rest_of_locals(
+        self, memory: Memory, last: Frame, written: Sequence[int], source: str, names: Names | None
+    ) -> list[int]:
+        """Inside of a value that is not the guessed one: let it end, and the rest be as guessed."""
         text = "".join(map(self._text, written[1:]))  # ASCII, so that each token is text by itself
         head, inside, value = text.rpartition('": "')
         if not inside or '"' in value:
             return []
-        texts = self._texts(memory, last)
-        names = list(texts)
         name = head.rpartition('"')[2]
-        more = self._rest_of_value(memory, last, name, value)
-        if more:
+        texts = self._texts(memory, last, names)
+        guess, missing = texts.get(name), ""
+        if guess is not None and guess.startswith(value):
+            missing = guess[len(value) :]
+        elif more := self._rest_of_value(memory, last, name, value):
             return self._encode_parts(more)
-        following = names[names.index(name) + 1 :] if name in texts else []
-        rest = "".join(f'", {json.dumps(other)}: "{texts[other]}' for other in following) + '"}'
-        return self._encode_parts(rest) + self._ending(source)
+        elif not value:
+            return []
+        order = list(texts)
+        following = order[order.index(name) + 1 :] if name in texts else []
+        rest, is_whole = _items({other: texts[other] for other in following})
+        ending = missing + ('", ' if rest else '"') + rest + "}" * is_whole
+        return self._encode_parts(ending) + (self._ending(source) if is_whole else [])
 
     def _rest_of_value(self, memory: Memory, last: Frame, name: str, value: str) -> str:
         """How a value may go on: as its variable's last text did, another's, or the line that ran."""
@@ -166,13 +210,25 @@ class FrameDrafter:
         return ""
 
     def _value(self, memory: Memory, last: Frame, source: str) -> str | None:
+        if not _RETURN.match(source):
+            return json.dumps("None")
+        state = memory.history.states.state(last.activation)
         named = _RETURNED_NAME.match(source)
-        slot: Slot | None = None
         if named:
-            slot = memory.history.states.state(last.activation).get(named.group(1))
-        elif not _RETURN.match(source):
-            slot = Slot("None", "NoneType")
-        return None if slot is None else json.dumps(self._profile.text_of(slot))
+            slot = state.get(named.group(1))
+            return None if slot is None else json.dumps(self._profile.text_of(slot))
+        found = find_returned(source, {name: self._profile.text_of(slot) for name, slot in state.items()})
+        return None if found is None else json.dumps(found)
+
+
+def _items(texts: Mapping[str, str | None]) -> tuple[str, bool]:
+    """Variables between the braces, up to the first whose text is not known; and whether all are."""
+    parts: list[str] = []
+    for name, text in texts.items():
+        if text is None:
+            return ", ".join([*parts, f'{json.dumps(name)}: "']), False
+        parts.append(f'{json.dumps(name)}: "{text}"')
+    return ", ".join(parts), True
 
 
 class Memory:
@@ -182,6 +238,9 @@ class Memory:
         self.history = History(program)
         self.followers: dict[Place, Guess] = {}
         """The frame that came after a place, the last time."""
+        self.changes: Mapping[str, str] | None = None
+        """What the last line changes, if that is known."""
+        self.changes_at = -1  # the number of frames when it was worked out
         self._taken = 0
 
     def catch_up(self, frames: Sequence[Frame]) -> None:

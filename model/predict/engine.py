@@ -17,7 +17,7 @@ from cwm_trace.model.predict.rollout import Rollout
 from cwm_trace.model.predict.vocabulary import Legal
 from cwm_trace.records import Frame
 
-LONGEST_DRAFT = 64
+_LONGEST_DRAFT = 64
 
 
 class Engine:
@@ -34,7 +34,7 @@ class Engine:
 
     def step(self, lanes: Lanes, rollouts: Sequence[Rollout]) -> None:
         """Advance every rollout by one token at least; those that are done only keep their lane."""
-        drafts = [check_draft(rollout) for rollout in rollouts]
+        drafts = [_check_draft(rollout) for rollout in rollouts]
         feeds = [
             [] if rollout.is_done else [*rollout.pending, *draft.ids]
             for rollout, draft in zip(rollouts, drafts, strict=True)
@@ -94,7 +94,7 @@ class Draft:
     legals: list[Legal] = field(default_factory=list)
 
 
-def check_draft(rollout: Rollout) -> Draft:
+def _check_draft(rollout: Rollout) -> Draft:
     """The draft of a rollout up to its first illegal token, and what is forced behind it."""
     draft = Draft()
     if rollout.drafter is None or rollout.is_done:
@@ -130,7 +130,7 @@ def _verify(rollout: Rollout, draft: Draft, choices: Choices) -> int:
         rollout.take(*choices.at(position, rollout.sampler))
         right += _common(rollout.pending[held:], draft.ids[right:])
     if right == len(draft.ids):
-        rollout.draft_limit = min(2 * rollout.draft_limit, LONGEST_DRAFT)
+        rollout.draft_limit = min(2 * rollout.draft_limit, _LONGEST_DRAFT)
     else:
         rollout.draft_limit = max(right + 1, rollout.draft_limit // 2)
     rollout.drafts_missed = 0 if right else rollout.drafts_missed + 1

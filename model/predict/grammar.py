@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from cwm_trace.model.predict.guide import START, Names, Opening
 from cwm_trace.model.predict.spelling import Spelling
@@ -23,7 +24,7 @@ from cwm_trace.wire.profile import FormatProfile
 from cwm_trace.wire.render import STATEFUL
 from cwm_trace.wire.tokens import EVENT_TOKENS, Special, TraceTokens
 
-MORE_NAMES = 16
+_MORE_NAMES = 16
 """Names that a frame may have beyond the words of the program: those that Python or `exec` gives."""
 
 _WORD = re.compile(r"\w+")
@@ -60,7 +61,7 @@ class FrameGrammar:
         max_text_tokens: tokens of one name or one value's text before it must end; None: no bound. A longer
             true text is out of reach then.
 
-    A frame names at most as many variables as the program's text holds different words, and `MORE_NAMES`:
+    A frame names at most as many variables as the program's text holds different words, and `_MORE_NAMES`:
     else a model that misses the end of LOCALS would go on inventing names.
     """
 
@@ -76,12 +77,15 @@ class FrameGrammar:
         self.events = {tokens.ids[EVENT_TOKENS[event]]: event for event in Event}
         self.vocabulary = vocabulary
         self.max_text_tokens = max_text_tokens
-        self.max_names = MORE_NAMES + len(
+        self.max_names = _MORE_NAMES + len(
             {word for file in program.files for word in _WORD.findall(file.text)}
         )
         self._single = {token: Legal((number,)) for token, number in tokens.ids.items()}
         self._events: dict[frozenset[Event], Legal] = {}
         self._tokens = tokens
+        self._encode = lru_cache(maxsize=4096)(
+            tokens.encode
+        )  # names and unchanged values come again and again
         self._lines = running_lines(program, profile)
         self._root = self._tree(self._lines)
         self._trees: dict[frozenset[str], _Node] = {}
@@ -108,7 +112,7 @@ class FrameGrammar:
     def spelling(self, names: Names) -> Spelling:
         """How locals are spelt under a guide."""
         if names.key not in self._spellings:
-            self._spellings[names.key] = Spelling(names, self.vocabulary, self._tokens)
+            self._spellings[names.key] = Spelling(names, self.vocabulary, self._encode)
         return self._spellings[names.key]
 
     def _tree(self, lines: Iterable[str]) -> _Node:

@@ -7,7 +7,8 @@ takes choices away from the grammar: where flow knows nothing, everything that i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ class Place(NamedTuple):
 
 
 START = Place()
+_ENDS_OR_ESCAPES = re.compile(r'["\\]')
 
 
 class Names:
@@ -69,27 +71,25 @@ class Names:
         """Names that may be new; None: any."""
         self._index = {name: place for place, name in enumerate(self.order)}
         self._last = max((self._index[name] for name in needed), default=-1)
+        self._known: dict[int, tuple[str, ...]] = {}
         self.key = (self.order, self.fresh, needed, tuple(self.texts.items()))
         """Equal where everything is."""
 
     def after(self, place: Place, text: str) -> Place | None:
         """The place after `text`; None: it cannot stand there."""
+        here: Place | None = place
         at = 0
-        while at < len(text):
-            if place.mode == "fixed":
-                part = text[at : at + len(place.rest)]
-                if not place.rest.startswith(part):
-                    return None
-                rest = place.rest[len(part) :]
-                place = place._replace(rest=rest) if rest else place._replace(mode=place.then, rest="")
-                at += len(part)
-                continue
-            following = self._step(place, text[at])
-            if following is None:
-                return None
-            place = following
-            at += 1
-        return place
+        while at < len(text) and here is not None:
+            match here.mode:
+                case "text":
+                    here, at = _pass_value(here, text, at)
+                case "fixed":
+                    here, at = _pass_fixed(here, text, at)
+                case "name" if text[at] != '"':
+                    here, at = self._pass_name(here, text, at)
+                case _:
+                    here, at = self._step(here, text[at]), at + 1
+        return here
 
     def forced(self, place: Place) -> str:
         """The text that must come next, whatever follows it."""
@@ -106,10 +106,32 @@ class Names:
         """Whether no name is missing."""
         return place.at > self._last
 
+    def following(self, place: Place) -> Iterable[str] | None:
+        """Characters among which the next one is; None: any."""
+        match place.mode:
+            case "open":
+                return "{"
+            case "fixed":
+                return place.rest[0]
+            case "first":
+                return '"}'
+            case "after":
+                return ",}"
+            case "name" if not self._accepts_any(place):
+                at = len(place.name)
+                return {name[at : at + 1] or '"' for name in self._candidates(place)}
+            case "end":
+                return ""
+        return None
+
     def known(self, place: Place) -> tuple[str, ...]:
         """Known names that may come next."""
-        end = next((at for at in range(place.at, self._last + 1) if self.order[at] in self.needed), None)
-        return self.order[place.at :] if end is None else self.order[place.at : end + 1]
+        found = self._known.get(place.at)
+        if found is None:
+            end = next((at for at in range(place.at, self._last + 1) if self.order[at] in self.needed), None)
+            found = self.order[place.at :] if end is None else self.order[place.at : end + 1]
+            self._known[place.at] = found
+        return found
 
     def _step(self, place: Place, character: str) -> Place | None:
         match place.mode:
@@ -123,16 +145,14 @@ class Names:
                 return place._replace(mode="fixed", rest=' "', then="name")
             case "name" if character == '"':
                 return self._close_name(place)
-            case "name":
-                longer = place._replace(name=place.name + character)
-                return longer if self._accepts_any(place) or self._candidates(longer) else None
-            case "text" if place.escaped:
-                return place._replace(escaped=False)
-            case "text" if character == '"':
-                return place._replace(mode="after")
-            case "text":
-                return place._replace(escaped=True) if character == "\\" else place
         return None
+
+    def _pass_name(self, place: Place, text: str, at: int) -> tuple[Place | None, int]:
+        """Go on in a name, up to the quote that ends it."""
+        end = text.find('"', at)
+        end = len(text) if end < 0 else end
+        longer = place._replace(name=place.name + text[at:end])
+        return longer if self._accepts_any(place) or self._candidates(longer) else None, end
 
     def _close_name(self, place: Place) -> Place | None:
         name, at, new = place.name, place.at, place.new
@@ -182,6 +202,27 @@ class Names:
                     return '"'
                 return _common(names)[len(place.name) :]
         return ""
+
+
+def _pass_fixed(place: Place, text: str, at: int) -> tuple[Place | None, int]:
+    """Go on in a fixed text."""
+    part = text[at : at + len(place.rest)]
+    if not place.rest.startswith(part):
+        return None, at
+    rest = place.rest[len(part) :]
+    after = place._replace(rest=rest) if rest else place._replace(mode=place.then, rest="")
+    return after, at + len(part)
+
+
+def _pass_value(place: Place, text: str, at: int) -> tuple[Place, int]:
+    """Go on in a value, up to a quote or a backslash and behind it."""
+    if place.escaped:
+        return place._replace(escaped=False), at + 1
+    stop = _ENDS_OR_ESCAPES.search(text, at)
+    if stop is None:
+        return place, len(text)
+    after = place._replace(mode="after") if stop.group() == '"' else place._replace(escaped=True)
+    return after, stop.end()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A special token in angle brackets is that token by its id, never its characters.
 themselves, since a function's frames are a rule of their own: `rest` is what follows a CALL up to its RETURN.
 The end token of a trace is the end of a text to an engine, so no rule names it: it may come where a text may
 end. Unlike our `FrameGrammar` it lets a frame spell a line in any tokens, and name a variable twice where any
-name or more than `MOST_NEW` new ones may stand.
+name or more than `_MOST_NEW` new ones may stand.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TOKENS: dict[Event, Special] = {
 }
 _ACTION, _ARG, _FRAME = Special.ACTION.value, Special.ARG.value, Special.FRAME.value
 _NOTHING = '""'
-MOST_NEW = 4
+_MOST_NEW = 4
 """New names of a frame up to which each order of them is spelt out."""
 _TEXTS = r"""
 locals: "{}" | "{" pair (", " pair)* "}"
@@ -98,7 +98,7 @@ def _locals(rule: str, names: Names) -> Iterator[str]:
 
 def _new_names(rule: str, known: int, fresh: frozenset[str] | None) -> Iterator[str]:
     """Rules of the names behind the known ones: each at most once, if they are few."""
-    if fresh is None or len(fresh) > MOST_NEW:
+    if fresh is None or len(fresh) > _MOST_NEW:
         pair = 'NAME ": " TEXT' if fresh is None else f"({' | '.join(map(_pair, sorted(fresh)))})"
         yield f'{rule}_first_{known}: "}}" | {pair} {rule}_after_{known}'
         yield f'{rule}_after_{known}: "}}" | ", " {pair} {rule}_after_{known}'

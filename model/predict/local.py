@@ -25,7 +25,7 @@ from cwm_trace.records import Decoding, Frame
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import TraceTokens
 
-MAX_FRAME_TOKENS = 2048
+_MAX_FRAME_TOKENS = 2048
 """Tokens of one frame after which a rollout is cut, if nobody says otherwise."""
 MAX_ROWS = 64
 """Rollouts that are decoded together."""
@@ -71,7 +71,7 @@ class LocalPredictor(ModelPredictor):
             fingerprint=decoding.fingerprint or decoder.fingerprint(),
             grammar=decoding.grammar or "frame",
             dtype=decoder.dtype,
-            max_frame_tokens=decoding.max_frame_tokens or MAX_FRAME_TOKENS,
+            max_frame_tokens=decoding.max_frame_tokens or _MAX_FRAME_TOKENS,
             profile=profile.name,
             profile_hash=profile.hash,
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cwm_trace.model.predict.grammar import FrameGrammar
-from cwm_trace.model.predict.guide import Reading
+from cwm_trace.model.predict.guide import Opening, Reading
 from cwm_trace.model.predict.open_frame import FreeFrame, OpenFrame
 from cwm_trace.model.predict.true_frames import TrueFrame
 from cwm_trace.predict.known_frames import forces_return
@@ -20,7 +20,7 @@ from cwm_trace.wire.tokens import EVENT_TOKENS, Piece, Special, TraceTokens
 Drafter = Callable[["Rollout"], Sequence[int]]
 """Proposes how the open frame of a rollout goes on after its pending tokens."""
 
-FIRST_DRAFT = 16
+_FIRST_DRAFT = 16
 """Tokens of the first draft of a rollout."""
 
 
@@ -85,7 +85,7 @@ class Rollout:
         """How it ended; None while it goes on."""
         self.pending: list[int] = []
         """Tokens that are decided and not yet in the cache; the model is asked what follows them."""
-        self.draft_limit = FIRST_DRAFT
+        self.draft_limit = _FIRST_DRAFT
         """Tokens of a draft that are worth trying: more while drafts are right, fewer when they are not."""
         self.drafts_missed = self.steps_to_rest = 0
         """Drafts of which not one token was right, in a row; and steps without a draft because of them."""
@@ -102,6 +102,8 @@ class Rollout:
         self._closed = 0  # frames, those that are none included
         self._new_left, self._room = budget.new_tokens, budget.room
         self._logprobs: dict[str, list[float]] = {}
+        self.opening = Opening(frozenset())
+        """What its open frame may be; without a grammar nothing is said."""
         self.frame: OpenFrame = self._next_frame()
 
     @property
@@ -253,7 +255,8 @@ class Rollout:
     def _next_frame(self) -> OpenFrame:
         if self._grammar is None:
             return FreeFrame(self._tokens)
-        return self._grammar.start(self.reading.opening)
+        self.opening = self.reading.opening
+        return self._grammar.start(self.opening)
 
 
 def pieces_of(ids: Sequence[int], tokens: TraceTokens) -> list[Piece]:

@@ -8,11 +8,11 @@ as an end; and the tokens before, so that a few of them are spelt again together
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 
 from cwm_trace.model.predict.guide import Names, Place
 from cwm_trace.model.predict.vocabulary import Legal, Vocabulary
-from cwm_trace.wire.tokens import TraceTokens
 
 CONTEXT = 4
 """Tokens before a text that it is spelt together with."""
@@ -24,12 +24,12 @@ class Spelling:
     Args:
         names: the guide.
         vocabulary: of the tokenizer.
-        tokens: the tokenizer's mapping.
+        encode: a text as tokens.
     """
 
-    def __init__(self, names: Names, vocabulary: Vocabulary, tokens: TraceTokens) -> None:
+    def __init__(self, names: Names, vocabulary: Vocabulary, encode: Callable[[str], Sequence[int]]) -> None:
         self.names = names
-        self._vocabulary, self._tokens = vocabulary, tokens
+        self._vocabulary, self._tokens_of = vocabulary, encode
         self._legal: dict[tuple[Place, int], Legal] = {}
         self._forced: dict[tuple[Place, str], tuple[int, ...]] = {}
 
@@ -62,14 +62,34 @@ class Spelling:
             numbers = [number for number in self._vocabulary.quoted if allowed[number]]
             but = tuple(number for number in numbers if self.names.after(place, texts[number]) is None)
             return Legal(None, row, but)
-        fitting = [
-            number
-            for character, numbers in self._vocabulary.by_character.items()
-            if self.names.after(place, character) is not None
-            for number in numbers
-            if allowed[number] and self.names.after(place, texts[number]) is not None
-        ]
+        fitting: list[int] = []
+        self._find_fitting(place, 0, 0, len(self._vocabulary.in_order), fitting)
+        fitting = [number for number in fitting if allowed[number]]
         return Legal(tuple(fitting)) if fitting else Legal(None, row)
+
+    def _find_fitting(self, place: Place, written: int, first: int, end: int, found: list[int]) -> None:
+        """Add those of the tokens in order, from `first` to `end`, that the guide allows.
+
+        Args:
+            place: after the `written` characters that all of them begin with.
+            written: their number.
+            first, end: among `Vocabulary.in_order`.
+            found: what is added to.
+        """
+        in_order = self._vocabulary.in_order
+        prefix = in_order[first][0][:written]
+        while first < end and len(in_order[first][0]) == written:
+            found.append(in_order[first][1])
+            first += 1
+        following = self.names.following(place)
+        if following is None:
+            following = sorted({text[written] for text, _ in in_order[first:end]})
+        for character in following:
+            begin = bisect_left(in_order, (prefix + character, -1), first, end)
+            behind = bisect_left(in_order, (prefix + chr(ord(character) + 1), -1), begin, end)
+            after = self.names.after(place, character) if begin < behind else None
+            if after is not None:
+                self._find_fitting(after, written + 1, begin, behind, found)
 
     def _spell(self, place: Place, before: str, text: str) -> tuple[int, ...]:
         """The tokens of `text` that are the same wherever a token may reach over its end."""
@@ -95,12 +115,12 @@ class Spelling:
 
     def _encode(self, before: str, text: str) -> tuple[int, ...]:
         """The tokens of a text behind another one; as if alone if a token would reach over from there."""
-        ids, length = self._tokens.encode(before + text), 0
+        ids, length = self._tokens_of(before + text), 0
         for at, number in enumerate(ids):
             if length == len(before):
                 return tuple(ids[at:])
             length += len(self._vocabulary.texts[number])
-        return tuple(self._tokens.encode(text)) if length != len(before) else ()
+        return tuple(self._tokens_of(text)) if length != len(before) else ()
 
 
 def _common(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:

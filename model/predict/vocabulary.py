@@ -202,13 +202,10 @@ class Vocabulary:
         return state, closes & (state != DEAD), asks
 
     @cached_property
-    def by_character(self) -> Mapping[str, Sequence[int]]:
-        """Tokens by the character that they begin with."""
-        found: dict[str, list[int]] = {}
-        for number, text in enumerate(self.texts):
-            if text:
-                found.setdefault(text[0], []).append(number)
-        return found
+    def in_order(self) -> Sequence[tuple[str, int]]:
+        """Text and id of every token that JSON texts may have, in the order of their texts."""
+        usable = (self.after != DEAD).any(axis=0)
+        return sorted((text, number) for number, text in enumerate(self.texts) if text and usable[number])
 
     @cached_property
     def quoted(self) -> Sequence[int]:
@@ -229,8 +226,7 @@ class Vocabulary:
 
     @cached_property
     def _sorted(self) -> list[str]:
-        usable = (self.after != DEAD).any(axis=0)
-        return sorted({text for number, text in enumerate(self.texts) if text and usable[number]})
+        return sorted({text for text, _ in self.in_order})
 
     @cached_property
     def closing(self) -> Mapping[str, tuple[int, ...]]:

@@ -19,10 +19,10 @@ from cwm_trace.datasets.tokenizing import TokenField, TokenizedTrace
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.training.stream import Stream
 
-MOST_GIVEN = 0.75
+_MOST_GIVEN = 0.75
 """Share of a row that a prompt may take: beyond it, too little would be left to learn from."""
 
-MOST_USELESS = 20
+_MOST_USELESS = 20
 """Chunks without a document that fits after which nothing is hoped for."""
 
 
@@ -111,13 +111,13 @@ class Packer:
 
     def _useful(self, length: int) -> list[TokenizedTrace]:
         """The next documents whose prompts leave room for a trace."""
-        for _ in range(MOST_USELESS):
+        for _ in range(_MOST_USELESS):
             made = next(self._chunks)
-            useful = [document for document in made if document.given < MOST_GIVEN * length]
+            useful = [document for document in made if document.given < _MOST_GIVEN * length]
             if useful:
                 return useful
         raise CwmTraceError(
-            f"no prompt of {MOST_USELESS * len(made)} programs leaves room for a trace in rows of"
+            f"no prompt of {_MOST_USELESS * len(made)} programs leaves room for a trace in rows of"
             f" {length} tokens: make them longer"
         )
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cwm_trace.model.training.processes import ALONE, Processes
 from cwm_trace.model.training.recipe import Optimizer
 
-QUINTIC = (3.4445, -4.7750, 2.0315)
+_QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients that bring singular values near 1 in few steps (Jordan, kellerjordan.github.io/posts/muon)."""
 
 
@@ -91,7 +91,7 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
     """Bring the singular values of `matrix` near 1 by Newton-Schulz steps, keeping its singular vectors."""
-    a, b, c = QUINTIC
+    a, b, c = _QUINTIC
     is_tall = matrix.shape[0] > matrix.shape[1]
     x: Tensor = matrix.T if is_tall else matrix
     x = x / x.norm().clamp(min=1e-7)

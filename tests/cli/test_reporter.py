@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from cwm_trace.cli.reporter import Reporter
-from cwm_trace.progress import Progress
+from cwm_trace.progress import Progress, tell_of_each
 
 
 class Clock:
@@ -61,6 +61,19 @@ def test_things_are_counted_whose_number_nobody_knows(capsys: pytest.CaptureFixt
             clock.now += 0.1
             count(object())
     assert capsys.readouterr().err == "predicting: 101 frames, 10 a second\n"
+
+
+def test_each_thing_is_told_of_when_it_is_done() -> None:
+    told: list[Progress] = []
+    things = tell_of_each("ab", "reading", told.append)
+    assert next(things) == "a"
+    assert told == []
+    assert next(things) == "b"
+    assert told == [Progress("reading", 1, 2)]
+    assert next(things, None) is None
+    assert told[1:] == [Progress("reading", 2, 2)]
+    assert list(tell_of_each(iter("a"), "reading", told.append)) == ["a"]
+    assert told[-1] == Progress("reading", 1)
 
 
 def test_time_that_stands_still_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from cwm_trace.debug.track import Track
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Slot
 
-MAX_TEXT = 10_000
+_MAX_TEXT = 10_000
 """Characters of a value that are sent."""
 MAX_CHILDREN = 1_000
 """Children of a value that are sent at a time."""
@@ -117,7 +117,7 @@ class References:
     def children(self, children: Children, start: int, count: int) -> list[dict[str, Any]]:
         """Some parts of a value."""
         found = []
-        for name, node in islice(parts_of(children), start, start + min(count, MAX_CHILDREN)):
+        for name, node in islice(_parts_of(children), start, start + min(count, MAX_CHILDREN)):
             part: dict[str, Any] = {
                 "name": name,
                 "value": shorten(text_of(children.data, node)),
@@ -128,7 +128,7 @@ class References:
         return found
 
     def _unfold(self, variable: dict[str, Any], data: bytes, node: ast.expr) -> None:
-        count = count_parts(node)
+        count = _count_parts(node)
         if count:
             variable["variablesReference"] = self.of_values(Children(data, node))
             variable["namedVariables" if isinstance(node, ast.Dict | ast.Call) else "indexedVariables"] = (
@@ -136,7 +136,7 @@ class References:
             )
 
 
-def count_parts(node: ast.expr) -> int:
+def _count_parts(node: ast.expr) -> int:
     """How many parts a value has."""
     match node:
         case ast.List(elements) | ast.Tuple(elements) | ast.Set(elements):
@@ -148,7 +148,7 @@ def count_parts(node: ast.expr) -> int:
     return 0
 
 
-def parts_of(children: Children) -> Iterator[tuple[str, ast.expr]]:
+def _parts_of(children: Children) -> Iterator[tuple[str, ast.expr]]:
     """The name and the node of every part."""
     match children.node:
         case ast.List(elements) | ast.Tuple(elements) | ast.Set(elements):
@@ -174,6 +174,6 @@ def text_of(data: bytes, node: ast.expr) -> str:
         return "…"
 
 
-def shorten(text: str, length: int = MAX_TEXT) -> str:
+def shorten(text: str, length: int = _MAX_TEXT) -> str:
     """`text`, with its end left out if it is long."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -19,7 +19,7 @@ from cwm_trace.errors import CwmTraceError
 
 TOKEN = "CWM_TRACE_DAP_TOKEN"
 """Environment variable: the token of `--port`, in the place of a new one."""
-LOOPBACK = "127.0.0.1"
+_LOOPBACK = "127.0.0.1"
 _INTERRUPTS = ("pause", "cancel", "disconnect", "terminate", "restart")
 """Requests that end a prediction that is going on, before they are answered in their turn."""
 
@@ -77,7 +77,7 @@ def serve_port(port: int, announce: Callable[[int, str], object], *, clients: in
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((LOOPBACK, port))
+            listener.bind((_LOOPBACK, port))
         except (OSError, OverflowError) as error:
             raise CwmTraceError(
                 f"port {port} cannot be had: {getattr(error, 'strerror', None) or error}"

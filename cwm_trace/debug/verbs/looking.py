@@ -19,13 +19,17 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Slot
 from cwm_trace.rendering.wording import printable, short_text
 
-LOOK = "look"
+_LOOK = "look"
 SHOWN = 100
 """Lines of an answer at the most."""
 
 
 @verb(
-    "p EXPR", "The value of an expression over the variables here; nothing is run.", "print", "pp", group=LOOK
+    "p EXPR",
+    "The value of an expression over the variables here; nothing is run.",
+    "print",
+    "pp",
+    group=_LOOK,
 )
 def p(console: Conversation, argument: str) -> Reply:
     """`p`."""
@@ -57,7 +61,7 @@ def _evaluate(track: Track, text: str, values: dict[str, str], errors: dict[str,
         errors[track.name] = str(error)
 
 
-@verb("locals", "Every variable here.", "l-", group=LOOK)
+@verb("locals", "Every variable here.", "l-", group=_LOOK)
 def locals_(console: Conversation, argument: str) -> Reply:
     """`locals`."""
     refuse_argument(argument, "locals")
@@ -71,7 +75,7 @@ def locals_(console: Conversation, argument: str) -> Reply:
     return Reply("\n".join(lines) or "nothing is bound here", {"locals": data})
 
 
-@verb("where", "The calls that are going on, the running one last.", "w", "bt", group=LOOK)
+@verb("where", "The calls that are going on, the running one last.", "w", "bt", group=_LOOK)
 def where(console: Conversation, argument: str) -> Reply:
     """`where`."""
     refuse_argument(argument, "where")
@@ -89,7 +93,11 @@ def where(console: Conversation, argument: str) -> Reply:
 
 
 @verb(
-    "list [FIRST[, LAST]]", "Lines of the source around here; * has a stop, > is here.", "l", "ll", group=LOOK
+    "list [FIRST[, LAST]]",
+    "Lines of the source around here; * has a stop, > is here.",
+    "l",
+    "ll",
+    group=_LOOK,
 )
 def list_(console: Conversation, argument: str) -> Reply:
     """`list`."""
@@ -121,7 +129,7 @@ def list_(console: Conversation, argument: str) -> Reply:
     return Reply("\n".join(lines), {"first": max(start, 1), "lines": len(lines)})
 
 
-@verb("whatis NAME", "The type and size of a variable.", group=LOOK)
+@verb("whatis NAME", "The type and size of a variable.", group=_LOOK)
 def whatis(console: Conversation, argument: str) -> Reply:
     """`whatis`."""
     slot = _variable(console.session.current, argument)
@@ -145,7 +153,7 @@ def _variable(track: Track, name: str) -> Slot:
     "history NAME",
     "Every value of a variable of this function call, and since which frame.",
     "h-",
-    group=LOOK,
+    group=_LOOK,
 )
 def history(console: Conversation, argument: str) -> Reply:
     """`history`."""
@@ -172,7 +180,7 @@ def _middle(changes: list[tuple[int, Slot | None]], now: int) -> list[tuple[int,
     return changes[first : first + SHOWN]
 
 
-@verb("lastchange NAME", "Which line changed a variable last, and when.", "who", group=LOOK)
+@verb("lastchange NAME", "Which line changed a variable last, and when.", "who", group=_LOOK)
 def lastchange(console: Conversation, argument: str) -> Reply:
     """`lastchange`."""
     if not argument:
@@ -197,7 +205,7 @@ def lastchange(console: Conversation, argument: str) -> Reply:
     return Reply(text, {"lastchange": data})
 
 
-@verb("display [EXPR]", "Show an expression after every move; without one, what is shown.", group=LOOK)
+@verb("display [EXPR]", "Show an expression after every move; without one, what is shown.", group=_LOOK)
 def display(console: Conversation, argument: str) -> Reply:
     """`display`."""
     if argument and argument not in console.displays:
@@ -205,7 +213,7 @@ def display(console: Conversation, argument: str) -> Reply:
     return Reply("\n".join(console.displays) or "nothing is displayed", {"displays": console.displays})
 
 
-@verb("undisplay EXPR", "Do not show it any more.", group=LOOK)
+@verb("undisplay EXPR", "Do not show it any more.", group=_LOOK)
 def undisplay(console: Conversation, argument: str) -> Reply:
     """`undisplay`."""
     if argument not in console.displays:
@@ -214,7 +222,7 @@ def undisplay(console: Conversation, argument: str) -> Reply:
     return Reply()
 
 
-@verb("compare", "The prediction beside the truth, here and where they part first.", group=LOOK)
+@verb("compare", "The prediction beside the truth, here and where they part first.", group=_LOOK)
 def compare(console: Conversation, argument: str) -> Reply:
     """`compare`."""
     refuse_argument(argument, "compare")
@@ -246,7 +254,7 @@ def compare(console: Conversation, argument: str) -> Reply:
 
 
 @verb(
-    "why", "Why the model believes this frame: how sure it was, by part, and what Python allows.", group=LOOK
+    "why", "Why the model believes this frame: how sure it was, by part, and what Python allows.", group=_LOOK
 )
 def why(console: Conversation, argument: str) -> Reply:
     """`why`."""

@@ -12,7 +12,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.rendering.wording import printable
 
 MODEL = "model"
-ALTERNATIVES = 5
+_ALTERNATIVES = 5
 
 
 @verb(
@@ -70,7 +70,7 @@ def find_truth(console: Conversation, fork: Track) -> str:
 @verb("alternatives [K]", "What else could come next, by event: at most K frames.", "alt", group=MODEL)
 def alternatives(console: Conversation, argument: str) -> Reply:
     """`alternatives`."""
-    count = read_number(argument, "number", "alternatives 3") if argument else ALTERNATIVES
+    count = read_number(argument, "number", "alternatives 3") if argument else _ALTERNATIVES
     track = console.session.predicted
     timeline = track.timeline
     assert isinstance(timeline, PredictedTimeline)

@@ -14,10 +14,10 @@ from cwm_trace.records import Trace
 from cwm_trace.storage import write_trace
 from cwm_trace.viewer import view_page
 
-SESSION = "session"
+_SESSION = "session"
 
 
-@verb("script FILE", "Say every line of a file.", "source", "load", group=SESSION)
+@verb("script FILE", "Say every line of a file.", "source", "load", group=_SESSION)
 def script(console: Conversation, argument: str) -> Reply:
     """`script`."""
     _require_files(console)
@@ -39,7 +39,7 @@ def read_script(path: str) -> list[str]:
         raise CwmTraceError(f"cannot read {path}: {reason}") from error
 
 
-@verb("save FILE", "Write every line said so far to a file, for script FILE.", group=SESSION)
+@verb("save FILE", "Write every line said so far to a file, for script FILE.", group=_SESSION)
 def save(console: Conversation, argument: str) -> Reply:
     """`save`."""
     _require_files(console)
@@ -55,7 +55,7 @@ def save(console: Conversation, argument: str) -> Reply:
 @verb(
     "export jsonl|html FILE",
     "Write the execution that is looked at as a trace file, or all of them as a page for the browser.",
-    group=SESSION,
+    group=_SESSION,
 )
 def export(console: Conversation, argument: str) -> Reply:
     """`export`."""
@@ -100,7 +100,7 @@ def trace_of(track: Track) -> Trace:
     return replace(timeline.program, frames=tuple(timeline.frames), outcome=timeline.outcome)
 
 
-@verb("quit", "End the session.", "q", "exit", "EOF", group=SESSION)
+@verb("quit", "End the session.", "q", "exit", "EOF", group=_SESSION)
 def quit_(console: Conversation, argument: str) -> Reply:  # noqa: ARG001
     """`quit`."""
     refuse_argument(argument, "quit")

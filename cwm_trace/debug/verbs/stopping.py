@@ -23,7 +23,7 @@ from cwm_trace.debug.stops import (
 from cwm_trace.debug.verbs.words import is_number, read_number
 from cwm_trace.errors import CwmTraceError
 
-STOPS = "stops"
+_STOPS = "stops"
 
 
 @verb(
@@ -31,14 +31,14 @@ STOPS = "stops"
     "Stop at a line, at calls of a function, where the prediction leaves the truth, or at frames less likely"
     " than e^-P; without an argument, list the stops.",
     "b",
-    group=STOPS,
+    group=_STOPS,
 )
 def break_(console: Conversation, argument: str) -> Reply:
     """`break`."""
     return _break(console, argument, once=False)
 
 
-@verb("tbreak [FILE:]LINE|FUNCTION[, COND]", "The same, once.", group=STOPS)
+@verb("tbreak [FILE:]LINE|FUNCTION[, COND]", "The same, once.", group=_STOPS)
 def tbreak(console: Conversation, argument: str) -> Reply:
     """`tbreak`."""
     return _break(console, argument, once=True)
@@ -56,7 +56,7 @@ def _break(console: Conversation, argument: str, *, once: bool) -> Reply:
     elif where.startswith("--surprise"):
         found = OnSurprise(_bound(where.removeprefix("--surprise").strip(" =")))
     else:
-        found = find_place(session, where)
+        found = _find_place(session, where)
     rule = session.stops.add(found, condition.strip(), once=once)
     return _added(rule)
 
@@ -71,7 +71,7 @@ def _bound(text: str) -> float:
     return float(text)
 
 
-def find_place(session: Session, where: str) -> AtLine | AtFunction:
+def _find_place(session: Session, where: str) -> AtLine | AtFunction:
     """A line or a function by what is typed: `12`, `p.py:12`, `name`.
 
     Raises:
@@ -81,7 +81,7 @@ def find_place(session: Session, where: str) -> AtLine | AtFunction:
     file = session.current.frame.file
     name, colon, rest = where.rpartition(":")
     if colon:
-        file = find_file(session, name)
+        file = _find_file(session, name)
         where = rest.strip()
     if file >= len(files):
         raise CwmTraceError("the source of this frame is not known: name a file, as p.py:12")
@@ -91,7 +91,7 @@ def find_place(session: Session, where: str) -> AtLine | AtFunction:
     return AtFunction(where, file, listing.function(where))
 
 
-def find_file(session: Session, name: str) -> int:
+def _find_file(session: Session, name: str) -> int:
     """The index of a file by its name or path, or the last part of it.
 
     Raises:
@@ -105,7 +105,7 @@ def find_file(session: Session, name: str) -> int:
     raise CwmTraceError(f"the trace has no file {name}: it has {', '.join(file.name for file in files)}")
 
 
-@verb("watch NAME[, COND]", "Stop where a variable of this function changes.", group=STOPS)
+@verb("watch NAME[, COND]", "Stop where a variable of this function changes.", group=_STOPS)
 def watch(console: Conversation, argument: str) -> Reply:
     """`watch`."""
     name, _, condition = (part.strip() for part in argument.partition(","))
@@ -117,20 +117,20 @@ def watch(console: Conversation, argument: str) -> Reply:
     return _added(rule)
 
 
-@verb("logpoint LINE, TEXT", "Say TEXT, with {expressions}, whenever a line runs; do not stop.", group=STOPS)
+@verb("logpoint LINE, TEXT", "Say TEXT, with {expressions}, whenever a line runs; do not stop.", group=_STOPS)
 def logpoint(console: Conversation, argument: str) -> Reply:
     """`logpoint`."""
     where, comma, text = argument.partition(",")
     if not comma or not text.strip():
         raise CwmTraceError("a logpoint needs a line and a text: say logpoint 12, total is {total}")
-    rule = console.session.stops.add(find_place(console.session, where.strip()), log=text.strip())
+    rule = console.session.stops.add(_find_place(console.session, where.strip()), log=text.strip())
     return _added(rule)
 
 
 @verb(
     "catch [EXCEPTION|uncaught]",
     "Stop where an exception is raised: any, of a type, or never caught.",
-    group=STOPS,
+    group=_STOPS,
 )
 def catch(console: Conversation, argument: str) -> Reply:
     """`catch`."""
@@ -141,7 +141,7 @@ def catch(console: Conversation, argument: str) -> Reply:
     return _added(rule)
 
 
-@verb("ignore STOP N", "Pass a stop the first N times, counted from the start.", group=STOPS)
+@verb("ignore STOP N", "Pass a stop the first N times, counted from the start.", group=_STOPS)
 def ignore(console: Conversation, argument: str) -> Reply:
     """`ignore`."""
     number, _, count = argument.partition(" ")
@@ -151,7 +151,7 @@ def ignore(console: Conversation, argument: str) -> Reply:
     return Reply(f"stop {rule}")
 
 
-@verb("condition STOP [COND]", "Give a stop a condition, or none.", group=STOPS)
+@verb("condition STOP [COND]", "Give a stop a condition, or none.", group=_STOPS)
 def condition(console: Conversation, argument: str) -> Reply:
     """`condition`."""
     number, _, text = argument.partition(" ")
@@ -161,13 +161,13 @@ def condition(console: Conversation, argument: str) -> Reply:
     return Reply(f"stop {rule}")
 
 
-@verb("enable STOP", "Put a stop in force again.", group=STOPS)
+@verb("enable STOP", "Put a stop in force again.", group=_STOPS)
 def enable(console: Conversation, argument: str) -> Reply:
     """`enable`."""
     return _enable(console, argument, enabled=True)
 
 
-@verb("disable STOP", "Take a stop out of force.", group=STOPS)
+@verb("disable STOP", "Take a stop out of force.", group=_STOPS)
 def disable(console: Conversation, argument: str) -> Reply:
     """`disable`."""
     return _enable(console, argument, enabled=False)
@@ -181,7 +181,7 @@ def _enable(console: Conversation, argument: str, *, enabled: bool) -> Reply:
     return Reply(f"stop {rule}")
 
 
-@verb("clear [STOP]", "Take a stop away; without a number, all of them.", "cl", "delete", group=STOPS)
+@verb("clear [STOP]", "Take a stop away; without a number, all of them.", "cl", "delete", group=_STOPS)
 def clear(console: Conversation, argument: str) -> Reply:
     """`clear`."""
     stops = console.session.stops

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from cwm_trace.model.attention.schedule import Schedule, Stores
 
-OUT_BOUND = 2.0**-7
+_OUT_BOUND = 2.0**-7
 """Largest error of the output, relative to the largest value: that of weights and results in bf16."""
-LSE_BOUND = 1e-4
+_LSE_BOUND = 1e-4
 """Largest error of the log-sum-exp, in nats."""
 
 
@@ -74,16 +74,16 @@ def find_faults(
     faults = []
     if not bool(out.isfinite().all()):
         faults.append("the output is not finite")
-    elif float((out - want).abs().max()) > OUT_BOUND * largest_value(case):
+    elif float((out - want).abs().max()) > _OUT_BOUND * _largest_value(case):
         faults.append(f"the output is off by {float((out - want).abs().max()):.2e}")
     empty = want_lse.isinf()
     if not torch.equal(lse == -math.inf, empty):
         faults.append("rows without keys do not have log-sum-exp -inf, or others do")
-    elif not bool(((lse - want_lse)[~empty].abs() <= LSE_BOUND).all()):
+    elif not bool(((lse - want_lse)[~empty].abs() <= _LSE_BOUND).all()):
         faults.append(f"the log-sum-exp is off by {float((lse - want_lse)[~empty].abs().max()):.2e}")
     return faults
 
 
-def largest_value(case: Case) -> float:
+def _largest_value(case: Case) -> float:
     """Return the largest value that is stored, in absolute terms; NaN is where nobody looks."""
     return max(float(each.values.float().nan_to_num().abs().max()) for each in case.stores)

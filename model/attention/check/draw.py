@@ -17,7 +17,7 @@ from cwm_trace.model.attention.schedule import Plan, Schedule, Stores, plan_inte
 from cwm_trace.model.attention.work import TILES, WHOLE_TILES, Ints
 
 KINDS = ("prefill", "ring", "branches", "pages")
-WINDOWS = (1, 3, 31, 33, 63, 65, 1_000_000)
+_WINDOWS = (1, 3, 31, 33, 63, 65, 1_000_000)
 """One key, three, a tile of keys less one and more one, all."""
 
 
@@ -38,7 +38,7 @@ def draw_case(
         spread=math.sqrt(random.choice([1, 4, 20, 40])),
     )
     kind = kind or str(random.choice(KINDS))
-    group, window = int(random.choice([1, 2, 6, 6, 8])), int(random.choice(WINDOWS))
+    group, window = int(random.choice([1, 2, 6, 6, 8])), int(random.choice(_WINDOWS))
     draw = {"prefill": _prefill, "ring": _ring, "branches": _branches, "pages": _pages}[kind]
     plans, stores, pages = draw(drawn, window, most_tokens)
     heads = group * drawn.kv_heads

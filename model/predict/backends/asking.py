@@ -18,10 +18,10 @@ from cwm_trace.records import Decoding, Frame
 from cwm_trace.wire.profile import FormatProfile
 from cwm_trace.wire.tokens import Special, TraceTokens
 
-FIRST_CHUNK = 128
+_FIRST_CHUNK = 128
 """Tokens of the first continuation of a free prediction; each further one is twice as long, so that a
 model which runs on past the last frame that was asked for wastes no more than it has said."""
-TOGETHER = 64
+_TOGETHER = 64
 """Texts that are asked for at once: all of them are in memory."""
 
 
@@ -78,9 +78,9 @@ class AskingBackend:
     def write(self, starts: Sequence[Start], meter: Meter) -> Iterator[tuple[int, Frame | None]]:
         """Ask until all are done."""
         meter.attention = self.model.attention
-        for first in range(0, len(starts), TOGETHER):
+        for first in range(0, len(starts), _TOGETHER):
             group = [
-                _Text(first + place, start) for place, start in enumerate(starts[first : first + TOGETHER])
+                _Text(first + place, start) for place, start in enumerate(starts[first : first + _TOGETHER])
             ]
             while group:
                 waiting = [text for text in group if not text.rollout.is_done]
@@ -155,7 +155,7 @@ class _Text:
 
     def __init__(self, index: int, start: Start) -> None:
         self.index, self.rollout = index, start.rollout
-        self.chunk = FIRST_CHUNK
+        self.chunk = _FIRST_CHUNK
         self._ids = list(start.text[: start.at])
         self._seen = 0
 

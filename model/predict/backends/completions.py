@@ -22,7 +22,7 @@ from typing import Any
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.protocol import RefusedError
 
-RETRIED = (408, 409, 425, 429, 500, 502, 503, 504)
+_RETRIED = (408, 409, 425, 429, 500, 502, 503, 504)
 """Status codes that may be another one next time."""
 LONGEST_PAUSE = 60.0
 """Seconds; also the most of a `Retry-After` that is waited for."""
@@ -54,7 +54,7 @@ class RequestRefusedError(ServerError, RefusedError):
 
 KEY = "CWM_TRACE_API_KEY"
 """Environment variable: the API key of a server."""
-OF_THE_REQUEST = (400, 413, 422)
+_OF_THE_REQUEST = (400, 413, 422)
 """Status codes of what a single request has wrong."""
 
 
@@ -66,7 +66,7 @@ class Client:
 
     Args:
         url: `http://HOST:PORT`, with or without `/v1`.
-        key: API key, if it needs one; None: what `find_key` finds.
+        key: API key, if it needs one; None: what `_find_key` finds.
         patience: time-outs and retries.
     """
 
@@ -75,7 +75,7 @@ class Client:
             raise CwmTraceError(f"{url!r} is no server: give a URL such as http://127.0.0.1:8000")
         self.url = url.rstrip("/").removesuffix("/v1")
         self._headers = {"Content-Type": "application/json"}
-        key = key or find_key(url)
+        key = key or _find_key(url)
         self._key = key or ""
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
@@ -114,12 +114,12 @@ class Client:
                 return self._send(request)
             except urllib.error.HTTPError as error:
                 reason = f"{error.code} {self._without_key(_reason(error))}"
-                if error.code in OF_THE_REQUEST and request.data is not None:
+                if error.code in _OF_THE_REQUEST and request.data is not None:
                     raise RequestRefusedError(f"the server at {self.url} refused: {reason}") from error
                 if error.code in (401, 403):
                     what = "does not accept the API key in" if self._key else "wants an API key: put it into"
                     raise ServerError(f"the server at {self.url} {what} {KEY} ({reason})") from error
-                if error.code not in RETRIED:
+                if error.code not in _RETRIED:
                     raise ServerError(f"the server at {self.url} refused: {reason}") from error
                 wait = _retry_after(error.headers.get("Retry-After"))
             except (TimeoutError, OSError, http.client.HTTPException) as error:
@@ -152,7 +152,7 @@ class Client:
         return min(LONGEST_PAUSE, max(pause, wait or 0.0))
 
 
-def find_key(url: str) -> str | None:
+def _find_key(url: str) -> str | None:
     """The API key in the environment: of `CWM_TRACE_API_KEY`, or for OpenAI's own server `OPENAI_API_KEY`.
 
     It goes into a header, and nowhere else: no log, message or trace has it.

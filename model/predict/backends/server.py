@@ -78,7 +78,7 @@ class ServerPredictor(ModelPredictor):
             decoding,
             predictor="server",
             model=f"{client.url}#{name}",
-            fingerprint=said_of_itself(card),
+            fingerprint=_said_of_itself(card),
             grammar=decoding.grammar or "none",
             profile=profile.name,
             profile_hash=profile.hash,
@@ -118,7 +118,7 @@ def _load_tokenizer(url: str, card: Mapping[str, Any], chosen: str | Path | None
     )
 
 
-def said_of_itself(card: Mapping[str, Any]) -> str:
+def _said_of_itself(card: Mapping[str, Any]) -> str:
     """A digest of what a server says of its model: where it was loaded from, its length, its parent."""
     said = {name: card.get(name) for name in ("id", "root", "parent", "max_model_len", "owned_by")}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]

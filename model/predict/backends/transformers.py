@@ -55,7 +55,7 @@ class TransformersPredictor(ModelPredictor):
         profile: FormatProfile = CWM,
         **options: Any,
     ) -> None:
-        name = str(model) if isinstance(model, str | Path) else model_name(model)
+        name = str(model) if isinstance(model, str | Path) else _model_name(model)
         if decoding.constrained:
             raise CwmTraceError(f"hf:{name} cannot be constrained by a grammar: leave the option out")
         if tokenizer is None or isinstance(tokenizer, str | Path):
@@ -95,7 +95,7 @@ def load_causal_model(name: str, options: dict[str, Any]) -> Any:
     return model.eval()
 
 
-def model_name(model: Any) -> str:
+def _model_name(model: Any) -> str:
     """What a loaded model is called."""
     return str(getattr(model.config, "name_or_path", "")) or type(model).__name__
 

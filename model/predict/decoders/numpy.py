@@ -102,7 +102,7 @@ class NumpyChooser:
             nothing = np.zeros((1, vocabulary.size), np.bool_)
             self._allowed = np.concatenate((vocabulary.allowed, nothing))  # row -1 allows nothing
 
-    def choose(self, logits: Array, legals: Sequence[Legal], *, logprobs: bool) -> NumpyChoices:
+    def choose(self, logits: Array, legals: Sequence[Legal], *, logprobs: bool) -> _NumpyChoices:
         """What would come at each position."""
         if self._allowed is not None:
             legal_here = self._allowed[[-1 if legal.ids is not None else legal.row for legal in legals]]
@@ -112,10 +112,10 @@ class NumpyChooser:
                 if legal.but:
                     legal_here[at, list(legal.but)] = False
             logits = np.where(legal_here, logits, np.float32(-np.inf))
-        return NumpyChoices(logits, logprobs)
+        return _NumpyChoices(logits, logprobs)
 
 
-class NumpyChoices:
+class _NumpyChoices:
     """Tokens chosen from masked logits `(positions, vocabulary)`."""
 
     def __init__(self, logits: Array, logprobs: bool) -> None:

@@ -103,9 +103,9 @@ class TorchChooser:
             self._bias = torch.zeros(allowed.shape).masked_fill_(~allowed, -torch.inf).to(device)
 
     @torch.inference_mode()
-    def choose(self, logits: Tensor, legals: Sequence[Legal], *, logprobs: bool) -> TorchChoices:
+    def choose(self, logits: Tensor, legals: Sequence[Legal], *, logprobs: bool) -> _TorchChoices:
         """What would come at each position."""
-        return TorchChoices(self._masked(logits, legals), logprobs)
+        return _TorchChoices(self._masked(logits, legals), logprobs)
 
     def _masked(self, logits: Tensor, legals: Sequence[Legal]) -> Tensor:
         """Logits `(positions, vocabulary)` with -inf for what is not legal at each position."""
@@ -125,7 +125,7 @@ class TorchChooser:
         return result
 
 
-class TorchChoices:
+class _TorchChoices:
     """Tokens chosen from masked logits.
 
     Greedy choices are made together; sampled ones when they are asked for, so that a rollout draws once for

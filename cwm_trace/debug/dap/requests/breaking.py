@@ -23,7 +23,7 @@ from cwm_trace.debug.stops import (
 )
 from cwm_trace.errors import CwmTraceError
 
-SURPRISE = 5.0
+_SURPRISE = 5.0
 """Nats, unless the client gives another bound."""
 
 
@@ -179,7 +179,7 @@ def _filter(session: Session, name: str, condition: str) -> Place:
             return OnDivergence(session.divergence_of)
         case "surprise":
             try:
-                return OnSurprise(float(condition or SURPRISE))
+                return OnSurprise(float(condition or _SURPRISE))
             except ValueError:
                 raise CwmTraceError(f"{condition[:40]!r} is no bound: give a number of nats") from None
     raise CwmTraceError(f"there is no exception filter {name[:40]!r}")

@@ -16,7 +16,7 @@ from cwm_trace.debug.session import Arrival
 from cwm_trace.debug.stops import OnDivergence
 from cwm_trace.errors import CwmTraceError
 
-FILTERS: list[dict[str, Any]] = [
+_FILTERS: list[dict[str, Any]] = [
     {"filter": "raised", "label": "Raised exceptions", "default": False},
     {"filter": "uncaught", "label": "Uncaught exceptions", "default": True},
     {"filter": "divergence", "label": "The prediction leaves the truth", "default": True},
@@ -29,7 +29,7 @@ FILTERS: list[dict[str, Any]] = [
     },
 ]
 
-CAPABILITIES: dict[str, Any] = {
+_CAPABILITIES: dict[str, Any] = {
     **dict.fromkeys(
         [
             "supportsConfigurationDoneRequest",
@@ -58,7 +58,7 @@ CAPABILITIES: dict[str, Any] = {
         ],
         True,
     ),
-    "exceptionBreakpointFilters": FILTERS,
+    "exceptionBreakpointFilters": _FILTERS,
 }
 
 
@@ -67,25 +67,25 @@ def initialize(adapter: Adapter, arguments: Arguments) -> Body:
     """What this debugger can do."""
     adapter.lines_start_at = 1 if arguments.flag("linesStartAt1", True) else 0
     adapter.shows_progress = arguments.flag("supportsProgressReporting")
-    return CAPABILITIES
+    return _CAPABILITIES
 
 
 @request("launch")
 def launch(adapter: Adapter, arguments: Arguments) -> Body:
     """Record a program, and predict it."""
-    return _begin(adapter, arguments, opening_of(arguments))
+    return _begin(adapter, arguments, _opening_of(arguments))
 
 
 @request("attach")
 def attach(adapter: Adapter, arguments: Arguments) -> Body:
     """Take a trace file."""
-    opening = opening_of(arguments)
+    opening = _opening_of(arguments)
     if not opening.trace:
         raise CwmTraceError('attach needs "trace", the path of a trace file')
     return _begin(adapter, arguments, opening)
 
 
-def opening_of(arguments: Arguments) -> Opening:
+def _opening_of(arguments: Arguments) -> Opening:
     """What a client wants to debug.
 
     Raises:
@@ -157,7 +157,7 @@ def restart(adapter: Adapter, arguments: Arguments) -> Body:
     """Begin again; a model that draws draws anew."""
     old = adapter.debuggee
     given = arguments.part("arguments")
-    opening = opening_of(given) if given.has("program") or given.has("trace") else adapter.opening
+    opening = _opening_of(given) if given.has("program") or given.has("trace") else adapter.opening
     if opening.temperature:
         opening = replace(opening, seed=opening.seed + 1)
     console = open_console(opening)

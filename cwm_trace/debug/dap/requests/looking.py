@@ -66,7 +66,7 @@ def stack_trace(adapter: Adapter, arguments: Arguments) -> Body:
 def scopes(adapter: Adapter, arguments: Arguments) -> Body:
     """The variables of a stack frame, and at the top what else is known of it."""
     frame = adapter.references.frame(arguments.integer("frameId"))
-    return {"scopes": [_scope(adapter, name, scope) for name, scope in scopes_of(frame)]}
+    return {"scopes": [_scope(adapter, name, scope) for name, scope in _scopes_of(frame)]}
 
 
 def _scope(adapter: Adapter, name: str, scope: Scope) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _scope(adapter: Adapter, name: str, scope: Scope) -> dict[str, Any]:
     return found if hint is None else {**found, "presentationHint": hint}
 
 
-def scopes_of(frame: FrameReference) -> list[tuple[str, Scope]]:
+def _scopes_of(frame: FrameReference) -> list[tuple[str, Scope]]:
     """The scopes of a stack frame."""
     track, index = frame.track, frame.index
     timeline = track.timeline

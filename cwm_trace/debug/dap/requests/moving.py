@@ -134,7 +134,7 @@ def step_in(adapter: Adapter, arguments: Arguments) -> Body:
     if arguments.has("targetId"):
         target = arguments.integer("targetId")
         track = adapter.track(arguments.integer("threadId"))
-        if target not in [index for index, _ in calls_of(track)]:
+        if target not in [index for index, _ in _calls_of(track)]:
             raise CwmTraceError(f"nothing is called from here at frame {target}: ask for the targets again")
         _move(adapter, arguments, lambda session, track: session.go_to(track, target))
     else:
@@ -237,11 +237,11 @@ def _find_line(track: Track, file: int, line: int, *, forward: bool) -> int:
 def step_in_targets(adapter: Adapter, arguments: Arguments) -> Body:
     """What the line calls, as far as it is known."""
     frame = adapter.references.frame(arguments.integer("frameId"))
-    targets = [{"id": index, "label": name} for index, name in calls_of(frame.track)]
+    targets = [{"id": index, "label": name} for index, name in _calls_of(frame.track)]
     return {"targets": targets}
 
 
-def calls_of(track: Track) -> list[tuple[int, str]]:
+def _calls_of(track: Track) -> list[tuple[int, str]]:
     """The CALLs that the line of a track makes, among the frames that are known: index and name."""
     timeline, here = track.timeline, track.position
     until = timeline.after_in(here)
