@@ -17,7 +17,7 @@ from cwm_trace.tracer.program import load_code
 from cwm_trace.tracer.session import Memory, Options, record_program
 from tests.effort import examples
 from tests.tracer.agreement import Count, difference, first_difference, may_differ, without_name
-from tests.tracer.both import DISTORTED_BY_PYTHON, HAZARDS, NEEDS_C, by, use
+from tests.tracer.both import COUNT_THREADS, DISTORTED_BY_PYTHON, HAZARDS, NEEDS_C, by, use
 from tests.tracer.goldens import SAMPLES, sample_names
 
 pytestmark = NEEDS_C
@@ -44,7 +44,7 @@ def hazards() -> list[str]:
     return sorted(path.stem for path in HAZARDS.glob("*.py") if path.stem not in DISTORTED_BY_PYTHON)
 
 
-@pytest.mark.parametrize("name", [name for name in hazards() if name != "other_thread"])  # counts its threads
+@pytest.mark.parametrize("name", [name for name in hazards() if name not in COUNT_THREADS])
 def test_a_hazard_has_the_same_frames(name: str) -> None:
     assert_equal(HAZARDS / f"{name}.py")
 
