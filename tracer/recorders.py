@@ -22,7 +22,10 @@ VARIABLE = "CWM_TRACE_RECORDER"
 """Of the environment: what `auto` means. `c`, the default: the compiled one wherever it can; or `python`."""
 
 
-_NOT_BUILT = "is not part of this installation, which found no C compiler or another Python than 3.10 to 3.13"
+_NOT_BUILT = (
+    "is not part of this installation, which found no C compiler or another Python than 3.10 to 3.13,"
+    " or was built from older sources"
+)
 
 
 def make_recorder(
