@@ -168,7 +168,7 @@ def test_an_example_calls_a_name_as_it_is() -> None:
     for name, module in MODULES.items():
         text = module.path.read_text("utf-8")
         private = {own[1:] for own in re.findall(r"^(?:def|class) (_\w+)", text, re.MULTILINE)}
-        public = {own for own in re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE)} | {*dir(builtins)}
+        public = set(re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE)) | {*dir(builtins)}
         for line in re.findall(r"^\s*>>> (.*)", text, re.MULTILINE):
             called = set(re.findall(r"(?<![.\w'\"])(\w+)\(", line))
             wrong += [f"{short(name)}: {own}" for own in called & private - public]
