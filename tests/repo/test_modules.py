@@ -18,10 +18,10 @@ MODULES = find_modules()
 LAYERS = """
 errors
 extras files display progress versions streams demo_program program_grammar
-records
+records program_writer
 plain states
 wire flow
-tracer strategies
+tracer
 storage predict
 own_process
 datasets model
@@ -34,7 +34,7 @@ eval.format model.training
 rendering
 recording
 api viewer
-notebook pytest_plugin debug
+notebook pytest_plugin debug strategies
 cli
 __main__
 """
