@@ -22,6 +22,7 @@ RECORDS = (
     "cwm_trace.errors",
     "cwm_trace.extras",
     "cwm_trace.files",
+    "cwm_trace.lazy_names",
     "cwm_trace.plain",
     "cwm_trace.progress",
     "cwm_trace.display",

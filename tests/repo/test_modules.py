@@ -18,6 +18,7 @@ MODULES = find_modules()
 LAYERS = """
 errors
 extras files display progress versions streams demo_program program_grammar
+lazy_names
 records program_writer
 plain states
 wire flow
@@ -55,6 +56,7 @@ LAZY = {
     "__init__": "the magic of notebooks is wanted in notebooks alone",
     "api": "`from cwm_trace import …` is quick, and brings of each part what a call of it needs",
     "eval.benchmark.tasks": "a task is found among all kinds, and brings what makes its own programs",
+    "lazy_names": "an explanation is wanted only where something is missing",
     "model.loading": "what is wrong with a folder is said before transformers loads",
     "model.predict.backends.server": "transformers is needed only where the server has no tokenizer to give",
     "model.predict.decoders.choosing": "a small model runs without torch",

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -29,7 +30,7 @@ from cwm_trace.strategies import Program, programs
 from cwm_trace.tracer.program import Runnable, load_call, load_script
 from cwm_trace.tracer.recorders import Kind
 from cwm_trace.tracer.session import Options, record_program
-from tests.tracer.both import DISTORTED_BY_PYTHON, HAZARDS
+from tests.tracer.both import COUNT_THREADS, DISTORTED_BY_PYTHON, HAZARDS
 from tests.tracer.goldens import SAMPLES, alone, sample_names
 
 KINDS: tuple[Kind, ...] = ("c", "python")
@@ -75,7 +76,7 @@ def may_differ(program: Program) -> bool:
 def scripts() -> Iterator[Path]:
     """Samples and hazards that tell nobody who records them."""
     for path in [*(SAMPLES / f"{name}.py" for name in sample_names()), *sorted(HAZARDS.glob("*.py"))]:
-        if path.stem not in DISTORTED_BY_PYTHON | {"other_thread"}:  # which counts its threads
+        if path.stem not in DISTORTED_BY_PYTHON | COUNT_THREADS:
             yield path
 
 
@@ -137,7 +138,7 @@ def main() -> int:
     options = parser.parse_args()
     count = Count()
     for path in scripts():
-        count.note("script", path.name, difference(lambda path=path: load_script(str(path))))  # type: ignore[misc]
+        count.note("script", path.name, difference(partial(load_script, str(path))))
     for path in options.scripts:
         count.in_child(path)
     calls: list[tuple[str, str, str, str]] = []
@@ -148,7 +149,7 @@ def main() -> int:
             ("humaneval", item.id, item.source, item.call) for item in load_humaneval(options.humaneval)
         ]
     for kind, name, source, call in calls:
-        count.note(kind, name, difference(lambda source=source, call=call: load_call(source, call)))  # type: ignore[misc]
+        count.note(kind, name, difference(partial(load_call, source, call), Limits(max_frames=5_000)))
     count.drawn(options.programs)
     for line in count.differ:
         print(line)
