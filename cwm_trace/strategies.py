@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.families import FAMILIES
+from cwm_trace.datasets.generators.wide_writer import MAX_LINE_EVENTS, Program, ProgramWriter
 from cwm_trace.datasets.item import Knob
 from cwm_trace.datasets.names import NAMES
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.program_writer import MAX_LINE_EVENTS, Program, ProgramWriter
 
 try:
     from hypothesis import strategies as st

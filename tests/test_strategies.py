@@ -18,8 +18,8 @@ from hypothesis.vendor.pretty import pretty
 
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.families import FAMILIES
+from cwm_trace.datasets.generators.wide_writer import ProgramWriter
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.program_writer import ProgramWriter
 from cwm_trace.strategies import MAX_LINE_EVENTS, Program, family_programs, programs
 from tests.effort import examples
 

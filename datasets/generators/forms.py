@@ -25,7 +25,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from cwm_trace.program_grammar import outside_brackets
+from cwm_trace.datasets.generators.wide_grammar import outside_brackets
 
 LONGEST = 16  # items of a container, characters of a string, at the most; what is returned may be longer
 HOLE = re.compile(r"<(=?)(\w*)(?::(\w))?>")

@@ -17,9 +17,9 @@ MODULES = find_modules()
 
 LAYERS = """
 errors
-extras files display progress versions streams demo_program program_grammar
+extras files display progress versions streams demo_program
 lazy_names
-records program_writer
+records
 plain states
 wire flow
 tracer

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from cwm_trace.program_grammar import (
+from cwm_trace.datasets.generators.wide_grammar import (
     BLOCKS,
     BUDGET,
     DEPTH,
