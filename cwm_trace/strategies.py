@@ -33,7 +33,8 @@ def _below(size: int) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _spanned(draw: st.DrawFn, chooser: _Chooser, write: Callable[[], None]) -> None:
+def _spanned(draw: st.DrawFn, chooser: _Chooser | _FamilyDraw, write: Callable[[], None]) -> None:
+    """Write within a span of its own, which Hypothesis can delete as a whole when it shrinks."""
     chooser.draw = draw
     write()
 
@@ -53,27 +54,31 @@ class _Chooser:
         return options[self.draw(_below(len(options)))]
 
     def apart(self, write: Callable[[], None]) -> None:
-        """Write within a span of its own, which Hypothesis can delete as a whole when it shrinks."""
+        """Write a part of a program that could as well be left out."""
         self.draw(_spanned(self, write))
 
 
 class _FamilyDraw(Draw):
     """Draws of a generated family, made by Hypothesis."""
 
-    __slots__ = ("_choose",)
+    __slots__ = ("draw",)
 
     def __init__(self, draw: st.DrawFn, split: str) -> None:
         super().__init__("", split)
-        self._choose = draw
-        self.random = lambda: draw(st.floats(0, 1, exclude_max=True))
+        self.draw = draw
+        self.random = lambda: self.draw(st.floats(0, 1, exclude_max=True))
 
     def below(self, size: int) -> int:
         """An int from 0 to `size - 1`."""
-        return self._choose(_below(size))
+        return self.draw(_below(size))
 
     def chance(self, share: float) -> bool:
         """True in some of the draws, unless it is never so or always."""
-        return share > 0 and (share >= 1 or self._choose(st.booleans()))
+        return share > 0 and (share >= 1 or self.draw(st.booleans()))
+
+    def apart(self, write: Callable[[], None]) -> None:
+        """Write a part of a program that could as well be left out."""
+        self.draw(_spanned(self, write))
 
     def names(self, *roles: str) -> list[str]:
         """Different names, one for each role, of which none is drawn in vain."""

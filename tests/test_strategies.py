@@ -226,11 +226,12 @@ def test_hypothesis_draws_programs_of_every_family(name: str) -> None:
     assert not [ending for ending in endings if ending.startswith("raised") and name != "exceptions"]
 
 
+@pytest.mark.ci
 def test_a_program_of_a_family_shrinks() -> None:
     def has_loop(program: Program) -> bool:
         return any(isinstance(node, ast.While) for node in ast.walk(ast.parse(program.source)))
 
-    whole = family_programs("general")
+    whole = family_programs("general", knobs={"statements": 3})
     small = find(whole, has_loop, settings=settings(max_examples=300, derandomize=True, database=None))
     assert len(small.source.splitlines()) < 16, small
 
