@@ -17,9 +17,10 @@ FEWER_FRAMES = {
     "test_dictviews": 3_000,  # asks for the text of 5,000 views in each other, here on each of 10,000 lines
     "test_heapq": 50_000,  # lists of a thousand numbers that change on each line
 }
-"""After these the tests go on unrecorded."""
+"""After these, or so many bytes, the tests go on unrecorded."""
 
 MAX_BYTES = 200_000_000
+FEWER_BYTES = {"test_list": 20_000_000}  # asks for the text of a list 10,000 deep on each of as many lines
 SECONDS = 900.0
 """For one run of a module; a busy machine may need more."""
 
@@ -124,7 +125,7 @@ def compare_modules(python: str, modules: list[str]) -> bool:
             plain, seconds = verdicts([python, *test], folder, SECONDS)
             tracer = ["-m", "cwm_trace", "run", "-q", "-o", str(Path(folder, "t.jsonl"))]
             tracer += ["--include", "*/test/*", "--max-frames", str(FEWER_FRAMES.get(module, MAX_FRAMES))]
-            tracer += ["--max-bytes", str(MAX_BYTES)]
+            tracer += ["--max-bytes", str(FEWER_BYTES.get(module, MAX_BYTES))]
             traced, traced_seconds = verdicts([python, *tracer, *test], folder, SECONDS)
         differ = sorted(name for name in {*plain, *traced} if plain.get(name) != traced.get(name))
         reasons = {

@@ -3,6 +3,8 @@
     python benchmarks/dataset.py                        # 5,000 traces with one worker and with two
     python benchmarks/dataset.py --count 200000 --workers 2 --kills 5
 
+The stages of a program are timed first, in this process: CPU time of each, for `--stages` programs.
+
 With `--kills` the build is killed so many times, at random moments, and goes on; times are those of all
 runs together. CPU time is that of the whole process tree. Memory is the resident set of the largest worker
 and of the main process, sampled twice a second: in the first and in the last tenth of the run, and at most.
@@ -19,10 +21,24 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from cwm_trace.datasets.builder import read_manifest
+from cwm_trace.datasets.families import make_item
+from cwm_trace.datasets.item_recording import record_item, record_lines, stand_ins
+from cwm_trace.datasets.keys import keys_of
+from cwm_trace.datasets.rows import write_row
+from cwm_trace.datasets.shards import UNIT_LEVEL, compress
+from cwm_trace.datasets.tokenizing import tokenize_trace
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.predict.registry import find_mini
+from cwm_trace.records import Limits
+from cwm_trace.tracer.target import load_text
+
+Result = TypeVar("Result")
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -118,14 +134,67 @@ def build(preset: str, count: int, workers: int, kills: int, folder: Path) -> No
     print(f"  memory: {samples}", flush=True)
 
 
+class Stages:
+    """CPU time of what is done with each program, in milliseconds."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._times: dict[str, float] = {}
+
+    def take(self, name: str, work: Callable[[Any], Result], things: Iterable[Any]) -> list[Result]:
+        start = time.process_time()
+        done = list(map(work, things))
+        self._times[name] = self._times.get(name, 0) + 1000 * (time.process_time() - start) / self._count
+        return done
+
+    def __getitem__(self, name: str) -> float:
+        return self._times[name]
+
+
+def time_stages(preset: str, count: int) -> None:
+    limits = Limits(max_frames=10_000, max_bytes=1_000_000)
+    stages = Stages(count)
+    with stand_ins():
+        for item in [make_item(preset, index) for index in range(50)]:  # what is kept is there
+            record_lines(item, limits)
+        items = stages.take("draw", lambda index: make_item(preset, index), range(count))
+        stages.take("compile", lambda item: load_text(item.source, item.call), items)
+        recorded = stages.take("record", lambda item: record_lines(item, limits), items)
+        traces = [record_item(item, limits) for item in items]
+    both = list(zip(items, recorded, strict=True))
+    rows = stages.take("write", lambda pair: write_row(pair[0], *pair[1]).encode() + b"\n", both)
+    stages.take("write", lambda lines: compress(lines, UNIT_LEVEL), [rows])
+    stages.take("keys", lambda item: keys_of(item, "train", "", []), items)
+    recording = stages["record"] - stages["compile"] + stages["write"]  # `record_lines` compiles as well
+    print(f"one of {count:,} programs, CPU time, recorder {traces[0].run.recorder}")
+    print(f"  drawing {stages['draw']:.2f} ms, compiling {stages['compile']:.2f} ms")
+    print(f"  recording and writing {recording:.2f} ms, keys for duplicates {stages['keys']:.2f} ms")
+    try:
+        from cwm_trace.model.tokens import read_tokens
+
+        tokens = read_tokens(find_mini())
+    except (ImportError, CwmTraceError) as error:
+        print(f"  not tokenized: {error}")
+        return
+    tokenize_trace(traces[0], tokens)
+    documents = stages.take("tokenize", lambda trace: tokenize_trace(trace, tokens), traces)
+    size = sum(map(len, documents)) / count
+    print(f"  tokenizing {stages['tokenize']:.2f} ms for a document of {size:,.0f} tokens", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--preset", default="general-v1")
     parser.add_argument("--count", type=int, default=5000)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument(
+        "--stages", type=int, default=1000, help="programs of which stages are timed; 0: none"
+    )
     parser.add_argument("--keep", type=Path, help="leave the dataset here (with one number of workers)")
     options = parser.parse_args()
+    if options.stages:
+        time_stages(options.preset, options.stages)
     for workers in options.workers:
         with tempfile.TemporaryDirectory() as place:
             folder = options.keep or Path(place) / "data"

@@ -5,9 +5,9 @@ PYTEST_DONT_REWRITE: whoever runs pytest under this package has it imported befo
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
+from cwm_trace.lazy_names import lazy_names
 from cwm_trace.versions import VERSION
 
 if TYPE_CHECKING:
@@ -34,31 +34,6 @@ if TYPE_CHECKING:
     )
 
 __version__ = VERSION
-
-_HOME = {
-    "cwm_trace.api": (
-        "compare_execution",
-        "evaluate",
-        "predict_execution",
-        "predict_step",
-        "trace_execution",
-    ),
-    "cwm_trace.errors": ("CwmTraceError",),
-    "cwm_trace.recording": ("record",),
-    "cwm_trace.records": ("Event", "Frame", "Limits", "Outcome", "Program", "Slot", "SourceFile", "Trace"),
-    "cwm_trace.states": ("diff_states", "edit_state", "resolve_states"),
-    "cwm_trace.storage": ("read_trace", "write_trace"),
-    "cwm_trace.wire": (
-        "CWM",
-        "KTH",
-        "FormatProfile",
-        "TraceTokens",
-        "parse_trace",
-        "render_prompt",
-        "render_trace",
-    ),
-}
-_MODULES = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "CWM",
@@ -91,11 +66,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for (PEP 562): `import cwm_trace` stays cheap."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
+__getattr__ = lazy_names(
+    "cwm_trace",
+    {
+        "api": "compare_execution evaluate predict_execution predict_step trace_execution",
+        "errors": "CwmTraceError",
+        "recording": "record",
+        "records": "Event Frame Limits Outcome Program Slot SourceFile Trace",
+        "states": "diff_states edit_state resolve_states",
+        "storage": "read_trace write_trace",
+        "wire": "CWM KTH FormatProfile TraceTokens parse_trace render_prompt render_trace",
+    },
+)
 
 
 def load_ipython_extension(shell: Any) -> None:

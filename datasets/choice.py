@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,15 +54,13 @@ def choose_rows(
         programs_apart: drop a program from what is trained on if another split has it, with whatever call.
         near: similarity from which a program is a duplicate; 1: only equal ones are.
     """
-    keys = {
-        name: np.concatenate([np.empty(0, KEYS[name]), *(unit[name] for unit in read())]) for name in COLUMNS
-    }
+    keys = _columns(read)
     groups = _Groups(keys, shares)
     looks = _crowded(read, near) if near < 1 else {}
     program, exact, text = (_numbered(keys[name]) for name in ("program", "exact", "text"))
     has_exact, has_text, stays = (bytearray(len(program)) for _ in range(3))
-    fresh: dict[int, bool] = {}
-    """Of programs that were looked at: whether none like them was there before."""
+    judged, is_fresh = bytearray(len(program)), bytearray(len(program))
+    """Of programs: whether they were looked at, and none like them was there before."""
     sketches = Sketches(near)
     rows: dict[str, list[int]] = {split: [] for split in SPLITS}
     dropped: Counter[str] = Counter()
@@ -78,12 +76,13 @@ def choose_rows(
             elif has_exact[exact[row]]:
                 reason = "exact-duplicate"
             else:
-                if own not in fresh:
+                if not judged[own]:
+                    judged[own] = True
                     look = looks.get(row)
-                    fresh[own] = look is None or sketches.find(look) is None
-                    if look is not None and fresh[own]:
-                        sketches.add(look)
-                reason = "" if fresh[own] else "near-duplicate"
+                    is_fresh[own] = look is None or sketches.find(*look) is None
+                    if look is not None and is_fresh[own]:
+                        sketches.add(*look)
+                reason = "" if is_fresh[own] else "near-duplicate"
             if reason:
                 dropped[reason] += 1
                 continue
@@ -92,8 +91,17 @@ def choose_rows(
     return Choice({split: np.array(chosen, np.int64) for split, chosen in rows.items()}, dropped)
 
 
+def _columns(read: _ReadKeys) -> dict[str, _Array]:
+    """All keys of all rows but the sketches."""
+    parts: dict[str, list[_Array]] = {name: [np.empty(0, KEYS[name])] for name in COLUMNS}
+    for unit in read():
+        for name, column in parts.items():
+            column.append(unit[name].copy())  # or it would hold the sketches
+    return {name: np.concatenate(column) for name, column in parts.items()}
+
+
 class _Groups:
-    """Rows that must be in one split: those of one program, up to names, and its twins (union-find).
+    """Rows that must be in one split: those of one program, up to names, and its twins.
 
     Args:
         keys: of all rows.
@@ -106,38 +114,43 @@ class _Groups:
         wanted = keys["twin_of"]
         place = np.searchsorted(names, wanted).clip(max=max(len(names) - 1, 0))
         is_there = (wanted != 0) & (names[place] == wanted) if len(names) else wanted != 0
-        self.ids: list[int] = ids.tolist()
+        self.ids = ids.astype(np.int32)
         """Of each row the number of its id."""
-        self.bases: list[int] = np.where(is_there, place, -1).tolist()
+        self.bases = np.where(is_there, place, -1).astype(np.int32)
         """Of each row the number of the id that it is a twin of; -1: of none that is there."""
         program_of_id = np.zeros(len(names), np.int64)
         program_of_id[ids] = program
         missing, number = np.unique(wanted, return_inverse=True)
         other = np.where(is_there, program_of_id[place], len(programs) + number) if len(names) else number
-        self._parents = list(range(len(programs) + len(missing)))
-        for row in np.flatnonzero(wanted).tolist():
-            self._join(int(program[row]), int(other[row]))
-        roots = np.array(list(map(self._find, range(len(programs)))), np.int64)[program]
+        twins = np.flatnonzero(wanted)
+        joined = _join(len(programs) + len(missing), program[twins].tolist(), other[twins].tolist())
+        roots = joined[program]
         rank = np.full(len(programs), len(_ORDER), np.int8)
         for at, split in enumerate(_ORDER):
             np.minimum.at(rank, roots[keys["split"] == split], at)
-        self.kept_for: list[int] = np.array([*_ORDER, -1])[rank[roots]].tolist()
+        self.kept_for = np.array([*_ORDER, -1], np.int8)[rank[roots]]
         """Of each row the split that its group is for; -1: any."""
-        own = np.where(keys["split"] >= 0, keys["split"], self.kept_for)
-        for row in np.flatnonzero(own < 0).tolist():
-            own[row] = _split_by_hash(int(programs[roots[row]]), shares)
-        self.splits: _Array = own
+        self.splits: _Array = np.where(keys["split"] >= 0, keys["split"], self.kept_for)
         """Of each row."""
+        for row in np.flatnonzero(self.splits < 0).tolist():
+            self.splits[row] = _split_by_hash(int(programs[roots[row]]), shares)
 
-    def _find(self, program: int) -> int:
-        parents = self._parents
-        while parents[program] != program:
-            parents[program] = program = parents[parents[program]]
-        return program
 
-    def _join(self, one: int, other: int) -> None:
-        first, second = sorted((self._find(one), self._find(other)))
-        self._parents[second] = first
+def _join(count: int, ones: Sequence[int], others: Sequence[int]) -> _Array:
+    """The least of those that each of so many is joined to, directly or over others (union-find)."""
+    if not ones:
+        return np.arange(count)
+    parents = list(range(count))
+
+    def find(one: int) -> int:
+        while parents[one] != one:
+            parents[one] = one = parents[parents[one]]
+        return one
+
+    for one, other in zip(ones, others, strict=True):
+        first, second = sorted((find(one), find(other)))
+        parents[second] = first
+    return np.array(list(map(find, parents)))
 
 
 def _split_by_hash(program: int, shares: Mapping[str, float]) -> int:
@@ -150,20 +163,20 @@ def _split_by_hash(program: int, shares: Mapping[str, float]) -> int:
     return SPLITS.index("train")
 
 
-def _crowded(read: _ReadKeys, near: float) -> dict[int, Sketch]:
-    """The sketches of which another one has a band, by row."""
+def _crowded(read: _ReadKeys, near: float) -> dict[int, tuple[Sketch, int]]:
+    """The sketches that have a band in common with another one, by row, and the bits of such bands."""
     bands = [_bands(unit["sketch"], bands_for(near)) for unit in read()]
-    alone = np.ones(sum(map(len, bands)), bool)
+    shared = np.zeros(sum(map(len, bands)), np.int64)
     for band in range(bands_for(near)):
         column = np.concatenate([unit[:, band] for unit in bands])
         order = np.argsort(column, kind="stable")
         same = column[order[1:]] == column[order[:-1]]
-        alone[order[1:][same]] = alone[order[:-1][same]] = False
-    found: dict[int, Sketch] = {}
+        shared[np.union1d(order[1:][same], order[:-1][same])] |= 1 << band
+    found: dict[int, tuple[Sketch, int]] = {}
     start = 0
     for unit in read():
-        chosen = np.flatnonzero(~alone[start : start + len(unit)])
-        found.update(zip((start + chosen).tolist(), unit["sketch"][chosen], strict=True))
+        for row in np.flatnonzero(shared[start : start + len(unit)]).tolist():
+            found[start + row] = unit["sketch"][row].copy(), int(shared[start + row])
         start += len(unit)
     return found
 
@@ -177,7 +190,6 @@ def _bands(sketches: _Array, count: int) -> _Array:
     return numbers
 
 
-def _numbered(column: _Array) -> list[int]:
+def _numbered(column: _Array) -> _Array:
     """Equal values as equal numbers from 0."""
-    numbers: list[int] = np.unique(column, return_inverse=True)[1].tolist()
-    return numbers
+    return np.unique(column, return_inverse=True)[1].astype(np.int32)

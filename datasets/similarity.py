@@ -101,27 +101,34 @@ class Sketches:
     def __init__(self, threshold: float) -> None:
         self._least = threshold * PERMUTATIONS
         self._bands = bands_for(threshold)
-        self._numbers: dict[tuple[int, bytes], list[int]] = {}
+        self._numbers: dict[bytes, list[int]] = {}
         self._sketches: list[Sketch] = []
 
-    def find(self, other: Sketch) -> int | None:
-        """The number of the first one that is alike; None if there is none."""
-        near = {number for band in self._keys(other) for number in self._numbers.get(band, ())}
+    def find(self, other: Sketch, bands: int = -1) -> int | None:
+        """The number of the first one that is alike; None if there is none.
+
+        Args:
+            other: what they are compared with.
+            bands: the bits of those that need to be looked at.
+        """
+        near = {number for key in self._keys(other, bands) for number in self._numbers.get(key, ())}
         for number in sorted(near):
             if np.count_nonzero(self._sketches[number] == other) >= self._least:
                 return number
         return None
 
-    def add(self, other: Sketch) -> None:
-        """Add one; they are numbered from 0."""
-        for band in self._keys(other):
-            self._numbers.setdefault(band, []).append(len(self._sketches))
+    def add(self, other: Sketch, bands: int = -1) -> None:
+        """Add one, to be found by those bands; they are numbered from 0."""
+        for key in self._keys(other, bands):
+            self._numbers.setdefault(key, []).append(len(self._sketches))
         self._sketches.append(other)
 
-    def _keys(self, other: Sketch) -> Iterator[tuple[int, bytes]]:
+    def _keys(self, other: Sketch, bands: int) -> Iterator[bytes]:
         data = other.tobytes()
         size = len(data) // self._bands
-        return ((band, data[band * size : (band + 1) * size]) for band in range(self._bands))
+        for band in range(self._bands):
+            if bands >> band & 1:
+                yield data[band * size : (band + 1) * size] + bytes([band])
 
 
 def bands_for(threshold: float) -> int:

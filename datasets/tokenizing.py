@@ -16,7 +16,7 @@ from cwm_trace.records import UNCHANGED, Trace
 from cwm_trace.wire.fields import fields_of
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.render import ENDED, FrameRenderer, main_thread, render_prompt
-from cwm_trace.wire.tokens import Special, TraceTokens
+from cwm_trace.wire.tokens import Piece, Special, TraceTokens
 
 
 class TokenField(enum.IntEnum):
@@ -101,21 +101,20 @@ def tokenize_trace(
     renderer = FrameRenderer(trace, profile)
     shown = main_thread(trace)
     rendered = [renderer.render(frame) for frame in shown]
-    texts = list(dict.fromkeys(piece for pieces in rendered for piece in pieces if isinstance(piece, str)))
-    encoded = dict(zip(texts, tokens.encode_each(texts), strict=True))
+    texts = list(dict.fromkeys([piece for pieces in rendered for piece in pieces if type(piece) is str]))
+    encoded: dict[Piece, list[int]] = {special: [number] for special, number in tokens.ids.items()}
+    encoded.update(zip(texts, tokens.encode_each(texts), strict=True))
+    layouts: dict[Piece, list[TokenField]] = {}
     for number, pieces in enumerate(rendered):
-        for piece, name in fields_of(pieces):
-            field = TokenField[name.upper()]
-            if isinstance(piece, Special):
-                ids.append(tokens.ids[piece])
-                fields.append(field)
-                continue
+        if pieces and pieces[0] not in layouts:  # the event, which all that stands behind it follows from
+            layouts[pieces[0]] = [TokenField[name.upper()] for _, name in fields_of(pieces)]
+        for piece, field in zip(pieces, layouts[pieces[0]] if pieces else (), strict=True):
             part = encoded[piece]
             ids += part
-            if field is TokenField.LOCALS:
+            if field is TokenField.LOCALS and type(piece) is str:
                 fields += _locals_fields(piece, part, tokens)
             else:
-                fields += bytes([field]) * len(part)
+                fields += _ONE[field] * len(part)
         frames += [number] * (len(ids) - len(frames))
         if number < given:
             fields = bytearray([TokenField.GIVEN]) * len(ids)
@@ -126,7 +125,8 @@ def tokenize_trace(
     return TokenizedTrace(tuple(ids), bytes(fields), tuple(frames))
 
 
-_VALUE = re.compile(r'": "((?:[^"\\]|\\.)*)')
+_ONE = [bytes([number]) for number in TokenField]
+_CHANGED = re.compile(rf'": "(?!{re.escape(UNCHANGED)}")((?:[^"\\]|\\.)*)')
 
 
 def changed_spans(locals_text: str) -> Iterator[tuple[int, int]]:
@@ -135,16 +135,17 @@ def changed_spans(locals_text: str) -> Iterator[tuple[int, int]]:
     >>> list(changed_spans('{"a": "..", "b": "12"}'))
     [(18, 20)]
     """
-    for found in _VALUE.finditer(locals_text):
-        if found.group(1) != UNCHANGED:
-            yield found.span(1)
+    return (found.span(1) for found in _CHANGED.finditer(locals_text))
 
 
 def _locals_fields(text: str, ids: Sequence[int], tokens: TraceTokens) -> bytearray:
     """The fields of the tokens of locals; the text is ASCII, as `json.dumps` writes it."""
-    fields = bytearray([TokenField.LOCALS]) * len(ids)
+    fields = bytearray(_ONE[TokenField.LOCALS] * len(ids))
+    spans = list(changed_spans(text))
+    if not spans:
+        return fields
     starts = list(accumulate(map(tokens.characters.__getitem__, ids), initial=0))[:-1]
-    for start, stop in changed_spans(text):
+    for start, stop in spans:
         first, last = bisect_left(starts, start), bisect_right(starts, stop)
-        fields[first:last] = bytes([TokenField.CHANGED]) * (last - first)
+        fields[first:last] = _ONE[TokenField.CHANGED] * (last - first)
     return fields

@@ -5,51 +5,59 @@ The names below are imported when first used: PyTorch takes seconds to load.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from cwm_trace.extras import explain_missing
+from cwm_trace.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from cwm_trace.model.cache import KVCache
+    from cwm_trace.model.chat import SYSTEM_PROMPT, encode_chat
+    from cwm_trace.model.convert import convert_checkpoint
     from cwm_trace.model.decoder import Decoder
-    from cwm_trace.model.decoding import generate, generate_branches
-    from cwm_trace.model.loading import load_model
+    from cwm_trace.model.decoding import generate, generate_branches, prefill
+    from cwm_trace.model.info import describe_model
+    from cwm_trace.model.loading import load_model, load_weights
     from cwm_trace.model.modeling import CwmConfig, CwmForCausalLM, CwmModel, CwmPreTrainedModel
-
-HOMES = {
-    "CwmConfig": "modeling",
-    "CwmForCausalLM": "modeling",
-    "CwmModel": "modeling",
-    "CwmPreTrainedModel": "modeling",
-    "Decoder": "decoder",
-    "KVCache": "cache",
-    "generate": "decoding",
-    "generate_branches": "decoding",
-    "load_model": "loading",
-}
-"""Module of each public name."""
+    from cwm_trace.model.scoring import Scorer
+    from cwm_trace.model.tokenizer import build_tokenizer, load_tokenizer, save_tokenizer
+    from cwm_trace.model.tokens import read_tokens
 
 __all__ = [
+    "SYSTEM_PROMPT",
     "CwmConfig",
     "CwmForCausalLM",
     "CwmModel",
     "CwmPreTrainedModel",
     "Decoder",
     "KVCache",
+    "Scorer",
+    "build_tokenizer",
+    "convert_checkpoint",
+    "describe_model",
+    "encode_chat",
     "generate",
     "generate_branches",
     "load_model",
+    "load_tokenizer",
+    "load_weights",
+    "prefill",
+    "read_tokens",
+    "save_tokenizer",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name's module on first use (PEP 562)."""
-    if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        if explain_missing(error):
-            raise ImportError(explain_missing(error, f"{__name__}.{name}")) from error
-        raise
+__getattr__ = lazy_names(
+    "cwm_trace.model",
+    {
+        "cache": "KVCache",
+        "chat": "SYSTEM_PROMPT encode_chat",
+        "convert": "convert_checkpoint",
+        "decoder": "Decoder",
+        "decoding": "generate generate_branches prefill",
+        "info": "describe_model",
+        "loading": "load_model load_weights",
+        "modeling": "CwmConfig CwmForCausalLM CwmModel CwmPreTrainedModel",
+        "scoring": "Scorer",
+        "tokenizer": "build_tokenizer load_tokenizer save_tokenizer",
+        "tokens": "read_tokens",
+    },
+)

@@ -8,6 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.model.word_ids import word_encoder
 from cwm_trace.wire.tokens import Special, TraceTokens
 
 
@@ -36,9 +37,11 @@ def read_tokens(place: str | Path) -> TraceTokens:
     backend.no_padding()
     vocabulary = backend.get_vocab()
 
+    by_words = word_encoder(backend)
+
     def encode(text: str) -> list[int]:
-        ids: list[int] = backend.encode(text, add_special_tokens=False).ids
-        return ids
+        ids = by_words(text)
+        return backend.encode(text, add_special_tokens=False).ids if ids is None else ids
 
     size = max(vocabulary.values(), default=-1) + 1
 

@@ -2,6 +2,8 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
+EDITION: int
+
 class Log:
     frames: int
     size: int

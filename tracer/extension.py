@@ -28,8 +28,12 @@ __all__ = [
     "when_recorded",
 ]
 
+_EDITION = 2
+"""Of what C and Python say to each other; raised there and here when that changes."""
+
 try:
     from cwm_trace.tracer._recorder import (
+        EDITION,
         Engine,
         Log,
         Stack,
@@ -40,6 +44,8 @@ try:
         when_recorded,
     )
 
+    if EDITION != _EDITION:
+        raise ImportError(f"the compiled recorder is of edition {EDITION}, not {_EDITION}")
     IS_BUILT = True
 except ImportError:  # not built, or built from older sources than these
     IS_BUILT = False

@@ -73,7 +73,14 @@ def _at_its_end(steps: Iterable[Callable[[], object]]) -> Any:
     held = list(steps)
     held.append(held.clear)
     calls: Callable[[], object] = partial(deque, map(methodcaller("__call__"), held), 0)
-    return type("End", (), {"__del__": staticmethod(calls), "__call__": _ignore, "steps": held})()
+    members = {
+        "__del__": staticmethod(calls),
+        "__call__": _ignore,
+        "steps": held,
+        "place": None,
+        "since": 0.0,
+    }
+    return type("End", (), members)()
 
 
 def _ignore(*_: object) -> None:

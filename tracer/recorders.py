@@ -1,4 +1,4 @@
-"""Which recorder records: the one in Python, or the compiled one where it is asked for."""
+"""Which recorder records: the compiled one where it was built, else the one in Python."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 Kind = Literal["auto", "python", "c"]
 
 VARIABLE = "CWM_TRACE_RECORDER"
-"""Of the environment: what `auto` means. `python`, the default; or `c`: the compiled one, where it can."""
+"""Of the environment: what `auto` means. `c`, the default: the compiled one wherever it can; or `python`."""
 
 
-_NOT_BUILT = "is not part of this installation, which found no C compiler or another Python than 3.10 to 3.13"
+_NOT_BUILT = (
+    "is not part of this installation, which found no C compiler or another Python than 3.10 to 3.13,"
+    " or was built from older sources"
+)
 
 
 def make_recorder(
@@ -46,7 +49,7 @@ def make_recorder(
         CwmTraceError: the compiled recorder is asked for, and cannot do this.
     """
     if kind == "auto":
-        wanted = os.environ.get(VARIABLE, "python")
+        wanted = os.environ.get(VARIABLE, "c")
         if wanted not in ("c", "python"):
             raise CwmTraceError(f"{VARIABLE} is {wanted!r}: set it to c or python")
         kind = "python" if wanted == "python" else "auto"

@@ -79,10 +79,10 @@ def _number(arguments: tuple[Any, ...]) -> int:
 
 
 def _is_traced(thread: int) -> bool:
-    """Whether trace functions of ours are called in a thread."""
+    """Whether trace functions of ours that are written in Python are called in a thread."""
     frame = sys._current_frames().get(thread)
     while frame is not None:
-        if frame.f_trace is not None or frame.f_code in TRACE_FUNCTIONS:
+        if {frame.f_code, getattr(frame.f_trace, "__code__", None)} & TRACE_FUNCTIONS:
             return True
         frame = frame.f_back
     return False

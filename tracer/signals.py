@@ -52,33 +52,28 @@ class Delivery:
     by the interpreter. So the program's handler has none of our frames around it, nor in its traceback.
     """
 
-    __slots__ = ("errors", "handler", "since")
+    __slots__ = ("errors", "handler")
 
     def __init__(self, handler: Callable[..., object]) -> None:
         self.handler = handler
         self.errors: list[BaseException] = []
         """What the handler raised in a `__repr__`, to be raised in the program."""
-        self.since: tuple[int, float] = (0, 0.0)
-        """The trace function that the signal was last put off by, and when."""
 
     @property
     def __call__(self) -> Callable[..., object]:
         """Who is to be called."""
         frame = sys._getframe().f_back
         callback = trace_function_of(frame)
-        if callback is None:
+        if frame is None or callback is None:
             looked_at = frame_looked_at()
             if looked_at is not None:
                 return partial(self._call_inside, when_recorded, looked_at)
             return raiser(self.errors.pop()) if self.errors else self.handler
         if is_program_call(frame):
             return partial(self._call_inside, partial(when_left, callback), callback.f_back)
-        now = time.monotonic()
-        if self.since[0] == id(callback) and now - self.since[1] > _PATIENCE:
+        if _is_stuck(callback, frame):
             return raiser(OSError(errno.ETIMEDOUT, "nobody takes the recording"))
-        if self.since[0] != id(callback):
-            self.since = id(callback), now
-        return partial(_put_off, partial(when_left, callback))
+        return partial(_put_off, partial(_when_left_from, callback, frame))
 
     def _call_inside(self, until: Until, seen: FrameType | None, number: int, _: FrameType | None) -> None:
         """In a `__repr__`, which may wait for what only a signal ends: call the handler at once."""
@@ -89,6 +84,23 @@ class Delivery:
             self.errors.append(error)
             _put_off(until, number, None)
             raise Interrupted from None
+
+
+def _when_left_from(callback: FrameType, frame: FrameType, steps: list[Callable[[], object]]) -> None:
+    """`when_left`, and remember where in the trace function it was asked for, and since when."""
+    when_left(callback, steps)
+    place, waits = (id(frame), frame.f_lasti), callback.f_trace
+    if waits.place != place:  # type: ignore[union-attr]  # see `when_left`
+        waits.place, waits.since = place, time.monotonic()  # type: ignore[union-attr]
+
+
+def _is_stuck(callback: FrameType, frame: FrameType) -> bool:
+    """Whether a trace function has put a signal off before, a second ago, and has not moved since."""
+    waits = callback.f_trace
+    place = getattr(waits, "place", None)
+    if waits is None or place != (id(frame), frame.f_lasti):
+        return False
+    return time.monotonic() - waits.since > _PATIENCE  # type: ignore[attr-defined, no-any-return]
 
 
 def _forget_frames(error: BaseException | None) -> None:

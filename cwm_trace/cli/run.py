@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 _MISPLACED = "cwm_trace.misplaced"
+_MANY = 10_000  # frames, after which it is worth a note that the slower recorder recorded them
 _LARGE = 10_000_000  # bytes of a trace file, after which its size is worth a note
 
 
@@ -108,7 +109,7 @@ def _last_option(argument: str, takes_value: Collection[str]) -> tuple[str, str]
     "--recorder",
     type=click.Choice(["auto", "python", "c"]),
     default="auto",
-    help="c: the compiled one, several times faster, and young.  [default: python, or CWM_TRACE_RECORDER]",
+    help="auto: the compiled one where it was built, or what CWM_TRACE_RECORDER says.  [default: auto]",
 )
 @click.option("--sandbox", is_flag=True, help="Run it in a child process that cannot harm the rest.")
 @click.option("--per-test", is_flag=True, help="With -m pytest: one trace for each test, in -o FOLDER.")
@@ -327,6 +328,8 @@ def _load(
 
 
 def _report(ending: Ending, path: str, size: int, *, quiet: bool, as_json: bool) -> None:
+    from cwm_trace.tracer.extension import IS_BUILT
+
     trace = ending.trace
     if ending.failure is not None:
         click.echo(f"cwm-trace: recording ended early: {path}: {ending.failure.strerror}", err=True)
@@ -340,11 +343,18 @@ def _report(ending: Ending, path: str, size: int, *, quiet: bool, as_json: bool)
             "exit_code": trace.run.exit_code,
             "bytes": size,
             "skipped": trace.run.skipped,
+            "recorder": trace.run.recorder,
             "warnings": list(trace.warnings),
         }
         click.echo(json.dumps(summary))
     elif not quiet:
         click.echo(f"cwm-trace: {ending.frames} frames ({trace.outcome.value}) in {path}", err=True)
+    if ending.frames >= _MANY and not IS_BUILT and not quiet:
+        click.echo(
+            "cwm-trace: recorded in Python, several times slower: the compiled recorder is not part of this"
+            " installation, which found no C compiler or another Python than 3.10 to 3.13",
+            err=True,
+        )
     if size >= _LARGE and not quiet:
         click.echo(
             f"cwm-trace: the trace has {size / 1e6:.0f} MB: --max-value-chars cuts long values, --entry and"

@@ -17,8 +17,9 @@ What those leave open is a field of `FormatProfile`.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from cwm_trace.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from cwm_trace.wire.context import START_MARKER
@@ -26,21 +27,6 @@ if TYPE_CHECKING:
     from cwm_trace.wire.profile import CWM, KTH, FormatProfile, get_profile
     from cwm_trace.wire.render import render_prompt, render_trace, text_is_ambiguous
     from cwm_trace.wire.tokens import Special, TraceTokens
-
-HOMES = {
-    "CWM": "profile",
-    "KTH": "profile",
-    "START_MARKER": "context",
-    "FormatProfile": "profile",
-    "Special": "tokens",
-    "TraceTokens": "tokens",
-    "get_profile": "profile",
-    "parse_trace": "parse",
-    "render_prompt": "render",
-    "render_trace": "render",
-    "text_is_ambiguous": "render",
-}
-"""Module of each public name."""
 
 __all__ = [
     "CWM",
@@ -56,9 +42,13 @@ __all__ = [
     "text_is_ambiguous",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name's module on first use (PEP 562): reading a trace file needs no parser."""
-    if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+__getattr__ = lazy_names(
+    "cwm_trace.wire",
+    {
+        "context": "START_MARKER",
+        "parse": "parse_trace",
+        "profile": "CWM FormatProfile KTH get_profile",
+        "render": "render_prompt render_trace text_is_ambiguous",
+        "tokens": "Special TraceTokens",
+    },
+)

@@ -160,9 +160,13 @@ class FrameRenderer:
 
     def _locals(self, frame: Frame) -> str:
         state = self._activations.advance(frame)
-        texts = {name: self._profile.text_of(slot) for name, slot in state.items()}
+        shown, changed = self._shown.get(frame.activation, {}), frame.changed
+        texts = {
+            name: shown[name] if name in shown and name not in changed else self._profile.text_of(slot)
+            for name, slot in state.items()
+        }
         in_run = self._last == frame.activation or self._profile.diff_reset == "never"
-        before = self._shown.get(frame.activation, {}) if in_run and frame.event is Event.LINE else {}
+        before = shown if in_run and frame.event is Event.LINE else {}
         self._shown[frame.activation] = texts
         return json.dumps(
             {name: UNCHANGED if before.get(name) == text else text for name, text in texts.items()}

@@ -29,6 +29,8 @@ class Special(enum.Enum):
     RETURN = "<|return_sep|>"
     EXCEPTION = "<|exception_sep|>"
 
+    __hash__ = object.__hash__  # in C; that of `Enum` takes longer than the look-up that it is for
+
 
 EVENT_TOKENS = {event: Special[event.name] for event in Event}
 TOKEN_EVENTS = {token: event for event, token in EVENT_TOKENS.items()}

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from cwm_trace import Event, Outcome, read_trace
+from cwm_trace import Event, Outcome, Trace, read_trace
+from cwm_trace.cli.run import _report
+from cwm_trace.records import Program
+from cwm_trace.tracer.session import Ending
 from tests.cli.conftest import Cli
 from tests.effort import HANGS
 
@@ -119,6 +122,7 @@ def test_the_summary_is_the_last_line(shell: Cli, tmp_path: Path) -> None:
         "outcome": "frame-limit",
         "exit_code": 3,
         "skipped": 0,
+        "recorder": read_trace(tmp_path / "program.trace.jsonl").run.recorder,
         "warnings": [],
         "bytes": (tmp_path / "program.trace.jsonl").stat().st_size,
     }
@@ -210,6 +214,17 @@ def test_options_of_ours_behind_the_program_are_said(
     if program is not None:
         after = arguments[arguments.index(program) + 1 :]
         assert ended.stdout == f"{after}\n"
+
+
+def test_a_long_recording_in_python_says_that_it_need_not_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cwm_trace.tracer.extension.IS_BUILT", False)
+    said = []
+    for frames in (10, 10_000):
+        _report(Ending(Trace(Program()), frames, 0), "t.jsonl", 0, quiet=False, as_json=False)
+        said.append("the compiled recorder is not part of this" in capsys.readouterr().err)
+    assert said == [False, True]
 
 
 def test_a_large_trace_names_the_options_that_help(shell: Cli, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -25,11 +26,11 @@ from cwm_trace.datasets.loaders.cruxeval import load_cruxeval
 from cwm_trace.datasets.loaders.humaneval import load_humaneval
 from cwm_trace.records import Limits
 from cwm_trace.storage import TraceWriter
-from cwm_trace.strategies import Program, programs
+from cwm_trace.strategies import DrawnProgram, programs
 from cwm_trace.tracer.program import Runnable, load_call, load_script
 from cwm_trace.tracer.recorders import Kind
 from cwm_trace.tracer.session import Options, record_program
-from tests.tracer.both import DISTORTED_BY_PYTHON, HAZARDS
+from tests.tracer.both import COUNT_THREADS, DISTORTED_BY_PYTHON, HAZARDS
 from tests.tracer.goldens import SAMPLES, alone, sample_names
 
 KINDS: tuple[Kind, ...] = ("c", "python")
@@ -67,7 +68,7 @@ def first_difference(ours: bytes, theirs: bytes) -> str:
     return f"line {at}: {shown[0]!r} by c, {shown[1]!r} by python"
 
 
-def may_differ(program: Program) -> bool:
+def may_differ(program: DrawnProgram) -> bool:
     """Whether a drawn program may drop a generator that has begun, which the recorder in Python holds."""
     return sys.version_info < (3, 13) and _DROPS.search(program.source) is not None
 
@@ -75,7 +76,7 @@ def may_differ(program: Program) -> bool:
 def scripts() -> Iterator[Path]:
     """Samples and hazards that tell nobody who records them."""
     for path in [*(SAMPLES / f"{name}.py" for name in sample_names()), *sorted(HAZARDS.glob("*.py"))]:
-        if path.stem not in DISTORTED_BY_PYTHON | {"other_thread"}:  # which counts its threads
+        if path.stem not in DISTORTED_BY_PYTHON | COUNT_THREADS:
             yield path
 
 
@@ -105,7 +106,7 @@ class Count:
         @settings(
             max_examples=number, database=None, deadline=None, phases=phases, suppress_health_check=health
         )
-        def draw(program: Program) -> None:
+        def draw(program: DrawnProgram) -> None:
             if may_differ(program):
                 self.left_out["drawn"] += 1
                 return
@@ -137,7 +138,7 @@ def main() -> int:
     options = parser.parse_args()
     count = Count()
     for path in scripts():
-        count.note("script", path.name, difference(lambda path=path: load_script(str(path))))  # type: ignore[misc]
+        count.note("script", path.name, difference(partial(load_script, str(path))))
     for path in options.scripts:
         count.in_child(path)
     calls: list[tuple[str, str, str, str]] = []
@@ -148,7 +149,7 @@ def main() -> int:
             ("humaneval", item.id, item.source, item.call) for item in load_humaneval(options.humaneval)
         ]
     for kind, name, source, call in calls:
-        count.note(kind, name, difference(lambda source=source, call=call: load_call(source, call)))  # type: ignore[misc]
+        count.note(kind, name, difference(partial(load_call, source, call), Limits(max_frames=5_000)))
     count.drawn(options.programs)
     for line in count.differ:
         print(line)

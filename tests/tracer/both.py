@@ -19,6 +19,8 @@ from tests.tracer.goldens import SAMPLES, alone
 HAZARDS = Path(__file__).resolve().parent / "hazards"
 ROOT = SAMPLES.parents[1]
 NEEDS_C = pytest.mark.skipif(not IS_BUILT, reason="the compiled recorder is not built")
+COUNT_THREADS = {"other_thread", "closure_and_thread"}
+"""Hazards that show how many threads their process has started before."""
 RECORDERS = ["python", "c"] if IS_BUILT else ["python"]
 
 DISTORTED_BY_PYTHON = {"caught_recursion", "deep_value"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import resource
+import subprocess
 import sys
 import textwrap
 from typing import Any
@@ -12,12 +13,12 @@ import pytest
 from hypothesis import assume, given
 
 from cwm_trace import CwmTraceError, Limits, Trace, trace_execution
-from cwm_trace.strategies import Program, programs
+from cwm_trace.strategies import DrawnProgram, programs
 from cwm_trace.tracer.program import load_code
 from cwm_trace.tracer.session import Memory, Options, record_program
 from tests.effort import examples
 from tests.tracer.agreement import Count, difference, first_difference, may_differ, without_name
-from tests.tracer.both import DISTORTED_BY_PYTHON, HAZARDS, NEEDS_C, by, use
+from tests.tracer.both import COUNT_THREADS, DISTORTED_BY_PYTHON, HAZARDS, NEEDS_C, ROOT, by, use
 from tests.tracer.goldens import SAMPLES, sample_names
 
 pytestmark = NEEDS_C
@@ -44,21 +45,21 @@ def hazards() -> list[str]:
     return sorted(path.stem for path in HAZARDS.glob("*.py") if path.stem not in DISTORTED_BY_PYTHON)
 
 
-@pytest.mark.parametrize("name", [name for name in hazards() if name != "other_thread"])  # counts its threads
+@pytest.mark.parametrize("name", [name for name in hazards() if name not in COUNT_THREADS])
 def test_a_hazard_has_the_same_frames(name: str) -> None:
     assert_equal(HAZARDS / f"{name}.py")
 
 
 @given(programs(max_statements=10))
 @examples(0.5)
-def test_any_program_has_the_same_frames(program: Program) -> None:
+def test_any_program_has_the_same_frames(program: DrawnProgram) -> None:
     assume(not may_differ(program))
     assert_equal(program.source, call=program.call)
 
 
 @given(programs(max_statements=10))
 @examples(0.2)
-def test_any_program_is_written_byte_for_byte(program: Program) -> None:
+def test_any_program_is_written_byte_for_byte(program: DrawnProgram) -> None:
     assume(not may_differ(program))
     assert difference(lambda: load_code(program.source)) == ""
 
@@ -242,6 +243,20 @@ def test_what_it_cannot_do_is_done_in_python() -> None:
     assert sink.trace.run.recorder == "python"
     with pytest.raises(CwmTraceError, match=r"cannot write where this recording goes: use --recorder python"):
         record_program(load_code("x = 1\n"), OneByOne(), Options(recorder="c"))
+
+
+def test_one_built_from_older_sources_does_not_record() -> None:
+    program = """
+import sys
+from cwm_trace.tracer import _recorder
+_recorder.EDITION -= 1
+from cwm_trace import trace_execution
+print(trace_execution("x = 1\\n").run.recorder)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout == "python\n"
 
 
 def test_a_wrong_name_in_the_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+import itertools
 import os
 import re
 import select
@@ -12,14 +12,15 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cwm_trace import Event, Limits, Outcome, Trace, read_trace, record, trace_execution
 from cwm_trace.records import FrameFields
+from cwm_trace.tracer import signals
 from cwm_trace.tracer.calls import record_call
 from cwm_trace.tracer.session import Memory, Options
 from tests.tracer.stacks import check_stacks
@@ -187,116 +188,40 @@ def test_a_handler_ends_a_repr_that_waits(tmp_path: Path) -> None:
     assert trace.frames[-1].source == "after = 1"
 
 
-SENT = """
-import ctypes, threading, time, traceback
+class Ringing(Memory):
+    """A signal arrives when the sixth, twelfth and eighteenth frame is handed on."""
 
-def extract(error):
-    return traceback.extract_tb(error.__traceback__)
-
-class Stop(Exception):
-    pass
-
-def send(ident):
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Stop))
-
-def spin():
-    n = 0
-    while True:
-        n += 1
-
-def work():
-    for _ in range(10):
-        try:
-            ready.set()
-            spin()
-        except Stop as stop:
-            stopped.append(stop)
-            done.set()
-    after = "done"
-
-ready, done, stopped = threading.Event(), threading.Event(), []
-thread = threading.Thread(target=work)
-thread.start()
-for _ in range(10):
-    ready.wait()
-    ready.clear()
-    time.sleep(0.01)
-    send(thread.ident)
-    done.wait()
-    done.clear()
-thread.join()
-own = {"program.py"}
-print(len(stopped), {trace.filename.rpartition("/")[2] for stop in stopped for trace in extract(stop)} == own)
-"""
-
-
-def test_an_exception_from_another_thread_is_heard(tmp_path: Path) -> None:
-    """It arrives in the trace function more often than not, but never on its first instruction."""
-    trace, output = run(tmp_path, SENT)
-    assert output == "10 True\n"
-    assert trace.frames[-1].thread == 0
-    assert sum(frame.event is Event.EXCEPTION for frame in trace.frames) == 20
-
-
-def test_the_function_that_sends_them_is_as_it_was_afterwards() -> None:
-    before = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    with record():
-        assert ctypes.pythonapi.PyThreadState_SetAsyncExc(0, None) == 0
-        with pytest.raises(ctypes.ArgumentError):
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(1.5, None)
-    assert type(ctypes.pythonapi.PyThreadState_SetAsyncExc) is type(before)
-
-
-class SentError(Exception):
-    pass
-
-
-def counting() -> str:
-    try:
-        n = 0
-        while True: n += 1  # fmt: skip  # noqa: E701 (one line)
-    except SentError:
-        return "stopped"
-
-
-def iterating() -> str:
-    with suppress(SentError):
-        for _ in iter(int, 1): pass  # fmt: skip  # noqa: E701
-    return "stopped"
-
-
-def comprehending() -> str:
-    try:
-        return str([n + 1 for n in iter(int, 1)])
-    except SentError:
-        return "stopped"
-
-
-class Sending(Memory):
-    """Lets an exception come as from another thread, right after it was given a frame."""
-
-    def __init__(self, moment: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.moment = moment
         self.frame = self.take_frame
 
     def take_frame(self, fields: FrameFields) -> None:
         self.frames.append(fields)
-        if len(self.frames) == self.moment:
-            thread, kind = ctypes.c_ulong(threading.get_ident()), ctypes.py_object(SentError)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, kind)
+        if len(self.frames) in (6, 12, 18):
+            signal.raise_signal(signal.SIGUSR1)
 
 
-@pytest.mark.parametrize("moment", range(20, 24))
-@pytest.mark.parametrize("function", [counting, iterating, comprehending])
-def test_what_another_thread_sends_into_a_loop_on_one_line_is_caught_there(
-    function: Callable[[], str], moment: int
-) -> None:
-    sink = Sending(moment)
-    ending = record_call(function, (), {}, sink, Options(recorder="python"))
-    assert ending.value == "stopped"
+def test_signals_that_are_seconds_apart_end_no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trace functions are called at the same place again and again: that is not one which waits."""
+    clock = itertools.count(step=60)
+    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    heard: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
+    try:
+        sink = Ringing()
+        ending = record_call(summing, (10,), {}, sink, Options(recorder="python"))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert (ending.value, ending.failure) == (45, None)
+    assert len(heard) == 3
     assert sink.trace.frames[-1].event is Event.RETURN
-    assert not sink.trace.warnings
+
+
+def summing(count: int) -> int:
+    total = 0
+    for number in range(count):
+        total += number
+    return total
 
 
 ASYNCIO = """

@@ -771,6 +771,8 @@ static struct PyModuleDef module = {
     .m_methods = functions,
 };
 
+#define EDITION 2 /* of what C and Python say to each other: see `extension.py` */
+
 PyMODINIT_FUNC
 PyInit__recorder(void)
 {
@@ -783,7 +785,7 @@ PyInit__recorder(void)
     }
     PyObject *made = PyModule_Create(&module);
     if (made == NULL || PyModule_AddType(made, &Log_Type) < 0 || PyModule_AddType(made, &Stack_Type) < 0 ||
-        PyModule_AddType(made, &Engine_Type) < 0 || PyType_Ready(&Activation_Type) < 0) {
+        PyModule_AddType(made, &Engine_Type) < 0 || PyType_Ready(&Activation_Type) < 0 || PyModule_AddIntConstant(made, "EDITION", EDITION) < 0) {
         Py_XDECREF(made);
         return NULL;
     }

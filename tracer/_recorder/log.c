@@ -243,6 +243,9 @@ log_write(Log *log, PyObject *data)
     if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0 || log_append(log, bytes, (size_t)size) < 0) {
         return NULL;
     }
+    if (log->write != NULL && hand_on(log) < 0) { /* who reads a pipe learns at once what begins, and what ends */
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 
