@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.families import FAMILIES
-from cwm_trace.datasets.generators.wide_writer import MAX_LINE_EVENTS, Program, ProgramWriter
+from cwm_trace.datasets.generators.wide_writer import MAX_LINE_EVENTS, DrawnProgram, ProgramWriter
 from cwm_trace.datasets.item import Knob
 from cwm_trace.datasets.names import NAMES
 from cwm_trace.errors import CwmTraceError
@@ -22,7 +22,7 @@ except ImportError as error:
         "cwm_trace.strategies needs Hypothesis, which is not installed: pip install 'cwm-trace[strategies]'"
     ) from error
 
-__all__ = ["MAX_LINE_EVENTS", "Program", "family_programs", "programs"]
+__all__ = ["MAX_LINE_EVENTS", "DrawnProgram", "family_programs", "programs"]
 
 T = TypeVar("T")
 
@@ -99,11 +99,11 @@ class _FamilyDraw(Draw):
 
 
 @st.composite
-def _programs(draw: st.DrawFn, max_statements: int, raises: bool) -> Program:
+def _programs(draw: st.DrawFn, max_statements: int, raises: bool) -> DrawnProgram:
     return ProgramWriter(_Chooser(draw), raises).write_program(max_statements)
 
 
-def programs(*, max_statements: int = 12, raises: bool = True) -> st.SearchStrategy[Program]:
+def programs(*, max_statements: int = 12, raises: bool = True) -> st.SearchStrategy[DrawnProgram]:
     """Draw small, typed, deterministic Python programs that always end.
 
     A program is a function `f`, the functions and classes it uses, and a call with literal arguments. It
@@ -139,14 +139,14 @@ def programs(*, max_statements: int = 12, raises: bool = True) -> st.SearchStrat
 
 
 @st.composite
-def _family_programs(draw: st.DrawFn, name: str, knobs: dict[str, Knob], split: str) -> Program:
+def _family_programs(draw: st.DrawFn, name: str, knobs: dict[str, Knob], split: str) -> DrawnProgram:
     draft = FAMILIES[name].draw(_FamilyDraw(draw, split), knobs)
-    return Program(draft.source, draft.call)
+    return DrawnProgram(draft.source, draft.call)
 
 
 def family_programs(
     name: str, *, split: str = "train", knobs: Mapping[str, Knob] | None = None
-) -> st.SearchStrategy[Program]:
+) -> st.SearchStrategy[DrawnProgram]:
     """Draw programs of a family of `cwm_trace.datasets.families`, which datasets are made of.
 
     Args:

@@ -53,7 +53,7 @@ class Chooser(Protocol):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Program:
+class DrawnProgram:
     """A drawn program.
 
     Attributes:
@@ -68,7 +68,7 @@ class Program:
         return f"{self.source}\n\n{self.call}\n"
 
     def __repr__(self) -> str:
-        return f"Program(call={self.call!r}, source=\n{self.source})"
+        return f"DrawnProgram(call={self.call!r}, source=\n{self.source})"
 
     def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
         """Show Hypothesis the source as it is: its own form of a dataclass has it on one line."""
@@ -339,7 +339,7 @@ class ProgramWriter:
             define()
             self.lines += ["", ""]
 
-    def write_program(self, max_statements: int) -> Program:
+    def write_program(self, max_statements: int) -> DrawnProgram:
         """Draw the definitions, then `f`."""
         definitions = (
             self.define_helper,
@@ -365,4 +365,4 @@ class ProgramWriter:
         self.write(f"def f({', '.join(variables)}):", scope, 0)
         self.write_block(scope, 4, limit=max_statements)
         self.write(f"return {self.expression(result, scope, 2)}", scope, 4)
-        return Program("\n".join(self.lines) + "\n", f"f({', '.join(arguments)})")
+        return DrawnProgram("\n".join(self.lines) + "\n", f"f({', '.join(arguments)})")
