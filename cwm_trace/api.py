@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import temporary_folder
 from cwm_trace.predict.known_frames import History, Known
 from cwm_trace.predict.modes import ALL_MODES, parse_mode
 from cwm_trace.predict.protocol import ENDED, Predictor, Request, StepPredictor
@@ -334,7 +334,7 @@ def evaluate(
         else:
             predictors += [find_predictor(name, way, arguments=model_arguments or {}) for way in ways]
     with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory()) if output is None else output
+        folder = stack.enter_context(temporary_folder()) if output is None else output
         settings = Settings(
             batch_size,
             max_frames,

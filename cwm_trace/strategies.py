@@ -41,7 +41,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from hypothesis.vendor.pretty import RepresentationPrinter
 
-__all__ = ["MAX_LINE_EVENTS", "Program", "programs"]
+__all__ = ["MAX_LINE_EVENTS", "DrawnProgram", "programs"]
 
 MAX_LINE_EVENTS = 4_000
 """No drawn program causes more ``line`` events than this, importing it included."""
@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Program:
+class DrawnProgram:
     """A drawn program.
 
     Attributes:
@@ -65,7 +65,7 @@ class Program:
         return f"{self.source}\n\n{self.call}\n"
 
     def __repr__(self) -> str:
-        return f"Program(call={self.call!r}, source=\n{self.source})"
+        return f"DrawnProgram(call={self.call!r}, source=\n{self.source})"
 
     def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
         """Show Hypothesis the source as it is: its own form of a dataclass has it on one line."""
@@ -342,7 +342,7 @@ class _Writer:
             define()
             self.lines += ["", ""]
 
-    def write_program(self, max_statements: int) -> Program:
+    def write_program(self, max_statements: int) -> DrawnProgram:
         """Draw the definitions, then `f`."""
         definitions = (
             self.define_helper,
@@ -368,15 +368,15 @@ class _Writer:
         self.write(f"def f({', '.join(variables)}):", scope, 0)
         self.write_block(scope, 4, limit=max_statements)
         self.write(f"return {self.expression(result, scope, 2)}", scope, 4)
-        return Program("\n".join(self.lines) + "\n", f"f({', '.join(arguments)})")
+        return DrawnProgram("\n".join(self.lines) + "\n", f"f({', '.join(arguments)})")
 
 
 @st.composite
-def _programs(draw: st.DrawFn, max_statements: int, raises: bool) -> Program:
+def _programs(draw: st.DrawFn, max_statements: int, raises: bool) -> DrawnProgram:
     return _Writer(draw, raises).write_program(max_statements)
 
 
-def programs(*, max_statements: int = 12, raises: bool = True) -> st.SearchStrategy[Program]:
+def programs(*, max_statements: int = 12, raises: bool = True) -> st.SearchStrategy[DrawnProgram]:
     """Draw small, typed, deterministic Python programs that always end.
 
     A program is a function `f`, the functions and classes it uses, and a call with literal arguments. It

@@ -31,6 +31,7 @@ from cwm_trace.datasets.families import FAMILIES, PRESETS, make_items
 from cwm_trace.datasets.family import Axis
 from cwm_trace.datasets.item import Item
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import write_whole
 from cwm_trace.records import Event, Trace
 from cwm_trace.tracer.session import Memory, Options, record_program
 from cwm_trace.tracer.target import load_text
@@ -225,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         text = options.write.read_text(encoding="utf-8")
         for name, table in (("families", family_table()), ("diversity", diversity)):
             text = replace_section(text, name, table)
-        options.write.write_text(text, encoding="utf-8")
+        write_whole(options.write, text)
     except (CwmTraceError, OSError) as error:
         print(f"diversity: {error}", file=sys.stderr)
         sys.exit(2)

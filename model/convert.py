@@ -10,7 +10,6 @@ One tensor is in memory at a time. A file gets its name when all of it is on the
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from typing import Any
 import torch
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.files import open_whole, write_whole
+from cwm_trace.files import open_whole, temporary_folder, write_whole
 from cwm_trace.model import dcp
 from cwm_trace.model.journal import Journal, Places, fingerprint
 from cwm_trace.model.json_files import read_json, write_json
@@ -162,7 +161,7 @@ def interleave_rotary(weight: torch.Tensor, heads: int) -> torch.Tensor:
 def _meta_name(hub: str) -> str:
     """Name a weight as Meta does.
 
-    >>> meta_name("model.layers.3.self_attn.q_proj.weight")
+    >>> _meta_name("model.layers.3.self_attn.q_proj.weight")
     'layers.3.attention.wq.weight'
     """
     if hub in _OTHER_NAMES:
@@ -316,7 +315,7 @@ def _finish_hub(
     config = settings["config"]
     if (source / "tokenizer.model").exists():
         tokenizer = convert_ranks(source / "tokenizer.model", max_length=config["max_position_embeddings"])
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             save_tokenizer(tokenizer, Path(folder))
             for path in sorted(Path(folder).iterdir()):
                 write_whole(target / path.name, path.read_bytes())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -265,12 +266,17 @@ def render_info(info: ModelInfo) -> str:
         "",
         f"cards for weights and ring caches, {USABLE:.0%} of their memory used (- : more than {COUNTS[-1]})",
     ]
-    lines.append(f"{'':<26}" + "".join(f"{kind:>6}" for kind in kinds))
+    counts = {card: [numbers["cards"][card][kind] for kind in kinds] for card in CARDS}
+    return "\n".join([*lines, *list_cards(kinds, counts, 6)])
+
+
+def list_cards(heads: Sequence[str], counts: Mapping[str, Sequence[int | None]], width: int) -> list[str]:
+    """Lines of a table with a row for each of `CARDS`; a dash where there is no number."""
+    lines = [f"{'':<26}" + "".join(f"{head:>{width}}" for head in heads)]
     for card, memory in CARDS.items():
-        counts = [numbers["cards"][card][kind] for kind in kinds]
-        cells = "".join(f"{'-' if count is None else count:>6}" for count in counts)
+        cells = "".join(f"{'-' if count is None else count:>{width}}" for count in counts[card])
         lines.append(f"{card:<17}{memory:>5} GiB{cells}")
-    return "\n".join(lines)
+    return lines
 
 
 def _read_folder(folder: Path, as_type: str | None) -> tuple[CwmShape, Stored | None]:

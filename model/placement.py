@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.model.info import CARDS, INT4_GROUP, USABLE, count_cache_bytes
+from cwm_trace.model.info import CARDS, INT4_GROUP, USABLE, count_cache_bytes, list_cards
 from cwm_trace.model.shape import CwmShape
 
 DTYPES = ("fp32", "bf16", "fp8", "int4")
@@ -118,10 +118,6 @@ def render_placement(placed: Placement) -> str:
         f"{placed.rings / 1e9:.2f} GB of keys and values with rings, {placed.full / 1e9:.2f} GB in full",
         "",
         f"sequences beside the weights, {USABLE:.0%} of memory used (- : the weights do not fit)",
-        f"{'':<26}{'rings':>8}{'full':>8}",
     ]
-    for card, size in CARDS.items():
-        counts = (placed.sequences(size), placed.sequences(size, rings=False))
-        cells = "".join(f"{'-' if count is None else count:>8}" for count in counts)
-        lines.append(f"{card:<17}{size:>5} GiB{cells}")
-    return "\n".join(lines)
+    counts = {c: (placed.sequences(size), placed.sequences(size, rings=False)) for c, size in CARDS.items()}
+    return "\n".join([*lines, *list_cards(("rings", "full"), counts, 8)])

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis.vendor.pretty import pretty
 
-from cwm_trace.strategies import MAX_LINE_EVENTS, Program, programs
+from cwm_trace.strategies import MAX_LINE_EVENTS, DrawnProgram, programs
 from tests.effort import examples
 
 # Runs in a child process too, on its own: reads [[source, call], ...], writes [outcome, ...].
@@ -37,13 +37,13 @@ _names: dict[str, Any] = {}
 exec(RUN, _names)
 
 
-def run(program: Program) -> list[str]:
+def run(program: DrawnProgram) -> list[str]:
     """How the run ended, and its output."""
     outcome: list[str] = _names["run"](program.source, program.call)
     return outcome
 
 
-def count_line_events(program: Program) -> int:
+def count_line_events(program: DrawnProgram) -> int:
     count = 0
 
     def trace(frame: FrameType, event: str, arg: object) -> Any:
@@ -64,12 +64,12 @@ def count_line_events(program: Program) -> int:
     return count
 
 
-def draw(count: int, *, max_statements: int = 12, raises: bool = True) -> list[Program]:
-    drawn: list[Program] = []
+def draw(count: int, *, max_statements: int = 12, raises: bool = True) -> list[DrawnProgram]:
+    drawn: list[DrawnProgram] = []
 
     @settings(max_examples=count, phases=[Phase.generate], derandomize=True, database=None)
     @given(programs(max_statements=max_statements, raises=raises))
-    def collect(program: Program) -> None:
+    def collect(program: DrawnProgram) -> None:
         drawn.append(program)
 
     collect()
@@ -77,43 +77,43 @@ def draw(count: int, *, max_statements: int = 12, raises: bool = True) -> list[P
 
 
 @pytest.fixture(scope="module")
-def drawn() -> list[Program]:
+def drawn() -> list[DrawnProgram]:
     return draw(600)
 
 
 @examples(1.5)
 @given(programs())
-def test_program_ends_within_its_line_events(program: Program) -> None:
+def test_program_ends_within_its_line_events(program: DrawnProgram) -> None:
     assert program.source.endswith("\n")
     assert count_line_events(program) <= MAX_LINE_EVENTS
 
 
 @examples(0.25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(programs(max_statements=60))
-def test_long_program_ends_within_its_line_events(program: Program) -> None:
+def test_long_program_ends_within_its_line_events(program: DrawnProgram) -> None:
     assert count_line_events(program) <= MAX_LINE_EVENTS
 
 
 @settings(suppress_health_check=())
 @given(programs())
-def test_default_settings_pass_the_health_checks(program: Program) -> None:
+def test_default_settings_pass_the_health_checks(program: DrawnProgram) -> None:
     compile(program.source, "<program>", "exec")
 
 
 @examples(1.5)
 @given(programs())
-def test_program_repeats_itself(program: Program) -> None:
+def test_program_repeats_itself(program: DrawnProgram) -> None:
     assert run(program) == run(program)
 
 
 @examples(1.5)
 @given(programs(raises=False))
-def test_program_that_may_not_raise_does_not(program: Program) -> None:
+def test_program_that_may_not_raise_does_not(program: DrawnProgram) -> None:
     ending, _ = run(program)
     assert not ending.startswith("raised"), ending
 
 
-def test_outcome_does_not_depend_on_the_hash_seed(drawn: list[Program]) -> None:
+def test_outcome_does_not_depend_on_the_hash_seed(drawn: list[DrawnProgram]) -> None:
     sent = json.dumps([[program.source, program.call] for program in drawn])
     outcomes = [
         subprocess.run(
@@ -130,11 +130,11 @@ def test_outcome_does_not_depend_on_the_hash_seed(drawn: list[Program]) -> None:
     assert json.loads(outcomes[0]) == [run(program) for program in drawn]
 
 
-def test_outcomes_are_small(drawn: list[Program]) -> None:
+def test_outcomes_are_small(drawn: list[DrawnProgram]) -> None:
     assert max(len(text) for program in drawn for text in run(program)) < 4_000
 
 
-def test_some_programs_raise_and_some_return(drawn: list[Program]) -> None:
+def test_some_programs_raise_and_some_return(drawn: list[DrawnProgram]) -> None:
     raised = sum(run(program)[0].startswith("raised") for program in drawn)
     assert 0.05 < raised / len(drawn) < 0.5
 
@@ -177,7 +177,7 @@ def called(node: ast.AST) -> str:
     return str(getattr(node.func, "attr", getattr(node.func, "id", "")))
 
 
-def test_every_kind_of_statement_is_drawn(drawn: list[Program]) -> None:
+def test_every_kind_of_statement_is_drawn(drawn: list[DrawnProgram]) -> None:
     found: Counter[str] = Counter()
     for program in drawn:
         nodes = list(ast.walk(ast.parse(program.source)))
@@ -188,7 +188,7 @@ def test_every_kind_of_statement_is_drawn(drawn: list[Program]) -> None:
 
 
 def test_shrinks_to_a_small_program() -> None:
-    def has_loop(program: Program) -> bool:
+    def has_loop(program: DrawnProgram) -> bool:
         return any(isinstance(node, ast.For) for node in ast.walk(ast.parse(program.source).body[-1]))
 
     small = find(programs(), has_loop, settings=settings(max_examples=500, derandomize=True, database=None))
@@ -198,9 +198,9 @@ def test_shrinks_to_a_small_program() -> None:
 
 
 def test_program_shows_its_source() -> None:
-    program = Program("def f():\n    return 0\n", "f()")
+    program = DrawnProgram("def f():\n    return 0\n", "f()")
     assert str(program) == "def f():\n    return 0\n\n\nf()\n"
-    assert repr(program) == "Program(call='f()', source=\ndef f():\n    return 0\n)"
+    assert repr(program) == "DrawnProgram(call='f()', source=\ndef f():\n    return 0\n)"
     assert pretty(program) == repr(program)
 
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 
 from cwm_trace import Outcome, TraceTokens, parse_trace, render_trace, trace_execution
-from cwm_trace.strategies import Program, programs
+from cwm_trace.strategies import DrawnProgram, programs
 from tests.effort import examples
 
 
-def untraced(program: Program) -> tuple[str, str, str]:
+def untraced(program: DrawnProgram) -> tuple[str, str, str]:
     """Result or exception, and output."""
     namespace: dict[str, Any] = {"__name__": "source"}
     output = io.StringIO()
@@ -32,7 +32,7 @@ def untraced(program: Program) -> tuple[str, str, str]:
     return value, error, output.getvalue()
 
 
-def traced(program: Program) -> tuple[str, str, str]:
+def traced(program: DrawnProgram) -> tuple[str, str, str]:
     trace = trace_execution(program.source, call=program.call, capture_output=True)
     error = ""
     if trace.outcome is Outcome.RAISED:
@@ -44,19 +44,19 @@ def traced(program: Program) -> tuple[str, str, str]:
 
 @examples(2)
 @given(programs())
-def test_tracing_changes_nothing(program: Program) -> None:
+def test_tracing_changes_nothing(program: DrawnProgram) -> None:
     assert traced(program) == untraced(program)
 
 
 @pytest.mark.slow
 @examples(2)
 @given(programs(max_statements=20))
-def test_tracing_changes_nothing_in_longer_programs(program: Program) -> None:
+def test_tracing_changes_nothing_in_longer_programs(program: DrawnProgram) -> None:
     assert traced(program) == untraced(program)
 
 
 @given(programs())
-def test_traces_survive_the_wire(program: Program) -> None:
+def test_traces_survive_the_wire(program: DrawnProgram) -> None:
     trace = trace_execution(program.source, call=program.call, capture_output=True)
     tokens = TraceTokens.of_bytes()
     ids = render_trace(trace, tokens=tokens)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from inspect import CO_OPTIMIZED
 from types import CodeType, FrameType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from cwm_trace.records import FrameFields, SlotFields
 from cwm_trace.tracer.interpreter import CELL_ARGUMENTS_COME_LAST, READING_LOCALS_UNBINDS
@@ -20,10 +20,7 @@ from cwm_trace.tracer.interrupts import (
 )
 from cwm_trace.tracer.opcodes import borrowed_cells, leaves_by_exception, suspends
 from cwm_trace.tracer.sending import send_again
-from cwm_trace.tracer.values import ATOMS, CONTAINERS, bare_name, is_plain, safe_str, take_image
-
-if TYPE_CHECKING:
-    from cwm_trace.tracer.recorder import Recorder
+from cwm_trace.tracer.values import ATOMS, CONTAINERS, Describer, bare_name, is_plain, safe_str, take_image
 
 _NOTHING = object()
 _UNKNOWN = (_NOTHING, None, None)
@@ -48,6 +45,29 @@ class Image:
 
     def __init__(self, data: bytes | None) -> None:
         self.data = data
+
+
+class Owner(Protocol):
+    """The recorder that an activation is of: what it needs of it."""
+
+    active: bool
+    bytes: int
+    missed: int
+    describer: Describer
+    emits: CodeType
+    hidden: frozenset[str]
+
+    def on_call(self, frame: FrameType, event: str, arg: Any, /) -> Any:
+        """The trace function of calls."""
+
+    def current_stack(self) -> Any:
+        """The stack of the running thread."""
+
+    def record(self, fields: FrameFields) -> None:
+        """Hand a frame on."""
+
+    def finish_entry(self, raised: type[BaseException] | None) -> None:
+        """The entry has returned, or `raised` has left it."""
 
 
 class Activation:
@@ -76,7 +96,7 @@ class Activation:
         "unreadable",
     )
 
-    def __init__(self, recorder: Recorder, number: int, file: int, code: CodeType) -> None:
+    def __init__(self, recorder: Owner, number: int, file: int, code: CodeType) -> None:
         self.recorder = recorder
         self.number = number
         self.file = file

@@ -30,9 +30,11 @@ def show_prediction(path: str, model: str, mode: str, view: bool) -> None:
 def main() -> None:
     """Predict and print, in the other process."""
     from cwm_trace.api import compare_execution, predict_execution
+    from cwm_trace.cli.main import fail
     from cwm_trace.cli.reporter import Reporter
     from cwm_trace.cli.view import page_path
     from cwm_trace.errors import CwmTraceError
+    from cwm_trace.files import write_whole
     from cwm_trace.rendering.frames import comparison_table
     from cwm_trace.rendering.terminal import print_tables
     from cwm_trace.storage import read_trace
@@ -52,8 +54,7 @@ def main() -> None:
         print_tables([comparison_table(comparison)])
         if view:
             page = page_path(path)
-            page.write_text(view_page(real, [guess], comparisons=[comparison]), "utf-8")
+            write_whole(page, view_page(real, [guess], comparisons=[comparison]))
             click.echo(f"step through both: {os.path.relpath(page, os.environ.get('PWD', os.sep))}")
     except CwmTraceError as error:
-        click.echo(f"cwm-trace: {error}", err=True)
-        sys.exit(2)
+        fail(str(error))

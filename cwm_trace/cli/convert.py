@@ -69,12 +69,9 @@ def _read(name: str) -> str:
 
 
 def _write(name: str, text: str) -> None:
-    from cwm_trace.errors import CwmTraceError
+    from cwm_trace.files import write_whole
 
     if name == "-":
         click.echo(text, nl=False)
-        return
-    try:
-        Path(name).write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-    except OSError as error:
-        raise CwmTraceError(f"cannot write {name}: {error.strerror}") from error
+    else:
+        write_whole(name, text.encode("utf-8", "backslashreplace"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -35,12 +36,12 @@ def main() -> None:
     try:
         sys.exit(cli.main(prog_name="cwm-trace", standalone_mode=False))
     except CwmTraceError as error:
-        _fail(str(error))
+        fail(str(error))
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(2)
     except click.ClickException as error:
-        _fail(error.format_message())
+        fail(error.format_message())
     except click.Abort:
         sys.exit(130)
     except ModuleNotFoundError as error:
@@ -48,13 +49,14 @@ def main() -> None:
 
         if not (sentence := explain_missing(error)):
             raise
-        _fail(sentence)
+        fail(sentence)
     except BrokenPipeError:  # the reader of our output went away: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
 
 
-def _fail(sentence: str) -> None:
+def fail(sentence: str) -> NoReturn:
+    """Say what is wrong, and end with exit code 2."""
     click.echo(f"cwm-trace: {' '.join(sentence.split())}", err=True)
     sys.exit(2)
 

@@ -18,6 +18,7 @@ def view(trace: str, guesses: tuple[str, ...], output: str | None, is_opened: bo
 
     The page asks for no network. `?` lists its keys; `n` goes to the next wrong step. `-o -` prints it.
     """
+    from cwm_trace.files import write_whole
     from cwm_trace.storage import read_trace
     from cwm_trace.viewer import view_page
 
@@ -27,7 +28,7 @@ def view(trace: str, guesses: tuple[str, ...], output: str | None, is_opened: bo
         click.echo(page)
         return
     path = Path(output) if output else page_path(trace)
-    path.write_text(page, "utf-8")
+    write_whole(path, page)
     count = f"{len(real.frames):,} frame{'s' * (len(real.frames) != 1)}"
     click.echo(f"{path}: {count}, {_size(path.stat().st_size)}")
     if is_opened:

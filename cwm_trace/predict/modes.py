@@ -64,6 +64,16 @@ class Mode:
         return self.kind in (ModeKind.FORCED, ModeKind.FORCED_EVENT, ModeKind.FORCED_STATE)
 
     @property
+    def gives_event(self) -> bool:
+        """Whether a predictor is told what kind of frame comes next."""
+        return self.kind in (ModeKind.FORCED_EVENT, ModeKind.FORCED_STATE)
+
+    @property
+    def gives_state(self) -> bool:
+        """Whether it is told the variables of that frame too."""
+        return self.kind is ModeKind.FORCED_STATE
+
+    @property
     def needs_truth(self) -> bool:
         """Whether the real trace must be at hand to predict."""
         return self.is_forced or self.kind is ModeKind.REGROUND

@@ -100,10 +100,6 @@ def make_plan(request: Request, known: Known = NOTHING, shown: Sequence[int] | N
 
 def told(mode: Mode, real: Frame, states: Activations) -> Known:
     """What a forced mode tells of a true frame, given the states before it."""
-    match mode.kind:
-        case ModeKind.FORCED_EVENT:
-            return Known(real.event)
-        case ModeKind.FORCED_STATE:
-            return Known(real.event, states.after(real) if real.event in STATEFUL else None)
-        case _:
-            return NOTHING
+    if not mode.gives_event:
+        return NOTHING
+    return Known(real.event, states.after(real) if mode.gives_state and real.event in STATEFUL else None)

@@ -19,6 +19,7 @@ from cwm_trace.eval.benchmark.curves import (
     risk_coverage_curve,
     survival_curve,
 )
+from cwm_trace.files import make_folder, write_whole
 
 if TYPE_CHECKING:
     from cwm_trace.eval.benchmark.results import Report, Results
@@ -121,14 +122,11 @@ def draw_plots(results: Results, folder: Path, *, form: str = "svg") -> list[Pat
     Raises:
         CwmTraceError: matplotlib is not installed, or a file cannot be written.
     """
+    make_folder(folder)
     paths = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, _, data in plot_figures(results, form):
-            paths.append(folder / f"{name}.{form}")
-            paths[-1].write_bytes(data)
-    except OSError as error:
-        raise CwmTraceError(f"cannot write plots in {folder}: {error.strerror}") from error
+    for name, _, data in plot_figures(results, form):
+        paths.append(folder / f"{name}.{form}")
+        write_whole(paths[-1], data)
     return paths
 
 

@@ -17,6 +17,7 @@ from cwm_trace.eval.benchmark.drill import ProgramRow, find_cases, find_predicti
 from cwm_trace.eval.benchmark.log import Run
 from cwm_trace.eval.benchmark.results import FLOOR, Results
 from cwm_trace.eval.benchmark.truth import Truth, find_truth
+from cwm_trace.files import make_folder, write_whole
 from cwm_trace.progress import OnProgress, Progress, say_nothing
 from cwm_trace.records import Trace
 from cwm_trace.rendering.benchmark import result_tables
@@ -65,8 +66,7 @@ def write_report(results: Results, folder: Path, *, report: OnProgress = say_not
     Returns:
         The page to open.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "programs").mkdir(exist_ok=True)
+    make_folder(folder / "programs")
     runs = sorted(results.runs, key=lambda run: run.header.is_floor)
     programs = _programs(runs)
     done = 0
@@ -81,10 +81,10 @@ def write_report(results: Results, folder: Path, *, report: OnProgress = say_not
             if isinstance(found, Truth):
                 page = _program_page(program, own[:MAX_GUESSES], found.trace)
                 program.page = f"programs/{done:05}.html"
-                (folder / program.page).write_text(page, "utf-8")
+                write_whole(folder / program.page, page)
             report(Progress("writing pages", done, len(programs)))
     path = folder / "index.html"
-    path.write_text(_index(results, runs, programs), "utf-8")
+    write_whole(path, _index(results, runs, programs))
     return path
 
 

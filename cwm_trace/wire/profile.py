@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import write_whole
 from cwm_trace.records import UNCHANGED, Slot
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -122,10 +123,7 @@ def write_profile(profile: FormatProfile, path: Path) -> None:
     Raises:
         CwmTraceError: the file cannot be written.
     """
-    try:
-        path.write_text(json.dumps(dataclasses.asdict(profile), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise CwmTraceError(f"cannot write {path}: {error.strerror}") from error
+    write_whole(path, json.dumps(dataclasses.asdict(profile), indent=2) + "\n")
 
 
 def read_profile(path: Path) -> FormatProfile:

@@ -195,7 +195,7 @@ class _Aligner:
         self._equality, self._mask = equality, mask
         self._profile = PROFILES.get(predicted.profile or real.profile, CWM)
         self._block = 1 if mode.is_forced else mode.number if mode.kind is ModeKind.REGROUND else 0
-        self._counts_state = mode.kind is not ModeKind.FORCED_STATE
+        self._counts_state = not mode.gives_state
         self._states = StateKeys(equality, self._block)
 
     def pairs(self) -> list[Pair]:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from cwm_trace.eval.comparison.alignment import Alignment, Pair
 from cwm_trace.eval.comparison.metrics import Retrieval
 from cwm_trace.eval.comparison.value_classes import exception_type
-from cwm_trace.predict.modes import ModeKind
 from cwm_trace.records import Event, Frame
 
 PARTS = ("event", "line", "type", "message", "handler")
@@ -38,7 +37,7 @@ def score_exceptions(alignment: Alignment, raised: Iterable[Pair]) -> dict[str, 
         counts["handler"][1] += line is not None
         counts["handler"][2] += true_line is not None
         counts["handler"][0] += line is not None and line == true_line
-    if alignment.mode.kind in (ModeKind.FORCED_EVENT, ModeKind.FORCED_STATE):
+    if alignment.mode.gives_event:
         del counts["event"]
     return {
         part: Retrieval(hits, predicted - hits, real - hits)

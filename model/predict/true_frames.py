@@ -15,7 +15,7 @@ from typing import Any
 from cwm_trace.model.predict.guide import Opening, Reading
 from cwm_trace.model.predict.open_frame import OpenFrame
 from cwm_trace.model.predict.vocabulary import Legal
-from cwm_trace.predict.modes import Mode, ModeKind
+from cwm_trace.predict.modes import Mode
 from cwm_trace.records import Event, Frame
 from cwm_trace.wire.tokens import TOKEN_EVENTS, Piece, Special, TraceTokens
 
@@ -208,6 +208,6 @@ def _given(mode: Mode, pieces: Sequence[Piece], tokens: TraceTokens) -> int:
     """Leading tokens that the mode gives: the event, or all before the source of a CALL or LINE."""
     if not pieces:
         return 0
-    if mode.kind is ModeKind.FORCED_STATE and isinstance(pieces[1], str):
+    if mode.gives_state and isinstance(pieces[1], str):
         return len(tokens.encode_pieces(pieces[:3]))
-    return int(mode.kind in (ModeKind.FORCED_EVENT, ModeKind.FORCED_STATE))
+    return int(mode.gives_event)

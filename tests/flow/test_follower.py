@@ -5,11 +5,13 @@ from hypothesis import strategies as st
 
 from cwm_trace import trace_execution
 from cwm_trace.flow import Flow, FlowFollower, analyse
-from cwm_trace.strategies import Program, programs
+from cwm_trace.strategies import DrawnProgram, programs
 
 
 @given(programs(), st.lists(st.floats(0, 1), max_size=6))
-def test_a_history_that_is_taken_back_is_as_if_it_had_never_been(program: Program, ends: list[float]) -> None:
+def test_a_history_that_is_taken_back_is_as_if_it_had_never_been(
+    program: DrawnProgram, ends: list[float]
+) -> None:
     trace = trace_execution(program.source, call=program.call, capture_output=True)
     follower = FlowFollower()
     for end in ends:

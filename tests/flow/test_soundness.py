@@ -12,7 +12,7 @@ from hypothesis import given
 
 from cwm_trace import Trace, trace_execution
 from cwm_trace.flow import ANYTHING, Flow, analyse
-from cwm_trace.strategies import Program, programs
+from cwm_trace.strategies import DrawnProgram, programs
 from tests.effort import HANGS, examples
 from tests.flow.gate import Report, corpus
 from tests.tracer.goldens import MINORS
@@ -80,7 +80,7 @@ def test_the_standard_librarys_tests() -> None:
 
 @examples(2)
 @given(programs())
-def test_drawn_programs(program: Program) -> None:
+def test_drawn_programs(program: DrawnProgram) -> None:
     trace = trace_execution(program.source, call=program.call, capture_output=True)
     report = Report()
     report.check("drawn", trace)
@@ -105,7 +105,7 @@ def test_other_versions_of_python(minor: int) -> None:
 
 
 @given(programs(), programs())
-def test_a_history_of_another_program_breaks_nothing(program: Program, other: Program) -> None:
+def test_a_history_of_another_program_breaks_nothing(program: DrawnProgram, other: DrawnProgram) -> None:
     """A predicted history may be any; what comes next is said all the same."""
     trace = trace_execution(program.source, call=program.call, capture_output=True)
     wrong = trace_execution(other.source, call=other.call, capture_output=True)

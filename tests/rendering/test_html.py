@@ -98,6 +98,13 @@ def test_anything_can_be_shown(real: Trace, other: Trace) -> None:
     assert set(Reader(compare(real, replace(other, program=real.program))._repr_html_()).tags) <= TAGS
 
 
+def test_a_record_is_a_page_of_its_own() -> None:
+    page = REAL.to_html()
+    assert page.startswith("<!DOCTYPE html>")
+    assert REAL._repr_html_() in page
+    assert "<script" not in page
+
+
 def test_records_stay_light() -> None:
     check = "import sys, cwm_trace.records; assert not [m for m in sys.modules if 'rendering' in m]"
     assert subprocess.run([sys.executable, "-c", check], timeout=HANGS, check=False).returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -171,3 +172,24 @@ def test_a_command_imports_what_it_uses_and_nothing_else(
 def test_importing_the_package_imports_only_itself() -> None:
     check = "import sys, cwm_trace; assert not {'pydantic', 'click', 'rich'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, timeout=HANGS, check=False).returncode == 0
+
+
+def test_what_the_page_says_is_where_it_says() -> None:
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    table = page.split("## Where to look")[1].split("## Where something new goes")[0]
+    rows = re.findall(r"^\| [^|]+ \| `([\w/.]+)` \| `([^`]+)`(.*) \|$", table, re.MULTILINE)
+    assert len(rows) == table.count("\n| ") - 1
+    for path, name, more in rows:
+        assert name.rpartition(".")[2] in (ROOT / path).read_text("utf-8"), f"{path} has no {name}"
+        for other in re.findall(r"`([\w/]+\.\w+)`", more):
+            assert (ROOT / other).exists(), other
+
+
+def test_every_path_on_the_page_is_there() -> None:
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    paths = set(re.findall(r"`([\w./-]+/[\w-]*(?:\.\w+)?)`", page))
+    assert len(paths) > 50
+    missing = [
+        path for path in paths if not (ROOT / path).exists() and not (ROOT / "cwm_trace" / path).exists()
+    ]
+    assert [path for path in missing if not (ROOT / "model/predict" / path).exists()] == []

@@ -26,7 +26,7 @@ from cwm_trace.datasets.loaders.cruxeval import load_cruxeval
 from cwm_trace.datasets.loaders.humaneval import load_humaneval
 from cwm_trace.records import Limits
 from cwm_trace.storage import TraceWriter
-from cwm_trace.strategies import Program, programs
+from cwm_trace.strategies import DrawnProgram, programs
 from cwm_trace.tracer.program import Runnable, load_call, load_script
 from cwm_trace.tracer.recorders import Kind
 from cwm_trace.tracer.session import Options, record_program
@@ -68,7 +68,7 @@ def first_difference(ours: bytes, theirs: bytes) -> str:
     return f"line {at}: {shown[0]!r} by c, {shown[1]!r} by python"
 
 
-def may_differ(program: Program) -> bool:
+def may_differ(program: DrawnProgram) -> bool:
     """Whether a drawn program may drop a generator that has begun, which the recorder in Python holds."""
     return sys.version_info < (3, 13) and _DROPS.search(program.source) is not None
 
@@ -106,7 +106,7 @@ class Count:
         @settings(
             max_examples=number, database=None, deadline=None, phases=phases, suppress_health_check=health
         )
-        def draw(program: Program) -> None:
+        def draw(program: DrawnProgram) -> None:
             if may_differ(program):
                 self.left_out["drawn"] += 1
                 return

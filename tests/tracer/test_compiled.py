@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 
 from cwm_trace import CwmTraceError, Limits, Trace, trace_execution
-from cwm_trace.strategies import Program, programs
+from cwm_trace.strategies import DrawnProgram, programs
 from cwm_trace.tracer.program import load_code
 from cwm_trace.tracer.session import Memory, Options, record_program
 from tests.effort import examples
@@ -52,14 +52,14 @@ def test_a_hazard_has_the_same_frames(name: str) -> None:
 
 @given(programs(max_statements=10))
 @examples(0.5)
-def test_any_program_has_the_same_frames(program: Program) -> None:
+def test_any_program_has_the_same_frames(program: DrawnProgram) -> None:
     assume(not may_differ(program))
     assert_equal(program.source, call=program.call)
 
 
 @given(programs(max_statements=10))
 @examples(0.2)
-def test_any_program_is_written_byte_for_byte(program: Program) -> None:
+def test_any_program_is_written_byte_for_byte(program: DrawnProgram) -> None:
     assume(not may_differ(program))
     assert difference(lambda: load_code(program.source)) == ""
 

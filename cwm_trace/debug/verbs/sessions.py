@@ -10,6 +10,7 @@ from cwm_trace.debug.predicted import PredictedTimeline
 from cwm_trace.debug.track import Track
 from cwm_trace.debug.verbs.words import refuse_argument
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.files import write_whole
 from cwm_trace.records import Trace
 from cwm_trace.storage import write_trace
 from cwm_trace.viewer import view_page
@@ -45,10 +46,7 @@ def save(console: Conversation, argument: str) -> Reply:
     _require_files(console)
     if not argument:
         raise CwmTraceError("name a file: say save steps.txt")
-    try:
-        Path(argument).write_text("".join(f"{line}\n" for line in console.said), "utf-8")
-    except OSError as error:
-        raise CwmTraceError(f"cannot write {argument}: {error.strerror or error}") from error
+    write_whole(argument, "".join(f"{line}\n" for line in console.said))
     return Reply(f"{len(console.said)} lines in {argument}")
 
 
@@ -64,13 +62,10 @@ def export(console: Conversation, argument: str) -> Reply:
     path = path.strip()
     if kind not in ("jsonl", "html") or not path:
         raise CwmTraceError("say export jsonl FILE, or export html FILE")
-    try:
-        if kind == "jsonl":
-            write_trace(trace_of(console.session.current), path)
-        else:
-            Path(path).write_text(_page(console), "utf-8")
-    except OSError as error:
-        raise CwmTraceError(f"cannot write {path}: {error.strerror or error}") from error
+    if kind == "jsonl":
+        write_trace(trace_of(console.session.current), path)
+    else:
+        write_whole(path, _page(console))
     return Reply(f"wrote {path}")
 
 

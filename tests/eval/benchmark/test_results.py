@@ -136,7 +136,7 @@ def test_every_figure_is_drawn_and_the_same_each_time(results: Results, tmp_path
     assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
     assert b"<script" not in paths[0].read_bytes()
     (tmp_path / "file").write_text("")
-    with pytest.raises(CwmTraceError, match="cannot write plots"):
+    with pytest.raises(CwmTraceError, match="cannot write"):
         draw_plots(results, tmp_path / "file" / "x")
 
 

@@ -15,7 +15,7 @@ from cwm_trace.flow import Flow, analyse
 from cwm_trace.model.predict.guide import START, Names, read_program
 from cwm_trace.predict.protocol import Request
 from cwm_trace.records import Event, Limits, Trace
-from cwm_trace.strategies import Program, programs
+from cwm_trace.strategies import DrawnProgram, programs
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.render import main_thread, render_trace
 from cwm_trace.wire.tokens import Special
@@ -79,7 +79,7 @@ def test_the_truth_of_generated_programs_is_in_reach(family: str) -> None:
 @examples(0.12)
 @given(program=programs(max_statements=3), profile=profiles())
 def test_true_frames_are_legal_in_the_tokenizers_spelling(
-    kind: str, program: Program, profile: FormatProfile
+    kind: str, program: DrawnProgram, profile: FormatProfile
 ) -> None:
     """A forced token is the true one, whatever the vocabulary and however values are written."""
     trace = trace_execution(program.source, call=program.call)

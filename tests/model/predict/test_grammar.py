@@ -15,8 +15,7 @@ from cwm_trace.model.predict.open_frame import FreeFrame
 from cwm_trace.model.predict.rollout import pieces_of
 from cwm_trace.model.predict.vocabulary import INDEX
 from cwm_trace.records import Event, Program, SourceFile, Trace
-from cwm_trace.strategies import Program as Drawn
-from cwm_trace.strategies import programs
+from cwm_trace.strategies import DrawnProgram, programs
 from cwm_trace.wire.fields import fields_of
 from cwm_trace.wire.parse import parse_trace
 from cwm_trace.wire.profile import CWM, FormatProfile
@@ -34,7 +33,7 @@ LONG = "def f(n):\n    s = '" + "x" * 300 + "'\n    return s\n"
 @pytest.mark.parametrize("kind", ["bytes", "built"])
 @examples(0.12)
 @given(program=programs(max_statements=3), profile=profiles())
-def test_true_frames_are_legal(kind: str, program: Drawn, profile: FormatProfile) -> None:
+def test_true_frames_are_legal(kind: str, program: DrawnProgram, profile: FormatProfile) -> None:
     every_frame_is_legal(trace_execution(program.source, call=program.call), profile, kind)
 
 
