@@ -110,7 +110,7 @@ def describe_dataset(
 def _quantiles(values: list[int]) -> dict[str, float]:
     """Mean, extremes and five quantiles; empty for no values.
 
-    >>> quantiles([3, 1, 2])["50%"]
+    >>> _quantiles([3, 1, 2])["50%"]
     2
     """
     if not values:

@@ -161,7 +161,7 @@ def interleave_rotary(weight: torch.Tensor, heads: int) -> torch.Tensor:
 def _meta_name(hub: str) -> str:
     """Name a weight as Meta does.
 
-    >>> meta_name("model.layers.3.self_attn.q_proj.weight")
+    >>> _meta_name("model.layers.3.self_attn.q_proj.weight")
     'layers.3.attention.wq.weight'
     """
     if hub in _OTHER_NAMES:

@@ -96,7 +96,7 @@ class MetaModel(_Strict):
 def _layer_pattern(layers: int, period: int, *, last: bool) -> list[str]:
     """Every `period`-th layer is global, from the first; `last` makes the last one global too.
 
-    >>> layer_pattern(4, 2, last=True)
+    >>> _layer_pattern(4, 2, last=True)
     ['full_attention', 'sliding_attention', 'full_attention', 'full_attention']
     """
     return [

@@ -252,7 +252,7 @@ def read_text(text: str, start: Trace, profile: FormatProfile, decoding: Decodin
 def _read_value(text: str) -> str:
     r"""The value that an answer names: bare, in a fence, in CRUXEval's tags, or as `assert f(…) == value`.
 
-    >>> read_value("[ANSWER] assert f(1) == {'a': 2} [/ANSWER]"), read_value("```python\n[1]\n```")
+    >>> _read_value("[ANSWER] assert f(1) == {'a': 2} [/ANSWER]"), _read_value("```python\n[1]\n```")
     ("{'a': 2}", '[1]')
     """
     text = re.sub(r"\A\s*<think>.*?</think>", "", text, flags=re.DOTALL)

@@ -5,6 +5,7 @@ What is not yet so stands here by name or by number. A list only gets shorter, a
 
 from __future__ import annotations
 
+import builtins
 import re
 import subprocess
 from collections.abc import Mapping
@@ -17,12 +18,12 @@ MODULES = find_modules()
 
 LAYERS = """
 errors
-extras files display progress versions streams demo_program program_grammar
+extras files display progress versions streams demo_program
 lazy_names
 records
 plain states
 wire flow
-tracer strategies
+tracer
 storage predict
 own_process
 datasets model
@@ -35,7 +36,7 @@ eval.format model.training
 rendering
 recording
 api viewer
-notebook pytest_plugin debug
+notebook pytest_plugin debug strategies
 cli
 __main__
 """
@@ -159,3 +160,16 @@ def test_a_public_name_is_one_that_somebody_else_uses() -> None:
     names = [(module, name) for module in MODULES.values() for name in module.public_names]
     assert len(names) <= MOST_PUBLIC
     assert len([name for _, name in names if spoken.get(name, 0) < 2]) <= MOST_UNKNOWN
+
+
+def test_an_example_calls_a_name_as_it_is() -> None:
+    """A name that got an underscore has it in the examples of docstrings, too."""
+    wrong = []
+    for name, module in MODULES.items():
+        text = module.path.read_text("utf-8")
+        private = {own[1:] for own in re.findall(r"^(?:def|class) (_\w+)", text, re.MULTILINE)}
+        public = set(re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE)) | {*dir(builtins)}
+        for line in re.findall(r"^\s*>>> (.*)", text, re.MULTILINE):
+            called = set(re.findall(r"(?<![.\w'\"])(\w+)\(", line))
+            wrong += [f"{short(name)}: {own}" for own in called & private - public]
+    assert wrong == []
