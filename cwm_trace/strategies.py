@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, partial
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from itertools import product
+from string import ascii_lowercase
+from typing import TypeVar
 
+from cwm_trace.datasets.drawing import Draw
+from cwm_trace.datasets.families import FAMILIES
+from cwm_trace.datasets.generators.wide_writer import MAX_LINE_EVENTS, DrawnProgram, ProgramWriter
+from cwm_trace.datasets.item import Knob
+from cwm_trace.datasets.names import NAMES
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.program_grammar import (
-    BLOCKS,
-    BUDGET,
-    DEPTH,
-    EXPRESSIONS,
-    GUARD,
-    LITERALS,
-    LONGEST,
-    NAMES,
-    RAISE,
-    RAISING,
-    STATEMENTS,
-    TIMES,
-    USUAL,
-    VALUES,
-    Cost,
-    Form,
-    Hole,
-    Scope,
-    forms,
-    parse,
-)
 
 try:
     from hypothesis import strategies as st
@@ -38,41 +22,9 @@ except ImportError as error:
         "cwm_trace.strategies needs Hypothesis, which is not installed: pip install 'cwm-trace[strategies]'"
     ) from error
 
-if TYPE_CHECKING:
-    from hypothesis.vendor.pretty import RepresentationPrinter
-
-__all__ = ["MAX_LINE_EVENTS", "DrawnProgram", "programs"]
-
-MAX_LINE_EVENTS = 4_000
-"""No drawn program causes more ``line`` events than this, importing it included."""
+__all__ = ["MAX_LINE_EVENTS", "DrawnProgram", "family_programs", "programs"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class DrawnProgram:
-    """A drawn program.
-
-    Attributes:
-        source: Module source; it defines ``f``, and what ``f`` uses. Ends in a newline.
-        call: A call of ``f`` with literal arguments, such as ``f(3, [1, 2], 'ab')``.
-    """
-
-    source: str
-    call: str
-
-    def __str__(self) -> str:
-        return f"{self.source}\n\n{self.call}\n"
-
-    def __repr__(self) -> str:
-        return f"DrawnProgram(call={self.call!r}, source=\n{self.source})"
-
-    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
-        """Show Hypothesis the source as it is: its own form of a dataclass has it on one line."""
-        printer.text("..." if cycle else repr(self))
-
-
-_RAISING_EXPRESSIONS = {kind: [*usual, *RAISING.get(kind, ()) * 2] for kind, usual in EXPRESSIONS.items()}
 
 
 @cache
@@ -81,299 +33,74 @@ def _below(size: int) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _spanned(draw: st.DrawFn, writer: _Writer, write: Callable[[], None]) -> None:
+def _spanned(draw: st.DrawFn, chooser: _Chooser | _FamilyDraw, write: Callable[[], None]) -> None:
     """Write within a span of its own, which Hypothesis can delete as a whole when it shrinks."""
-    writer.draw = draw
+    chooser.draw = draw
     write()
 
 
-class _Writer:
-    """Writes one program, line by line."""
+class _Chooser:
+    """Lets Hypothesis make the choices; it shrinks towards the first option."""
 
-    def __init__(self, draw: st.DrawFn, raises: bool) -> None:
+    def __init__(self, draw: st.DrawFn) -> None:
         self.draw = draw
-        self.raises = raises
-        self.lines: list[str] = []
-        self.spent = Cost()
-        self.mutated = False
-        self.left = 0  # statements that may still be drawn
-        self.numbers: dict[str, int] = {}
-        self.calls: dict[str, list[Form]] = {}  # of the functions and classes of this program
-        self.expressions = _RAISING_EXPRESSIONS if raises else EXPRESSIONS
-        self.statements = {**STATEMENTS, "raise": RAISE} if raises else STATEMENTS
 
-    def choose(self, options: Sequence[T]) -> T:
-        """Draw one of the options; Hypothesis shrinks towards the first."""
+    def below(self, size: int) -> int:
+        """An int from 0 to `size - 1`."""
+        return self.draw(_below(size))
+
+    def pick(self, options: Sequence[T]) -> T:
+        """One of the options."""
         return options[self.draw(_below(len(options)))]
 
-    def new_name(self, kind: str) -> str:
-        prefix = NAMES.get(kind, kind.lower())
-        self.numbers[prefix] = self.numbers.get(prefix, 0) + 1
-        return f"{prefix}{self.numbers[prefix]}"
+    def apart(self, write: Callable[[], None]) -> None:
+        """Write a part of a program that could as well be left out."""
+        self.draw(_spanned(self, write))
 
-    def charge(self, form: Form, scope: Scope) -> None:
-        self.spent.charge(form.cost, scope.times)
-        self.mutated |= form.mutates
 
-    def admits(self, form: Form, scope: Scope) -> bool:
-        """Whether the program can afford the form here, the variables that it needs apart."""
-        return (
-            self.spent.affords(form.cost, scope.times)
-            and not (form.mutates and scope.frozen)
-            and not (form.calls and scope.pure)
-            and not (form.blocks and (scope.depth >= DEPTH or self.left < len(form.blocks)))
-            and all(scope.times * times <= TIMES for times in form.blocks)
-        )
+class _FamilyDraw(Draw):
+    """Draws of a generated family, made by Hypothesis."""
 
-    def expression(self, kind: str, scope: Scope, depth: int, bare: bool = True) -> str:
-        """Draw an expression of a type, in parentheses if it needs them."""
-        if depth and (form := self.draw_form(kind, scope)):
-            self.charge(form, scope)
-            labels: dict[str, str] = {}
-            text = "\n".join(" " * n + self.fill(row, scope, depth - 1, labels, []) for n, row in form.rows)
-            return f"({text})" if form.compound and not bare else text
-        names = scope.names("var", kind)
-        name = self.choose(["", *names, *names]) if names else ""
-        return name or self.choose(LITERALS.get(kind, (f"{kind}(0, [])",)))
+    __slots__ = ("draw",)
 
-    def draw_form(self, kind: str, scope: Scope) -> Form | None:
-        """Draw a form for an expression of a type, or none: a literal or a variable will do."""
-        source = self.choose(("leaf", "usual", "usual", "usual", "calls"))
-        if source == "leaf":
-            return None
-        usual = self.expressions.get(kind, [])
-        candidates = self.calls.get(kind, usual) if source == "calls" else usual
-        form: Form | None = self.choose(candidates) if candidates else None
-        if form and form.needs <= scope.offers() and self.admits(form, scope):
-            return form
-        return None
+    def __init__(self, draw: st.DrawFn, split: str) -> None:
+        super().__init__("", split)
+        self.draw = draw
+        self.random = lambda: self.draw(st.floats(0, 1, exclude_max=True))
 
-    def fill(
-        self,
-        row: Iterable[str | Hole],
-        scope: Scope,
-        depth: int,
-        labels: dict[str, str],
-        bound: list[tuple[str, str]],
-    ) -> str:
-        """Fill the holes of one line. New variables go to `bound`: they exist once the line has run."""
-        text = ""
-        for part in row:
-            if isinstance(part, str):
-                text += part
-                continue
-            if part.type in labels:
-                filled = labels[part.type]
-            else:
-                filled = self.fill_hole(part, scope, depth, bound)
-            if part.label:
-                labels[part.label] = filled
-            text += filled
-        return text
+    def below(self, size: int) -> int:
+        """An int from 0 to `size - 1`."""
+        return self.draw(_below(size))
 
-    def fill_hole(self, hole: Hole, scope: Scope, depth: int, bound: list[tuple[str, str]]) -> str:
-        kind = scope.result if hole.type == "result" else hole.type
-        if hole.role in ("own", "var"):
-            name = self.choose(scope.names(hole.role, kind))
-            if kind == "doomed":
-                scope.unbind(name)
-            return name
-        if hole.role in ("let", "new"):
-            taken = [name for name, _ in bound]
-            names = (
-                [name for name in scope.names("own", kind) if name not in taken] if hole.role == "let" else []
-            )
-            name = self.choose(["", *names]) if names else ""
-            bound.append((name or self.new_name(kind), kind))
-            return bound[-1][0]
-        if hole.binds:
-            variables = {**scope.variables, hole.name: hole.name_type}
-            scope = replace(scope, variables=variables, frozen=True, pure=scope.pure or hole.binds == "of")
-            scope.times *= LONGEST if hole.binds == "with" else 1
-            depth = min(depth, 1)
-        return self.expression(kind, scope, depth, hole.bare)
+    def chance(self, share: float) -> bool:
+        """True in some of the draws, unless it is never so or always."""
+        return share > 0 and (share >= 1 or self.draw(st.booleans()))
 
-    def write(self, text: str, scope: Scope, indent: int) -> None:
-        """Write a line, and charge for two line events: lines with brackets and headers are visited again."""
-        self.lines.append(" " * indent + text.replace("\n", "\n" + " " * indent))
-        self.spent.lines += 2 * scope.times * (1 + text.count("\n"))
+    def apart(self, write: Callable[[], None]) -> None:
+        """Write a part of a program that could as well be left out."""
+        self.draw(_spanned(self, write))
 
-    def write_statement(self, scope: Scope, indent: int) -> None:
-        """Draw a statement, with the blocks inside it."""
-        offers = scope.offers()
-        fitting: dict[str, list[Form]] = {}
-        for kind, candidates in self.statements.items():
-            if found := [form for form in candidates if form.needs <= offers and self.admits(form, scope)]:
-                fitting[kind] = found
-        form = self.choose(fitting[self.choose([*fitting, *(kind for kind in USUAL if kind in fitting)])])
-        self.left -= 1
-        self.charge(form, scope)
-        labels: dict[str, str] = {}
-        bound: list[tuple[str, str]] = []
-        for offset, row in form.rows:
-            if row[0] in BLOCKS:
-                times = BLOCKS[str(row[0])]
-                self.spent.lines += 2 * scope.times * times
-                block = scope.block(times)
-                for name, kind in bound:
-                    block.bind(name, kind)
-                self.write_block(block, indent + offset)
-                bound = []
-                continue
-            text = self.fill(row, scope, 2, labels, bound)
-            self.write(text, scope, indent + offset)
-            if not text.endswith(":") or text.startswith("def "):
-                for name, kind in bound:
-                    scope.bind(name, kind)
-                bound = []
+    def names(self, *roles: str) -> list[str]:
+        """Different names, one for each role, of which none is drawn in vain."""
+        names: list[str] = []
+        for role in roles:
+            left = [name for name in NAMES[role] if name not in names]
+            names.append(self.pick(left) if left else f"{NAMES[role][0]}{len(names)}")
+        return names
 
-    def write_block(self, scope: Scope, indent: int, limit: int = 3) -> None:
-        """Draw a few statements; `pass` where the program can afford none."""
-        count = 0
-        while self.left > 0 and count < limit and self.spent.lines < BUDGET.lines:
-            if count and not self.draw(_below(limit)):
-                break
-            self.draw(_spanned(self, lambda: self.write_statement(scope, indent)))
-            count += 1
-        if not count:
-            self.write("pass", scope, indent)
-
-    def write_function(self, header: str, scope: Scope, ending: Sequence[str], indent: int = 0) -> Form:
-        """Draw a function: a few statements, then the ending; give a form with the cost of a call."""
-        spent, mutated, self.mutated = self.spent, self.mutated, False
-        start = Cost(
-            BUDGET.lines - 250, BUDGET.doublings - 8, BUDGET.growth - 2
-        )  # what is left, one call may cost
-        self.spent, self.left = replace(start), 3
-        self.write(header, scope, indent)
-        self.write_block(scope, indent + 4, limit=2)
-        for line in ending:
-            self.write(self.fill(parse(line), scope, 2, {}, []), scope, indent + 4)
-        spend = self.spent
-        cost = (spend.lines - start.lines, spend.doublings - start.doublings, spend.growth - start.growth)
-        form = Form("", Cost(*cost), self.mutated, calls=True)
-        self.spent, self.mutated = spent, mutated
-        return form
-
-    def add_call(self, kind: str, text: str, like: Form, times: int = 1) -> None:
-        """Let expressions of a type call a function, at up to `times` its cost."""
-        cost = Cost()
-        cost.charge(like.cost, times)
-        self.calls.setdefault(kind, []).append(Form(text, cost, like.mutates, calls=True))
-
-    def define_helper(self) -> None:
-        """A function that `f` may call."""
-        kinds = [self.choose(VALUES) for _ in range(1 + self.draw(_below(2)))]
-        variables = {self.new_name(kind): kind for kind in kinds}
-        result, name = self.choose(VALUES), self.new_name("helper")
-        scope = Scope(variables, set(variables), result)
-        form = self.write_function(f"def {name}({', '.join(variables)}):", scope, ["return <result>"])
-        self.add_call(result, f"{name}({', '.join(f'<{kind}>' for kind in kinds)})", form)
-
-    def define_recursion(self) -> None:
-        """A function that calls itself with a smaller argument."""
-        scope = Scope({"n": "index", "xs": "ints"}, {"xs"}, "int")
-        ending = ["if n <= 0:", "    return <int>", "return <int> + descend(n - 1, <ints>)"]
-        form = self.write_function("def descend(n, xs):", scope, ending)
-        form.cost.doublings += 1
-        self.add_call("int", "descend(<int> % 4, <ints>)", form, times=4)
-
-    def define_generator(self) -> None:
-        """A generator function of up to five items."""
-        scope = Scope({"n": "int", "s": "str"}, {"n", "s"}, frozen=True)
-        ending = ["for i in range(n % 4):", "    yield <int>", "    s = s[1:]", "yield from <ints>[:2]"]
-        self.add_call(
-            "gen", "produce(<int>, <str>)", self.write_function("def produce(n, s):", scope, ending), times=4
-        )
-
-    def define_counter(self) -> None:
-        """A global counter and the function that moves it."""
-        scope = Scope({"step": "int", "total": "int"}, {"step"}, "int")
-        self.lines += ["total = 0", "", ""]
-        ending = ["global total", "total += step % 10", "return total"]
-        form = self.write_function("def tick(step):", replace(scope, variables={"step": "int"}), ending)
-        self.add_call("int", "tick(<int>)", form)
-
-    def define_point(self) -> None:
-        """A class with attributes, a method and a `__repr__`."""
-        self.define_class("Point")
-        self.lines.append("")
-        self.write("def __repr__(self):", Scope({}, set()), 4)
-        self.write("return f'Point({self.n}, {self.xs})'", Scope({}, set()), 8)
-        self.add_call("str", "f'{<var Point>}'[:12]", Form(""))
-        patterns = "case Point(n=0):\n        <block>\n    case Point(xs=[<new int>, *_]):\n        <block>"
-        self.statements = {**self.statements, "match Point": forms(f"match <Point>:\n    {patterns}")}
-
-    def define_box(self) -> None:
-        """A class without `__repr__`."""
-        self.define_class("Box")
-
-    def define_class(self, name: str) -> None:
-        """A class with two attributes and a method that may change them."""
-        scope = Scope({"self.n": "int", "self.xs": "ints", "n": "int"}, {"self.n", "self.xs", "n"}, "int")
-        self.lines += [
-            f"class {name}:",
-            "    def __init__(self, n, xs):",
-            "        self.n = n",
-            "        self.xs = xs",
-            "",
-        ]
-        form = self.write_function(
-            "def shift(self, n):", scope, ["self.n += n % 10", "return <result>"], indent=4
-        )
-        self.add_call(name, f"{name}(<int>, <ints>)", Form("", Cost(lines=6)))
-        self.add_call("int", f"<var {name}>.n", Form(""))
-        self.add_call("ints", f"<var {name}>.xs", Form(""))
-        self.add_call("int", f"<var {name}>.shift(<int>)", form)
-        self.statements = {**self.statements, name: forms(f"<let {name}> = <{name}>", calls=True)}
-
-    def define_guard(self) -> None:
-        """A context manager."""
-        swallows = self.choose(("False", "kind is ValueError")) if self.raises else "False"
-        self.lines += GUARD.format(swallows=swallows).split("\n")
-        self.add_call("str", "<var Guard>.label", Form(""))
-        withs = ("with Guard(<str>):\n    <block>", "with Guard(<str>) as <new Guard>:\n    <block>",
-                 "with Guard(<str>), Guard(<str>) as <new Guard>:\n    <block>")  # fmt: skip
-        self.statements = {**self.statements, "with": forms(*withs, lines=16)}
-
-    def write_definition(self, define: Callable[[], None]) -> None:
-        """Draw a definition, or leave it out."""
-        if self.draw(_below(4)) == 3:
-            define()
-            self.lines += ["", ""]
-
-    def write_program(self, max_statements: int) -> DrawnProgram:
-        """Draw the definitions, then `f`."""
-        definitions = (
-            self.define_helper,
-            self.define_helper,
-            self.define_recursion,
-            self.define_generator,
-            self.define_counter,
-            self.define_point,
-            self.define_box,
-            self.define_guard,
-        )
-        for define in definitions:
-            self.draw(_spanned(self, partial(self.write_definition, define)))
-        variables: dict[str, str] = {}
-        arguments: list[str] = []
-        while len(arguments) < 4 and self.draw(_below(3)):
-            kind = self.choose(VALUES)
-            variables[self.new_name(kind)] = kind
-            arguments.append(self.choose(LITERALS[kind]))
-        result = self.choose((*VALUES, *(kind for kind in ("Point",) if kind in self.calls)))
-        scope = Scope(variables, set(variables), result)
-        self.left = max_statements
-        self.write(f"def f({', '.join(variables)}):", scope, 0)
-        self.write_block(scope, 4, limit=max_statements)
-        self.write(f"return {self.expression(result, scope, 2)}", scope, 4)
-        return DrawnProgram("\n".join(self.lines) + "\n", f"f({', '.join(arguments)})")
+    def letters(self, count: int, alphabet: str = ascii_lowercase) -> str:
+        """A string of the split, of which only the last letters depend on that."""
+        start = "".join(self.pick(alphabet) for _ in range(max(count - 2, 0)))
+        for more in range(min(count, 2), 6):
+            ends = map("".join, product(dict.fromkeys(alphabet), repeat=more))
+            if fitting := [text for end in ends if self.allows(text := start + end)]:
+                return self.pick(fitting)
+        raise ValueError(f"no string of {alphabet!r} is in {self.split}")
 
 
 @st.composite
 def _programs(draw: st.DrawFn, max_statements: int, raises: bool) -> DrawnProgram:
-    return _Writer(draw, raises).write_program(max_statements)
+    return ProgramWriter(_Chooser(draw), raises).write_program(max_statements)
 
 
 def programs(*, max_statements: int = 12, raises: bool = True) -> st.SearchStrategy[DrawnProgram]:
@@ -409,3 +136,30 @@ def programs(*, max_statements: int = 12, raises: bool = True) -> st.SearchStrat
     if max_statements < 1:
         raise ValueError(f"max_statements is {max_statements}; a program has at least 1 statement")
     return _programs(max_statements, raises)
+
+
+@st.composite
+def _family_programs(draw: st.DrawFn, name: str, knobs: dict[str, Knob], split: str) -> DrawnProgram:
+    draft = FAMILIES[name].draw(_FamilyDraw(draw, split), knobs)
+    return DrawnProgram(draft.source, draft.call)
+
+
+def family_programs(
+    name: str, *, split: str = "train", knobs: Mapping[str, Knob] | None = None
+) -> st.SearchStrategy[DrawnProgram]:
+    """Draw programs of a family of `cwm_trace.datasets.families`, which datasets are made of.
+
+    Args:
+        name: of the family.
+        split: whose constants are used.
+        knobs: of the family; those that are left out have their defaults.
+
+    Returns:
+        A strategy. Programs of `scripts` have no call: they are run from the first line to the last.
+
+    Raises:
+        CwmTraceError: no such family or knob, or a knob out of its range.
+    """
+    if name not in FAMILIES:
+        raise CwmTraceError(f"there is no family {name!r}: choose one of {', '.join(FAMILIES)}")
+    return _family_programs(name, FAMILIES[name].settle(knobs or {}), split)

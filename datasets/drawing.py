@@ -1,14 +1,15 @@
 """The one source of randomness of the generators: the same draws on every machine and Python version.
 
-It rests on `random.Random.random` alone, whose values for a given seed Python promises to keep;
-`choice`, `shuffle`, `sample` and `randint` have changed between versions.
+Every choice is made by `below`, `chance` and `random`; `cwm_trace.strategies` has a `Draw` whose choices are
+Hypothesis's. Here they rest on `random.Random.random` alone, whose values for a given seed Python promises to
+keep; `choice`, `shuffle`, `sample` and `randint` have changed between versions.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from cwm_trace.datasets.names import NAMES
@@ -43,7 +44,7 @@ class Draw:
 
     def between(self, low: int, high: int) -> int:
         """An int from `low` to `high`, both included: for shapes, not for constants in the text."""
-        return low + int(self.random() * (high - low + 1))
+        return low + self.below(high - low + 1)
 
     def chance(self, share: float) -> bool:
         """True in a share of the draws."""
@@ -51,14 +52,18 @@ class Draw:
 
     def pick(self, options: Sequence[T]) -> T:
         """One of the options."""
-        return options[int(self.random() * len(options))]
+        return options[self.below(len(options))]
+
+    def apart(self, write: Callable[[], None]) -> None:
+        """Write a part of a program that could as well be left out."""
+        write()
 
     def sample(self, options: Sequence[T], count: int) -> list[T]:
         """Different ones of the options, in random order."""
         left = list(options)
         size = len(left)
         for place in range(count):
-            other = place + int(self.random() * (size - place))
+            other = place + self.below(size - place)
             left[place], left[other] = left[other], left[place]
         return left[:count]
 
@@ -71,7 +76,7 @@ class Draw:
         if key not in _RANGES:
             _RANGES[key] = int_range(*key)
         start, stop = _RANGES[key]
-        return self.ints[start + int(self.random() * (stop - start))]
+        return self.ints[start + self.below(stop - start)]
 
     def numbers(self, count: int, low: int, high: int) -> list[int]:
         """Several constants of the split."""
@@ -79,21 +84,21 @@ class Draw:
 
     def word(self) -> str:
         """A lower-case English word of the split."""
-        return self.words[int(self.random() * len(self.words))]
+        return self.pick(self.words)
 
     def letters(self, count: int, alphabet: str = _LETTERS) -> str:
         """A string of the split; longer by up to three letters where two letters make no such string."""
-        chosen = [alphabet[int(self.random() * len(alphabet))] for _ in range(count)]
+        chosen = [self.pick(alphabet) for _ in range(count)]
         classes = (None, *CLASSES[self.split])
         for attempt in range(1, 1000):
             text = "".join(chosen)
             if class_of(text) in classes:
                 return text
-            letter = alphabet[int(self.random() * len(alphabet))]
+            letter = self.pick(alphabet)
             if attempt % 40 == 0:
                 chosen.append(letter)
             else:
-                chosen[int(self.random() * len(chosen))] = letter
+                chosen[self.below(len(chosen))] = letter
         raise ValueError(f"no string of {alphabet!r} is in {self.split}")
 
     def names(self, *roles: str) -> list[str]:
@@ -101,9 +106,9 @@ class Draw:
         names: list[str] = []
         for role in roles:
             pool = NAMES[role]
-            name = pool[int(self.random() * len(pool))]
+            name = self.pick(pool)
             while name in names:
-                name = pool[int(self.random() * len(pool))]
+                name = self.pick(pool)
                 if all(other in names for other in pool):
                     name = f"{name}{len(names)}"
             names.append(name)

@@ -16,7 +16,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis.vendor.pretty import pretty
 
-from cwm_trace.strategies import MAX_LINE_EVENTS, DrawnProgram, programs
+from cwm_trace.datasets.drawing import Draw
+from cwm_trace.datasets.families import FAMILIES
+from cwm_trace.datasets.generators.wide_writer import ProgramWriter
+from cwm_trace.errors import CwmTraceError
+from cwm_trace.strategies import MAX_LINE_EVENTS, DrawnProgram, family_programs, programs
 from tests.effort import examples
 
 # Runs in a child process too, on its own: reads [[source, call], ...], writes [outcome, ...].
@@ -195,6 +199,48 @@ def test_shrinks_to_a_small_program() -> None:
     definition, loop, _, ending = small.source.splitlines()
     assert (definition, ending) == ("def f():", "    return 0")
     assert loop.startswith("    for n1 in ")
+
+
+def test_a_seed_draws_programs_of_the_same_language() -> None:
+    drawn = [ProgramWriter(Draw(f"test|{seed}", "train")).write_program(8) for seed in range(120)]
+    assert drawn == [ProgramWriter(Draw(f"test|{seed}", "train")).write_program(8) for seed in range(120)]
+    assert len({program.source for program in drawn}) > 100
+    assert all(count_line_events(program) <= MAX_LINE_EVENTS for program in drawn)
+    words = "\n".join(program.source for program in drawn)
+    assert all(
+        word in words for word in ("with Guard", "yield from", "nonlocal", "match ", "lambda", "finally")
+    )
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_hypothesis_draws_programs_of_every_family(name: str) -> None:
+    endings = []
+
+    @settings(max_examples=4, phases=[Phase.generate], derandomize=True, database=None)
+    @given(family_programs(name))
+    def collect(program: DrawnProgram) -> None:
+        assert count_line_events(program) <= MAX_LINE_EVENTS
+        endings.append(run(program)[0] if program.call else "script")
+
+    collect()
+    assert not [ending for ending in endings if ending.startswith("raised") and name != "exceptions"]
+
+
+@pytest.mark.ci
+def test_a_program_of_a_family_shrinks() -> None:
+    def has_loop(program: DrawnProgram) -> bool:
+        return any(isinstance(node, ast.While) for node in ast.walk(ast.parse(program.source)))
+
+    whole = family_programs("general", knobs={"statements": 3})
+    small = find(whole, has_loop, settings=settings(max_examples=300, derandomize=True, database=None))
+    assert len(small.source.splitlines()) < 16, small
+
+
+def test_families_are_checked_at_once() -> None:
+    with pytest.raises(CwmTraceError, match="there is no family 'none'"):
+        family_programs("none")
+    with pytest.raises(CwmTraceError, match="knob lines is 3"):
+        family_programs("general", knobs={"lines": 3})
 
 
 def test_program_shows_its_source() -> None:

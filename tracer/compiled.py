@@ -12,7 +12,7 @@ from cwm_trace.records import Limits, Outcome
 from cwm_trace.tracer import values
 from cwm_trace.tracer.extension import Engine, Log, Stack, give_recursion_levels
 from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS, is_foreign, was_sent
-from cwm_trace.tracer.opcodes import suspends
+from cwm_trace.tracer.opcodes import leaves_by_exception, suspends
 from cwm_trace.tracer.recorder import Recorder
 from cwm_trace.tracer.sources import Sources
 from cwm_trace.tracer.values import Describer, TimeLimitReached
@@ -88,6 +88,10 @@ class CompiledRecorder(Engine, Recorder):
         """Whether the return that is being reported is at a `yield` or an `await`."""
         return suspends(frame)
 
+    def leaves_by_exception(self, frame: FrameType, raised_at: int) -> bool:
+        """Whether the return that is being reported to Python without a value is an exception's."""
+        return leaves_by_exception(frame, raised_at)
+
     def reach_limit(self, is_of_frames: bool) -> None:
         """As many frames are recorded as may be, or as many bytes."""
         self._end(Outcome.FRAME_LIMIT if is_of_frames else Outcome.BYTE_LIMIT)
@@ -133,6 +137,7 @@ TRACE_FUNCTIONS.update(
         CompiledRecorder.current_stack,
         CompiledRecorder.finish_entry,
         CompiledRecorder.is_suspended,
+        CompiledRecorder.leaves_by_exception,
         CompiledRecorder.reach_limit,
         CompiledRecorder.fail,
         CompiledRecorder.unrepresentable,

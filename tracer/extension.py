@@ -28,7 +28,7 @@ __all__ = [
     "when_recorded",
 ]
 
-_EDITION = 2
+_EDITION = 3
 """Of what C and Python say to each other; raised there and here when that changes."""
 
 try:

@@ -25,6 +25,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from cwm_trace.datasets.generators.wide_grammar import outside_brackets
+
 LONGEST = 16  # items of a container, characters of a string, at the most; what is returned may be longer
 HOLE = re.compile(r"<(=?)(\w*)(?::(\w))?>")
 _BEFORE = ("(", "[", "{", ", ", ": ")
@@ -77,9 +79,7 @@ def _parse_form(text: str, size: str | int = "max") -> Form:
         holes.append(Hole(before, match[2], bool(match[1]), match[3] or "", bare))
         needs += [match[2]] * bool(match[1])
         end = match.end()
-    outside = HOLE.sub("x", text)
-    while outside != (inner := re.sub(r"\([^()]*\)|\[[^][]*\]|\{[^{}]*\}|'[^']*'", "", outside)):
-        outside = inner
+    outside = outside_brackets(HOLE.sub("x", text))
     return Form(
         tuple(holes), text[end:], tuple(needs), size, charge, grows, " " in outside or outside.startswith("-")
     )

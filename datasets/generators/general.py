@@ -37,9 +37,13 @@ _OUTER: tuple[Statement, ...] = (
 def _draw_general(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the functions and classes that `f` may use, then `f`."""
     writer = Writer(draw, knobs["lines"], knobs["nesting"], INNER)
-    for _ in range(3):
+
+    def define() -> None:
         if draw.chance(knobs["helpers"]):
             draw.pick(DEFINITIONS)(writer)
+
+    for _ in range(3):
+        draw.apart(define)
     arguments = [writer.declare(draw.pick(ARGUMENTS)) for _ in range(draw.between(1, 3))]
     literals = [writer.literal(writer.types[name], name) for name in arguments]
     writer.put(f"def f({', '.join(arguments)}):")
@@ -47,7 +51,7 @@ def _draw_general(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     for start in writer.starts:
         start(writer)
     for _ in range(knobs["statements"]):
-        draw.pick(_OUTER)(writer)
+        draw.apart(lambda: draw.pick(_OUTER)(writer))
     writer.write_return()
     return Draft(writer.text(), f"f({', '.join(literals)})", writer.cost + 10)
 

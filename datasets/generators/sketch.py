@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from cwm_trace.datasets.drawing import Draw
+from cwm_trace.datasets.generators.forms import HOLE
 from cwm_trace.datasets.generators.method_forms import EXPRESSIONS
 from cwm_trace.datasets.pools import LABELS
 
@@ -55,7 +56,6 @@ ARGUMENTS = {
 _READS = {"str": ("str", "char"), "int": ("int", "index", "total")}
 """Types that can be read as another."""
 
-HOLE = re.compile(r"<(=?)(\w*)(?::(\w))?>")
 _NEW = re.compile(r"\$(\w+?)(?::(\w+))?\b")
 LOOP_NAME = re.compile(r"%([a-z])\b")
 _BEFORE = ("(", "[", "{", ", ", ": ", "= ", "return ")

@@ -18,12 +18,12 @@ MODULES = find_modules()
 
 LAYERS = """
 errors
-extras files display progress versions streams demo_program program_grammar
+extras files display progress versions streams demo_program
 lazy_names
 records
 plain states
 wire flow
-tracer strategies
+tracer
 storage predict
 own_process
 datasets model
@@ -36,7 +36,7 @@ eval.format model.training
 rendering
 recording
 api viewer
-notebook pytest_plugin debug
+notebook pytest_plugin debug strategies
 cli
 __main__
 """

@@ -284,7 +284,7 @@ def kill_after(folder: Path, seconds: float) -> Trace:
     process = subprocess.Popen(
         [sys.executable, "-m", "cwm_trace", "run", "-o", "t.jsonl", "program.py"], cwd=folder
     )
-    while not (folder / "t.jsonl").exists() or os.path.getsize(folder / "t.jsonl") == 0:
+    while not (folder / "t.jsonl").exists() or b"\n" not in (folder / "t.jsonl").read_bytes():
         assert process.poll() is None
         time.sleep(0.01)
     time.sleep(seconds)

@@ -414,11 +414,86 @@ record(Engine *engine, Thread *thread, PyFrameObject *frame, int what, PyObject 
     return failed < 0 ? -1 : 0;
 }
 
+/* An event of a frame that another engine records than the one of the thread, if any is. */
+static int
+record_around(Engine *engine, Thread *thread, PyFrameObject *frame, int what, PyObject *argument)
+{
+    Stack *stack = thread->stack;
+    thread->stack = NULL;
+    Py_INCREF(engine);
+    int failed = record(engine, thread, frame, what, argument);
+    Py_DECREF(engine);
+    Py_XSETREF(thread->stack, stack);
+    return failed;
+}
+
+/* The engine that records a frame; NULL if none does that is active. */
+static Engine *
+engine_of(PyFrameObject *frame)
+{
+    PyObject *trace = frame->f_trace;
+    Engine *engine = trace != NULL && Py_TYPE(trace) == &Activation_Type ? ((Activation *)trace)->engine : NULL;
+    return engine != NULL && engine->active ? engine : NULL;
+}
+
+/* The program has set a trace function of its own, or a recorder in Python has: the interpreter then calls `f_trace` of
+   the frames that had one before, as of any that is traced in Python. */
+PyObject *
+activation_call(Activation *activation, PyObject *args, PyObject *Py_UNUSED(keywords))
+{
+    PyFrameObject *frame;
+    PyObject *event, *argument;
+    if (!PyArg_ParseTuple(args, "O!UO:Activation", &PyFrame_Type, &frame, &event, &argument)) {
+        return NULL;
+    }
+    Engine *engine = engine_of(frame);
+    Thread *thread = current_thread();
+    if (thread == NULL) {
+        return NULL;
+    }
+    if (engine == NULL || activation_of(engine, frame) != activation) {
+        Py_RETURN_NONE;
+    }
+    int what;
+    if (PyUnicode_CompareWithASCIIString(event, "line") == 0) {
+        what = PyTrace_LINE;
+    }
+    else if (PyUnicode_CompareWithASCIIString(event, "exception") == 0) {
+        what = PyTrace_EXCEPTION;
+    }
+    else if (PyUnicode_CompareWithASCIIString(event, "return") == 0) {
+        what = PyTrace_RETURN;
+    }
+    else {
+        Py_RETURN_NONE;
+    }
+    if (what == PyTrace_RETURN && argument == Py_None) { /* also where an exception leaves the frame */
+        PyObject *leaves = PyObject_CallMethod((PyObject *)engine, "leaves_by_exception", "Oi", frame, activation->raised_at);
+        if (leaves == NULL) {
+            return NULL;
+        }
+        argument = leaves == Py_True ? NULL : argument;
+        Py_DECREF(leaves);
+    }
+    int failed = thread->engine == engine ? record(engine, thread, frame, what, argument)
+                                          : record_around(engine, thread, frame, what, argument);
+    if (failed < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static int
 on_event(PyObject *Py_UNUSED(object), PyFrameObject *frame, int what, PyObject *argument)
 {
     Thread *thread = this_thread;
     Engine *engine = thread == NULL ? NULL : thread->engine;
+    if (what != PyTrace_CALL && thread != NULL && frame->f_trace != NULL) {
+        Engine *around = engine_of(frame);
+        if (around != NULL && around != engine) {
+            return record_around(around, thread, frame, what, argument);
+        }
+    }
     if (engine == NULL || (!engine->active && engine->watched != frame)) {
         return 0; /* an engine that is not active may be about to end: it must not be held */
     }
@@ -771,7 +846,7 @@ static struct PyModuleDef module = {
     .m_methods = functions,
 };
 
-#define EDITION 2 /* of what C and Python say to each other: see `extension.py` */
+#define EDITION 3 /* of what C and Python say to each other: see `extension.py` */
 
 PyMODINIT_FUNC
 PyInit__recorder(void)

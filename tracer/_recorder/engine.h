@@ -155,6 +155,9 @@ void scratch_free(Scratch *scratch);
 int scratch_item(Scratch *scratch, PyObject *value, size_t at, int is_named);
 int prepare_state(void);
 
+/* engine.c */
+PyObject *activation_call(Activation *activation, PyObject *args, PyObject *keywords);
+
 /* look.c */
 int look(Engine *engine, Thread *thread, Scratch *scratch, Activation *activation, PyFrameObject *frame);
 int put_value(Engine *engine, Thread *thread, Scratch *scratch, PyObject *value);

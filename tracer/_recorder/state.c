@@ -403,4 +403,5 @@ PyTypeObject Activation_Type = {
     .tp_basicsize = sizeof(Activation),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_dealloc = (destructor)activation_dealloc,
+    .tp_call = (ternaryfunc)activation_call,
 };

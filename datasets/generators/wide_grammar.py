@@ -97,10 +97,15 @@ class Form:
         self.needs |= {("jump", "")} if self.text.endswith(("break", "continue")) else set()
         self.needs |= {("return", "")} if "<result>" in self.text else set()
         self.blocks = [BLOCKS[line.strip()] for line in lines if line.strip() in BLOCKS]
-        outside = re.sub(r"'[^']*'", "s", _HOLE.sub("x", self.text))
-        while outside != (inner := re.sub(r"\([^()]*\)|\[[^][]*\]|\{[^{}]*\}", "", outside)):
-            outside = inner
-        self.compound = " " in outside
+        self.compound = " " in outside_brackets(_HOLE.sub("x", self.text))
+
+
+def outside_brackets(text: str) -> str:
+    """An expression without what stands in its strings and brackets."""
+    text = re.sub(r"'[^']*'", "s", text)
+    while text != (outside := re.sub(r"\([^()]*\)|\[[^][]*\]|\{[^{}]*\}", "", text)):
+        text = outside
+    return text
 
 
 def parse(line: str) -> list[str | Hole]:
