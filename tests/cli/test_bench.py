@@ -182,10 +182,10 @@ def test_a_full_disk_is_one_sentence_and_the_log_resumes(cli: Cli, tmp_path: Pat
         (["bench", "--tasks", "smoke", "--limit", "0"], "limit"),
         (["bench", "--tasks", "smoke", "--format", "dream"], "format"),
         (["bench", "--tasks", "cruxeval:empty.jsonl"], "has no programs"),
-        (["bench", "--tasks", "smoke", "-o", "file"], "cannot write file/"),
+        (["bench", "--tasks", "smoke", "-o", "file"], "cannot write into file: it is no folder"),
         (
             ["bench", "--tasks", "smoke", "--limit", "1", "--cache", "file"],
-            "cannot make the cache folder file",
+            "cannot write into file: it is no folder",
         ),
         (["bench", "report"], "Missing argument"),
         (["bench", "report", "missing"], "cannot read missing"),

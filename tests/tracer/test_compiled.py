@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import resource
 import subprocess
@@ -276,13 +277,23 @@ def test_five_thousand_drawn_programs_agree() -> None:
 @pytest.mark.slow
 def test_ten_thousand_runs_leak_nothing() -> None:
     def run() -> int:
-        values = [1, "a", {"k": [2.5]}]
-        return len(values)
+        class Local:
+            pass
 
-    sizes = []
+        values = [1, "a", {"k": [2.5]}, Local(), 10**50, b"x"]
+        steps = iter(values)
+        return len([next(steps), *(value for value in values)])
+
+    def count() -> tuple[int, int]:
+        gc.collect()
+        return sys.getallocatedblocks(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    counts = []
     with use("c"):
         for _ in range(10):
             for _ in range(1000):
                 trace_execution(run)
-            sizes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    assert sizes[-1] - sizes[2] < 1024  # KiB
+            counts.append(count())
+    (blocks, memory), (last_blocks, last_memory) = counts[2], counts[-1]
+    assert last_blocks - blocks < 700  # a tenth of one for each run
+    assert last_memory - memory < 1024  # KiB

@@ -42,8 +42,9 @@ def isolation(request: pytest.FixtureRequest) -> Isolation:
 
 
 @pytest.fixture(autouse=True)
-def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder for the sandboxes of a test alone; in the end no process of them is left, and no folder."""
+    tmp_path_factory.getbasetemp()  # pytest's own is made when it is first asked for, and not to be there
     place = Path(tempfile.mkdtemp(prefix="sandboxes-"))
     place.chmod(0o755)  # users of sandboxes must pass it
     monkeypatch.setattr(tempfile, "tempdir", str(place))

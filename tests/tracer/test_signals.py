@@ -23,6 +23,7 @@ from cwm_trace.records import FrameFields
 from cwm_trace.tracer import signals
 from cwm_trace.tracer.calls import record_call
 from cwm_trace.tracer.session import Memory, Options
+from tests.effort import HANGS
 from tests.tracer.stacks import check_stacks
 
 
@@ -30,7 +31,7 @@ def run(folder: Path, program: str, *options: str, warned: bool | None = False) 
     """The trace of a program and what it wrote; a recording that ended early fails unless `warned`."""
     (folder / "program.py").write_text(textwrap.dedent(program))
     command = [sys.executable, "-m", "cwm_trace", "run", "-o", "t.jsonl", *options, "program.py"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANGS, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     trace = read_trace(folder / "t.jsonl")
     check_stacks(trace)
@@ -313,7 +314,7 @@ def test_a_tests_time_limit_keeps_its_verdict(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS,
     )
     assert re.search(r"1 passed", done.stdout), done.stdout
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cwm_trace import Event, Trace, read_trace, record, trace_execution
+from tests.effort import HANGS
 
 DATACLASS = """
 from dataclasses import dataclass
@@ -43,7 +44,10 @@ def test_generated_methods_are_not_the_programs() -> None:
 def test_what_the_program_gives_to_exec_is_its_own(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(EXEC)
     subprocess.run(
-        [sys.executable, "-m", "cwm_trace", "run", "-q", "program.py"], cwd=tmp_path, timeout=60, check=True
+        [sys.executable, "-m", "cwm_trace", "run", "-q", "program.py"],
+        cwd=tmp_path,
+        timeout=HANGS,
+        check=True,
     )
     trace = read_trace(tmp_path / "program.trace.jsonl")
     assert [(file.name, file.text) for file in trace.files[1:]] == [
@@ -67,7 +71,7 @@ def traced(folder: Path, program: str) -> Trace:
     """The trace of a program in a process of its own, where what is compiled is heard."""
     (folder / "program.py").write_text(program)
     command = [sys.executable, "-m", "cwm_trace", "run", "-q", "program.py"]
-    subprocess.run(command, cwd=folder, timeout=60, check=True)
+    subprocess.run(command, cwd=folder, timeout=HANGS, check=True)
     return read_trace(folder / "program.trace.jsonl")
 
 
@@ -202,7 +206,12 @@ print(len(recording.trace.frames), recording.trace.warnings)
 def test_other_cells_are_the_users_code(tmp_path: Path) -> None:
     (tmp_path / "notebook.py").write_text(CELLS)
     done = subprocess.run(
-        [sys.executable, "notebook.py"], cwd=tmp_path, timeout=60, check=True, capture_output=True, text=True
+        [sys.executable, "notebook.py"],
+        cwd=tmp_path,
+        timeout=HANGS,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     lines = ["def helper(a):", "b = square(a)", "def square(x):", "return x * x", "return x * x", "return b"]
     assert done.stdout == f"{[*lines, 'return b']}\n7 ()\n"
