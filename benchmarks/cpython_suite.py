@@ -20,7 +20,7 @@ FEWER_FRAMES = {
 """After these, or so many bytes, the tests go on unrecorded."""
 
 MAX_BYTES = 200_000_000
-FEWER_BYTES = {"test_list": 20_000_000}  # asks for the text of a list 10,000 deep on each of as many lines
+FEWER_BYTES = {"test_list": 5_000_000}  # asks for the text of a list 10,000 deep on each of as many lines
 SECONDS = 900.0
 """For one run of a module; a busy machine may need more."""
 
