@@ -64,7 +64,7 @@ class Reporter:
         begins = not own and progress.what != self._what
         if begins or (now - self._said > SECONDS and progress.done != progress.total):
             self._said, self._what = now, progress.what
-            click.echo(self._line(progress, own, rate), err=True)
+            click.echo(f"cwm-trace: {self._line(progress, own, rate)}", err=True)
 
     def count(self, what: str) -> Callable[[object], None]:
         """What is called once for each of the things that are counted, whose number nobody knows."""

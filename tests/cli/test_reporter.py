@@ -32,11 +32,11 @@ def test_lines_come_now_and_then_and_where_something_begins(capsys: pytest.Captu
         report(Progress("choosing rows"))
         report(Progress("writing shards"))
     assert capsys.readouterr().err.splitlines() == [
-        "recording: 200 of 4,000 programs, made before",
-        "recording: 640 of 4,000 programs, 40 a second, about 1:24 left",
-        "recording: 1,080 of 4,000 programs, 40 a second, about 1:13 left",
-        "choosing rows",
-        "writing shards",
+        "cwm-trace: recording: 200 of 4,000 programs, made before",
+        "cwm-trace: recording: 640 of 4,000 programs, 40 a second, about 1:24 left",
+        "cwm-trace: recording: 1,080 of 4,000 programs, 40 a second, about 1:13 left",
+        "cwm-trace: choosing rows",
+        "cwm-trace: writing shards",
     ]
 
 
@@ -50,7 +50,7 @@ def test_work_without_an_announcement_is_quiet_at_first_and_in_the_end(
         report(Progress("smoke, free, mini", 2, 50))  # too few to say when the others are done
         clock.now += 60
         report(Progress("smoke, free, mini", 50, 50))
-    assert capsys.readouterr().err == "smoke, free, mini: 2 of 50 predictions\n"
+    assert capsys.readouterr().err == "cwm-trace: smoke, free, mini: 2 of 50 predictions\n"
 
 
 def test_things_are_counted_whose_number_nobody_knows(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +60,7 @@ def test_things_are_counted_whose_number_nobody_knows(capsys: pytest.CaptureFixt
         for _ in range(120):
             clock.now += 0.1
             count(object())
-    assert capsys.readouterr().err == "predicting: 101 frames, 10 a second\n"
+    assert capsys.readouterr().err == "cwm-trace: predicting: 101 frames, 10 a second\n"
 
 
 def test_each_thing_is_told_of_when_it_is_done() -> None:
