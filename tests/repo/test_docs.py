@@ -117,3 +117,15 @@ def test_links_to_files_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_lines_fit_a_window() -> None:
+    """A row of a table, and what has no space to break at, may be longer."""
+    pages = [*PAGES, *(page for folder in ("model", "tests", "editors") for page in (ROOT / folder).rglob("*.md"))]
+    pages += [*(ROOT / "cwm_trace" / "viewer" / "assets").iterdir()]
+    for page in pages:
+        if "node_modules" in page.parts:
+            continue
+        for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+            is_table = page.suffix == ".md" and line.startswith("|")
+            assert len(line) <= 120 or is_table or " " not in line.strip(), f"{page}:{number}"
