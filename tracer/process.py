@@ -81,6 +81,7 @@ def stand_ins() -> Iterator[None]:
     _held.append(None)
     if len(_held) == 1:  # recordings may overlap in any order: what stands in for these is there for all
         os._exit = _flush_and_leave
+        sys.settrace = _set_trace
         for (module, name), stand_in in _STARTERS.items():
             setattr(module, name, stand_in)
         make_senders_wait()
@@ -91,6 +92,7 @@ def stand_ins() -> Iterator[None]:
         _held.pop()
         if not _held:
             os._exit = _leave
+            sys.settrace = _settrace
             for (module, name), stand_in in _STARTERS.items():
                 setattr(module, name, stand_in.start)
             leave_senders_alone()
@@ -104,6 +106,22 @@ def _flush_and_leave(status: int) -> NoReturn:
     for _, sink in _recordings:
         sink.flush()
     _leave(status)
+
+
+_settrace = sys.settrace
+
+
+def _set_trace(function: Any, /) -> None:
+    """Stands in for `sys.settrace`.
+
+    Beside the compiled recorder `sys.gettrace` gives None, so who sets None there changes nothing: doctest
+    does after every test.
+    """
+    if function is None and any(
+        recorder.kind == "c" and recorder.is_installed() for recorder, _ in _recordings
+    ):
+        return
+    _settrace(function)
 
 
 class _Starter:
@@ -156,7 +174,9 @@ _STARTERS = {
 }
 """Of modules and names: `threading` has the functions of `_thread` under names of its own."""
 
-TRACE_FUNCTIONS.update([_Starter.__call__.__code__, _Beginning.__new__.__code__, _flush_and_leave.__code__])
+TRACE_FUNCTIONS.update(
+    [_set_trace.__code__, _Starter.__call__.__code__, _Beginning.__new__.__code__, _flush_and_leave.__code__]
+)
 
 
 def _leave_to_parent() -> None:

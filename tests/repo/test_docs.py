@@ -121,7 +121,10 @@ def test_links_to_files_lead_somewhere() -> None:
 
 def test_lines_fit_a_window() -> None:
     """A row of a table, and what has no space to break at, may be longer."""
-    pages = [*PAGES, *(page for folder in ("model", "tests", "editors") for page in (ROOT / folder).rglob("*.md"))]
+    pages = [
+        *PAGES,
+        *(page for folder in ("model", "tests", "editors") for page in (ROOT / folder).rglob("*.md")),
+    ]
     pages += [*(ROOT / "cwm_trace" / "viewer" / "assets").iterdir()]
     for page in pages:
         if "node_modules" in page.parts:

@@ -31,6 +31,7 @@ if sys.version_info < (3, 13):
     DISTORTED_BY_PYTHON |= {"closure_and_thread"}  # and is written back
 else:
     DISTORTED_BY_PYTHON |= {"borrowed_cell"}  # which is not read there
+DISTORTED_BY_PYTHON |= {"own_settrace"}  # sets None, which ends a recording in Python
 DISTORTED_BY_PYTHON |= {"repr_locks"}  # ends in neither
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cwm_trace import Outcome, Trace
+from cwm_trace import Event, Outcome, Trace
 from tests.tracer.both import RECORDERS, by
 from tests.tracer.stacks import check_stacks
 
@@ -106,3 +106,35 @@ def test_around_another_recording_the_lines_of_its_block_are_seen(tmp_path: Path
     assert trace.run.output == "[8, 8]\n"
     assert [frame.line for frame in trace.frames if frame.line in (11, 12)] == [11, 12] * 2
     assert not [frame for frame in trace.frames if frame.line == 5 and frame.depth == 2]
+
+
+DOCTEST = """
+import doctest
+
+def twice(n):
+    \'\'\'
+    >>> twice(2)
+    4
+    \'\'\'
+    return n + n
+
+def thrice(n):
+    \'\'\'
+    >>> thrice(2)
+    6
+    \'\'\'
+    return n * 3
+
+print(doctest.testmod())
+twice(3)
+"""
+
+
+@pytest.mark.parametrize("recorder", RECORDERS)
+def test_who_puts_back_what_it_found_ends_no_recording(tmp_path: Path, recorder: str) -> None:
+    trace = record_file(tmp_path, recorder, DOCTEST)
+    assert trace.warnings == ()
+    assert trace.run.output == "TestResults(failed=0, attempted=2)\n"
+    calls = [frame.source for frame in trace.frames if frame.event is Event.CALL]
+    assert calls.count("def twice(n):") == 2
+    assert calls.count("def thrice(n):") == 1
