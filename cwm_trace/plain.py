@@ -131,8 +131,11 @@ def fields_of_lines(data: bytes) -> list[FrameFields]:
 
 
 def lines_of_fields(frames: Iterable[FrameFields]) -> list[str]:
-    """The inverse of `fields_of_lines`; the lines have no endings."""
-    return list(map(_encode, frames))
+    """The inverse of `fields_of_lines`; the lines have no endings, and fields the order of a recording's."""
+    return [_encode({name: frame[name] for name in _FIELDS if name in frame}) for frame in frames]  # type: ignore[literal-required]
+
+
+_FIELDS = tuple(FrameFields.__annotations__)
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

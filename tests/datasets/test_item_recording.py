@@ -18,7 +18,7 @@ from cwm_trace.tracer.recorders import VARIABLE
 from tests.tracer.both import NEEDS_C, RECORDERS
 
 STRANGE = r"""
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 class Odd:
     def __repr__(self):
@@ -28,9 +28,8 @@ def f(text, odd):
     value = [text, odd]
     size = len(value)
     del size
-    worker = threading.Thread(target=len, args=(value,), name="worker")
-    worker.start()
-    worker.join()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(len, value).result()
     try:
         raise ValueError("no, \"value\":{\"text\":")
     except ValueError:
