@@ -17,6 +17,7 @@ from cwm_trace.states import resolve_states
 from cwm_trace.tracer.calls import record_call
 from cwm_trace.tracer.program import load_call, load_code
 from cwm_trace.tracer.session import Ending, Memory, Options, record_program
+from tests.tracer.both import RECORDERS, use
 
 LOOP = """
 total = 0
@@ -200,8 +201,12 @@ def test_the_previous_trace_function_is_put_back() -> None:
         sys.settrace(before)
 
 
-def test_a_program_that_removes_the_trace_function_is_noticed() -> None:
-    trace, _ = record("import sys\nx = 1\nsys.settrace(None)\ny = 2\n")
+@pytest.mark.parametrize(
+    ("recorder", "function"), [("python", "None"), *((each, "lambda *_: None") for each in RECORDERS)]
+)
+def test_a_program_that_removes_the_trace_function_is_noticed(recorder: str, function: str) -> None:
+    with use(recorder):
+        trace, _ = record(f"import sys\nx = 1\nsys.settrace({function})\ny = 2\nsys.settrace(None)\n")
     assert len(trace.warnings) == 1
     assert "was replaced" in trace.warnings[0]
 
