@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.expressions import ARITHMETIC, COMPARISONS, Evaluator
 from cwm_trace.records import Slot, State
 
 MAX_CHARS = 200_000
@@ -116,7 +117,7 @@ def evaluate(text: str, state: State) -> Any:
         )
     tree = parse_expression(text)
     try:
-        return _Evaluator(state).visit(tree)
+        return _Values(state).find(tree)
     except ExpressionError:
         raise
     except (ArithmeticError, TypeError, ValueError, LookupError, RecursionError, MemoryError) as error:
@@ -131,64 +132,56 @@ def show_value(value: Any) -> str:
         return f"<{type(error).__name__}>"
 
 
-class _Evaluator:
+def _are_same(left: Any, right: Any) -> bool:
+    return left is right or (type(left) is type(right) and bool(left == right))
+
+
+class _Values(Evaluator):
+    comparisons: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+        **COMPARISONS,
+        ast.Is: _are_same,
+        ast.IsNot: lambda left, right: not _are_same(left, right),
+    }
+
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def visit(self, node: ast.expr) -> Any:
-        match node:
-            case ast.Constant(value):
-                return value
-            case ast.Name(name):
-                return self._name(name)
-            case ast.Tuple(elements) | ast.List(elements) | ast.Set(elements):
-                values = [self.visit(element) for element in elements]
-                kinds: dict[type, Callable[[Any], Any]] = {ast.Tuple: tuple, ast.List: list, ast.Set: set}
-                return kinds[type(node)](values)
-            case ast.Dict(keys, values):
-                pairs = zip(keys, values, strict=True)
-                return {self.visit(key): self.visit(value) for key, value in pairs if key is not None}
-            case ast.UnaryOp(operation, operand):
-                return _UNARY[type(operation)](self.visit(operand))
-            case ast.BinOp(left, operation, right):
-                return _combine(operation, self.visit(left), self.visit(right))
-            case ast.BoolOp(operation, operands):
-                value = None
-                for operand in operands:
-                    value = self.visit(operand)
-                    if bool(value) is isinstance(operation, ast.Or):
-                        break
-                return value
-            case ast.Compare(left, operations, comparators):
-                return self._compare(self.visit(left), operations, comparators)
-            case ast.IfExp(test, body, orelse):
-                return self.visit(body if self.visit(test) else orelse)
-            case ast.Subscript(value, index):
-                return self.visit(value)[self._index(index)]
-            case ast.Call(ast.Name(name), arguments, []):
-                return _call(name, [self.visit(argument) for argument in arguments])
-        kind = type(node).__name__
-        raise ExpressionError(f"{kind} is not offered here: values are only text, so nothing is run")
-
-    def _name(self, name: str) -> Any:
+    def find_name(self, name: str) -> Any:
         slot = self._state.get(name)
         if slot is None:
             raise ExpressionError(f"there is no variable {name!r} here{_hint(name, self._state)}")
         return value_of(slot)
 
-    def _compare(self, left: Any, operations: list[ast.cmpop], comparators: list[ast.expr]) -> Any:
-        for operation, comparator in zip(operations, comparators, strict=True):
-            right = self.visit(comparator)
-            if not _COMPARE[type(operation)](left, right):
-                return False
-            left = right
-        return True
+    def find_other(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
+                return _call(name, list(map(self.find, arguments)))
+        kind = type(node).__name__
+        raise ExpressionError(f"{kind} is not offered here: values are only text, so nothing is run")
 
-    def _index(self, node: ast.expr) -> Any:
-        if isinstance(node, ast.Slice):
-            parts = (node.lower, node.upper, node.step)
-            return slice(*(None if part is None else self.visit(part) for part in parts))
-        return self.visit(node)
+    def apply(self, op: ast.unaryop, value: Any) -> Any:
+        return _UNARY[type(op)](value)
+
+    def combine(self, op: ast.operator, left: Any, right: Any) -> Any:
+        function = _BINARY.get(type(op))
+        if function is None:
+            raise ExpressionError(f"{type(op).__name__} is not offered here")
+        if isinstance(op, ast.Mult):
+            for one, other in ((left, right), (right, left)):
+                if isinstance(other, int) and isinstance(one, str | bytes | list | tuple):
+                    _require_size(_size(one) * other)
+        if isinstance(op, ast.Mult | ast.Pow | ast.LShift) and _are_ints(left, right):
+            bits = {
+                ast.Mult: left.bit_length() + right.bit_length(),
+                ast.Pow: left.bit_length() * max(right, 0),
+                ast.LShift: left.bit_length() + max(right, 0),
+            }
+            _require_size(bits[type(op)])
+        if isinstance(op, ast.Mod) and isinstance(left, str | bytes):
+            raise ExpressionError("formatting is not offered here")
+        if isinstance(op, ast.Add) and isinstance(left, str | bytes | list | tuple):
+            _require_size(len(left))
+        return function(left, right)
 
 
 def _hint(name: str, state: State) -> str:
@@ -196,28 +189,6 @@ def _hint(name: str, state: State) -> str:
 
     close = get_close_matches(name, list(state), 1)
     return f": did you mean {close[0]!r}?" if close else ""
-
-
-def _combine(operation: ast.operator, left: Any, right: Any) -> Any:
-    function = _BINARY.get(type(operation))
-    if function is None:
-        raise ExpressionError(f"{type(operation).__name__} is not offered here")
-    if isinstance(operation, ast.Mult):
-        for one, other in ((left, right), (right, left)):
-            if isinstance(other, int) and isinstance(one, str | bytes | list | tuple):
-                _require_size(_size(one) * other)
-    if isinstance(operation, ast.Mult | ast.Pow | ast.LShift) and _are_ints(left, right):
-        bits = {
-            ast.Mult: left.bit_length() + right.bit_length(),
-            ast.Pow: left.bit_length() * max(right, 0),
-            ast.LShift: left.bit_length() + max(right, 0),
-        }
-        _require_size(bits[type(operation)])
-    if isinstance(operation, ast.Mod) and isinstance(left, str | bytes):
-        raise ExpressionError("formatting is not offered here")
-    if isinstance(operation, ast.Add) and isinstance(left, str | bytes | list | tuple):
-        _require_size(len(left))
-    return function(left, right)
 
 
 def _are_ints(*values: Any) -> bool:
@@ -280,29 +251,9 @@ _UNARY: dict[type, Callable[[Any], Any]] = {
     ast.UAdd: operator.pos,
     ast.Invert: operator.invert,
 }
-_BINARY: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
+_BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    **ARITHMETIC,
     ast.Pow: operator.pow,
     ast.LShift: operator.lshift,
     ast.RShift: operator.rshift,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-    ast.BitXor: operator.xor,
-}
-_COMPARE: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Is: lambda left, right: left is right or (type(left) is type(right) and left == right),
-    ast.IsNot: lambda left, right: not (left is right or (type(left) is type(right) and left == right)),
-    ast.In: lambda left, right: left in right,
-    ast.NotIn: lambda left, right: left not in right,
 }

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ast
 import functools
-import operator
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from cwm_trace.expressions import ARITHMETIC, Evaluator
 
 LONGEST = 256
 """Items or characters of the values that are worked with."""
@@ -83,7 +84,7 @@ def _parse(source: str) -> ast.stmt | None:
     return statement
 
 
-class _Values:
+class _Values(Evaluator):
     """Variables, read when they are asked for."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
@@ -105,10 +106,10 @@ class _Values:
             case ast.AnnAssign(target=target, value=ast.expr() as value):
                 self._bind(target, self.find(value))
             case ast.AugAssign(target=ast.Name(id=name) as target, op=op, value=value):
-                self._bind(target, _calculate(op, self._look_up(name), self.find(value)))
+                self._bind(target, self.combine(op, self.find_name(name), self.find(value)))
             case ast.AugAssign(target=ast.Subscript(value=of, slice=index) as target, op=op, value=value):
                 before = self.find(of)[self.find(index)]
-                self._bind(target, _calculate(op, before, self.find(value)))
+                self._bind(target, self.combine(op, before, self.find(value)))
             case ast.Delete(targets=[ast.Subscript(value=of, slice=index)]):
                 del self.find(of)[self.find(index)]
             case ast.For(target=target, iter=iterable):
@@ -120,40 +121,15 @@ class _Values:
             case _:
                 raise _UnknownError
 
-    def find(self, node: ast.expr) -> Any:
-        """The value of an expression."""
+    def find_name(self, name: str) -> Any:
+        """The value of a variable, read once."""
+        if name not in self._known:
+            self._known[name] = _check(ast.literal_eval(self._texts[name]))
+        return self._known[name]
+
+    def find_other(self, node: ast.expr) -> Any:
+        """What a function, or a method of a built-in value, gives."""
         match node:
-            case ast.Constant(value=value):
-                return value
-            case ast.Name(id=name):
-                return self._look_up(name)
-            case ast.Tuple(elts=parts):
-                return tuple(map(self.find, parts))
-            case ast.List(elts=parts):
-                return list(map(self.find, parts))
-            case ast.Set(elts=parts):
-                return set(map(self.find, parts))
-            case ast.Dict(keys=keys, values=values) if None not in keys:
-                return {
-                    self.find(k): self.find(v) for k, v in zip(keys, values, strict=True) if k is not None
-                }
-            case ast.BinOp(left=left, op=op, right=right):
-                return _calculate(op, self.find(left), self.find(right))
-            case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return not self.find(operand)
-            case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return -self.find(operand)
-            case ast.BoolOp(op=op, values=values):
-                return self._find_bool(isinstance(op, ast.And), values)
-            case ast.Compare(left=left, ops=ops, comparators=others):
-                return self._compare(self.find(left), ops, others)
-            case ast.IfExp(test=test, body=body, orelse=orelse):
-                return self.find(body if self.find(test) else orelse)
-            case ast.Subscript(value=value, slice=ast.Slice(lower=lower, upper=upper, step=step)):
-                ends = (None if end is None else self.find(end) for end in (lower, upper, step))
-                return self.find(value)[slice(*ends)]
-            case ast.Subscript(value=value, slice=index):
-                return self.find(value)[self.find(index)]
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name not in self._texts:
                 return _check(_FUNCTIONS[name](*map(self.find, arguments)))
             case ast.Call(func=ast.Attribute(value=of, attr=name), args=arguments, keywords=[]):
@@ -163,26 +139,26 @@ class _Values:
                 return _check(getattr(one, name)(*map(self.find, arguments)))
         raise _UnknownError
 
-    def _look_up(self, name: str) -> Any:
-        if name not in self._known:
-            self._known[name] = _check(ast.literal_eval(self._texts[name]))
-        return self._known[name]
+    def apply(self, op: ast.unaryop, value: Any) -> Any:
+        """`not` and `-`."""
+        match op:
+            case ast.Not():
+                return not value
+            case ast.USub():
+                return -value
+        raise _UnknownError
 
-    def _find_bool(self, is_and: bool, parts: list[ast.expr]) -> Any:
-        value = None
-        for part in parts:
-            value = self.find(part)
-            if bool(value) is not is_and:
-                break
-        return value
-
-    def _compare(self, left: Any, ops: list[ast.cmpop], others: list[ast.expr]) -> bool:
-        for op, other in zip(ops, others, strict=True):
-            right = self.find(other)
-            if not _COMPARISONS[type(op)](left, right):
-                return False
-            left = right
-        return True
+    def combine(self, op: ast.operator, left: Any, right: Any) -> Any:
+        """What stays small."""
+        if isinstance(op, ast.Mult):
+            sizes = [value.bit_length() if type(value) is int else 0 for value in (left, right)]
+            lengths = [len(value) for value in (left, right) if hasattr(value, "__len__")]
+            times = [value for value in (left, right) if type(value) is int]
+            if sum(sizes) > _BITS or any(length * max(1, *times, 1) > LONGEST for length in lengths):
+                raise _UnknownError
+        if isinstance(op, ast.Mod) and isinstance(left, str | bytes):  # `%` writes out widths of any size
+            raise _UnknownError
+        return _check(ARITHMETIC[type(op)](left, right))
 
     def _bind(self, target: ast.expr, value: Any) -> None:
         match target:
@@ -211,19 +187,6 @@ class _Values:
             self._bind(target, items[at])
 
 
-def _calculate(op: ast.operator, left: Any, right: Any) -> Any:
-    calculate = _OPERATORS[type(op)]
-    if isinstance(op, ast.Mult):
-        sizes = [value.bit_length() if type(value) is int else 0 for value in (left, right)]
-        lengths = [len(value) for value in (left, right) if hasattr(value, "__len__")]
-        times = [value for value in (left, right) if type(value) is int]
-        if sum(sizes) > _BITS or any(length * max(1, *times, 1) > LONGEST for length in lengths):
-            raise _UnknownError
-    if isinstance(op, ast.Mod) and isinstance(left, str | bytes):  # `%` writes out widths of any size
-        raise _UnknownError
-    return _check(calculate(left, right))
-
-
 def _check(value: Any) -> Any:
     """The value, if it is small."""
     if type(value) is int and value.bit_length() > _BITS:
@@ -233,29 +196,6 @@ def _check(value: Any) -> Any:
     return value
 
 
-_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-    ast.BitXor: operator.xor,
-}
-_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
-    ast.In: lambda one, many: one in many,
-    ast.NotIn: lambda one, many: one not in many,
-}
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{one.__name__: one for one in (len, abs, min, max, int, str, bool, float, list, tuple, set, dict)},
     **{one.__name__: one for one in (sum, sorted, any, all, ord, chr, divmod, round)},

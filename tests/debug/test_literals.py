@@ -60,6 +60,7 @@ def test_values(text: str, value: object) -> None:
         ("(lambda: 1)()", "is not offered"),
         ("f'{n}'", "JoinedStr is not offered"),
         ("(y := 1)", "NamedExpr is not offered"),
+        ("{**{1: n}}", "Dict is not offered"),
         ("nn", "no variable 'nn' here: did you mean 'n'"),
         ("n +", "is no expression"),
         ("n + 'a'", "TypeError"),

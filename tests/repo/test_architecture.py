@@ -21,6 +21,7 @@ MAX_LINES = 450
 RECORDS = (
     "cwm_trace.records",
     "cwm_trace.errors",
+    "cwm_trace.expressions",
     "cwm_trace.extras",
     "cwm_trace.files",
     "cwm_trace.lazy_names",

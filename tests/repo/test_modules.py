@@ -18,7 +18,7 @@ MODULES = find_modules()
 
 LAYERS = """
 errors
-extras files display progress versions streams demo_program
+extras files display progress versions streams demo_program expressions
 lazy_names
 records
 plain states
