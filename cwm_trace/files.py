@@ -131,7 +131,23 @@ def write_all(file: _Writable, data: bytes) -> None:
         data = data[file.write(data) :]
 
 
-class LineFile:
+class Closing:
+    """A context that ends with `close`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is left, and let go of the file."""
+        raise NotImplementedError
+
+
+class LineFile(Closing):
     """A file that lines are added to; each is handed to the operating system before the next one is made.
 
     A kill can cut the last line alone, and a write that fails leaves nothing of its line.
@@ -157,14 +173,6 @@ class LineFile:
             except OSError as error:
                 self._file.close()
                 raise CwmTraceError(f"{path} is being written by another process") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.close()
 
     def whole_length(self) -> int:
         """Bytes up to the end of the last whole line."""

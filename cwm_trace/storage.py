@@ -16,15 +16,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import pydantic
 import pydantic_core
-from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.files import parse_object, whole_lines, write_all
+from cwm_trace.files import Closing, parse_object, whole_lines, write_all
 from cwm_trace.plain import (
     SourceLines,
     checker,
@@ -112,7 +110,7 @@ def _named(kind: type[_Line], trace: Trace) -> dict[str, Any]:
     return {name: value for name, value in trace_fields(trace).items() if name in kind.model_fields}
 
 
-class TraceWriter:
+class TraceWriter(Closing):
     """Writes one trace file; every line is handed to the operating system before the next one is made.
 
     Args:
@@ -138,14 +136,6 @@ class TraceWriter:
         self._frames = self._bytes = 0
         self._log: Log | None = None
         self._mapped: BinaryIO | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def frames(self) -> int:

@@ -13,17 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated, Any, Literal
 
 import pydantic
-from typing_extensions import Self
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.stored import Stored
 from cwm_trace.eval.comparison.score import ProgramScore
 from cwm_trace.eval.comparison.score_fields import score_fields, score_from_fields
-from cwm_trace.files import LineFile, make_folder, parse_object, whole_lines
+from cwm_trace.files import Closing, LineFile, make_folder, parse_object, whole_lines
 from cwm_trace.records import Decoding
 from cwm_trace.storage import dump_line
 from cwm_trace.versions import LOG_VERSION, check_version, migrate_log_line
@@ -221,7 +219,7 @@ class Done:
         return all(self.has(name, sample) for sample in range(samples))
 
 
-class LogWriter:
+class LogWriter(Closing):
     """Adds to one log; every line is handed to the operating system before the next one is made.
 
     Args:
@@ -253,14 +251,6 @@ class LogWriter:
         except BaseException:
             self._file.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.close()
 
     def write(self, line: _Line) -> None:
         """Add a line; if that fails, the file ends where it ended before.
