@@ -162,7 +162,7 @@ def time_stages(preset: str, count: int) -> None:
         recorded = stages.take("record", lambda item: record_lines(item, limits), items)
         traces = [record_item(item, limits) for item in items]
     both = list(zip(items, recorded, strict=True))
-    rows = stages.take("write", lambda pair: write_row(pair[0], *pair[1]).encode() + b"\n", both)
+    rows = stages.take("write", lambda pair: write_row(pair[0], *pair[1]) + b"\n", both)
     stages.take("write", lambda lines: compress(lines, UNIT_LEVEL), [rows])
     stages.take("keys", lambda item: keys_of(item, "train", "", []), items)
     recording = stages["record"] - stages["compile"] + stages["write"]  # `record_lines` compiles as well

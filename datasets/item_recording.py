@@ -32,8 +32,8 @@ def record_item(item: Item, limits: Limits) -> Trace:
     return memory.trace
 
 
-def record_lines(item: Item, limits: Limits) -> tuple[Trace, list[str]]:
-    """Like `record_item`; the frames come apart from the trace, as the lines of a trace file."""
+def record_lines(item: Item, limits: Limits) -> tuple[Trace, bytes]:
+    """Like `record_item`; the frames come apart from the trace, as `Lines` has them."""
     sink = Lines()
     _record(item, sink, limits)
     return sink.trace, sink.lines

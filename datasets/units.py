@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -90,11 +90,10 @@ def make_unit(unit: Unit, benchmark: Benchmark | None = None) -> MadeUnit:
             tried += 1
             if made is None:
                 continue
-            try:
-                lines.append(made.line.encode() + b"\n")
-            except UnicodeEncodeError:  # a lone surrogate in the program itself
+            if not _is_unicode(made.line):  # a lone surrogate in the program itself
                 failures["not-unicode"] += 1
                 continue
+            lines.append(made.line + b"\n")
             frames += made.frames
             keys.append(keys_of(made.item, unit.split, made.entry, made.arguments))
     return MadeUnit(
@@ -107,11 +106,18 @@ def make_unit(unit: Unit, benchmark: Benchmark | None = None) -> MadeUnit:
     )
 
 
+def _is_unicode(line: bytes) -> bool:
+    try:
+        return line.isascii() or bool(line.decode())
+    except UnicodeDecodeError:
+        return False
+
+
 class _Made(NamedTuple):
     """A row, and what its keys are made of."""
 
     item: Item
-    line: str
+    line: bytes
     frames: int
     entry: str
     arguments: Any
@@ -126,7 +132,8 @@ def _recorded(unit: Unit, failures: Counter[str], benchmark: Benchmark | None) -
             yield None
             continue
         frames = row["frames"]
-        yield _Made(item, line, len(frames), row["entry"], frames[0]["changed"] if frames else [])
+        data = line.encode("utf-8", "surrogatepass")
+        yield _Made(item, data, len(frames), row["entry"], frames[0]["changed"] if frames else [])
     for item in _items(unit):
         if benchmark is not None and benchmark.has_copy_in(item.source):
             failures["contaminated"] += 1
@@ -143,8 +150,8 @@ def _recorded(unit: Unit, failures: Counter[str], benchmark: Benchmark | None) -
             failures["damaged"] += 1
             yield None
             continue
-        first = {} if item.call or not lines else json.loads(lines[0]).get("changed", {})
-        yield _Made(item, line, len(lines), trace.entry, first)
+        first = {} if item.call or not lines else json.loads(lines[: lines.index(b"\n")]).get("changed", {})
+        yield _Made(item, line, lines.count(b"\n"), trace.entry, first)
 
 
 def _items(unit: Unit) -> Iterator[Item]:
@@ -162,7 +169,7 @@ def _generated(unit: Unit) -> Iterator[Item]:
         yield make_item(unit.generator, index, seed=unit.seed, split=split, knobs=dict(unit.knobs))
 
 
-def _record(item: Item, unit: Unit) -> tuple[Trace, list[str], str]:
+def _record(item: Item, unit: Unit) -> tuple[Trace, bytes, str]:
     """The trace and the lines of its frames, and why it is left out; empty if it is not."""
     try:
         if unit.sandbox:
@@ -172,7 +179,7 @@ def _record(item: Item, unit: Unit) -> tuple[Trace, list[str], str]:
             trace, lines = record_lines(item, unit.limits)
             reason = trace.outcome.value
     except CwmTraceError:
-        return Trace(Program()), [], "does-not-compile"
+        return Trace(Program()), b"", "does-not-compile"
     if trace.outcome not in KEPT or reason not in ("returned", "raised", "exited"):
         return trace, lines, reason
     if item.expected is not None and item.expected != _value(lines):
@@ -180,8 +187,8 @@ def _record(item: Item, unit: Unit) -> tuple[Trace, list[str], str]:
     return trace, lines, ""
 
 
-def _value(lines: Sequence[str]) -> str | None:
-    for frame in map(json.loads, reversed(lines)):
+def _value(lines: bytes) -> str | None:
+    for frame in map(json.loads, reversed(lines.split(b"\n")[:-1])):
         if frame["depth"] == 0 and frame["event"] == "return":
             return frame["value"]["text"] if "value" in frame else None
     return None

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cwm_trace import Outcome, trace_execution
 from cwm_trace.datasets.families import make_items
 from cwm_trace.datasets.item import Item
 from cwm_trace.datasets.item_recording import record_item, record_lines, stand_ins
-from cwm_trace.datasets.rows import trace_of, write_row
+from cwm_trace.datasets.rows import columns_of_lines, trace_of, write_row
 from cwm_trace.records import Limits
+from cwm_trace.tracer import extension
 from cwm_trace.tracer.recorders import VARIABLE
 from tests.tracer.both import NEEDS_C, RECORDERS
 
@@ -65,13 +70,55 @@ def test_both_recorders_give_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> N
     assert rows[0] == rows[1]
 
 
+WAYS = [
+    columns_of_lines,
+    pytest.param(lambda lines: extension.columns_of_lines(lines), marks=NEEDS_C),
+]
+HEAD = b'{"event":"line","line":1,"activation":0,"depth":0'
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    "line", ["", "{}", '{"event":"line","line":1,"activation":0,"depth":0,"source":"x"}']
+    "line",
+    [
+        b"\n",
+        b"{}\n",
+        HEAD + b"}",
+        HEAD + b"}\n\n",
+        HEAD + b',"source":"x"}\n',
+        HEAD + b',"changed":{}}\n',
+        HEAD + b',"changed":{"a":null,}}\n',
+        HEAD + b',"changed":{"a":{"text":"a\tb"}}}\n',
+        HEAD + b',"value":{"type":"int"}}\n',
+        HEAD + b',"message":"a\\"}\n',
+        HEAD + ',"thread":\u0663}\n'.encode(),  # a digit, in another script
+    ],
 )
-def test_what_is_no_frame_of_a_recording_is_refused(line: str) -> None:
-    trace, _ = record_lines(ITEMS[0], Limits())
+def test_what_is_no_frame_of_a_recording_is_refused(line: bytes, way: Callable[[bytes], bytes]) -> None:
     with pytest.raises(ValueError, match="no frame of a recording"):
-        write_row(ITEMS[0], trace, [line])
+        way(line)
+
+
+@functools.cache
+def recorded_lines() -> bytes:
+    return b"".join(record_lines(item, Limits())[1] for item in (ITEMS[0], ITEMS[-1]))
+
+
+@NEEDS_C
+@given(st.floats(0, 1), st.integers(0, 3), st.sampled_from([*'"\\{,7\n\x01', ""]))
+def test_lines_are_read_the_same_by_either(place: float, size: int, text: str) -> None:
+    """Whatever becomes of a line, both make the same of it, or refuse it."""
+    whole = recorded_lines()
+    start = int(place * len(whole))
+    lines = whole[:start] + text.encode() + whole[start + size :]
+    lines = lines[lines.rfind(b"\n", 0, start) + 1 : lines.find(b"\n", start + 1) + 1]
+    try:
+        expected = columns_of_lines(lines)
+    except ValueError:
+        with pytest.raises(ValueError, match="no frame of a recording"):
+            extension.columns_of_lines(lines)
+    else:
+        assert extension.columns_of_lines(lines) == expected
 
 
 def test_a_generated_program_sees_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
