@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cwm_trace import Outcome, trace_execution
 from cwm_trace.datasets.families import make_items
 from cwm_trace.datasets.item import Item
-from cwm_trace.datasets.item_recording import record_item, record_lines, stand_ins
+from cwm_trace.datasets.item_recording import load_item, record_item, record_lines, stand_ins
 from cwm_trace.datasets.rows import columns_of_lines, trace_of, write_row
 from cwm_trace.records import Limits
 from cwm_trace.tracer import extension
@@ -53,7 +53,7 @@ def test_rows_are_the_traces(recorder: str, monkeypatch: pytest.MonkeyPatch) -> 
     """Of lines that are never read as JSON on their way, the row gives the trace back."""
     monkeypatch.setenv(VARIABLE, recorder)
     with stand_ins():
-        recorded = [record_lines(item, Limits()) for item in ITEMS]
+        recorded = [record_lines(load_item(item, Limits())) for item in ITEMS]
     for item, (trace, lines) in zip(ITEMS, recorded, strict=True):
         row = json.loads(write_row(item, trace, lines))
         plain = trace_execution(item.source, call=item.call or None, capture_output=True)
@@ -66,7 +66,7 @@ def test_both_recorders_give_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> N
     rows = []
     for recorder in ("python", "c"):
         monkeypatch.setenv(VARIABLE, recorder)
-        rows.append([write_row(item, *record_lines(item, Limits())) for item in ITEMS])
+        rows.append([write_row(item, *record_lines(load_item(item, Limits()))) for item in ITEMS])
     assert rows[0] == rows[1]
 
 
@@ -101,7 +101,7 @@ def test_what_is_no_frame_of_a_recording_is_refused(line: bytes, way: Callable[[
 
 @functools.cache
 def recorded_lines() -> bytes:
-    return b"".join(record_lines(item, Limits())[1] for item in (ITEMS[0], ITEMS[-1]))
+    return b"".join(record_lines(load_item(item, Limits()))[1] for item in (ITEMS[0], ITEMS[-1]))
 
 
 @NEEDS_C
