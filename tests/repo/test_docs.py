@@ -32,6 +32,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
         "cwm_trace.wire.texts",
         "cwm_trace.datasets.diversity",
         "cwm_trace.datasets.families",
+        "cwm_trace.datasets.generators.notation",
         "cwm_trace.datasets.pools",
         "cwm_trace.datasets.renaming",
         "cwm_trace.eval.comparison.branches",
