@@ -26,7 +26,7 @@ def short_text(text: str, other: str = "", chars: int = SHOWN_CHARS) -> str:
     """`text`, printable, and of a long one the part where it first differs from another.
 
     >>> short_text("[1, 2, 3, 4, 5, 6]", "[1, 2, 3, 4, 7, 6]", chars=12)
-    '…, 4, 5, 6]'
+    '…3, 4, 5, 6]'
 
     Args:
         text: of a value.
