@@ -1,16 +1,15 @@
-"""What the general family writes: expressions of each type, as text with holes.
+"""What the general family writes: expressions of each type.
 
-=============  ================================================================================
-``<int>``      an expression of that type
-``<=list>``    a variable of that type; ``<=list:a>`` names it, and ``<:a>`` repeats it
-``<x>``        a variable of a comprehension or lambda, called the same throughout one program
-``<fx>``       an int made of the int ``x``; ``<px>`` a condition on it
-``<fw>``       a string made of the string ``x``; ``<pw>`` a condition on it
-``<test>``     a plain condition
-``<n>``        an int constant from 1 to 9; ``<k>`` 2 or 3; ``<N>`` from 10 to 60
-``<m>``        an int constant from 2 to 9
-``<c>``        a string of one letter; ``<w>`` a word
-=============  ================================================================================
+The notation is that of `notation`, and its words are
+
+=========  ===================================================================================
+``<x>``    a variable of a comprehension or lambda, called the same throughout one program
+``<fx>``   an int made of the int ``x``; ``<px>`` a condition on it
+``<fw>``   a string made of the string ``x``; ``<pw>`` a condition on it
+``<test>`` a plain condition
+``<n>``    an int constant from 1 to 9; ``<k>`` 2 or 3; ``<m>`` from 2 to 9; ``<N>`` from 10 to 60
+``<c>``    a string of one letter; ``<w>`` a word
+=========  ===================================================================================
 
 Every expression has an upper bound of its size (items or characters) that follows from those of its parts:
 `max` of them, their `sum`, three times the sum (`triple`), a number, or too much for all but a result
@@ -21,34 +20,19 @@ comprehensions, generator expressions and lambdas are activations of their own o
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from cwm_trace.datasets.generators.wide_grammar import outside_brackets
+from cwm_trace.datasets.generators.notation import Pattern, is_spaced, parse
 
 LONGEST = 16  # items of a container, characters of a string, at the most; what is returned may be longer
-HOLE = re.compile(r"<(=?)(\w*)(?::(\w))?>")
-_BEFORE = ("(", "[", "{", ", ", ": ")
-_AFTER = (")", "]", ",", ":", "}", " for ", " if ")
-
-
-class Hole(NamedTuple):
-    """A hole, and the text before it."""
-
-    text: str
-    kind: str
-    variable: bool
-    label: str
-    bare: bool  # needs no parentheses
 
 
 class Form(NamedTuple):
     """An expression with holes.
 
     Attributes:
-        holes: in order.
-        tail: text after the last hole.
+        pattern: its text and holes.
         needs: types of which a variable must exist.
         size: `max`, `sum`, `triple`, `join` or a number of items or characters.
         charge: line events for each item of the containers.
@@ -56,8 +40,7 @@ class Form(NamedTuple):
         spaced: whether it needs parentheses as an operand.
     """
 
-    holes: tuple[Hole, ...]
-    tail: str
+    pattern: Pattern
     needs: tuple[str, ...]
     size: str | int
     charge: int
@@ -66,23 +49,13 @@ class Form(NamedTuple):
 
 
 def _parse_form(text: str, size: str | int = "max") -> Form:
-    """Split a form into its holes; see the module for the notation."""
+    """Split a form into its holes; see the module for its prefixes."""
     charge = {"+": 1, "*": 3}.get(text[0], 0)
     grows = text[0] == "!"
     text = text[1:] if charge or grows else text
-    holes, end, needs = list[Hole](), 0, list[str]()
-    for match in HOLE.finditer(text):
-        before, after = text[end : match.start()], text[match.end() :]
-        opened = not match.start() or text[: match.start()].endswith(_BEFORE)
-        closed = not after or after.startswith(_AFTER)
-        bare = opened and closed
-        holes.append(Hole(before, match[2], bool(match[1]), match[3] or "", bare))
-        needs += [match[2]] * bool(match[1])
-        end = match.end()
-    outside = outside_brackets(HOLE.sub("x", text))
-    return Form(
-        tuple(holes), text[end:], tuple(needs), size, charge, grows, " " in outside or outside.startswith("-")
-    )
+    pattern = parse(text)
+    needs = tuple(hole.kind for hole in pattern.holes if hole.role == "=")
+    return Form(pattern, needs, size, charge, grows, is_spaced(text))
 
 
 def _forms(*texts: str, size: str | int = "max") -> tuple[Form, ...]:

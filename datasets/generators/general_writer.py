@@ -229,7 +229,7 @@ class Writer:
         draw, text, last = self.draw, "", ""
         labels: dict[str, str] = {}
         largest = total = 0
-        for hole in form.holes:
+        for hole in form.pattern.holes:
             kind, size = hole.kind, 0
             if kind in _CONSTANTS:
                 part = _CONSTANTS[kind](draw)
@@ -238,8 +238,8 @@ class Writer:
             elif kind in _OF_X:
                 part = self.fill(draw.pick(self.fitting(kind)), 0)[0]
             elif not kind:
-                part = labels[hole.label]
-            elif hole.variable:
+                part = labels[hole.name]
+            elif hole.role:
                 part = self.recent(self.variables(kind))
                 size = self.sizes[part]
             else:
@@ -247,13 +247,13 @@ class Writer:
                 if part == last and kind == "int":
                     part = self.literal(kind)  # rather than x + x
             last = part
-            if hole.label:
-                labels[hole.label] = part
-            text += hole.text + part
+            if hole.name:
+                labels[hole.name] = part
+            text += hole.before + part
             if kind in _SIZED:
                 total += size
                 largest = max(largest, size)
-        text += form.tail
+        text += form.pattern.tail
         self.cost += form.charge * (total + 1) * self.times
         rule = form.size
         if isinstance(rule, int):

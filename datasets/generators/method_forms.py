@@ -1,6 +1,6 @@
 """What programs of the family `methods` say: calls of documented methods, by the type of their result.
 
-The holes are those of `cwm_trace.datasets.generators.forms`, and types are
+The notation is that of `notation`, and types are
 
 =========  =====================================  ==========  ==================================
 ``str``    a string                               ``dict``    strings to ints

@@ -1,6 +1,6 @@
 """Statements of the family `methods` that belong together: digits, two pointers, runs of letters, first seen.
 
-The notation is that of `cwm_trace.datasets.generators.method_forms`; a blank line separates patterns.
+The notation is that of `notation`, its words those of `method_forms`; a blank line separates patterns.
 """
 
 from __future__ import annotations
@@ -336,4 +336,4 @@ $list:e = [x for x in <=list:a> if x % 2 == 0]
 $list:o = [x for x in <:a> if x % 2]
 """
 PATTERNS = tuple(_PATTERNS.strip("\n").split("\n\n"))
-"""Statements that belong together: `$int:t` is a new variable of that type, `$t` is that variable again."""
+"""Statements that belong together."""

@@ -1,6 +1,6 @@
 """Classes of scripts, and what scripts do with their objects.
 
-The notation is that of `method_steps`, with one more hole: `<print>` prints what was made.
+The notation is that of `notation`, with one more hole: `<print>` prints what was made.
 """
 
 from __future__ import annotations
@@ -8,41 +8,41 @@ from __future__ import annotations
 _CLASSES = """
 class $class:
     def __init__(self):
-        self.@a = 0
+        self.$attribute = 0
 
-    def @m(self, p):
-        self.@a += p
-        return self.@a
+    def $method(self, $argument):
+        self.$attribute += $argument
+        return self.$attribute
 ---
 $obj = $class()
-$obj.@m(<n>)
-$obj.@m(<n>)
-print($obj.@a)
+$obj.$method(<n>)
+$obj.$method(<n>)
+print($obj.$attribute)
 ===
 class $class:
-    def __init__(self, p):
-        self.@a = p
+    def __init__(self, $argument):
+        self.$attribute = $argument
 
-    def @m(self, p):
-        if p > self.@a:
+    def $method(self, $argument):
+        if $argument > self.$attribute:
             return False
-        self.@a -= p
+        self.$attribute -= $argument
         return True
 ---
 $obj = $class(<N>)
-print($obj.@m(<n>))
-print($obj.@m(<N>))
-print($obj.@a)
+print($obj.$method(<n>))
+print($obj.$method(<N>))
+print($obj.$attribute)
 ===
 class $class:
     def __init__(self):
-        self.@a = []
+        self.$attribute = []
 
-    def push(self, p):
-        self.@a.append(p)
+    def push(self, $argument):
+        self.$attribute.append($argument)
 
     def pop(self):
-        return self.@a.pop()
+        return self.$attribute.pop()
 ---
 $obj = $class()
 $obj.push(<n>)
@@ -52,13 +52,13 @@ $int:t = $obj.pop()
 ===
 class $class:
     def __init__(self):
-        self.@a = []
+        self.$attribute = []
 
-    def push(self, p):
-        self.@a.append(p)
+    def push(self, $argument):
+        self.$attribute.append($argument)
 
     def __len__(self):
-        return len(self.@a)
+        return len(self.$attribute)
 ---
 $obj = $class()
 for %x in <list>:
@@ -82,8 +82,8 @@ class $class:
         self.x = x
         self.y = y
 
-    def move(self, p, q):
-        self.x += p
+    def move(self, $argument, q):
+        self.x += $argument
         self.y += q
 
     def __repr__(self):
@@ -94,64 +94,64 @@ $obj.move(<k>, -<n>)
 print($obj)
 ===
 class $class:
-    def __init__(self, name, @a):
+    def __init__(self, name, $attribute):
         self.name = name
-        self.@a = @a
+        self.$attribute = $attribute
 
     def __repr__(self):
-        return f'{self.name}: {self.@a}'
+        return f'{self.name}: {self.$attribute}'
 ---
 $obj = $class(<w>, <n>)
-$obj.@a += <m>
+$obj.$attribute += <m>
 print($obj)
 ===
 class $class:
     def __init__(self, name):
         self.name = name
 
-    def @m(self):
+    def $method(self):
         return f'{self.name}!'
 
 
 class $sub($class):
-    def @m(self):
-        return super().@m() + '!'
+    def $method(self):
+        return super().$method() + '!'
 ---
 $obj = $sub(<w>)
-print($obj.@m())
+print($obj.$method())
 ===
 class $class:
     def __init__(self):
-        self.@a = {}
+        self.$attribute = {}
 
-    def @m(self, p):
-        self.@a[p] = self.@a.get(p, 0) + 1
+    def $method(self, $argument):
+        self.$attribute[$argument] = self.$attribute.get($argument, 0) + 1
 ---
 $obj = $class()
 for %x in <words>:
-    $obj.@m(%x)
-print($obj.@a)
+    $obj.$method(%x)
+print($obj.$attribute)
 ===
 class $class:
-    @a = 0
+    $attribute = 0
 
-    def __init__(self, p):
-        self.p = p
-        $class.@a += 1
+    def __init__(self, $argument):
+        self.$argument = $argument
+        $class.$attribute += 1
 ---
 $obj = $class(<n>)
-print($obj.p, $class.@a)
+print($obj.$argument, $class.$attribute)
 ===
 class $class:
-    def __init__(self, p):
-        self.p = p
+    def __init__(self, $argument):
+        self.$argument = $argument
 
     @property
-    def @a(self):
-        return self.p * <k>
+    def $attribute(self):
+        return self.$argument * <k>
 ---
 $obj = $class(<n>)
-print($obj.@a)
+print($obj.$attribute)
 ===
 class $class:
     def __init__(self, n):
@@ -181,11 +181,11 @@ print($obj.n, $obj == $class(<n>))
 @dataclass
 class $class:
     name: str
-    @a: int = 0
+    $attribute: int = 0
 ---
 $obj = $class(<w>, <n>)
-$obj.@a += <n>
+$obj.$attribute += <n>
 print($obj)
 """
 CLASSES = tuple(tuple(block.split("\n---\n")) for block in _CLASSES.strip("\n").split("\n===\n"))
-"""Classes, each with what a script does with it; `@a` is an attribute, `@m` a method."""
+"""Classes, each with what a script does with it; `$attribute`, `$method`, `$argument` are names."""

@@ -1,6 +1,6 @@
 """Loops over numbers, as scripts have them at the top level of a module.
 
-The notation is that of `method_steps`, with one more hole: `<print>` prints what was made.
+The notation is that of `notation`, with one more hole: `<print>` prints what was made.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ Imports and constants, functions and classes and calls of them at module level, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -131,7 +130,7 @@ def _write_sections(script: Script, forms: Sequence[str]) -> None:
             sketch.put("")
         if draw.chance(0.1):
             sketch.put(draw.pick(COMMENTS))
-        sketch.write_template(form)
+        sketch.write_pattern(form)
 
 
 def _write_loops(script: Script) -> None:
@@ -166,13 +165,12 @@ def _define(script: Script) -> tuple[str, list[str]]:
     kinds, pool, form = draw.pick(FUNCTIONS)
     inner = Sketch(draw)
     name = draw.pick(pool.split())
-    names = {}
-    for place, kind in zip("pq", kinds.split(), strict=False):
+    names = {"$name": name}
+    for place, kind in zip(("$p", "$q"), kinds.split(), strict=False):
         names[place] = inner.declare("int" if kind in INTS else kind, ARGUMENTS)
-    names["r"] = inner.new("total")
-    text = re.sub(r"\b[pqr]\b", lambda match: names.get(match[0], match[0]), form.replace("$name", name))
+    names["$r"] = inner.new("total")
     inner.scope = {name: kind for name, kind in script.sketch.scope.items() if kind == "bound"}
-    script.definitions.append(inner.fill(text, depth=0))
+    script.definitions.append(inner.fill(form, names, depth=0))
     return name, kinds.split()
 
 
@@ -255,21 +253,14 @@ def _write_classes(script: Script) -> None:
     """A class, and what is done with an object."""
     draw, sketch = script.draw, script.sketch
     text, demo = draw.pick(CLASSES)
-    one, other = draw.names("class", "class")
-    attribute, method, thing = draw.names("attribute", "method", "object")
-    argument = draw.pick([name for name in NAMES["bound"] if name != attribute])
-    names = {"class": one, "sub": other, "obj": thing}
-
-    def named(form: str) -> str:
-        form = re.sub(r"@a\b", attribute, re.sub(r"@m\b", method, form))
-        form = re.sub(r"\bp\b(?!\()", argument, form)
-        return re.sub(r"\$(class|sub)\b", lambda match: names[match[1]], form)
-
+    names = dict(zip(("$class", "$sub"), draw.names("class", "class"), strict=True))
+    names |= zip(("$attribute", "$method", "$obj"), draw.names("attribute", "method", "object"), strict=True)
+    names["$argument"] = draw.pick([name for name in NAMES["bound"] if name != names["$attribute"]])
     if "@dataclass" in text:
         script.imports.append("from dataclasses import dataclass")
-    script.definitions.append(Sketch(draw).fill(named(text), depth=0))
-    sketch.scope[thing] = "object"
-    sketch.write_template(named(demo), names)
+    script.definitions.append(Sketch(draw).fill(text, names, depth=0))
+    sketch.scope[names["$obj"]] = "object"
+    sketch.write_pattern(demo, names)
 
 
 def _write_main(script: Script) -> None:
@@ -281,7 +272,7 @@ def _write_main(script: Script) -> None:
     if draw.chance(0.6):
         _write_calls(inner, *_define(script))
     else:
-        inner.write_template(draw.pick(draw.pick((LOOPS, TEXTS))))
+        inner.write_pattern(draw.pick(draw.pick((LOOPS, TEXTS))))
     body = inner.text().rstrip("\n")
     if draw.chance(0.75):
         script.definitions.append(f"def main():\n{body}")

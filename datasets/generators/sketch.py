@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import Any
 
 from cwm_trace.datasets.drawing import Draw
-from cwm_trace.datasets.generators.forms import HOLE
 from cwm_trace.datasets.generators.method_forms import EXPRESSIONS
+from cwm_trace.datasets.generators.notation import Hole, parse
 from cwm_trace.datasets.pools import LABELS
 
 LOCALS = {
@@ -56,10 +56,6 @@ ARGUMENTS = {
 _READS = {"str": ("str", "char"), "int": ("int", "index", "total")}
 """Types that can be read as another."""
 
-_NEW = re.compile(r"\$(\w+?)(?::(\w+))?\b")
-LOOP_NAME = re.compile(r"%([a-z])\b")
-_BEFORE = ("(", "[", "{", ", ", ": ", "= ", "return ")
-_AFTER = (")", "]", ",", "}", ":\n")
 _TEXTS = ("abcab", "aabbc", "xyzx", "abab12", "aAbBc", "Ab1 ", "a-b-c", "0123456789")
 _ROUND = re.compile(r"^( *)(?:for|while)\b.*:$", re.MULTILINE)
 
@@ -153,34 +149,33 @@ class Sketch:
                 return self.fill(self.draw.pick(EXPRESSIONS[kind]), depth=depth)
         raise UnfitError(kind)
 
-    def fill(self, form: str, labels: dict[str, str] | None = None, depth: int = 1) -> str:
+    def fill(self, form: str, names: dict[str, str] | None = None, depth: int = 1) -> str:
         """Fill the holes of a form.
 
         Args:
-            form: text with holes.
-            labels: those that are known, and gets those that the form has.
+            form: text with holes; names that loops bind stay as they are while nothing is known of them.
+            names: what is known by a name, and gets what is named in the form.
             depth: of expressions inside expressions.
 
         Raises:
             UnfitError: there is no variable of a type that it needs.
         """
-        known = {} if labels is None else labels
+        names = {} if names is None else names
+        holes, tail = parse(form)
+        text = ""
+        for hole in holes:
+            text += hole.before
+            if hole.role == "$" or not hole.kind:
+                text += names.get(hole.name, hole.name)
+                continue
+            filled = self._hole(hole, depth)
+            if hole.name:
+                names[hole.name] = filled
+            text += filled
+        return text + tail
 
-        def part(match: re.Match[str]) -> str:
-            needed, kind, label = match.groups()
-            if not kind:
-                return known[label]
-            before, after = form[: match.start()], form[match.end() :]
-            bare = before.endswith(_BEFORE) and (not after or after.startswith(_AFTER))
-            filled = self._hole(kind, bool(needed), depth, bare)
-            if label:
-                known[label] = filled
-            return filled
-
-        return HOLE.sub(part, form)
-
-    def _hole(self, kind: str, needed: bool, depth: int, bare: bool) -> str:
-        draw = self.draw
+    def _hole(self, hole: Hole, depth: int) -> str:
+        draw, kind = self.draw, hole.kind
         if kind in _CONSTANTS:
             return _CONSTANTS[kind](self)
         if kind in ("x", "y"):
@@ -188,13 +183,13 @@ class Sketch:
         if kind in ("px", "py", "pw", "fx", "fy"):
             return self.fill(draw.pick(EXPRESSIONS[kind]), depth=0)
         names = self.variables(kind)
-        if needed or kind == "char":
+        if hole.role or kind == "char":
             if not names:
                 raise UnfitError(kind)
             return self.recent(names)
         if kind == "bool" or (depth > 0 and draw.chance(0.2)):
             text = self.expression(kind, depth - 1) if depth > -2 else "True"
-            return f"({text})" if " " in text and not bare and kind != "bool" else text
+            return f"({text})" if " " in text and not hole.bare and kind != "bool" else text
         if names and draw.chance(self.share):
             return self.recent(names)
         return self.literal(kind)
@@ -338,42 +333,41 @@ class Sketch:
             return self.draw.pick(self._seen_ints)
         return self.draw.number(0, 20)
 
-    # templates of several lines
+    # patterns of several lines
 
-    def write_template(self, template: str, known: Mapping[str, str] | None = None) -> None:
-        """Write lines in which `$type:x` is a new variable and `%x` a name that a loop binds.
+    def write_pattern(self, pattern: str, known: Mapping[str, str] | None = None) -> None:
+        """Write lines, and bring their new variables into scope.
 
         Args:
-            template: the lines.
-            known: names of `$x` that are not variables of the template's own.
+            pattern: the lines; `<print>` prints what they have made.
+            known: names that are no variables of the pattern's own.
 
         Raises:
             UnfitError: there is no variable of a type that it needs; nothing is written then.
         """
         scope = dict(self.scope)
         try:
-            self.put(self._complete(template, dict(known or {})))
+            self.put(self._complete(pattern, dict(known or {})))
         except UnfitError:
             self.scope = scope
             raise
 
-    def _complete(self, template: str, names: dict[str, str]) -> str:
+    def _complete(self, pattern: str, names: dict[str, str]) -> str:
         created: dict[str, str] = {}
-        for kind, label in _NEW.findall(template):
-            if label and label not in names:
-                names[label] = self.declare(kind)
-                created[names[label]] = kind
+        holes = parse(pattern).holes
+        for hole in holes:
+            if hole.role == "$" and hole.name not in names:
+                names[hole.name] = self.declare(hole.kind)
+                created[names[hole.name]] = hole.kind
         results = [name for name, kind in created.items() if kind != "index"]
-        for label in dict.fromkeys(LOOP_NAME.findall(template)):
-            names["%" + label] = self.declare(_LOOP_KINDS.get(label, "char"))
-            created[names["%" + label]] = ""
+        for bound in dict.fromkeys(hole.name for hole in holes if hole.name.startswith("%")):
+            names[bound] = self.declare(_LOOP_KINDS.get(bound, "char"))
+            created[names[bound]] = ""
         for name in created:
             del self.scope[name]
-        template = _NEW.sub(lambda match: names[match[2] or match[1]], template)
-        template = LOOP_NAME.sub(lambda match: names["%" + match[1]], template)
-        while "<print>" in template:
-            template = template.replace("<print>", self.print_line(results[-2:]), 1)
-        text = self.fill(template, depth=0)
+        if any(hole.kind == "print" for hole in holes):
+            pattern = pattern.replace("<print>", self.print_line(results[-2:]))
+        text = self.fill(pattern, names, depth=0)
         self.scope |= {name: kind for name, kind in created.items() if kind}
         return text
 
@@ -384,10 +378,10 @@ class Sketch:
 
 
 _LOOP_KINDS = {
-    "a": "item", "b": "item", "d": "int", "i": "index", "j": "index", "k": "key", "r": "list", "v": "int",
-    "w": "key", "x": "item",
+    "%a": "item", "%b": "item", "%d": "int", "%i": "index", "%j": "index", "%k": "key", "%r": "list",
+    "%v": "int", "%w": "key", "%x": "item",
 }  # fmt: skip
-"""Which names a loop of a template binds."""
+"""Which names a loop of a pattern binds."""
 _PRINTS = (
     "print({0})", "print({0})", "print({0})", "print(f'{0}: {{{0}}}')", "print(f'{0} = {{{0}}}')",
     "print('{2}', {0})", "print(str({0}))", "print({1}, {0})", "print(f'{{{1}}} {{{0}}}')",

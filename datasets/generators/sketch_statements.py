@@ -7,7 +7,8 @@ from collections.abc import Callable
 from cwm_trace.datasets.generators.method_forms import EXPRESSIONS
 from cwm_trace.datasets.generators.method_patterns import PATTERNS
 from cwm_trace.datasets.generators.method_steps import CHANGES, LOOPS, STEPS
-from cwm_trace.datasets.generators.sketch import LOOP_NAME, Sketch, UnfitError
+from cwm_trace.datasets.generators.notation import parse
+from cwm_trace.datasets.generators.sketch import Sketch, UnfitError
 
 KINDS = (
     "str", "str", "str", "str", "int", "int", "int", "list", "list", "list", "words", "words", "dict", "dict",
@@ -46,12 +47,12 @@ def write_change(sketch: Sketch) -> None:
         raise UnfitError("change")
     name = sketch.recent(names)
     form = sketch.draw.pick(CHANGES[sketch.scope[name]])
-    sketch.put(sketch.fill(form.replace("@", name), depth=0))
+    sketch.put(sketch.fill(form, {"@": name}, depth=0))
 
 
 def _write_pattern(sketch: Sketch) -> None:
     """Some statements that belong together."""
-    sketch.write_template(sketch.draw.pick(PATTERNS))
+    sketch.write_pattern(sketch.draw.pick(PATTERNS))
 
 
 def write_if(sketch: Sketch) -> None:
@@ -113,24 +114,22 @@ def _write_loop(sketch: Sketch) -> None:
     """A loop that gathers something in one or two variables."""
     draw = sketch.draw
     header, bound = draw.pick(LOOPS)
-    labels: dict[str, str] = {}
-    header = sketch.fill(header, labels, depth=0)
+    names: dict[str, str] = {}
+    header = sketch.fill(header, names, depth=0)
     gathered = [_gathered(sketch, draw.pick(_GATHERED)) for _ in range(1 + draw.chance(0.2))]
     before = dict(sketch.scope), set(sketch.fixed), list(sketch.near)
-    names = {}
     kinds = dict(bound)
-    for label in dict.fromkeys(LOOP_NAME.findall(header)):
-        names[label] = sketch.declare(kinds[label])
-    sketch.put(LOOP_NAME.sub(lambda match: names[match[1]], header))
+    bound_names = {hole.name: "" for hole in parse(header).holes}
+    for label in bound_names:
+        bound_names[label] = sketch.declare(kinds[label])
+    names |= bound_names
+    sketch.put(sketch.fill(header, names))
     sketch.near = []
     for what, kind in bound:
-        name = what
-        for label, text in labels.items():
-            name = name.replace(f"<:{label}>", text)
-        name = names.get(what) or LOOP_NAME.sub(lambda match: names[match[1]], name)
+        name = sketch.fill(what, names)
         sketch.scope[name] = kind
         sketch.near.append(name)
-    sketch.fixed |= {name for name in before[0] if name in header} | set(names.values())
+    sketch.fixed |= {name for name in before[0] if name in header} | set(bound_names.values())
     sketch.indent += 1
     _write_body(sketch, gathered)
     sketch.indent -= 1
@@ -202,7 +201,7 @@ def _step(sketch: Sketch, name: str, deeper: int = 0) -> None:
     text = ""
     for _ in range(8):
         try:
-            text = sketch.fill(sketch.draw.pick(forms).replace("@", name), depth=0)
+            text = sketch.fill(sketch.draw.pick(forms), {"@": name}, depth=0)
         except UnfitError:
             continue
         if any(item in text for item in sketch.near):

@@ -13,6 +13,7 @@ from cwm_trace.datasets.generators.method_forms import EXPRESSIONS
 from cwm_trace.datasets.generators.method_patterns import PATTERNS
 from cwm_trace.datasets.generators.method_steps import CHANGES, LOOPS, STEPS
 from cwm_trace.datasets.generators.methods import with_double_quotes
+from cwm_trace.datasets.generators.notation import is_spaced, parse
 from cwm_trace.datasets.generators.script_classes import CLASSES
 from cwm_trace.datasets.generators.script_loops import LOOPS as NUMBERS
 from cwm_trace.datasets.generators.script_texts import TEXTS
@@ -42,8 +43,8 @@ def write_header(form: str) -> Callable[[Sketch], None]:
     return lambda sketch: sketch.put(sketch.fill(re.sub("%([iab])", r"\1_", form), depth=0) + "\n    break")
 
 
-def write_template(form: str) -> Callable[[Sketch], None]:
-    return lambda sketch: sketch.write_template(form)
+def write_pattern(form: str) -> Callable[[Sketch], None]:
+    return lambda sketch: sketch.write_pattern(form)
 
 
 def all_forms() -> Iterator[tuple[str, Callable[[Sketch], None]]]:
@@ -53,7 +54,7 @@ def all_forms() -> Iterator[tuple[str, Callable[[Sketch], None]]]:
         for kind, forms in table.items():
             yield from ((form, write_change(kind, form)) for form in forms)
     yield from ((header, write_header(header)) for header, _ in LOOPS)
-    yield from ((form, write_template(form)) for form in (*PATTERNS, *NUMBERS, *TEXTS))
+    yield from ((form, write_pattern(form)) for form in (*PATTERNS, *NUMBERS, *TEXTS))
 
 
 def runs(write: Callable[[Sketch], None]) -> bool:
@@ -96,6 +97,22 @@ def test_programs_differ_in_shape() -> None:
     shapes = {re.sub(r"'[^']*'|\"[^\"]*\"|\d+|\b\w+\b(?= =)", "_", item.source)
               for item in make_items("methods", 500)}  # fmt: skip
     assert len(shapes) > 490
+
+
+def test_a_pattern_is_split_into_its_holes() -> None:
+    holes, tail = parse("@ = %a + $str:t + <str:a> if $t else (<:a>, <=int>)")
+    assert tail == ")"
+    assert [(hole.before, hole.role, hole.kind, hole.name, hole.bare) for hole in holes] == [
+        ("", "", "", "@", False),
+        (" = ", "", "", "%a", False),
+        (" + ", "$", "str", "$t", False),
+        (" + ", "", "str", "a", False),
+        (" if ", "", "", "$t", False),
+        (" else (", "", "", "a", True),
+        (", ", "=", "int", "", True),
+    ]
+    assert parse("@dataclass").holes == ()
+    assert [is_spaced(text) for text in ("-<x>", "f(<x>, 'a b')", "<x> + 1")] == [True, False, True]
 
 
 def test_text_of_an_fstring_holds_no_constants() -> None:

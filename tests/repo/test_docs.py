@@ -26,11 +26,13 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
     [
         "cwm_trace.api",
         "cwm_trace.debug.literals",
+        "cwm_trace.rendering.wording",
         "cwm_trace.states",
         "cwm_trace.flow.constants",
         "cwm_trace.wire.texts",
         "cwm_trace.datasets.diversity",
         "cwm_trace.datasets.families",
+        "cwm_trace.datasets.generators.notation",
         "cwm_trace.datasets.pools",
         "cwm_trace.datasets.renaming",
         "cwm_trace.eval.comparison.branches",
