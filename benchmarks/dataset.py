@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 from cwm_trace.datasets.builder import read_manifest
 from cwm_trace.datasets.families import make_item
-from cwm_trace.datasets.item_recording import load_item, record_item, record_lines, stand_ins
+from cwm_trace.datasets.item_recording import record_item, record_lines, stand_ins
 from cwm_trace.datasets.keys import keys_of
 from cwm_trace.datasets.rows import write_row
 from cwm_trace.datasets.shards import UNIT_LEVEL, compress
@@ -36,6 +36,7 @@ from cwm_trace.datasets.tokenizing import tokenize_trace
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.registry import find_mini
 from cwm_trace.records import Limits
+from cwm_trace.tracer.target import load_text
 
 Result = TypeVar("Result")
 
@@ -155,13 +156,14 @@ def time_stages(preset: str, count: int) -> None:
     stages = Stages(count)
     with stand_ins():
         for item in [make_item(preset, index) for index in range(50)]:  # what is kept is there
-            record_lines(load_item(item, limits))
+            record_item(item, limits)
         items = stages.take("draw", lambda index: make_item(preset, index), range(count))
-        ready = stages.take("compile", lambda item: load_item(item, limits), items)
-        recorded = stages.take("record", record_lines, ready)
+        ready = stages.take("compile", lambda item: load_text(item.source, item.call), items)
+        both = list(zip(items, ready, strict=True))
+        recorded = stages.take("record", lambda pair: record_lines(*pair, limits), both)
         traces = [record_item(item, limits) for item in items]
-    both = list(zip(items, recorded, strict=True))
-    rows = stages.take("write", lambda pair: write_row(pair[0], *pair[1]) + b"\n", both)
+    made = list(zip(items, recorded, strict=True))
+    rows = stages.take("write", lambda pair: write_row(pair[0], *pair[1]) + b"\n", made)
     stages.take("write", lambda lines: compress(lines, UNIT_LEVEL), [rows])
     stages.take("keys", lambda item: keys_of(item, "train", "", []), items)
     recording = stages["record"] + stages["write"]

@@ -7,7 +7,7 @@ user's to look for modules in, where a `math.py` would change what is recorded.
 from __future__ import annotations
 
 import linecache
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cwm_trace.datasets.item import Item
 from cwm_trace.records import Limits, Outcome, Trace
@@ -16,30 +16,10 @@ from cwm_trace.tracer.program import Runnable
 from cwm_trace.tracer.session import Lines, Memory, Options, Sink, record_program
 from cwm_trace.tracer.target import load_text
 
-__all__ = ["KEPT", "ReadyItem", "load_item", "record_item", "record_lines", "stand_ins"]
+__all__ = ["KEPT", "record_item", "record_lines", "stand_ins"]
 
 KEPT = (Outcome.RETURNED, Outcome.RAISED, Outcome.EXITED)
 """Outcomes of traces that are whole."""
-
-
-@dataclass(frozen=True)
-class ReadyItem:
-    """A trusted item that is compiled and only has to be run; `load_item` makes it."""
-
-    program: Runnable
-    limits: Limits
-
-
-def load_item(item: Item, limits: Limits) -> ReadyItem:
-    """Compile a trusted item.
-
-    Raises:
-        CwmTraceError: it cannot be compiled.
-    """
-    program = load_text(item.source, item.call)
-    if item.max_lines is None:
-        return ReadyItem(program, limits)
-    return ReadyItem(replace(program, path=None, root=None), replace(limits, timeout=None))
 
 
 def record_item(item: Item, limits: Limits) -> Trace:
@@ -49,17 +29,20 @@ def record_item(item: Item, limits: Limits) -> Trace:
         CwmTraceError: it cannot be compiled.
     """
     memory = Memory()
-    _record(load_item(item, limits), memory)
+    _record(item, load_text(item.source, item.call), memory, limits)
     return memory.trace
 
 
-def record_lines(ready: ReadyItem) -> tuple[Trace, bytes]:
-    """Like `record_item`; the frames come apart from the trace, as `Lines` has them."""
+def record_lines(item: Item, program: Runnable, limits: Limits) -> tuple[Trace, bytes]:
+    """Like `record_item`, of what `load_text` made of the item; the frames come apart, as `Lines` has them."""
     sink = Lines()
-    _record(ready, sink)
+    _record(item, program, sink, limits)
     return sink.trace, sink.lines
 
 
-def _record(ready: ReadyItem, sink: Sink) -> None:
-    record_program(ready.program, sink, Options(limits=ready.limits, capture_output=True))
-    linecache.cache.pop(ready.program.code.co_filename, None)
+def _record(item: Item, program: Runnable, sink: Sink, limits: Limits) -> None:
+    if item.max_lines is not None:
+        program = replace(program, path=None, root=None)
+        limits = replace(limits, timeout=None)
+    record_program(program, sink, Options(limits=limits, capture_output=True))
+    linecache.cache.pop(program.code.co_filename, None)

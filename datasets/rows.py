@@ -48,7 +48,7 @@ def write_row(item: Item, trace: Trace, frames: bytes) -> bytes:
         **{name: about[name] for name in _ABOUT},
         "outcome": trace.outcome.value,
     })  # fmt: skip
-    columns = extension.columns_of_lines(frames) if extension.IS_BUILT else columns_of_lines(frames)
+    columns = extension.columns_of_lines(frames) if extension.IS_BUILT else _columns_of_lines(frames)
     return b'%s,"frames":[%s]}' % (head[:-1].encode("utf-8", "surrogatepass"), columns)
 
 
@@ -119,7 +119,7 @@ _match_frame = re.compile(
 _find_slots = re.compile(_SLOT, re.ASCII).finditer
 
 
-def columns_of_lines(lines: bytes) -> bytes:
+def _columns_of_lines(lines: bytes) -> bytes:
     """Frames with every column, separated by commas, made of the lines that a trace file has of them.
 
     Where the compiled recorder was built, its function of this name does the same.

@@ -14,7 +14,7 @@ import numpy as np
 
 from cwm_trace.datasets.families import make_item
 from cwm_trace.datasets.item import SPLITS, Item, Knob
-from cwm_trace.datasets.item_recording import KEPT, load_item, record_lines, stand_ins
+from cwm_trace.datasets.item_recording import KEPT, record_lines, stand_ins
 from cwm_trace.datasets.keys import KEYS, keys_of
 from cwm_trace.datasets.rows import write_row
 from cwm_trace.datasets.shards import UNIT_LEVEL, compress
@@ -24,6 +24,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Limits, Program, Trace
 from cwm_trace.tracer.sandbox import trace_lines_isolated
 from cwm_trace.tracer.supervision import Bounds
+from cwm_trace.tracer.target import load_text
 
 
 @dataclass(frozen=True)
@@ -184,12 +185,12 @@ def _load(item: Item, unit: Unit) -> _Run | None:
         bounds = Bounds(unit.limits.timeout or 10.0)
         return partial(trace_lines_isolated, item.source, item.call, unit.limits, bounds)
     try:
-        ready = load_item(item, unit.limits)
+        program = load_text(item.source, item.call)
     except CwmTraceError:
         return None
 
     def run() -> tuple[Trace, bytes, str]:
-        trace, lines = record_lines(ready)
+        trace, lines = record_lines(item, program, unit.limits)
         return trace, lines, trace.outcome.value
 
     return run
