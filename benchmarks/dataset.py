@@ -160,11 +160,12 @@ def time_stages(preset: str, count: int) -> None:
         items = stages.take("draw", lambda index: make_item(preset, index), range(count))
         ready = stages.take("compile", lambda item: load_text(item.source, item.call), items)
         both = list(zip(items, ready, strict=True))
-        recorded = stages.take("record", lambda pair: record_lines(*pair, limits), both)
+        recorded = stages.take("record", lambda pair: record_lines(pair[0], pair[1], limits), both)
         traces = [record_item(item, limits) for item in items]
     made = list(zip(items, recorded, strict=True))
     rows = stages.take("write", lambda pair: write_row(pair[0], *pair[1]) + b"\n", made)
     stages.take("write", lambda lines: compress(lines, UNIT_LEVEL), [rows])
+    keys_of(items[0], "train", "", [])  # what it imports is there
     stages.take("keys", lambda item: keys_of(item, "train", "", []), items)
     recording = stages["record"] + stages["write"]
     print(f"one of {count:,} programs, CPU time, recorder {traces[0].run.recorder}")

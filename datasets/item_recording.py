@@ -34,7 +34,7 @@ def record_item(item: Item, limits: Limits) -> Trace:
 
 
 def record_lines(item: Item, program: Runnable, limits: Limits) -> tuple[Trace, bytes]:
-    """Like `record_item`, of what `load_text` made of the item; the frames come apart, as `Lines` has them."""
+    """Like `record_item`, of what `load_text` made of the item; the frames apart, as `Lines` has them."""
     sink = Lines()
     _record(item, program, sink, limits)
     return sink.trace, sink.lines
