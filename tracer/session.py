@@ -81,7 +81,10 @@ class Fields:
 
     def footer(self, trace: Trace) -> None:
         """Keep what is known at the end; the frames stay apart."""
-        self.trace = replace(trace, program=replace(trace.program, files=tuple(self.files)))
+        files = tuple(self.files)
+        self.trace = (
+            trace if files == trace.files else replace(trace, program=replace(trace.program, files=files))
+        )
         if self._log is not None:
             self.frames += fields_of_lines(self._lines(self._log))
 
@@ -329,13 +332,11 @@ def record_run(
                 error = _run(run, recorder, options)
         except BaseException as late:  # an interrupt between the program's end and here
             error = late
-    trace = _footer(header, recorder, outcome_of(None if error is None else type(error)))
-    facts = replace(
-        trace.run,
-        exit_code=exit_code(error) if header.entry == MODULE else None,
-        output=None if output is None else output.getvalue(),
-    )
-    trace = replace(trace, warnings=(*trace.warnings, *notes), run=facts)
+    trace = _footer(header, recorder, outcome_of(None if error is None else type(error)), notes)
+    if header.entry == MODULE or output is not None:
+        code = exit_code(error) if header.entry == MODULE else None
+        written = None if output is None else output.getvalue()
+        trace = replace(trace, run=replace(trace.run, exit_code=code, output=written))
     failure = recorder.failure
     if failure is None and not recorder.forked:
         try:
@@ -414,12 +415,12 @@ def make_header(options: Options, program: Program) -> Trace:
     )
 
 
-def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
+def _footer(header: Trace, recorder: Recorder, outcome: Outcome, notes: Sequence[str] = ()) -> Trace:
     return replace(
         header,
         outcome=recorder.outcome or outcome,
-        warnings=tuple(shortfalls(recorder, header.entry)),
-        run=replace(header.run, skipped=recorder.skipped),
+        warnings=(*shortfalls(recorder, header.entry), *notes),
+        run=replace(header.run, skipped=recorder.skipped) if recorder.skipped else header.run,
     )
 
 
