@@ -9,6 +9,7 @@ import runpy
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
+from functools import partial
 from io import StringIO
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -106,12 +107,13 @@ class Memory(Fields):
         """Make the trace."""
         log, self._log = self._log, None
         super().footer(trace)
+        files = self.trace.files
         if log is None:
-            frames = frames_from_fields(self.frames, SourceLines(self.files))
+            make = partial(frames_from_fields, self.frames.copy(), SourceLines(files))
         else:
-            frames = records_of_lines(self._lines(log), self.files)
+            make = partial(records_of_lines, self._lines(log), files)
         self.frames.clear()
-        self.trace = replace(self.trace, frames=frames)
+        self.trace = self.trace.with_frames_later(make)
 
 
 class Lines(Fields):
