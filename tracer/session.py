@@ -112,20 +112,20 @@ class Memory(Fields):
 
 
 class Lines(Fields):
-    """A sink that keeps frames as a trace file has them, each a line of JSON, for those who write them on."""
+    """A sink that keeps frames as a trace file has them, each a line of JSON, for those who write them on.
+
+    `lines` are UTF-8, each with its ending; lone surrogates are written as if they were characters.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines: list[str] = []
+        self.lines = b""
 
     def footer(self, trace: Trace) -> None:
         """Keep what is known at the end; the lines stay apart."""
         log, self._log = self._log, None
         super().footer(trace)
-        if log is None:
-            self.lines = lines_of_fields(self.frames)
-        else:
-            self.lines = self._lines(log).decode("utf-8", "surrogatepass").split("\n")[:-1]
+        self.lines = lines_of_fields(self.frames) if log is None else self._lines(log)
 
 
 @dataclass(frozen=True)

@@ -312,7 +312,7 @@ def kill_many(folder: Path, times: int) -> None:
 
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
-    kill_many(tmp_path, 5)
+    kill_many(tmp_path, 2)
 
 
 @pytest.mark.slow
