@@ -24,7 +24,7 @@ except ImportError as error:
 
 __all__ = ["MAX_LINE_EVENTS", "DrawnProgram", "family_programs", "programs"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @cache
@@ -49,7 +49,7 @@ class _Chooser:
         """An int from 0 to `size - 1`."""
         return self.draw(_below(size))
 
-    def pick(self, options: Sequence[T]) -> T:
+    def pick(self, options: Sequence[_T]) -> _T:
         """One of the options."""
         return options[self.draw(_below(len(options)))]
 

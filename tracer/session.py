@@ -351,7 +351,7 @@ def record_run(
 
 def _run(run: Callable[[Recorder], None], recorder: Recorder, options: Options) -> BaseException | None:
     """Run to the end that Python would run to, and return the exception that ended it."""
-    error = None
+    error: BaseException | None = None
     try:
         try:
             run(recorder)
@@ -359,7 +359,8 @@ def _run(run: Callable[[Recorder], None], recorder: Recorder, options: Options) 
             if not options.whole_process:
                 raise
             error = raised
-            report_error(raised, os.path.dirname(_run.__code__.co_filename))
+        if error is not None:  # not where it was caught: a hook finds no exception that is being handled
+            error = report_error(error, os.path.dirname(_run.__code__.co_filename))
         if options.whole_process:
             finish()
     except BaseException as raised:
