@@ -127,8 +127,10 @@ class _Writable(Protocol):
 
 def write_all(file: _Writable, data: bytes) -> None:
     """Write to a file without a buffer, which may take only a part of it, just before its disk is full."""
-    while data:
-        data = data[file.write(data) :]
+    written = file.write(data)
+    while written < len(data):
+        data = data[written:]
+        written = file.write(data)
 
 
 class Closing:
