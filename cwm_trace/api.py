@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cwm_trace.eval.benchmark.results import Results
     from cwm_trace.eval.comparison import Comparison
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class _Default:
@@ -40,8 +40,8 @@ class _Default:
         return repr(self.value)
 
 
-def _default(value: T) -> T:
-    return cast(T, _Default(value))
+def _default(value: _T) -> _T:
+    return cast(_T, _Default(value))
 
 
 def trace_execution(

@@ -130,9 +130,10 @@ def fields_of_lines(data: bytes) -> list[FrameFields]:
     return frames
 
 
-def lines_of_fields(frames: Iterable[FrameFields]) -> list[str]:
-    """The inverse of `fields_of_lines`; the lines have no endings, and fields the order of a recording's."""
-    return [_encode({name: frame[name] for name in _FIELDS if name in frame}) for frame in frames]  # type: ignore[literal-required]
+def lines_of_fields(frames: Iterable[FrameFields]) -> bytes:
+    """The inverse of `fields_of_lines`: lines with endings, fields in the order of a recording's."""
+    ordered = ({name: frame[name] for name in _FIELDS if name in frame} for frame in frames)  # type: ignore[literal-required]
+    return "".join(f"{_encode(fields)}\n" for fields in ordered).encode("utf-8", "surrogatepass")
 
 
 _FIELDS = tuple(FrameFields.__annotations__)

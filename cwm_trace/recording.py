@@ -20,11 +20,11 @@ from cwm_trace.wire.profile import CWM, FormatProfile
 if TYPE_CHECKING:
     from cwm_trace.tracer.session import Memory, Options
 
-F = TypeVar("F")
+_F = TypeVar("_F")
 
 
 @overload
-def record(function: F, /) -> F: ...
+def record(function: _F, /) -> _F: ...
 @overload
 def record(
     *,
@@ -125,9 +125,9 @@ class Recording:
         self._options = options
         self.trace: Trace | None = None
 
-    def __call__(self, function: F) -> F:
+    def __call__(self, function: _F) -> _F:
         """Decorate a function, a method or a class."""
-        decorated: F = _Decorator(self._options).decorate(function)
+        decorated: _F = _Decorator(self._options).decorate(function)
         return decorated
 
     def __enter__(self) -> Recording:

@@ -326,6 +326,16 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
 _AnyLine = HeaderLine | FileLine | FooterLine | FrameFields
 
 
+def _no_trace_file(path: Path, start: bytes) -> str:
+    """What a file is whose first line is no JSON object."""
+    if start.lstrip().startswith(b"<|"):
+        return f"{path} is the text of a trace: cwm-trace convert {path} {path.stem}.jsonl makes a file of it"
+    for suffix, magic in (".gz", b"\x1f\x8b"), (".zst", b"\x28\xb5\x2f\xfd"):
+        if start.startswith(magic):
+            return f"{path} is compressed: name it {path.name}{suffix}"
+    return f"{path} is no trace file: cwm-trace run writes one"
+
+
 def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
     """Every whole line; a last line that is cut is left out."""
     version = TRACE_VERSION
@@ -334,6 +344,8 @@ def _read_lines(path: Path, stream: BinaryIO) -> Iterator[_AnyLine]:
         if frame is not None:
             yield frame
             continue
+        if number == 1 and not data.lstrip().startswith(b"{"):
+            raise CwmTraceError(_no_trace_file(path, data))
         line = parse_object(path, number, data)
         if number == 1 and line.get("kind") == "header":
             version = check_version(path, line.get("schema_version"), TRACE_VERSION)

@@ -15,7 +15,7 @@ from typing import TypeVar
 from cwm_trace.datasets.names import NAMES
 from cwm_trace.datasets.pools import CLASSES, INTS, SPLIT_WORDS, class_of, int_range
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _RANGES: dict[tuple[str, int, int], tuple[int, int]] = {}
@@ -50,7 +50,7 @@ class Draw:
         """True in a share of the draws."""
         return self.random() < share
 
-    def pick(self, options: Sequence[T]) -> T:
+    def pick(self, options: Sequence[_T]) -> _T:
         """One of the options."""
         return options[self.below(len(options))]
 
@@ -58,7 +58,7 @@ class Draw:
         """Write a part of a program that could as well be left out."""
         write()
 
-    def sample(self, options: Sequence[T], count: int) -> list[T]:
+    def sample(self, options: Sequence[_T], count: int) -> list[_T]:
         """Different ones of the options, in random order."""
         left = list(options)
         size = len(left)

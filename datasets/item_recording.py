@@ -12,6 +12,7 @@ from dataclasses import replace
 from cwm_trace.datasets.item import Item
 from cwm_trace.records import Limits, Outcome, Trace
 from cwm_trace.tracer.process import stand_ins
+from cwm_trace.tracer.program import Runnable
 from cwm_trace.tracer.session import Lines, Memory, Options, Sink, record_program
 from cwm_trace.tracer.target import load_text
 
@@ -28,19 +29,18 @@ def record_item(item: Item, limits: Limits) -> Trace:
         CwmTraceError: it cannot be compiled.
     """
     memory = Memory()
-    _record(item, memory, limits)
+    _record(item, load_text(item.source, item.call), memory, limits)
     return memory.trace
 
 
-def record_lines(item: Item, limits: Limits) -> tuple[Trace, list[str]]:
-    """Like `record_item`; the frames come apart from the trace, as the lines of a trace file."""
+def record_lines(item: Item, program: Runnable, limits: Limits) -> tuple[Trace, bytes]:
+    """Like `record_item`, of what `load_text` made of the item; the frames apart, as `Lines` has them."""
     sink = Lines()
-    _record(item, sink, limits)
+    _record(item, program, sink, limits)
     return sink.trace, sink.lines
 
 
-def _record(item: Item, sink: Sink, limits: Limits) -> None:
-    program = load_text(item.source, item.call)
+def _record(item: Item, program: Runnable, sink: Sink, limits: Limits) -> None:
     if item.max_lines is not None:
         program = replace(program, path=None, root=None)
         limits = replace(limits, timeout=None)

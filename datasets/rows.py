@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from cwm_trace.datasets.item import Item
 from cwm_trace.plain import SourceLines, frames_from_fields, trace_fields, trace_from_fields
 from cwm_trace.records import FrameFields, Outcome, SlotFields, SourceFile, Trace
+from cwm_trace.tracer import extension
 
 if TYPE_CHECKING:
     import pyarrow
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def write_row(item: Item, trace: Trace, frames: Iterable[str]) -> str:
-    """The line of a row, without its ending; in a program that holds a lone surrogate it does so too.
+def write_row(item: Item, trace: Trace, frames: bytes) -> bytes:
+    """The line of a row in UTF-8, without its ending; it has lone surrogates as `frames` has them.
 
     Args:
         item: what was recorded.
         trace: its trace, which has no frames of its own.
-        frames: the lines that a trace file has of them.
+        frames: the lines that a trace file has of them, each with its ending.
+
+    Raises:
+        ValueError: these are no lines of a recording.
     """
     about = trace_fields(trace)
     head = _encode({
@@ -44,7 +48,8 @@ def write_row(item: Item, trace: Trace, frames: Iterable[str]) -> str:
         **{name: about[name] for name in _ABOUT},
         "outcome": trace.outcome.value,
     })  # fmt: skip
-    return f'{head[:-1]},"frames":[{",".join(map(_write_frame, frames))}]}}'
+    columns = extension.columns_of_lines(frames) if extension.IS_BUILT else _columns_of_lines(frames)
+    return b'%s,"frames":[%s]}' % (head[:-1].encode("utf-8", "surrogatepass"), columns)
 
 
 def trace_of(row: Mapping[str, Any]) -> Trace:
@@ -102,40 +107,43 @@ def arrow_schema() -> pyarrow.Schema:
 _NO_TYPE = '""'
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-_STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_STRING = r'"[^"\\\x00-\x1f]*(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*)*"'
 _VALUE = rf'\{{"text":({_STRING})(?:,"type":({_STRING}))?(?:,"size":(\d+))?(?:,"clipped":(\d+))?\}}'
-_read_head = re.compile(
-    r'(\{"event":"\w+","line":\d+,"activation":\d+,"depth":\d+)(?:,"thread":(\d+))?(?:,"file":(\d+))?'
-).match
-_read_slot = re.compile(rf"[{{,]({_STRING}):(?:null|{_VALUE})").match
-_read_value = re.compile(rf',"value":{_VALUE}').match
-_read_message = re.compile(rf',"message":({_STRING})').match
+_SLOT = rf"({_STRING}):(?:null|{_VALUE})"
+_SLOTS = re.sub(r"\((?!\?)", "(?:", rf"{_SLOT}(?:,{_SLOT})*")
+_match_frame = re.compile(
+    r'(\{"event":"[a-z]+","line":\d+,"activation":\d+,"depth":\d+)(?:,"thread":(\d+))?(?:,"file":(\d+))?'
+    rf'(?:,"changed":\{{({_SLOTS})\}})?(?:,"value":({_VALUE}))?(?:,"message":({_STRING}))?\}}',
+    re.ASCII,
+).fullmatch
+_find_slots = re.compile(_SLOT, re.ASCII).finditer
+
+
+def _columns_of_lines(lines: bytes) -> bytes:
+    """Frames with every column, separated by commas, made of the lines that a trace file has of them.
+
+    Where the compiled recorder was built, its function of this name does the same.
+
+    Raises:
+        ValueError: these are no lines of a recording.
+    """
+    text = lines.decode("utf-8", "surrogatepass")
+    if text and not text.endswith("\n"):
+        raise ValueError(f"no frame of a recording: {text[-200:]}")
+    return ",".join(map(_write_frame, text.split("\n")[:-1])).encode("utf-8", "surrogatepass")
 
 
 def _write_frame(line: str) -> str:
-    """A frame with every column, made of the line that a trace file has of it."""
-    head = _read_head(line)
-    if head is None:
-        raise ValueError(f"no frame of a recording: {line}")
-    about, thread, file = head.groups("0")
-    at = head.end()
-    slots = []
-    if line.startswith(',"changed":', at):
-        at += len(',"changed":')
-        while slot := _read_slot(line, at):
-            slots.append(f'{{"name":{slot[1]},{_write_slot(*slot.groups()[1:])}')
-            at = slot.end()
-        at += 1
-    value = message = "null"
-    if found := _read_value(line, at):
-        value, at = "{" + _write_slot(*found.groups()), found.end()
-    if found := _read_message(line, at):
-        message, at = found[1], found.end()
-    if line[at:] != "}":
-        raise ValueError(f"no frame of a recording: {line}")
+    frame = _match_frame(line)
+    if frame is None:
+        raise ValueError(f"no frame of a recording: {line[:200]}")
+    about, thread, file, changed, value, *slot, message = frame.groups()
+    slots = [
+        f'{{"name":{found[1]},{_write_slot(*found.groups()[1:])}' for found in _find_slots(changed or "")
+    ]
     return (
-        f'{about},"thread":{thread},"file":{file},"changed":[{",".join(slots)}],'
-        f'"value":{value},"message":{message}}}'
+        f'{about},"thread":{thread or 0},"file":{file or 0},"changed":[{",".join(slots)}],'
+        f'"value":{"{" + _write_slot(*slot) if value else "null"},"message":{message or "null"}}}'
     )
 
 

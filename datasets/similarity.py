@@ -11,6 +11,8 @@ import builtins
 import hashlib
 import keyword
 import re
+import string
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -35,7 +37,8 @@ _WORD = re.compile(
     re.DOTALL,
 )
 _FIELD = re.compile(r"(?<!\{)\{[^{}]+\}")  # of an f-string
-_KNOWN = frozenset([*keyword.kwlist, *dir(builtins)])
+_SAME = frozenset([*keyword.kwlist, *dir(builtins), *string.punctuation]) - {"_", "'", '"'}
+"""Words that are nobody's names, and no strings."""
 
 
 def words_of(source: str) -> list[str]:
@@ -56,13 +59,15 @@ def _rename(words: Iterable[str], numbers: dict[str, str], strings: bool = True)
     renamed = []
     before = ""
     for word in words:
-        if strings and word[-1] in "'\"":
+        if word in _SAME:  # first what most words are
+            renamed.append(word)
+        elif strings and word[-1] in "'\"":
             if word[0] in "fF" or word[:2] in ("rf", "rF", "Rf", "RF"):
                 word = _FIELD.sub(lambda field: "".join(_rename(words_of(field[0]), numbers, False)), word)
             renamed.append(word)
         elif before != "." and (new := numbers.get(word)) is not None:
             renamed.append(new)
-        elif before != "." and word not in _KNOWN and (word[0].isalpha() or word[0] == "_"):
+        elif before != "." and (word[0].isalpha() or word[0] == "_"):
             numbers[word] = new = f"${len(numbers)}"
             renamed.append(new)
         else:
@@ -84,9 +89,9 @@ def sketch(words: list[str]) -> Sketch:
         CwmTraceError: the package rensa is missing.
     """
     minhash = _rensa().RMinHash(num_perm=PERMUTATIONS, seed=_SEED)
-    last = max(len(words) - _RUN + 1, 1)
-    minhash.update([" ".join(words[start : start + _RUN]) for start in range(last)])
-    return np.array(minhash.digest(), np.uint32)
+    runs = zip(*(words[start:] for start in range(_RUN)), strict=False)
+    minhash.update(list(map(" ".join, runs)) or [" ".join(words)])
+    return np.frombuffer(array("I", minhash.digest()), np.uint32)
 
 
 class Sketches:

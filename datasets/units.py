@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from cwm_trace.errors import CwmTraceError
 from cwm_trace.records import Limits, Program, Trace
 from cwm_trace.tracer.sandbox import trace_lines_isolated
 from cwm_trace.tracer.supervision import Bounds
+from cwm_trace.tracer.target import load_text
 
 
 @dataclass(frozen=True)
@@ -82,69 +84,80 @@ class MadeUnit:
 def make_unit(unit: Unit, benchmark: Benchmark | None = None) -> MadeUnit:
     """Make, record and describe the items of a unit."""
     failures: Counter[str] = Counter()
-    lines: list[bytes] = []
-    keys: list[tuple[Any, ...]] = []
-    tried = frames = 0
     with stand_ins():
-        for made in _recorded(unit, failures, benchmark):
-            tried += 1
-            if made is None:
-                continue
-            try:
-                lines.append(made.line.encode() + b"\n")
-            except UnicodeEncodeError:  # a lone surrogate in the program itself
-                failures["not-unicode"] += 1
-                continue
-            frames += made.frames
-            keys.append(keys_of(made.item, unit.split, made.entry, made.arguments))
+        items = list(_items(unit))
+        made = list(_given(unit, benchmark, failures))
+        for start in range(0, len(items), _TOGETHER):
+            made += _recorded(items[start : start + _TOGETHER], unit, benchmark, failures)
+    keys = [keys_of(one.item, unit.split, one.entry, one.arguments) for one in made]
     return MadeUnit(
         unit.number,
-        compress(lines, UNIT_LEVEL),
+        compress([one.line + b"\n" for one in made], UNIT_LEVEL),
         np.array(keys, KEYS).tobytes(),
-        dict(sorted(failures.items())),
-        tried,
-        frames,
+        dict(sorted((+failures).items())),
+        tried=len(unit.rows) + len(items),
+        frames=sum(one.frames for one in made),
     )
+
+
+_TOGETHER = 50
+"""Items of which each step is done before the next one is: what it needs stays in the processor's caches."""
 
 
 class _Made(NamedTuple):
     """A row, and what its keys are made of."""
 
     item: Item
-    line: str
+    line: bytes
     frames: int
     entry: str
     arguments: Any
 
 
-def _recorded(unit: Unit, failures: Counter[str], benchmark: Benchmark | None) -> Iterator[_Made | None]:
-    for line in unit.rows:
-        row = json.loads(line)
+def _given(unit: Unit, benchmark: Benchmark | None, failures: Counter[str]) -> Iterator[_Made]:
+    for text in unit.rows:
+        row = json.loads(text)
         item = Item(row["id"], row["files"][0]["text"], row["call"], row["family"], twin_of=row["twin_of"])
+        line = text.encode("utf-8", "surrogatepass")
         if benchmark is not None and benchmark.has_copy_in(item.source):
             failures["contaminated"] += 1
-            yield None
-            continue
-        frames = row["frames"]
-        yield _Made(item, line, len(frames), row["entry"], frames[0]["changed"] if frames else [])
-    for item in _items(unit):
-        if benchmark is not None and benchmark.has_copy_in(item.source):
-            failures["contaminated"] += 1
-            yield None
-            continue
-        trace, lines, reason = _record(item, unit)
+        elif not _is_unicode(line):
+            failures["not-unicode"] += 1
+        else:
+            frames = row["frames"]
+            yield _Made(item, line, len(frames), row["entry"], frames[0]["changed"] if frames else [])
+
+
+def _recorded(
+    items: Sequence[Item], unit: Unit, benchmark: Benchmark | None, failures: Counter[str]
+) -> Iterator[_Made]:
+    if benchmark is not None:
+        copies = [benchmark.has_copy_in(item.source) for item in items]
+        failures["contaminated"] += sum(copies)
+        items = [item for item, is_copy in zip(items, copies, strict=True) if not is_copy]
+    loaded = [_load(item, unit) for item in items]
+    recorded = [_record(item, run) for item, run in zip(items, loaded, strict=True)]
+    for item, (trace, lines, reason) in zip(items, recorded, strict=True):
         if reason:
             failures[reason] += 1
-            yield None
             continue
         try:
             line = write_row(item, trace, lines)
         except ValueError:  # a hostile program has written into the channel of its sandbox
             failures["damaged"] += 1
-            yield None
             continue
-        first = {} if item.call or not lines else json.loads(lines[0]).get("changed", {})
-        yield _Made(item, line, len(lines), trace.entry, first)
+        if not _is_unicode(line):  # a lone surrogate in the program itself
+            failures["not-unicode"] += 1
+            continue
+        first = {} if item.call or not lines else json.loads(lines[: lines.index(b"\n")]).get("changed", {})
+        yield _Made(item, line, lines.count(b"\n"), trace.entry, first)
+
+
+def _is_unicode(line: bytes) -> bool:
+    try:
+        return line.isascii() or bool(line.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _items(unit: Unit) -> Iterator[Item]:
@@ -162,26 +175,42 @@ def _generated(unit: Unit) -> Iterator[Item]:
         yield make_item(unit.generator, index, seed=unit.seed, split=split, knobs=dict(unit.knobs))
 
 
-def _record(item: Item, unit: Unit) -> tuple[Trace, list[str], str]:
+_Run = Callable[[], tuple[Trace, bytes, str]]
+"""Gives a trace without its frames, their lines, and how it ended."""
+
+
+def _load(item: Item, unit: Unit) -> _Run | None:
+    """What runs the item; None: it cannot be compiled."""
+    if unit.sandbox:
+        bounds = Bounds(unit.limits.timeout or 10.0)
+        return partial(trace_lines_isolated, item.source, item.call, unit.limits, bounds)
+    try:
+        program = load_text(item.source, item.call)
+    except CwmTraceError:
+        return None
+
+    def run() -> tuple[Trace, bytes, str]:
+        trace, lines = record_lines(item, program, unit.limits)
+        return trace, lines, trace.outcome.value
+
+    return run
+
+
+def _record(item: Item, run: _Run | None) -> tuple[Trace, bytes, str]:
     """The trace and the lines of its frames, and why it is left out; empty if it is not."""
     try:
-        if unit.sandbox:
-            bounds = Bounds(unit.limits.timeout or 10.0)
-            trace, lines, reason = trace_lines_isolated(item.source, item.call, unit.limits, bounds)
-        else:
-            trace, lines = record_lines(item, unit.limits)
-            reason = trace.outcome.value
+        trace, lines, reason = (Trace(Program()), b"", "does-not-compile") if run is None else run()
     except CwmTraceError:
-        return Trace(Program()), [], "does-not-compile"
+        return Trace(Program()), b"", "does-not-compile"
     if trace.outcome not in KEPT or reason not in ("returned", "raised", "exited"):
-        return trace, lines, reason
+        return trace, b"", reason
     if item.expected is not None and item.expected != _value(lines):
-        return trace, lines, "wrong-output"
+        return trace, b"", "wrong-output"
     return trace, lines, ""
 
 
-def _value(lines: Sequence[str]) -> str | None:
-    for frame in map(json.loads, reversed(lines)):
+def _value(lines: bytes) -> str | None:
+    for frame in map(json.loads, reversed(lines.split(b"\n")[:-1])):
         if frame["depth"] == 0 and frame["event"] == "return":
             return frame["value"]["text"] if "value" in frame else None
     return None

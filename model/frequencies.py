@@ -18,10 +18,10 @@ OWN_KINDS = {
 }
 """Kinds of scaling that are computed here, and the numbers that each needs."""
 
-A = TypeVar("A", bound=Any)
+_A = TypeVar("_A", bound=Any)
 
 
-def pair_frequencies(rope: Mapping[str, Any], pairs: A, head_dim: int) -> A:
+def pair_frequencies(rope: Mapping[str, Any], pairs: _A, head_dim: int) -> _A:
     """Compute the angle per position of every rotated pair.
 
     `default` is RoPE (Su et al. 2021, arXiv:2104.09864, eq. 15): theta ** (-2i / D). `llama3` (Llama 3.1)
@@ -36,11 +36,11 @@ def pair_frequencies(rope: Mapping[str, Any], pairs: A, head_dim: int) -> A:
     Returns:
         Radians per token, of the type and shape of `pairs`.
     """
-    frequencies: A = 1.0 / (rope["rope_theta"] ** (pairs / head_dim))
+    frequencies: _A = 1.0 / (rope["rope_theta"] ** (pairs / head_dim))
     if rope.get("rope_type", "default") == "default":
         return frequencies
     turns = rope["original_max_position_embeddings"] * frequencies / (2 * math.pi)  # in the original context
     low, high = rope["low_freq_factor"], rope["high_freq_factor"]
     keep = ((turns - low) / (high - low)).clip(0, 1)  # 0: slowed down by the whole factor, 1: kept
-    scaled: A = (1 - keep) * frequencies / rope["factor"] + keep * frequencies
+    scaled: _A = (1 - keep) * frequencies / rope["factor"] + keep * frequencies
     return scaled

@@ -51,6 +51,7 @@ class Owner(Protocol):
     """The recorder that an activation is of: what it needs of it."""
 
     active: bool
+    replaced: bool
     bytes: int
     missed: int
     describer: Describer
@@ -151,6 +152,8 @@ class Activation:
                 self.on_exception(frame, arg[1])
             elif event == "return":
                 self.on_return(frame, arg)
+        except RecursionError:  # as in `Recorder.on_call`
+            self.recorder.active, self.recorder.replaced = False, True
         except BaseException as error:
             if not is_foreign(error):
                 self.recorder.missed += 1

@@ -21,6 +21,7 @@ __all__ = [
     "Engine",
     "Log",
     "Stack",
+    "columns_of_lines",
     "engine_of_thread",
     "frame_looked_at",
     "give_recursion_levels",
@@ -28,7 +29,7 @@ __all__ = [
     "when_recorded",
 ]
 
-_EDITION = 3
+_EDITION = 4
 """Of what C and Python say to each other; raised there and here when that changes."""
 
 try:
@@ -37,6 +38,7 @@ try:
         Engine,
         Log,
         Stack,
+        columns_of_lines,
         engine_of_thread,
         frame_looked_at,
         frames_of_lines,

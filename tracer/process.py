@@ -33,19 +33,55 @@ class Buffer(Protocol):
         """This is a forked child: whatever is still written goes nowhere."""
 
 
-def report_error(error: BaseException, own: str) -> None:
-    """Say what Python would of an uncaught exception, without the frames of our folder `own` at its top."""
+def report_error(error: BaseException, own: str) -> BaseException:
+    """Say what Python would of an uncaught exception, without the frames of our folder `own` at its top.
+
+    Returns:
+        What ends the program: that, or the SystemExit that its `sys.excepthook` has raised.
+    """
     if isinstance(error, TimeLimitReached):
-        return
+        return error
     if isinstance(error, SystemExit):
-        if error.code is not None and not isinstance(error.code, int):
-            print(error.code, file=sys.stderr)
-        return
+        _say_exit(error)
+        return error
     trace = error.__traceback__
     while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == own:
         trace = trace.tb_next
     error.__traceback__ = trace  # the hook looks there, not at its argument
-    sys.excepthook(type(error), error, trace)
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+    if sys.version_info >= (3, 12):
+        sys.last_exc = error
+    hook = getattr(sys, "excepthook", None)
+    if hook is None:
+        _write_error("sys.excepthook is missing\n")
+        sys.__excepthook__(type(error), error, trace)
+        return error
+    try:
+        hook(type(error), error, trace)
+    except SystemExit as exit_asked:
+        _say_exit(exit_asked)
+        return exit_asked
+    except BaseException as second:
+        inner = second.__traceback__
+        second.__traceback__ = inner and inner.tb_next
+        _write_error("Error in sys.excepthook:\n")
+        sys.__excepthook__(type(second), second, second.__traceback__)
+        _write_error("\nOriginal exception was:\n")
+        sys.__excepthook__(type(error), error, trace)
+    return error
+
+
+def _say_exit(error: SystemExit) -> None:
+    """What `sys.exit("text")` prints."""
+    if error.code is not None and not isinstance(error.code, int):
+        _write_error(f"{error.code}\n")
+
+
+def _write_error(text: str) -> None:
+    if sys.stderr is None:
+        os.write(2, text.encode("utf-8", "backslashreplace"))
+    else:
+        sys.stderr.write(text)
 
 
 def finish() -> None:
@@ -117,10 +153,11 @@ def _set_trace(function: Any, /) -> None:
     Beside the compiled recorder `sys.gettrace` gives None, so who sets None there changes nothing: doctest
     does after every test.
     """
-    if function is None and any(
-        recorder.kind == "c" and recorder.is_installed() for recorder, _ in _recordings
-    ):
-        return
+    if function is None:
+        if any(recorder.kind == "c" and recorder.is_installed() for recorder, _ in _recordings):
+            return
+    elif not isinstance(getattr(function, "__self__", None), Recorder):
+        sys.settrace = _settrace  # the program's own trace function would see the frame of this one
     _settrace(function)
 
 

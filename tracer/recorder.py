@@ -175,11 +175,11 @@ class Recorder:
 
     def on_call(self, frame: FrameType, event: str, _arg: Any) -> Any:
         """The trace function of calls; nothing of its own gets out into the program."""
-        if event != "call" or not self.active:
-            return None
-        threads = self._threads
         activation: Activation | None = None
         try:
+            if not self.active or event != "call":
+                return None
+            threads = self._threads
             code = frame.f_code
             file = self._numbers.get(id(code), _UNKNOWN)
             if file is _UNKNOWN:
@@ -201,6 +201,11 @@ class Recorder:
             activation.enter(stack)
             activation.on_state("call", frame)
             return frame.f_trace or activation.on_event
+        except RecursionError:
+            # There is no room for events. Nothing is called here: that would raise the next error, with this
+            # frame in the traceback that the program sees.
+            self.active, self.replaced = False, True
+            return None
         except BaseException as error:
             if activation is not None:
                 stack.depth = depth

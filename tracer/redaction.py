@@ -7,6 +7,7 @@ the forms in which `repr`, JSON and URLs write it.
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import json
 import re
@@ -41,7 +42,7 @@ _USUAL_FORMS = (
 _SHORTEST = 4  # characters; a shorter value is replaced as a literal of its own only
 _LONG = 5_000  # characters
 _LONGEST_LITERAL = 200_000  # characters that are parsed
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _STRING = re.compile(r"""[bBrRuU]{0,2}(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")""", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?[\d.]+(?:e[-+]?\d+)?j?")
 _ESCAPE = re.compile(r"^(?:[abfnrtv]|x[0-9a-f]{2}|u[0-9a-f]{4})")
@@ -232,7 +233,7 @@ class Secrets:
 
     def _compile(self) -> re.Pattern[str]:
         texts = sorted(self._anywhere | self._literals, key=len, reverse=True)
-        parts = [re.escape(text) for text in texts]
+        parts = list(map(_at_any_depth, texts))
         numbers = [re.escape(text) for text in sorted(self._numbers, key=len, reverse=True)]
         if numbers:
             parts.append(rf"(?<![\w.])(?:{'|'.join(numbers)})(?![\w.])")
@@ -267,13 +268,31 @@ class Secrets:
 
 
 def _forms(text: str) -> set[str]:
-    """How a string is written: as it is, in a `repr` (of one), in JSON, in a URL, by letters, encoded."""
+    """How a string is written but for escapes: as it is, in a URL, by letters, in hexadecimal, encoded."""
     data = text.encode("utf-8", "surrogatepass")
-    escaped = repr(text)[1:-1].replace("\\'", "'")
-    forms = {text, escaped, json.dumps(text)[1:-1], quote(text), quote(text, safe="")}
-    forms |= {form.replace(mark, f"\\{mark}") for form in (text, escaped) for mark in "'\""}
-    forms |= {form.replace("\\", "\\\\") for form in set(forms)}
+    forms = {text, quote(data), quote(data, safe="")}
     return forms | {repr(list(text))[1:-1], data.hex(), b64encode(data).decode().rstrip("=")}
+
+
+def _at_any_depth(text: str) -> str:
+    """A pattern for a text as it is, and as `repr` and JSON write it, and what holds it, and that again."""
+    return "".join(
+        rf"\\{{{len(part)},}}" if part[0] == "\\" else "".join(map(_escaped_or_not, part))
+        for part in re.split(r"(\\+)", text)
+        if part
+    )
+
+
+@functools.cache
+def _escaped_or_not(char: str) -> str:
+    if char in "'\"":
+        return rf"\\*{char}"
+    if char.isascii() and char.isprintable():
+        return re.escape(char)
+    in_bytes = "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogatepass"))
+    spellings = {ascii(char)[1:-1], json.dumps(char)[1:-1], in_bytes}
+    escaped = sorted(spelling.replace("\\", r"\\+") for spelling in spellings)
+    return "|".join([f"(?:{re.escape(char)}", *escaped]) + ")"
 
 
 def _end_of_value(text: str, start: int) -> int:

@@ -105,10 +105,8 @@ def trace_isolated(
     return replace(run, trace=memory.trace)
 
 
-def trace_lines_isolated(
-    source: str, call: str, limits: Limits, bounds: Bounds
-) -> tuple[Trace, list[str], str]:
-    """`trace_isolated` for many: the trace without its frames, those as lines, and the reason.
+def trace_lines_isolated(source: str, call: str, limits: Limits, bounds: Bounds) -> tuple[Trace, bytes, str]:
+    """`trace_isolated` for many: the trace without its frames, those as `Lines` has them, and the reason.
 
     Raises:
         CwmTraceError: the program cannot be compiled.

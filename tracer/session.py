@@ -112,20 +112,20 @@ class Memory(Fields):
 
 
 class Lines(Fields):
-    """A sink that keeps frames as a trace file has them, each a line of JSON, for those who write them on."""
+    """A sink that keeps frames as a trace file has them, each a line of JSON, for those who write them on.
+
+    `lines` are UTF-8, each with its ending; lone surrogates are written as if they were characters.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines: list[str] = []
+        self.lines = b""
 
     def footer(self, trace: Trace) -> None:
         """Keep what is known at the end; the lines stay apart."""
         log, self._log = self._log, None
         super().footer(trace)
-        if log is None:
-            self.lines = lines_of_fields(self.frames)
-        else:
-            self.lines = self._lines(log).decode("utf-8", "surrogatepass").split("\n")[:-1]
+        self.lines = lines_of_fields(self.frames) if log is None else self._lines(log)
 
 
 @dataclass(frozen=True)
@@ -348,7 +348,7 @@ def record_run(
 
 def _run(run: Callable[[Recorder], None], recorder: Recorder, options: Options) -> BaseException | None:
     """Run to the end that Python would run to, and return the exception that ended it."""
-    error = None
+    error: BaseException | None = None
     try:
         try:
             run(recorder)
@@ -356,7 +356,8 @@ def _run(run: Callable[[Recorder], None], recorder: Recorder, options: Options) 
             if not options.whole_process:
                 raise
             error = raised
-            report_error(raised, os.path.dirname(_run.__code__.co_filename))
+        if error is not None:  # not where it was caught: a hook finds no exception that is being handled
+            error = report_error(error, os.path.dirname(_run.__code__.co_filename))
         if options.whole_process:
             finish()
     except BaseException as raised:

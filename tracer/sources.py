@@ -103,7 +103,10 @@ class Sources:
         sys.addaudithook(self._hear)
 
     def _hear(self, event: str, arguments: tuple[object, ...]) -> None:
-        if event != "compile" or self._is_reading:
+        try:
+            if event != "compile" or self._is_reading:
+                return
+        except RecursionError:  # where the trace function is removed for one: the program's own would be lost
             return
         text, name = arguments[0], arguments[1]
         if isinstance(name, bytes):

@@ -212,6 +212,7 @@ def show(
     limit: int,
     around: int,
     everything: bool,
+    chars: int,
     form: str,
 ) -> None:
     """List the programs of a LOG, wrong ones first; or show one, real beside predicted."""
@@ -235,7 +236,7 @@ def show(
         return
     from cwm_trace.rendering.frames import comparison_table
 
-    _show_tables([comparison_table(comparison, None if everything else around, more=MORE)], form)
+    _show_tables([comparison_table(comparison, None if everything else around, chars=chars, more=MORE)], form)
 
 
 @bench.command()

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from cwm_trace.eval.comparison import Comparison
     from cwm_trace.eval.comparison.metrics import Rate
 
-_SHOWN_CHARS = 60  # of one value
+SHOWN_CHARS = 60
+"""Characters of one value that are shown unless more are asked for."""
 EVENT_WORDS = {
     Event.CALL: "call",
     Event.LINE: "",
@@ -21,9 +22,43 @@ EVENT_WORDS = {
 """What tables call the events; a line needs no word."""
 
 
-def short_text(text: str) -> str:
-    """`text`, printable and with its end left out if it is long."""
-    return printable(text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…")
+def short_text(text: str, other: str = "", chars: int = SHOWN_CHARS) -> str:
+    """`text`, printable, and of a long one the part where it first differs from another.
+
+    >>> short_text("[1, 2, 3, 4, 5, 6]", "[1, 2, 3, 4, 7, 6]", chars=12)
+    '…3, 4, 5, 6]'
+
+    Args:
+        text: of a value.
+        other: what it is to be told from; empty: the beginning is shown.
+        chars: shown at the most.
+    """
+    if len(text) <= chars:
+        return printable(text)
+    start = _common_length(text, other) - chars // 2
+    if start <= 1:
+        return printable(f"{text[: chars - 1]}…")
+    start = min(start, len(text) - chars + 1)
+    end = start + chars - 2
+    return printable(f"…{text[start:]}" if end + 1 >= len(text) else f"…{text[start:end]}…")
+
+
+def slot_text(slot: Slot, other: Slot | None = None, chars: int = SHOWN_CHARS) -> str:
+    """The text of a slot as `short_text` shows it; `…` stands for what was not recorded as well."""
+    shown = short_text(slot.text, "" if other is None else other.text, chars)
+    return f"{shown}…" if slot.clipped and not shown.endswith("…") else shown
+
+
+def _common_length(text: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    low, high = 0, min(len(text), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if text[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def printable(text: str) -> str:
@@ -33,12 +68,23 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "⏎" if char == "\n" else repr(char)[1:-1] for char in text)
 
 
-def shown_slot(name: str, slot: Slot | None, *, changed: bool, wrong: bool = False) -> str:
-    """A variable as tables show it: `*` marks a change, `✗` what is wrong, `-` what is not there."""
+def shown_slot(
+    name: str,
+    slot: Slot | None,
+    other: Slot | None = None,
+    *,
+    changed: bool,
+    wrong: bool = False,
+    chars: int = SHOWN_CHARS,
+) -> str:
+    """A variable as tables show it: `*` marks a change, `✗` what is wrong, `-` what is not there.
+
+    `other` is what it was before, or what it should be.
+    """
     mark = "✗" if wrong else "*" if changed else ""
     if slot is None:
         return f"{mark if wrong else ''}-{name}"
-    return f"{mark}{name}={'?' if slot.text == UNCHANGED else short_text(slot.text)}"
+    return f"{mark}{name}={'?' if slot.text == UNCHANGED else slot_text(slot, other, chars)}"
 
 
 def trace_sentences(trace: Trace) -> list[str]:
@@ -81,17 +127,33 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
         lines.append(f"output         {'right' if comparison.output else 'wrong'}")
     divergence = comparison.first_divergence
     if divergence is None:
-        lines.append("no divergence: every predicted frame is right")
+        lines.append(_no_divergence(comparison))
     else:
         name = f" of {divergence.name}" if divergence.name else ""
+        both = divergence.real, divergence.predicted
         real, predicted = (
-            short_text(t) if t is not None else "nothing" for t in (divergence.real, divergence.predicted)
+            "nothing" if text is None else short_text(text, other or "") for text, other in (both, both[::-1])
         )
         lines.append(
             f"first wrong    frame {divergence.index}, {divergence.cause}{name}:"
             f" really {real}, predicted {predicted}"
         )
     return lines
+
+
+def _no_divergence(comparison: Comparison) -> str:
+    """What it means that nothing is wrong: one of the two may end before the other."""
+    real = sum(pair.real is not None for pair in comparison.pairs)
+    predicted = sum(
+        pair.predicted is not None and pair.predicted.event is not Event.END for pair in comparison.pairs
+    )
+    if predicted < real:
+        how = comparison.predicted.outcome.value
+        return f"no divergence, but only {predicted} of {real} frames are predicted ({how})"
+    if predicted > real:
+        how = comparison.real.outcome.value
+        return f"no divergence, but only {real} of {predicted} predicted frames are real ones ({how})"
+    return "no divergence: every predicted frame is right"
 
 
 def _rate(rate: Rate) -> str:

@@ -59,4 +59,5 @@ def _write_row(function: FunctionTrace, root: str, python: str, number: int) -> 
         run=Run(python=python),
     )
     name = f"pytest/{files[0].name}/{function.name}/{number}"
-    return write_row(Item(name, files[0].text, "", "pytest"), trace, lines_of_fields(function.frames))
+    row = write_row(Item(name, files[0].text, "", "pytest"), trace, lines_of_fields(function.frames))
+    return row.decode("utf-8", "surrogatepass")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cwm_trace.model.training.recipe import Average
 from cwm_trace.model.training.state import set_trained_weights, trained_weights
 
-M = TypeVar("M", bound=nn.Module)
+_M = TypeVar("_M", bound=nn.Module)
 
 
 class Averager:
@@ -50,7 +50,7 @@ class Averager:
             else:
                 self._mean[name].lerp_(weight.detach().to(self._mean[name].device), part)
 
-    def apply(self, model: M) -> M:
+    def apply(self, model: _M) -> _M:
         """Give a model the mean, and the model back; without a mean it keeps its weights."""
         if self.count:
             set_trained_weights(model, self._mean)

@@ -29,6 +29,7 @@ from cwm_trace.model.tokenizer import (
     read_tokenizer,
 )
 from cwm_trace.model.training.batches import load_packed_tokenizer, open_packed
+from cwm_trace.model.training.growth import deepen
 from cwm_trace.model.training.lora import add_adapter
 from cwm_trace.model.training.recipe import Recipe, check_lengths
 from cwm_trace.model.training.stream import Mix, texts_of
@@ -142,6 +143,8 @@ def _begin_with(recipe: Recipe, name: str, device: torch.device) -> Start:
         check_lengths(recipe, reads)
     packs = True
     if isinstance(model, CwmForCausalLM):
+        if recipe.has_shape and model.config.num_hidden_layers < recipe.model.layers:
+            model = deepen(model, recipe.model.layers)
         _set_attention(model, device)
         if recipe.has_shape:
             _check_shape(recipe, model, tokenizer, name)

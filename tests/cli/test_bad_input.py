@@ -18,6 +18,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "null.py").write_bytes(b"x = 1\0\n")
     (tmp_path / "damaged.jsonl").write_text('{"kind": "header"\n{}\n')
     (tmp_path / "newer.jsonl").write_text('{"kind": "header", "schema_version": 99}\n')
+    (tmp_path / "text.txt").write_text("<|trace_context_start|>def f():\n")
+    (tmp_path / "packed.jsonl").write_bytes(b"\x1f\x8b\x08\n")
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe")
@@ -51,8 +53,10 @@ def folder(tmp_path: Path) -> Path:
         (["run", "-o", "a_folder", "good.py"], "Is a directory"),
         (["run", "--nonsense", "good.py"], "No such option"),
         (["show", "missing.jsonl"], "cannot read missing.jsonl"),
-        (["show", "good.py"], "is damaged: line 1"),
+        (["show", "good.py"], "good.py is no trace file: cwm-trace run writes one"),
         (["show", "damaged.jsonl"], "is damaged: line 1"),
+        (["show", "text.txt"], "text.txt is the text of a trace: cwm-trace convert text.txt text.jsonl"),
+        (["compare", "packed.jsonl", "good.py"], "is compressed: name it packed.jsonl.gz"),
         (["show", "newer.jsonl"], "schema version 99"),
         (["show", "empty.jsonl"], "is empty"),
         (["show", "a_folder"], "cannot read a_folder"),

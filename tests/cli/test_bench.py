@@ -150,7 +150,7 @@ def test_killed_and_resumed_it_reports_the_same(cli: Cli, tmp_path: Path, kills:
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12k", "tmpfs", str(place)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this user cannot mount a small file system")
     try:
@@ -160,14 +160,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_one_sentence_and_the_log_resumes(cli: Cli, tmp_path: Path, small_disk: Path) -> None:
-    task = ("bench", "--tasks", "smoke", "--limit", "30", "--model", "copy", "--no-baselines")
+    task = ("bench", "--tasks", "smoke", "--limit", "10", "--model", "copy", "--no-baselines")
     result = cli(*task, "-o", "disk/logs")
     assert result.returncode == 2
     assert result.stderr.startswith("cwm-trace: cannot write disk/logs/")
     assert "No space left on device" in result.stderr
     assert result.stderr.count("\n") == 1
     shutil.copytree(small_disk / "logs", tmp_path / "logs")
-    assert 1 < lines_in(tmp_path / "logs") < 31
+    assert 1 < lines_in(tmp_path / "logs") < 11
     resumed = report_of(cli(*task, "-o", "logs", "--resume", "--format", "json"))
     assert resumed == report_of(cli(*task, "-o", "whole", "--format", "json"))
 

@@ -266,7 +266,7 @@ def test_objects_are_expanded_on_request(shell: Cli, tmp_path: Path, how: list[s
 
 
 def test_timeout(shell: Cli, tmp_path: Path) -> None:
-    (tmp_path / "loop.py").write_text("while True:\n    pass\n")
+    (tmp_path / "loop.py").write_text("import time\nwhile True:\n    time.sleep(0.001)\n")
     result = shell("run", "--timeout", "0.3", "loop.py")
     assert result.returncode == 124
     assert result.stderr.endswith("cwm-trace: the program ran longer than 0.3 seconds\n")

@@ -30,8 +30,8 @@ REAL = Trace(
 )
 
 
-def printed(table: Table) -> str:
-    console = Console(file=io.StringIO(), width=160)
+def printed(table: Table, width: int = 160) -> str:
+    console = Console(file=io.StringIO(), width=width)
     print_tables([table], console)
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
@@ -113,6 +113,91 @@ def test_a_long_comparison_without_fault_is_its_summary() -> None:
     assert "no divergence" in text
     assert "none of 1001 frames is shown" in text
     assert len(rows(printed(comparison_table(compare(many(40), many(40)), None)))) == 41
+
+
+def long_list(last: int, length: int = 300) -> Slot:
+    return Slot(str([*range(1000, 1000 + length), last, *range(2000, 2000 + length)]))
+
+
+def changing(*slots: Slot) -> Trace:
+    frames = (Frame(Event.LINE, 2, "    b = [a]", changed={"a": slot}) for slot in slots)
+    return replace(REAL, frames=(REAL.frames[0], *frames))
+
+
+def test_of_a_long_value_the_part_is_shown_that_has_changed() -> None:
+    text = shown(changing(long_list(-1), long_list(-2)))
+    assert "*a=[1000, 1001," in text
+    assert "1298, 1299, -2, 2000, 2001," in text
+    assert "*a=…" in text
+    assert "-1" not in text
+
+
+def test_of_a_long_wrong_value_both_sides_show_where_they_part() -> None:
+    text = compared(changing(long_list(-1)), replace(changing(long_list(-7)), guess=Guess(mode="free")))
+    row = rows(text)["1"]
+    assert ", 1299, -1, 2000," in row
+    assert ", 1299, -7, 2000," in row
+    sentence = next(line for line in text.splitlines() if line.startswith("first wrong"))
+    assert "1299, -1, 2000" in sentence
+    assert "1299, -7, 2000" in sentence
+
+
+def test_as_much_of_a_value_is_shown_as_asked_for() -> None:
+    whole = long_list(-1, 30).text
+    text = printed(trace_table(changing(long_list(-1, 30)), chars=len(whole)), width=2000)
+    assert f"*a={whole}" in text
+
+
+def test_a_value_that_was_recorded_in_part_ends_in_dots() -> None:
+    text = shown(changing(Slot("[1, 2, ", clipped=70)))
+    assert "*a=[1, 2, …" in text
+
+
+def test_threads_and_files_are_told_where_there_are_several() -> None:
+    assert "thread" not in shown(REAL)
+    one, *others = REAL.frames
+    files = (*REAL.files, SourceFile("/home/me/a/tool.py", "x\n"), SourceFile("/home/me/b/tool.py", "y\n"))
+    frames = (one, replace(others[0], thread=3, file=1), replace(others[1], file=2))
+    text = shown(replace(REAL, program=replace(REAL.program, files=files), frames=frames))
+    assert text.splitlines()[0].split()[:5] == ["#", "thread", "file", "line", "source"]
+    assert rows(text)["0"].split()[:5] == ["0", "0", "p.py", "1", "call"]
+    assert rows(text)["1"].split()[:4] == ["1", "3", "a/tool.py", "2"]
+    assert rows(text)["2"].split()[:4] == ["2", "0", "b/tool.py", "3"]
+
+
+@pytest.mark.parametrize("width", [40, 50])
+def test_in_a_narrow_terminal_variables_stand_below_the_line(width: int) -> None:
+    lines = [line.rstrip() for line in printed(trace_table(LOOP), width).splitlines()]
+    assert max(map(len, lines)) <= width
+    at = next(number for number, line in enumerate(lines) if line.endswith("x = 'same'"))
+    assert lines[at - 1].strip() == "n=2"
+    assert lines[at - 1].index("n=2") == lines[at - 2].index("def f(n)")
+
+
+def test_the_parts_of_a_long_table_have_the_same_columns() -> None:
+    text = printed(trace_table(many(450)))
+    assert len({line.index("b = [a]") for line in text.splitlines() if "b = [a]" in line}) == 1
+    assert text.count("variables before the line runs") == 1
+    assert len(rows(text)) == 452  # with that of how many frames there are
+
+
+@pytest.mark.parametrize(
+    ("real", "predicted", "sentence"),
+    [
+        (4, 3, "no divergence, but only 3 of 4 frames are predicted (frame-limit)"),
+        (3, 4, "no divergence, but only 3 of 4 predicted frames are real ones (incomplete)"),
+    ],
+)
+def test_one_that_ends_before_the_other_is_not_called_right(real: int, predicted: int, sentence: str) -> None:
+    ends = replace(
+        REAL, frames=REAL.frames[:real], outcome=Outcome.INCOMPLETE if real < 4 else Outcome.RETURNED
+    )
+    guess = replace(
+        REAL,
+        frames=REAL.frames[:predicted],
+        outcome=Outcome.FRAME_LIMIT if predicted < 4 else Outcome.RETURNED,
+    )
+    assert sentence in compared(ends, replace(guess, guess=Guess(mode="free")))
 
 
 def test_what_a_prediction_lacks_is_marked_without_colour() -> None:

@@ -26,6 +26,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
     [
         "cwm_trace.api",
         "cwm_trace.debug.literals",
+        "cwm_trace.rendering.wording",
         "cwm_trace.states",
         "cwm_trace.flow.constants",
         "cwm_trace.wire.texts",

@@ -169,6 +169,20 @@ def test_a_caught_recursion_error_ends_the_recording_with_a_warning() -> None:
     assert max(frame.depth for frame in trace.frames) > 100
 
 
+@pytest.mark.parametrize("recorder", RECORDERS)
+def test_the_traceback_of_a_recursion_error_has_no_frame_of_ours(tmp_path: Path, recorder: str) -> None:
+    path = tmp_path / "deep.py"
+    path.write_text(
+        "import traceback\ndef f(n):\n    return f(n + 1)\ntry:\n    f(0)\nexcept RecursionError as error:\n"
+        "    names = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}\n"
+        "    print(names == {__file__}, names)\n"
+    )
+    with use(recorder):
+        trace = trace_execution(path, capture_output=True)
+    assert trace.run.output is not None
+    assert trace.run.output.startswith("True")
+
+
 def test_an_exit_in_repr_stays_there() -> None:
     assert texts(record("repr_exits"), "c") == ["<unrepresentable Exit: SystemExit>"]
 

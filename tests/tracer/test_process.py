@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import io
 import os
 import random
 import subprocess
@@ -15,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from cwm_trace import Event, Outcome, Trace, read_trace, record, trace_execution
-from tests.effort import HANGS
+from cwm_trace.tracer.process import report_error
+from tests.effort import HANGS, rest_in_ci
 from tests.tracer.both import use
 
 
@@ -310,7 +312,7 @@ def kill_many(folder: Path, times: int) -> None:
 
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
-    kill_many(tmp_path, 5)
+    kill_many(tmp_path, 2)
 
 
 @pytest.mark.slow
@@ -355,3 +357,62 @@ def test_coverage_running_at_the_same_time(tmp_path: Path) -> None:
     report = execute(tmp_path, "-m", "coverage", "report", "-m", "--include", "program.py")
     line = next(line for line in report.stdout.splitlines() if line.startswith("program.py"))
     assert line.split("%")[-1].strip() == "4"  # the one line that ran while coverage was set aside
+
+
+HOOK = """
+import atexit, sys
+
+def hook(kind, error, trace):
+    print("hook", kind.__name__, sys.exc_info(), error.__context__)
+    HOW
+
+def late():
+    print(sys.last_type.__name__, sys.last_value, sys.last_traceback.tb_lineno)
+
+atexit.register(late)
+sys.excepthook = hook
+1 / 0
+"""
+
+
+@pytest.mark.parametrize("how", rest_in_ci(["sys.exit(3)", "raise KeyError(kind)", "sys.exit('in words')"]))
+def test_what_an_excepthook_raises_ends_the_program_as_under_python(tmp_path: Path, how: str) -> None:
+    trace, traced = run(tmp_path, HOOK.replace("HOW", how))
+    assert "hook ZeroDivisionError (None, None, None) None" in traced.stdout
+    assert "ZeroDivisionError division by zero 13" in traced.stdout
+    assert [frame.source for frame in trace.frames if frame.event is Event.CALL][1:] == [
+        "def hook(kind, error, trace):",
+        "def late():",
+    ]
+
+
+def told_by(error: BaseException, hook: object, monkeypatch: pytest.MonkeyPatch) -> tuple[BaseException, str]:
+    """What ends a program, and what is said of it."""
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", said)
+    if hook is None:
+        monkeypatch.delattr(sys, "excepthook")
+    else:
+        monkeypatch.setattr(sys, "excepthook", hook)
+    return report_error(error, "/nowhere"), said.getvalue()
+
+
+def test_what_is_said_of_an_excepthook_that_raises_or_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(*_: object) -> None:
+        raise KeyError("in it")
+
+    def asks(*_: object) -> None:
+        sys.exit("words")
+
+    error = ValueError("first")
+    ended, said = told_by(error, raises, monkeypatch)
+    first, _, second = said.partition("\nOriginal exception was:\n")
+    assert ended is error
+    assert first.startswith("Error in sys.excepthook:\nTraceback (most recent call last):\n")
+    assert first.endswith("KeyError: 'in it'\n")
+    assert "report_error" not in first
+    assert second == "ValueError: first\n"
+    ended, said = told_by(error, asks, monkeypatch)
+    assert isinstance(ended, SystemExit)
+    assert said == "words\n"
+    assert told_by(error, None, monkeypatch) == (error, "sys.excepthook is missing\nValueError: first\n")

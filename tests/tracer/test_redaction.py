@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -285,6 +286,8 @@ def test_a_name_is_a_whole_name(name: str, means: bool) -> None:
         ("API_KEY", True),
         ("OPENAI_API_KEY", True),
         ("access-token", True),
+        ("password2", True),
+        ("s3Token1", True),
         ("tokenizer", False),
         ("keyboard", False),
         ("passing", False),
@@ -315,6 +318,20 @@ def test_every_form_of_a_string_is_found(secret: str, before: str, after: str) -
         assert repr(secret)[1:-1] not in shown.replace(PLACEHOLDER, "") or len(secret) < 6
     for text in (json.dumps([secret]), quote(secret), f"{before}{secret}{after}"):
         assert PLACEHOLDER in secrets.replace(text)
+
+
+@given(
+    st.text(min_size=4, max_size=12) | st.text(alphabet="a'\"\\\n\té日😀", min_size=4, max_size=8),
+    st.lists(st.sampled_from([repr, ascii, json.dumps]), max_size=4),
+)
+def test_a_string_is_found_in_a_text_in_a_text(secret: str, writers: list[Any]) -> None:
+    secrets = Secrets(Rules(["password"]))
+    secrets.learn(repr(secret))
+    text = secret
+    for write in writers:
+        text = write([f"<{text}>"])
+    around = re.escape("[]<>'\"\\")
+    assert re.fullmatch(f"[{around}]*{PLACEHOLDER}[{around}]*", secrets.replace(text))
 
 
 @settings(max_examples=60)

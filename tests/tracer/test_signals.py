@@ -261,9 +261,8 @@ ALARMED = """
 import signal
 signal.signal(signal.SIGALRM, lambda *a: None)
 signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
-n = 0
 while True:
-    n += 1
+    sum(range(5_000))
 """
 
 

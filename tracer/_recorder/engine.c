@@ -829,6 +829,7 @@ give_recursion_levels(PyObject *Py_UNUSED(module), PyObject *levels)
 static PyMethodDef functions[] = {
     {"frames_of_lines", frames_of_lines, METH_VARARGS,
      "The records of lines of frames: types of a frame and of a slot, events by name, lines of each source file."},
+    {"columns_of_lines", columns_of_lines, METH_O, "The frames of lines with every field in its place, as JSON."},
     {"give_recursion_levels", give_recursion_levels, METH_O,
      "Let the current thread go deeper by so many levels of recursion; negative: less deep."},
     {"engine_of_thread", engine_of_thread, METH_NOARGS, "The engine that traces the current thread, or None."},
@@ -846,7 +847,7 @@ static struct PyModuleDef module = {
     .m_methods = functions,
 };
 
-#define EDITION 3 /* of what C and Python say to each other: see `extension.py` */
+#define EDITION 4 /* of what C and Python say to each other: see `extension.py` */
 
 PyMODINIT_FUNC
 PyInit__recorder(void)

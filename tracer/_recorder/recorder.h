@@ -145,6 +145,7 @@ extern PyTypeObject Log_Type;
 int log_add_frame(Log *log, const char *line, size_t size);
 
 PyObject *frames_of_lines(PyObject *module, PyObject *args);
+PyObject *columns_of_lines(PyObject *module, PyObject *data);
 
 extern PyTypeObject Stack_Type;
 extern PyTypeObject Activation_Type;
