@@ -84,7 +84,7 @@ class _Draw(Draw):
 
     def chance(self, share: float) -> bool:
         """True in some of the draws, unless it is never so or always."""
-        return share > 0 and (share >= 1 or self.draw(st.booleans()))
+        return share > 0 and (share >= 1 or self.draw(_below(2)) == 1)
 
     def apart(self, write: Callable[[], None]) -> None:
         """Write a part of a program that could as well be left out."""

@@ -224,10 +224,10 @@ def test_shrinks_to_a_small_program() -> None:
     def has_loop(program: DrawnProgram) -> bool:
         return any(isinstance(node, ast.For) for node in ast.walk(ast.parse(program.source).body[-1]))
 
-    small = find(programs(), has_loop, settings=settings(max_examples=500, derandomize=True, database=None))
-    definition, *body, ending = small.source.splitlines()
-    assert (definition, ending) == ("def f():", "    return 0")
-    assert len(body) <= 6
+    whole = programs(max_statements=3)
+    small = find(whole, has_loop, settings=settings(max_examples=200, derandomize=True, database=None))
+    function = ast.parse(small.source).body[-1]
+    assert len(ast.unparse(function).splitlines()) < 8, small
 
 
 def test_a_seed_draws_programs_of_the_same_language() -> None:

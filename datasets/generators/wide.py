@@ -286,7 +286,7 @@ def _draw_wide(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         draw.pick(DEFINITIONS)(writer)
 
     def maybe(define: Callable[[], None]) -> None:
-        if draw.chance(0.25):
+        if draw.below(4) == 3:
             define()
 
     for define in (
@@ -298,8 +298,15 @@ def _draw_wide(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         writer.define_generator,
     ):
         draw.apart(partial(maybe, define))
-    arguments = [writer.declare(draw.pick(_ARGUMENTS)) for _ in range(draw.between(0, 3))]
-    literals = [writer.literal(writer.types[name], name) for name in arguments]
+    arguments: dict[str, str] = {}
+
+    def add_argument() -> None:
+        if draw.below(2):
+            name = writer.declare(draw.pick(_ARGUMENTS))
+            arguments[name] = writer.literal(writer.types[name], name)
+
+    for _ in range(3):
+        draw.apart(add_argument)
     writer.put(f"def f({', '.join(arguments)}):")
     writer.indent, writer.in_f = 1, True
     for start in writer.starts:
@@ -311,7 +318,7 @@ def _draw_wide(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
             break
         draw.apart(lambda: draw.pick(outer)(writer))
     writer.write_return()
-    return Draft(writer.text(), f"f({', '.join(literals)})", writer.cost + 10)
+    return Draft(writer.text(), f"f({', '.join(arguments.values())})", writer.cost + 10)
 
 
 WIDE = Family(
