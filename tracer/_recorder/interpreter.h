@@ -38,6 +38,29 @@
    tracer in Python shows arguments first (bpo-43693). */
 #define CELLS_ARE_APART (PY_VERSION_HEX < 0x030B0000)
 
+/* Between these, code of ours is neither traced nor profiled. */
+static inline void
+enter_tracing(PyThreadState *thread)
+{
+#if PY_VERSION_HEX >= 0x030B0000
+    PyThreadState_EnterTracing(thread);
+#else
+    thread->tracing++;
+    thread->cframe->use_tracing = 0;
+#endif
+}
+
+static inline void
+leave_tracing(PyThreadState *thread)
+{
+#if PY_VERSION_HEX >= 0x030B0000
+    PyThreadState_LeaveTracing(thread);
+#else
+    thread->tracing--;
+    thread->cframe->use_tracing = thread->c_tracefunc != NULL || thread->c_profilefunc != NULL ? 255 : 0;
+#endif
+}
+
 static inline PyCodeObject *
 frame_code(PyFrameObject *frame)
 {
