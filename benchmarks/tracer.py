@@ -7,7 +7,8 @@ The tools take turns on each workload, so that a slow minute of the machine hits
 yardstick: `settrace`, `repr` of every local at every event, the frame as CWM text through `json.dumps`, kept
 in memory; `naive file` hands each frame to the operating system as it happens, as ours do: `c file` and
 `python file`, our two recorders. `c memory` and `python memory` are ours too: the `Trace` that
-`trace_execution` returns. hunter (with an action that shows every variable), PySnooper, snoop and VizTracer
+`trace_execution` returns, and `c frames` and `python frames` the same with its frames, which are made when
+they are asked for. hunter (with an action that shows every variable), PySnooper, snoop and VizTracer
 (calls with their arguments and results: it shows no lines) take part if they are installed.
 """
 
@@ -112,9 +113,12 @@ def under(trace: Any, run: Run) -> None:
         sys.settrace(None)
 
 
-def ours_in_memory(recorder: Kind) -> Tool:
+def ours_in_memory(recorder: Kind, *, ask_for_frames: bool = False) -> Tool:
     def record(run: Run) -> None:
-        record_call(run, (), {}, Memory(), Options(recorder=recorder))
+        memory = Memory()
+        record_call(run, (), {}, memory, Options(recorder=recorder))
+        if ask_for_frames:
+            len(memory.trace.frames)
 
     return record
 
@@ -225,7 +229,8 @@ def main() -> None:
     }
     kinds: tuple[Kind, ...] = ("c", "python") if IS_BUILT else ("python",)
     for kind in kinds:
-        tools[f"{kind} memory"], tools[f"{kind} file"] = ours_in_memory(kind), ours_to_file(kind)
+        tools[f"{kind} file"], tools[f"{kind} memory"] = ours_to_file(kind), ours_in_memory(kind)
+        tools[f"{kind} frames"] = ours_in_memory(kind, ask_for_frames=True)
     if not options.no_peers:
         tools |= peers()
     table = Table(title=f"ns of CPU per line event, Python {sys.version.split()[0]}, {options.rounds} rounds")

@@ -10,9 +10,9 @@ import dataclasses
 import enum
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, cast
 
 from typing_extensions import NotRequired, TypedDict
 
@@ -336,6 +336,14 @@ class Trace(Shown):
     run: Run = Run()
     guess: Guess = Guess()
 
+    def with_frames_later(self, make: Callable[[], tuple[Frame, ...]]) -> Trace:
+        """The same with other frames, which are made when somebody first asks for them: many take a while.
+
+        Args:
+            make: makes them; it is called once.
+        """
+        return dataclasses.replace(self, frames=cast(Any, _Later(make)))
+
     def __repr__(self) -> str:
         """Short: a program that is recorded may hold traces, which are then shown at every line."""
         return f"<Trace of {self.entry}: {len(self.frames)} frames ({self.outcome.value})>"
@@ -362,6 +370,28 @@ class Trace(Shown):
             if frame.depth == 0 and not frame.thread and frame.event is Event.RETURN:
                 return frame.value
         return None
+
+
+class _Later(NamedTuple):
+    """What a trace holds until its frames are asked for."""
+
+    make: Callable[[], tuple[Frame, ...]]
+
+
+_frames: Any = vars(Trace)["frames"]
+"""Where a trace has them: its slot."""
+
+
+def _made_frames(trace: Trace) -> tuple[Frame, ...]:
+    held = _frames.__get__(trace)
+    if type(held) is _Later:
+        held = held.make()
+        _frames.__set__(trace, held)
+    frames: tuple[Frame, ...] = held
+    return frames
+
+
+setattr(Trace, "frames", property(_made_frames, _frames.__set__))  # noqa: B010  # the type stays as it is
 
 
 class SlotFields(TypedDict):

@@ -8,13 +8,14 @@ refuses Arrow's maps.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from cwm_trace.datasets.item import Item
+from cwm_trace.datasets.item import Item, Knob
 from cwm_trace.plain import SourceLines, frames_from_fields, trace_fields, trace_from_fields
 from cwm_trace.records import FrameFields, Outcome, SlotFields, SourceFile, Trace
 from cwm_trace.tracer import extension
@@ -41,7 +42,7 @@ def write_row(item: Item, trace: Trace, frames: bytes) -> bytes:
         "id": item.id,
         "program": _program_hash(item),
         "family": item.family,
-        "knobs": [{"name": name, "value": json.dumps(value)} for name, value in item.knobs.items()],
+        "knobs": [{"name": name, "value": _write_knob(value)} for name, value in item.knobs.items()],
         "twin_of": item.twin_of,
         "call": item.call,
         "files": [{"name": file.name, "text": file.text} for file in trace.files],
@@ -57,6 +58,11 @@ def trace_of(row: Mapping[str, Any]) -> Trace:
     files = tuple(SourceFile(**file) for file in row["files"])
     about = {**row, "files": files, "outcome": Outcome(row["outcome"])}
     return trace_from_fields(about, frames_from_fields(map(_frame_fields, row["frames"]), SourceLines(files)))
+
+
+@functools.lru_cache(1024, typed=True)
+def _write_knob(value: Knob) -> str:
+    return json.dumps(value)
 
 
 def _program_hash(item: Item) -> str:

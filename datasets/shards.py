@@ -124,7 +124,7 @@ class _Parquet:
             read_options=self._reader.ReadOptions(use_threads=False, block_size=len(data) + 1),
             parse_options=self._reader.ParseOptions(explicit_schema=self._schema),
         )
-        self._writer.write_table(table.select(self._schema.names).cast(self._schema).combine_chunks())
+        self._writer.write_table(table.select(self._schema.names).combine_chunks())
 
     def finish(self) -> bytes:
         """All of the file."""

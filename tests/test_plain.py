@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 from hypothesis import given
@@ -116,3 +117,19 @@ def test_files_may_be_added() -> None:
     assert sources.at(1, 1) == ""
     files.append(SourceFile("b.py", "b\n"))
     assert sources.at(1, 1) == "b"
+
+
+def test_frames_are_made_once_and_when_they_are_asked_for() -> None:
+    made: list[str] = []
+
+    def make() -> tuple[Frame, ...]:
+        made.append("made")
+        return EVERYTHING.frames
+
+    later = EVERYTHING.with_frames_later(make)
+    assert later.outcome is Outcome.EXITED
+    assert made == []
+    assert later == EVERYTHING
+    assert type(later.frames) is tuple
+    assert pickle.loads(pickle.dumps(EVERYTHING.with_frames_later(make))) == EVERYTHING
+    assert made == ["made", "made"]

@@ -201,28 +201,40 @@ def load_call(text: str, call: str, *, name: str = "<source>") -> Runnable:
     """
     _require_code(text, name)
     text = _with_newlines(text)
-    try:
-        expression = ast.parse(call.strip(), mode="eval")
-    except (SyntaxError, ValueError) as error:
-        raise CwmTraceError(f"{call!r} is not an expression such as f(3): {_reason(error)}") from error
-    if "main" in call and any(
-        isinstance(node, ast.Name) and node.id == "main" for node in ast.walk(expression)
-    ):
-        raise CwmTraceError(f"{call!r} calls main, the name of the entry itself: use --entry main instead")
+    if not call.strip() or _UNUSUAL.search(call.strip()):
+        _check_call(call)
     body = text if text.endswith("\n") else text + "\n"
     line = body.count("\n") + 1
     main = f"def main():\n    return {call.strip()}\n"
     full = os.path.join(os.getcwd(), name) if not name.startswith("<") else name
     folder = os.path.dirname(os.path.realpath(full)) if full != name else os.getcwd()
+    try:
+        entry = _compile("\n" * (line - 1) + main, full, name)
+    except CwmTraceError:
+        _check_call(call)
+        raise
     return Runnable(
         Program((SourceFile(name, body + main),), "main", line),
         code=_compile(body, full, name),
         argv=(name,),
         path=folder,
         root=folder,
-        entry_code=_compile("\n" * (line - 1) + main, full, name).co_consts[0],
+        entry_code=entry.co_consts[0],
         attributes=(("__name__", _module_name(name)), ("__file__", full)),
     )
+
+
+_UNUSUAL = re.compile(r"[\n\r\f\\;#*]|main")
+"""Of texts that are no expression though they can stand behind `return`, and of calls of the entry itself."""
+
+
+def _check_call(call: str) -> None:
+    try:
+        expression = ast.parse(call.strip(), mode="eval")
+    except (SyntaxError, ValueError) as error:
+        raise CwmTraceError(f"{call!r} is not an expression such as f(3): {_reason(error)}") from error
+    if any(isinstance(node, ast.Name) and node.id == "main" for node in ast.walk(expression)):
+        raise CwmTraceError(f"{call!r} calls main, the name of the entry itself: use --entry main instead")
 
 
 def read_source(path: str) -> str:

@@ -9,6 +9,7 @@ import runpy
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
+from functools import partial
 from io import StringIO
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -81,7 +82,10 @@ class Fields:
 
     def footer(self, trace: Trace) -> None:
         """Keep what is known at the end; the frames stay apart."""
-        self.trace = replace(trace, program=replace(trace.program, files=tuple(self.files)))
+        files = tuple(self.files)
+        self.trace = (
+            trace if files == trace.files else replace(trace, program=replace(trace.program, files=files))
+        )
         if self._log is not None:
             self.frames += fields_of_lines(self._lines(self._log))
 
@@ -103,12 +107,13 @@ class Memory(Fields):
         """Make the trace."""
         log, self._log = self._log, None
         super().footer(trace)
+        files = self.trace.files
         if log is None:
-            frames = frames_from_fields(self.frames, SourceLines(self.files))
+            make = partial(frames_from_fields, self.frames.copy(), SourceLines(files))
         else:
-            frames = records_of_lines(self._lines(log), self.files)
+            make = partial(records_of_lines, self._lines(log), files)
         self.frames.clear()
-        self.trace = replace(self.trace, frames=frames)
+        self.trace = self.trace.with_frames_later(make)
 
 
 class Lines(Fields):
@@ -329,13 +334,11 @@ def record_run(
                 error = _run(run, recorder, options)
         except BaseException as late:  # an interrupt between the program's end and here
             error = late
-    trace = _footer(header, recorder, outcome_of(None if error is None else type(error)))
-    facts = replace(
-        trace.run,
-        exit_code=exit_code(error) if header.entry == MODULE else None,
-        output=None if output is None else output.getvalue(),
-    )
-    trace = replace(trace, warnings=(*trace.warnings, *notes), run=facts)
+    trace = _footer(header, recorder, outcome_of(None if error is None else type(error)), notes)
+    if header.entry == MODULE or output is not None:
+        code = exit_code(error) if header.entry == MODULE else None
+        written = None if output is None else output.getvalue()
+        trace = replace(trace, run=replace(trace.run, exit_code=code, output=written))
     failure = recorder.failure
     if failure is None and not recorder.forked:
         try:
@@ -415,12 +418,12 @@ def make_header(options: Options, program: Program) -> Trace:
     )
 
 
-def _footer(header: Trace, recorder: Recorder, outcome: Outcome) -> Trace:
+def _footer(header: Trace, recorder: Recorder, outcome: Outcome, notes: Sequence[str] = ()) -> Trace:
     return replace(
         header,
         outcome=recorder.outcome or outcome,
-        warnings=tuple(shortfalls(recorder, header.entry)),
-        run=replace(header.run, skipped=recorder.skipped),
+        warnings=(*shortfalls(recorder, header.entry), *notes),
+        run=replace(header.run, skipped=recorder.skipped) if recorder.skipped else header.run,
     )
 
 

@@ -8,13 +8,18 @@ import resource
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from cwm_trace import CwmTraceError, Limits, Trace, trace_execution
+from cwm_trace.plain import SourceLines, frames_from_fields, lines_of_fields
+from cwm_trace.records import Frame, SourceFile
 from cwm_trace.strategies import DrawnProgram, programs
+from cwm_trace.tracer.extension import records_of_lines
 from cwm_trace.tracer.program import load_code
 from cwm_trace.tracer.session import Memory, Options, record_program
 from tests.effort import examples
@@ -35,6 +40,52 @@ def assert_equal(target: Any, **options: Any) -> None:
         theirs.program.files,
     )
     assert (ours.warnings, ours.run.skipped) == (theirs.warnings, theirs.run.skipped)
+
+
+TEXTS = st.text(st.characters() | st.sampled_from('"\\\n\x00\x1f\x7fé\ud800 '), max_size=12)
+SLOTS = st.fixed_dictionaries(
+    {"text": TEXTS},
+    optional={"type": TEXTS, "size": st.integers(0, 2**40), "clipped": st.integers(1, 300)},
+).map(lambda slot: {name: slot[name] for name in ("text", "type", "size", "clipped") if name in slot})
+FRAMES: st.SearchStrategy[Any] = st.fixed_dictionaries(
+    {
+        "event": st.sampled_from(["call", "line", "return", "exception"]),
+        "line": st.integers(0, 4),
+        "activation": st.integers(0, 2**40),
+        "depth": st.integers(0, 300),
+    },
+    optional={
+        "thread": st.integers(1, 9),
+        "file": st.integers(1, 3),
+        "changed": st.dictionaries(TEXTS, SLOTS | st.none(), min_size=1, max_size=3),
+        "value": SLOTS,
+        "message": TEXTS,
+    },
+)
+
+
+@given(st.lists(FRAMES, max_size=5))
+@examples(200)
+def test_lines_are_the_frames_that_they_were_made_of(frames: list[Any]) -> None:
+    """Also where one part is met again and again; and the garbage collector has nothing to look at."""
+    files = SourceFile("a.py", "x = 1\ny = 2\n"), SourceFile("b.py", "")
+    read = records_of_lines(lines_of_fields(frames * 2), files)
+    assert read == frames_from_fields(frames * 2, SourceLines(files))
+    assert not any(map(gc.is_tracked, read))
+
+
+@given(
+    st.lists(FRAMES, min_size=1, max_size=2), st.floats(0, 1), st.integers(0, 3), st.sampled_from('"\\{,7\nz')
+)
+@examples(200)
+def test_a_broken_line_is_an_error_or_another_frame(
+    frames: list[Any], place: float, size: int, text: str
+) -> None:
+    lines = lines_of_fields(frames)
+    start = int(place * len(lines))
+    with suppress(ValueError):
+        read = records_of_lines(lines[:start] + text.encode() + lines[start + size :], ())
+        assert all(type(frame) is Frame for frame in read)
 
 
 @pytest.mark.parametrize("name", [name for name in sample_names() if name not in DISTORTED_BY_PYTHON])

@@ -86,7 +86,7 @@ def test_a_call_is_an_argument_less_main() -> None:
     assert (runnable.program.entry, runnable.program.entry_line) == ("main", 3)
 
 
-@pytest.mark.parametrize("call", ["", "f(", "x = 1", "f(1); f(2)"])
+@pytest.mark.parametrize("call", ["", "f(", "x = 1", "f(1); f(2)", "*f(1), 2", "1\n    f(2)", "\0"])
 def test_a_call_is_one_expression(call: str) -> None:
     with pytest.raises(CwmTraceError, match="is not an expression"):
         load_call("def f(x): pass", call)

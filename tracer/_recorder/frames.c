@@ -1,6 +1,9 @@
-/* Lines that the recorder wrote, as the records that a trace holds, without a look at what cannot be in them. */
+/* Lines that the recorder wrote, as the records that a trace holds, without a look at what cannot be in them.
 
-#include "recorder.h"
+   Nothing of what is made here can be part of a cycle: records hold texts, numbers, and dicts of records. So the garbage
+   collector is not told of them, which would look at each of them again and again. */
+
+#include "cursor.h"
 
 #include <structmember.h>
 
@@ -9,14 +12,24 @@ static const char *const frame_names[] = {"event",   "line",    "source", "activ
                                           "changed", "value",   "message", "raw",       "logprobs"};
 enum { TEXT, TYPE, SIZE, CLIPPED, SLOT_FIELDS };
 static const char *const slot_names[] = {"text", "type", "size", "clipped"};
+static const char *const event_names[] = {"call", "line", "return", "exception"};
+#define EVENTS 4
+
+#define NAMES 256 /* powers of two */
+#define SLOTS 1024
+#define LONGEST_KEPT 48 /* bytes; what is longer is seldom met again */
 
 typedef struct {
-    const char *at, *end;
     PyTypeObject *frame, *slot;
     Py_ssize_t frame_offsets[FRAME_FIELDS], slot_offsets[SLOT_FIELDS];
-    PyObject *events; /* by name */
-    PyObject *lines;  /* of each source file */
-    PyObject *empty;  /* the text of no line */
+    PyObject *events[EVENTS]; /* borrowed */
+    PyObject *lines;          /* of each source file */
+    PyObject *empty;          /* the text of no line */
+    PyObject *zero;
+    struct {
+        Part part;
+        PyObject *made;
+    } names[NAMES], slots[SLOTS]; /* what was made of such a part, the last of each hash */
     Bytes scratch;
 } Reader;
 
@@ -45,263 +58,250 @@ field(PyObject *record, Py_ssize_t offset)
     return (PyObject **)((char *)record + offset);
 }
 
-static int
-damaged(void)
+static inline size_t
+hash_of(Part part)
 {
-    PyErr_SetString(PyExc_ValueError, "not a line of the recorder's");
-    return -1;
+    uint64_t hash = part.size, word;
+    const char *at = part.data, *end = at + part.size;
+    for (; end - at >= 8; at += 8) {
+        memcpy(&word, at, 8);
+        hash = (hash ^ word) * 0x9E3779B97F4A7C15ULL;
+    }
+    word = 0;
+    memcpy(&word, at, (size_t)(end - at));
+    hash = (hash ^ word) * 0x9E3779B97F4A7C15ULL;
+    return (size_t)(hash >> 40);
 }
 
 static inline int
-take(Reader *reader, char expected)
+is_same(Part one, Part other)
 {
-    if (reader->at < reader->end && *reader->at == expected) {
-        reader->at++;
-        return 1;
-    }
-    return 0;
+    return one.size == other.size && memcmp(one.data, other.data, one.size) == 0;
 }
 
-/* A JSON string, the quote before it taken. */
+/* What a JSON string stands for. */
 static PyObject *
-read_text(Reader *reader)
+text_of(Reader *reader, Part quoted)
 {
-    const char *start = reader->at, *at = start, *end = reader->end;
-    while (at < end && *at != '"' && *at != '\\') {
-        at++;
-    }
-    if (at < end && *at == '"') {
-        reader->at = at + 1;
-        return PyUnicode_DecodeUTF8(start, at - start, "surrogatepass");
+    const char *at = quoted.data + 1, *end = quoted.data + quoted.size - 1;
+    if (memchr(at, '\\', (size_t)(end - at)) == NULL) {
+        return PyUnicode_DecodeUTF8(at, end - at, "surrogatepass");
     }
     Bytes *out = &reader->scratch;
     out->size = 0;
-    put(out, start, (size_t)(at - start));
-    while (at < end && *at != '"') {
-        if (*at != '\\') {
-            start = at;
-            while (at < end && *at != '"' && *at != '\\') {
-                at++;
-            }
-            put(out, start, (size_t)(at - start));
-            continue;
+    while (at < end) {
+        const char *slash = memchr(at, '\\', (size_t)(end - at));
+        if (slash == NULL) {
+            slash = end;
         }
-        static const char codes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
-        if (++at >= end) {
+        put(out, at, (size_t)(slash - at));
+        at = slash;
+        if (at == end) {
             break;
         }
-        const char *code = strchr(codes, *at);
+        static const char codes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+        const char *code = strchr(codes, *++at);
         if (*at == 'u' && end - at > 4) { /* only controls are written so */
             char digits[5] = {at[1], at[2], at[3], at[4], 0};
             char c = (char)strtol(digits, NULL, 16);
             put(out, &c, 1);
             at += 5;
         }
-        else if (code != NULL) {
+        else if (code != NULL && *code) {
             put(out, &meanings[code - codes], 1);
             at++;
         }
         else {
-            break;
+            PyErr_SetString(PyExc_ValueError, "no escape of the recorder's");
+            return NULL;
         }
     }
-    if (at >= end || *at != '"' || out->failed) {
-        damaged();
-        return NULL;
+    if (out->failed) {
+        out->failed = 0;
+        return PyErr_NoMemory();
     }
-    reader->at = at + 1;
     return PyUnicode_DecodeUTF8(out->data, (Py_ssize_t)out->size, "surrogatepass");
 }
 
+/* The same for what is met again and again. */
 static PyObject *
-read_name(Reader *reader)
+name_of(Reader *reader, Part quoted)
 {
-    PyObject *text = read_text(reader);
-    if (text != NULL) {
-        PyUnicode_InternInPlace(&text);
+    size_t at = hash_of(quoted) & (NAMES - 1);
+    if (reader->names[at].made != NULL && is_same(reader->names[at].part, quoted)) {
+        return Py_NewRef(reader->names[at].made);
     }
-    return text;
+    PyObject *name = text_of(reader, quoted);
+    if (name == NULL) {
+        return NULL;
+    }
+    PyUnicode_InternInPlace(&name);
+    Py_XSETREF(reader->names[at].made, Py_NewRef(name));
+    reader->names[at].part = quoted;
+    return name;
 }
 
-static long
-read_number(Reader *reader)
+static PyObject *
+number_of(Part part)
 {
     long number = 0;
-    while (reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9') {
-        number = number * 10 + (*reader->at++ - '0');
+    for (size_t i = 0; i < part.size; i++) {
+        number = number * 10 + (part.data[i] - '0');
     }
-    return number;
+    return PyLong_FromLong(number);
 }
 
-/* The index of the name that follows, which is one of `names`; its colon is taken. -1: none. */
-static int
-read_key(Reader *reader, const char *const *names, int count)
+/* A number that most often is left out, and then is 0. */
+static PyObject *
+number_or_zero(Reader *reader, Part part)
 {
-    if (!take(reader, '"')) {
-        return -1;
-    }
-    for (int i = 0; i < count; i++) {
-        size_t size = strlen(names[i]);
-        if ((size_t)(reader->end - reader->at) > size + 1 && memcmp(reader->at, names[i], size) == 0 &&
-            reader->at[size] == '"' && reader->at[size + 1] == ':') {
-            reader->at += size + 2;
-            return i;
-        }
-    }
-    return -1;
+    return part.data == NULL ? Py_NewRef(reader->zero) : number_of(part);
 }
 
 static PyObject *
-read_slot(Reader *reader)
+make_slot(Reader *reader, const Value *value)
 {
     PyObject *slot = reader->slot->tp_alloc(reader->slot, 0);
     if (slot == NULL) {
         return NULL;
     }
-    *field(slot, reader->slot_offsets[TYPE]) = Py_NewRef(reader->empty);
-    *field(slot, reader->slot_offsets[SIZE]) = Py_NewRef(Py_None);
-    *field(slot, reader->slot_offsets[CLIPPED]) = PyLong_FromLong(0);
-    int is_good = take(reader, '{');
-    while (is_good) {
-        int key = read_key(reader, slot_names, SLOT_FIELDS);
-        PyObject *value = NULL;
-        if (key == TEXT || key == TYPE) {
-            value = !take(reader, '"') ? NULL : key == TEXT ? read_text(reader) : read_name(reader);
-        }
-        else if (key >= 0) {
-            value = PyLong_FromLong(read_number(reader));
-        }
-        is_good = value != NULL;
-        if (is_good) {
-            Py_XSETREF(*field(slot, reader->slot_offsets[key]), value);
-            if (!take(reader, ',')) {
-                is_good = take(reader, '}');
-                break;
-            }
-        }
-    }
-    if (!is_good || *field(slot, reader->slot_offsets[TEXT]) == NULL) {
-        Py_DECREF(slot);
-        if (!PyErr_Occurred()) {
-            damaged();
-        }
-        return NULL;
+    PyObject_GC_UnTrack(slot);
+    PyObject **text = field(slot, reader->slot_offsets[TEXT]), **kind = field(slot, reader->slot_offsets[TYPE]),
+             **size = field(slot, reader->slot_offsets[SIZE]), **clipped = field(slot, reader->slot_offsets[CLIPPED]);
+    if ((*text = text_of(reader, value->text)) == NULL ||
+        (*kind = value->kind.data == NULL ? Py_NewRef(reader->empty) : name_of(reader, value->kind)) == NULL ||
+        (*size = value->size.data == NULL ? Py_NewRef(Py_None) : number_of(value->size)) == NULL ||
+        (*clipped = number_or_zero(reader, value->clipped)) == NULL) {
+        Py_CLEAR(slot);
     }
     return slot;
 }
 
+/* A slot; equal ones that follow one another closely are one, since nobody can change them. NULL without an error: the
+   line is not of the recorder's. */
 static PyObject *
-read_changed(Reader *reader)
+read_slot(Reader *reader, Cursor *cursor)
 {
-    PyObject *changed = PyDict_New();
-    int is_good = changed != NULL && take(reader, '{');
-    while (is_good) {
-        PyObject *name = take(reader, '"') ? read_name(reader) : NULL, *slot = NULL;
-        if (name != NULL && take(reader, ':')) {
-            if (reader->end - reader->at >= 4 && memcmp(reader->at, "null", 4) == 0) {
-                reader->at += 4;
-                slot = Py_NewRef(Py_None);
-            }
-            else {
-                slot = read_slot(reader);
-            }
-        }
-        is_good = slot != NULL && PyDict_SetItem(changed, name, slot) == 0;
-        Py_XDECREF(name);
-        Py_XDECREF(slot);
-        if (is_good && !take(reader, ',')) {
-            is_good = take(reader, '}');
-            break;
-        }
-    }
-    if (!is_good) {
-        Py_XDECREF(changed);
-        if (!PyErr_Occurred()) {
-            damaged();
-        }
+    Value value;
+    Part part = {cursor->at, 0};
+    if (!take_value(cursor, &value)) {
         return NULL;
     }
-    return changed;
+    part.size = (size_t)(cursor->at - part.data);
+    if (part.size > LONGEST_KEPT) {
+        return make_slot(reader, &value);
+    }
+    size_t at = hash_of(part) & (SLOTS - 1);
+    if (reader->slots[at].made != NULL && is_same(reader->slots[at].part, part)) {
+        return Py_NewRef(reader->slots[at].made);
+    }
+    PyObject *slot = make_slot(reader, &value);
+    if (slot != NULL) {
+        Py_XSETREF(reader->slots[at].made, Py_NewRef(slot));
+        reader->slots[at].part = part;
+    }
+    return slot;
+}
+
+static int
+read_changed(Reader *reader, Cursor *cursor, PyObject *changed)
+{
+    do {
+        Part quoted;
+        if (!take_string(cursor, &quoted) || !TAKE(cursor, ":")) {
+            return -1;
+        }
+        PyObject *slot = TAKE(cursor, "null") ? Py_NewRef(Py_None) : read_slot(reader, cursor);
+        PyObject *name = slot == NULL ? NULL : name_of(reader, quoted);
+        int failed = name == NULL || PyDict_SetItem(changed, name, slot) < 0;
+        Py_XDECREF(name);
+        Py_XDECREF(slot);
+        if (failed) {
+            return -1;
+        }
+    } while (TAKE(cursor, ","));
+    PyObject_GC_UnTrack(changed); /* it will track itself again, should somebody put something else into it */
+    return TAKE(cursor, "}") ? 0 : -1;
 }
 
 static PyObject *
-source_of(Reader *reader, long file, long line)
+source_of(Reader *reader, PyObject *file, PyObject *line)
 {
-    if (file < PyList_GET_SIZE(reader->lines)) {
-        PyObject *lines = PyList_GET_ITEM(reader->lines, file);
-        if (PyList_Check(lines) && line > 0 && line <= PyList_GET_SIZE(lines)) {
-            return Py_NewRef(PyList_GET_ITEM(lines, line - 1));
+    Py_ssize_t number = PyLong_AsSsize_t(file), place = PyLong_AsSsize_t(line);
+    if (number < PyList_GET_SIZE(reader->lines)) {
+        PyObject *lines = PyList_GET_ITEM(reader->lines, number);
+        if (PyList_Check(lines) && place > 0 && place <= PyList_GET_SIZE(lines)) {
+            return Py_NewRef(PyList_GET_ITEM(lines, place - 1));
         }
     }
     return Py_NewRef(reader->empty);
 }
 
 static PyObject *
-read_frame(Reader *reader)
+event_of(Reader *reader, Part name)
 {
-    PyObject *frame = reader->frame->tp_alloc(reader->frame, 0);
+    for (int i = 0; i < EVENTS; i++) {
+        if (strlen(event_names[i]) == name.size && memcmp(name.data, event_names[i], name.size) == 0) {
+            return Py_XNewRef(reader->events[i]);
+        }
+    }
+    return NULL;
+}
+
+/* Fill the fields of a frame, and take its line. -1, most often without an error, where that is not of the recorder's. */
+static int
+read_fields(Reader *reader, Cursor *cursor, PyObject **fields)
+{
+    Place place;
+    if (!take_place(cursor, &place)) {
+        return -1;
+    }
+    fields[EVENT] = event_of(reader, place.event);
+    fields[LINE] = number_of(place.line);
+    fields[ACTIVATION] = number_of(place.activation);
+    fields[DEPTH] = number_of(place.depth);
+    fields[THREAD] = number_or_zero(reader, place.thread);
+    fields[FILE_NUMBER] = number_or_zero(reader, place.file);
+    fields[CHANGED] = PyDict_New();
+    if (fields[EVENT] == NULL || fields[LINE] == NULL || fields[ACTIVATION] == NULL || fields[DEPTH] == NULL ||
+        fields[THREAD] == NULL || fields[FILE_NUMBER] == NULL || fields[CHANGED] == NULL) {
+        return -1;
+    }
+    fields[SOURCE] = source_of(reader, fields[FILE_NUMBER], fields[LINE]);
+    if (TAKE(cursor, ",\"changed\":{") && read_changed(reader, cursor, fields[CHANGED]) < 0) {
+        return -1;
+    }
+    fields[VALUE] = TAKE(cursor, ",\"value\":") ? read_slot(reader, cursor) : Py_NewRef(Py_None);
+    Part message;
+    if (!TAKE(cursor, ",\"message\":")) {
+        fields[MESSAGE] = Py_NewRef(Py_None);
+    }
+    else if (take_string(cursor, &message)) {
+        fields[MESSAGE] = text_of(reader, message);
+    }
+    fields[RAW] = Py_NewRef(Py_None);
+    fields[LOGPROBS] = Py_NewRef(Py_None);
+    return fields[VALUE] == NULL || fields[MESSAGE] == NULL || !TAKE(cursor, "}\n") ? -1 : 0;
+}
+
+static PyObject *
+read_frame(Reader *reader, Cursor *cursor)
+{
+    PyObject *fields[FRAME_FIELDS] = {NULL};
+    int failed = read_fields(reader, cursor, fields);
+    PyObject *frame = failed ? NULL : reader->frame->tp_alloc(reader->frame, 0);
     if (frame == NULL) {
-        return NULL;
-    }
-    long numbers[FRAME_FIELDS] = {0};
-    int is_good = take(reader, '{');
-    while (is_good) {
-        int key = read_key(reader, frame_names, FRAME_FIELDS);
-        PyObject *value = NULL;
-        switch (key) {
-        case EVENT: {
-            PyObject *name = take(reader, '"') ? read_name(reader) : NULL;
-            value = name == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(reader->events, name));
-            Py_XDECREF(name);
-            break;
+        for (int i = 0; i < FRAME_FIELDS; i++) {
+            Py_XDECREF(fields[i]);
         }
-        case LINE:
-        case ACTIVATION:
-        case DEPTH:
-        case THREAD:
-        case FILE_NUMBER:
-            numbers[key] = read_number(reader);
-            value = PyLong_FromLong(numbers[key]);
-            break;
-        case CHANGED:
-            value = read_changed(reader);
-            break;
-        case VALUE:
-            value = read_slot(reader);
-            break;
-        case MESSAGE:
-            value = take(reader, '"') ? read_text(reader) : NULL;
-            break;
-        default:
-            break;
-        }
-        is_good = value != NULL;
-        if (is_good) {
-            Py_XSETREF(*field(frame, reader->frame_offsets[key]), value);
-            if (!take(reader, ',')) {
-                is_good = take(reader, '}');
-                break;
-            }
-        }
-    }
-    if (is_good) {
-        *field(frame, reader->frame_offsets[SOURCE]) = source_of(reader, numbers[FILE_NUMBER], numbers[LINE]);
-        for (int i = 0; i < FRAME_FIELDS && is_good; i++) {
-            PyObject **place = field(frame, reader->frame_offsets[i]);
-            if (*place == NULL) {
-                *place = i == CHANGED                      ? PyDict_New()
-                         : i == THREAD || i == FILE_NUMBER ? PyLong_FromLong(0)
-                                                           : Py_NewRef(Py_None);
-                is_good = *place != NULL;
-            }
-        }
-    }
-    if (!is_good) {
-        Py_DECREF(frame);
         if (!PyErr_Occurred()) {
-            damaged();
+            PyErr_SetString(PyExc_ValueError, "not a line of the recorder's");
         }
         return NULL;
+    }
+    PyObject_GC_UnTrack(frame);
+    for (int i = 0; i < FRAME_FIELDS; i++) {
+        *field(frame, reader->frame_offsets[i]) = fields[i];
     }
     return frame;
 }
@@ -309,34 +309,45 @@ read_frame(Reader *reader)
 PyObject *
 frames_of_lines(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *data, *frame, *slot;
-    Reader reader = {0};
+    PyObject *data, *frame, *slot, *events, *lines;
     if (!PyArg_ParseTuple(args, "SO!O!O!O!:frames_of_lines", &data, &PyType_Type, &frame, &PyType_Type, &slot,
-                          &PyDict_Type, &reader.events, &PyList_Type, &reader.lines)) {
+                          &PyDict_Type, &events, &PyList_Type, &lines)) {
         return NULL;
     }
-    reader.frame = (PyTypeObject *)frame;
-    reader.slot = (PyTypeObject *)slot;
-    if (find_offsets(reader.frame, frame_names, FRAME_FIELDS, reader.frame_offsets) < 0 ||
-        find_offsets(reader.slot, slot_names, SLOT_FIELDS, reader.slot_offsets) < 0) {
-        return NULL;
+    Reader *reader = PyMem_Calloc(1, sizeof(Reader));
+    if (reader == NULL) {
+        return PyErr_NoMemory();
     }
-    reader.at = PyBytes_AS_STRING(data);
-    reader.end = reader.at + PyBytes_GET_SIZE(data);
-    reader.empty = PyUnicode_FromStringAndSize("", 0);
-    PyObject *frames = PyList_New(0);
-    while (frames != NULL && reader.at < reader.end) {
-        PyObject *made = read_frame(&reader);
-        if (made != NULL && !take(&reader, '\n')) {
-            damaged();
-            Py_CLEAR(made);
-        }
+    reader->frame = (PyTypeObject *)frame;
+    reader->slot = (PyTypeObject *)slot;
+    reader->lines = lines;
+    for (int i = 0; i < EVENTS; i++) {
+        reader->events[i] = PyDict_GetItemString(events, event_names[i]);
+    }
+    reader->empty = PyUnicode_FromStringAndSize("", 0);
+    reader->zero = PyLong_FromLong(0);
+    PyObject *frames = NULL;
+    if (find_offsets(reader->frame, frame_names, FRAME_FIELDS, reader->frame_offsets) == 0 &&
+        find_offsets(reader->slot, slot_names, SLOT_FIELDS, reader->slot_offsets) == 0) {
+        frames = PyList_New(0);
+    }
+    Cursor cursor = {PyBytes_AS_STRING(data), PyBytes_AS_STRING(data) + PyBytes_GET_SIZE(data)};
+    while (frames != NULL && cursor.at < cursor.end) {
+        PyObject *made = read_frame(reader, &cursor);
         if (made == NULL || PyList_Append(frames, made) < 0) {
             Py_CLEAR(frames);
         }
         Py_XDECREF(made);
     }
-    Py_XDECREF(reader.empty);
-    free(reader.scratch.data);
+    for (int i = 0; i < NAMES; i++) {
+        Py_XDECREF(reader->names[i].made);
+    }
+    for (int i = 0; i < SLOTS; i++) {
+        Py_XDECREF(reader->slots[i].made);
+    }
+    Py_XDECREF(reader->empty);
+    Py_XDECREF(reader->zero);
+    free(reader->scratch.data);
+    PyMem_Free(reader);
     return frames;
 }
