@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -51,6 +51,13 @@ class Engine:
 
 def engine_of_thread() -> Engine | None: ...
 def frame_looked_at() -> FrameType | None: ...
+def stand_in(
+    real: Any,
+    choose: Callable[
+        [tuple[Any, ...], Mapping[str, Any]], tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
+    ],
+    /,
+) -> Any: ...
 def when_recorded(steps: Sequence[Callable[[], object]], /) -> None: ...
 def give_recursion_levels(levels: int, /) -> None: ...
 def frames_of_lines(

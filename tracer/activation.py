@@ -220,7 +220,7 @@ class Activation:
     def variables(self, frame: FrameType) -> Mapping[str, Any]:
         """The variables of a frame that is not simply a function's."""
         code = frame.f_code
-        if self.borrowed:
+        if self.borrowed and code.co_flags & CO_OPTIMIZED:
             at = frame.f_lasti
             self.unreadable = frozenset(name for name, places in self.borrowed if at in places)
             names = dict.fromkeys((*code.co_varnames, *code.co_cellvars, *code.co_freevars))
@@ -231,7 +231,7 @@ class Activation:
         namespace = self.namespace
         if namespace is None:
             namespace = namespace_of(frame)
-            if READING_LOCALS_UNBINDS:
+            if READING_LOCALS_UNBINDS or self.borrowed:
                 self.namespace = namespace  # read once, at the call, before any comprehension
         is_module = code.co_name == "<module>"
         return visible(

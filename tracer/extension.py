@@ -6,15 +6,19 @@ Without it everything works, at the speed of Python.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import update_wrapper
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import Any
 
 from cwm_trace.plain import resting_collector
 from cwm_trace.records import Event, Frame, Slot, SourceFile
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+Call = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
+"""A function, and what it is called with."""
+
+Choose = Callable[[tuple[Any, ...], Mapping[str, Any]], Call]
+"""Says what is called in the place of a function, by the arguments that this was given."""
 
 __all__ = [
     "IS_BUILT",
@@ -26,10 +30,11 @@ __all__ = [
     "frame_looked_at",
     "give_recursion_levels",
     "records_of_lines",
+    "stand_in",
     "when_recorded",
 ]
 
-_EDITION = 4
+_EDITION = 5
 """Of what C and Python say to each other; raised there and here when that changes."""
 
 try:
@@ -43,6 +48,7 @@ try:
         frame_looked_at,
         frames_of_lines,
         give_recursion_levels,
+        stand_in,
         when_recorded,
     )
 
@@ -59,6 +65,15 @@ except ImportError:  # not built, or built from older sources than these
     def frame_looked_at() -> FrameType | None:
         """The frame whose event is being recorded while code of the program runs for it, in this thread."""
         return None
+
+    def stand_in(real: Any, choose: Choose, /) -> Any:
+        """A function that looks like another one, and calls what is chosen by its arguments."""
+
+        def call_chosen(*args: Any, **kwargs: Any) -> Any:
+            function, its_args, its_kwargs = choose(args, kwargs)
+            return function(*its_args, **its_kwargs)
+
+        return update_wrapper(call_chosen, real)
 
     def when_recorded(steps: Sequence[Callable[[], object]], /) -> None:
         """Call functions of C when the event that is being recorded is done."""

@@ -10,10 +10,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial, update_wrapper
+from functools import partial
 from operator import methodcaller
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
+from cwm_trace.tracer.extension import IS_BUILT, Call, stand_in
 from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS
 from cwm_trace.tracer.recorder import Recorder
 from cwm_trace.tracer.sending import leave_senders_alone, make_senders_wait
@@ -116,10 +117,8 @@ def stand_ins() -> Iterator[None]:
     """
     _held.append(None)
     if len(_held) == 1:  # recordings may overlap in any order: what stands in for these is there for all
-        os._exit = _flush_and_leave
-        sys.settrace = _set_trace
-        for (module, name), stand_in in _STARTERS.items():
-            setattr(module, name, stand_in)
+        for (module, name), (_, instead) in _STAND_INS.items():
+            setattr(module, name, instead)
         make_senders_wait()
     try:
         with deliver_signals():
@@ -127,58 +126,45 @@ def stand_ins() -> Iterator[None]:
     finally:
         _held.pop()
         if not _held:
-            os._exit = _leave
-            sys.settrace = _settrace
-            for (module, name), stand_in in _STARTERS.items():
-                setattr(module, name, stand_in.start)
+            for (module, name), (real, _) in _STAND_INS.items():
+                setattr(module, name, real)
             leave_senders_alone()
 
 
-_leave = os._exit
+_leave, _settrace = os._exit, sys.settrace
+_nothing: Callable[[], None] = [].clear
+"""A function of C that does nothing."""
 
 
-def _flush_and_leave(status: int) -> NoReturn:
-    """Stands in for `os._exit`."""
+def _flush_and_leave(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+    """For `os._exit`, which runs no handlers."""
     for _, sink in _recordings:
         sink.flush()
-    _leave(status)
+    return _leave, args, kwargs
 
 
-_settrace = sys.settrace
-
-
-def _set_trace(function: Any, /) -> None:
-    """Stands in for `sys.settrace`.
+def _set_trace(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+    """For `sys.settrace`.
 
     Beside the compiled recorder `sys.gettrace` gives None, so who sets None there changes nothing: doctest
     does after every test.
     """
-    if function is None:
-        if any(recorder.kind == "c" and recorder.is_installed() for recorder, _ in _recordings):
-            return
-    elif not isinstance(getattr(function, "__self__", None), Recorder):
-        sys.settrace = _settrace  # the program's own trace function would see the frame of this one
-    _settrace(function)
+    is_none = len(args) == 1 and args[0] is None and not kwargs
+    if is_none and any(recorder.kind == "c" and recorder.is_installed() for recorder, _ in _recordings):
+        return _nothing, (), {}
+    return _settrace, args, kwargs
 
 
-class _Starter:
-    """Stands in for a function of C that starts a thread, and records that if the starting one is recorded.
-
-    Args:
-        start: that function.
-    """
-
-    def __init__(self, start: Callable[..., Any]) -> None:
-        self.start = start
-        update_wrapper(self, start)
-
-    def __call__(self, function: Any, args: Any = (), kwargs: Any = _NO_KEYWORDS, /, **options: Any) -> Any:
-        recorder = next((recorder for recorder, _ in _recordings if recorder.is_installed()), None)
-        if recorder is None or not callable(function) or type(args) is not tuple:
-            bound = (args, kwargs) if kwargs else (args,) if args or not options else ()
-            return self.start(function, *bound, **options)
-        begin = _Beginning(recorder, function, args, kwargs)
-        return self.start(begin, **options) if options else self.start(begin, ())
+def _start_recorded(start: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+    """For `start`, which starts a thread: that is recorded if the starting one is."""
+    recorder = next((recorder for recorder, _ in _recordings if recorder.is_installed()), None)
+    function, *its = args or (None,)
+    is_joinable = start.__name__ == "start_joinable_thread"  # of a function without arguments
+    has_arguments = [type(one) for one in its] in ([tuple], [tuple, dict])
+    if recorder is None or not callable(function) or (bool(its) if is_joinable else not has_arguments):
+        return start, args, kwargs  # which says what is wrong with them
+    begin = _Beginning(recorder, function, *its)
+    return start, (begin,) if is_joinable else (begin, ()), kwargs
 
 
 class _Beginning(partial[Any]):
@@ -186,11 +172,13 @@ class _Beginning(partial[Any]):
 
     function: Any
 
-    def __new__(cls, recorder: Recorder, function: Any, args: tuple[Any, ...], kwargs: Any) -> _Beginning:
+    def __new__(
+        cls, recorder: Recorder, function: Any, args: tuple[Any, ...] = (), kwargs: Any = _NO_KEYWORDS
+    ) -> _Beginning:
         steps = [
-            partial(sys.settrace, recorder.on_call),
+            partial(_settrace, recorder.on_call),
             partial(function, *args, **kwargs),
-            recorder.leave_thread,
+            partial(_leave_recorded, recorder),
         ]
         self = super().__new__(cls, deque, map(methodcaller("__call__"), steps), 0)
         self.function = function
@@ -200,19 +188,36 @@ class _Beginning(partial[Any]):
         return repr(self.function)  # the interpreter says it of an exception that ends the thread
 
 
-_STARTERS = {
-    (module, name): _Starter(getattr(module, name))
-    for module, names in (
-        (_thread, ("start_new_thread", "start_new", "start_joinable_thread")),
-        (threading, ("_start_new_thread", "_start_joinable_thread")),
-    )
-    for name in names
-    if hasattr(module, name)
-}
-"""Of modules and names: `threading` has the functions of `_thread` under names of its own."""
+def _leave_thread(args: tuple[Any, ...], _: Mapping[str, Any]) -> Call:
+    """For the last step of a thread that was begun recorded."""
+    args[0].leave_thread()
+    return _nothing, (), {}
+
+
+_leave_recorded = stand_in(_thread.get_ident, _leave_thread)
+
+
+def _stand_ins() -> Iterator[tuple[tuple[Any, str], tuple[Any, Any]]]:
+    """Of a module and a name: the function that is there, and what stands in for it."""
+    leave = stand_in(_leave, _flush_and_leave)
+    for module in (os, sys.modules[_leave.__module__]):
+        yield (module, "_exit"), (_leave, leave)
+    yield (sys, "settrace"), (_settrace, stand_in(_settrace, _set_trace) if IS_BUILT else _settrace)
+    for name in "start_new_thread", "start_new", "start_joinable_thread":
+        real = getattr(_thread, name, None)
+        if real is not None:
+            both = real, stand_in(real, partial(_start_recorded, real))
+            yield (_thread, name), both
+            if hasattr(threading, f"_{name}"):
+                yield (threading, f"_{name}"), both
+
+
+_STAND_INS = dict(_stand_ins())
+"""`threading` has the functions of `_thread` under names of its own, `os` that of `posix`."""
 
 TRACE_FUNCTIONS.update(
-    [_set_trace.__code__, _Starter.__call__.__code__, _Beginning.__new__.__code__, _flush_and_leave.__code__]
+    function.__code__
+    for function in (_flush_and_leave, _set_trace, _start_recorded, _Beginning.__new__, _leave_thread)
 )
 
 

@@ -35,9 +35,6 @@ _THREADS_FRAME = 3 * _WORD
 _LINK_IS_FOLLOWED = sys.version_info[:2] in ((3, 10), (3, 13))
 """On return the interpreter takes its current frame from the link; 3.11 and 3.12 have that elsewhere."""
 
-_set_trace: Callable[[Any], None] = sys.settrace
-"""The interpreter's own: while a program runs, `process` has put another in its place."""
-
 Trace = Callable[[FrameType, str, Any], Any]
 
 
@@ -69,7 +66,7 @@ def call_first(
     def on_first_call(frame: FrameType, event: str, arg: Any) -> Any:
         link = _Link(frame, here)
         links.append(link)
-        _set_trace(trace)
+        sys.settrace(trace)
         local = trace(frame, event, arg)
         if local is None and watch_return is not None:
             watch_return(frame, link.mend)
@@ -80,7 +77,7 @@ def call_first(
         return local
 
     try:
-        _set_trace(on_first_call)
+        sys.settrace(on_first_call)
         return partial(function)(
             *args
         )  # called from C, so that its frame hangs on an entry to the interpreter

@@ -13,14 +13,15 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial, update_wrapper
+from functools import partial
+from operator import itemgetter
 from types import FrameType
 from typing import Any
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.tracer.extension import frame_looked_at, when_recorded
+from cwm_trace.tracer.extension import IS_BUILT, Call, frame_looked_at, stand_in, when_recorded
 from cwm_trace.tracer.interrupts import (
     TRACE_FUNCTIONS,
     Interrupted,
@@ -45,11 +46,37 @@ Until = Callable[[list[Callable[[], object]]], None]
 """Calls functions of C when the trace function has been left."""
 
 
+_first = itemgetter(0)
+
+
+def _choose_handler(args: tuple[Any, ...], _: Mapping[str, Any]) -> Call:
+    """For `Delivery.__call__`: who is to be called."""
+    delivery: Delivery = args[0]
+    frame = sys._getframe().f_back
+    if not IS_BUILT and frame is not None:
+        frame = frame.f_back  # a stand-in that is of Python has a frame of its own
+    return _first, ((_handler_at(delivery, frame),),), {}
+
+
+def _handler_at(delivery: Delivery, frame: FrameType | None) -> Callable[..., object]:
+    callback = trace_function_of(frame)
+    if frame is None or callback is None:
+        looked_at = frame_looked_at()
+        if looked_at is not None:
+            return partial(delivery.call_inside, when_recorded, looked_at)
+        return raiser(delivery.errors.pop()) if delivery.errors else delivery.handler
+    if is_program_call(frame):
+        return partial(delivery.call_inside, partial(when_left, callback), callback.f_back)
+    if _is_stuck(callback, frame):
+        return raiser(OSError(errno.ETIMEDOUT, "nobody takes the recording"))
+    return partial(_put_off, partial(_when_left_from, callback, frame))
+
+
 class Delivery:
     """The handler of a signal as the interpreter has it, in front of the program's.
 
-    Calling it looks its `__call__` up, here a property: it decides, ends, and what it decided on is called
-    by the interpreter. So the program's handler has none of our frames around it, nor in its traceback.
+    Calling it looks its `__call__` up, a property: `_choose_handler` decides, ends, and what it decided on
+    is called by the interpreter. So the handler has no frame of ours around it, nor in its traceback.
     """
 
     __slots__ = ("errors", "handler")
@@ -59,23 +86,9 @@ class Delivery:
         self.errors: list[BaseException] = []
         """What the handler raised in a `__repr__`, to be raised in the program."""
 
-    @property
-    def __call__(self) -> Callable[..., object]:
-        """Who is to be called."""
-        frame = sys._getframe().f_back
-        callback = trace_function_of(frame)
-        if frame is None or callback is None:
-            looked_at = frame_looked_at()
-            if looked_at is not None:
-                return partial(self._call_inside, when_recorded, looked_at)
-            return raiser(self.errors.pop()) if self.errors else self.handler
-        if is_program_call(frame):
-            return partial(self._call_inside, partial(when_left, callback), callback.f_back)
-        if _is_stuck(callback, frame):
-            return raiser(OSError(errno.ETIMEDOUT, "nobody takes the recording"))
-        return partial(_put_off, partial(_when_left_from, callback, frame))
+    __call__: Any = property(partial(stand_in(len, _choose_handler)))
 
-    def _call_inside(self, until: Until, seen: FrameType | None, number: int, _: FrameType | None) -> None:
+    def call_inside(self, until: Until, seen: FrameType | None, number: int, _: FrameType | None) -> None:
         """In a `__repr__`, which may wait for what only a signal ends: call the handler at once."""
         try:
             self.handler(number, seen)
@@ -132,32 +145,35 @@ def deliver_signals() -> Iterator[None]:
         return
     _delivering.append(True)
     names: dict[str, Any] = vars(signal)
-    to_number, to_name = names["_enum_to_int"], names["_int_to_enum"]
-
-    def wrapped_number(value: Any) -> Any:
-        return to_number(_wrap(value))
-
-    def unwrapped_name(value: Any, kind: Any) -> Any:
-        return to_name(_unwrap(value), kind)
-
-    update_wrapper(wrapped_number, to_number)
-    update_wrapper(unwrapped_name, to_name)
-    TRACE_FUNCTIONS.update([wrapped_number.__code__, unwrapped_name.__code__])
-    names["_enum_to_int"], names["_int_to_enum"] = wrapped_number, unwrapped_name
+    names["_enum_to_int"], names["_int_to_enum"] = _wrapped_number, _unwrapped_name
     _replace(_wrap)
     try:
         yield
     finally:
-        names["_enum_to_int"], names["_int_to_enum"] = to_number, to_name
+        names["_enum_to_int"], names["_int_to_enum"] = _to_number, _to_name
         _replace(_unwrap)
         _delivering.clear()
 
 
+_to_number, _to_name = vars(signal)["_enum_to_int"], vars(signal)["_int_to_enum"]
+
+
+def _wrap_first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+    """For what `signal` takes handlers by."""
+    return _to_number, (_wrap(args[0]), *args[1:]), kwargs
+
+
+def _unwrap_first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+    """For what `signal` gives handlers by."""
+    return _to_name, (_unwrap(args[0]), *args[1:]), kwargs
+
+
+# Of C, and no function of C, whose calls are profiled.
+_wrapped_number, _unwrapped_name = (partial(stand_in(len, choose)) for choose in (_wrap_first, _unwrap_first))
+TRACE_FUNCTIONS.update(choose.__code__ for choose in (_choose_handler, _wrap_first, _unwrap_first))
+
 _delivering: list[bool] = []
 _SIGNALS = tuple(sorted(map(int, signal.valid_signals())))
-
-
-TRACE_FUNCTIONS.add(vars(Delivery)["__call__"].fget.__code__)
 
 
 def _wrap(value: Any) -> Any:

@@ -14,6 +14,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import decode_source
 from types import CodeType, FrameType
 from typing import Any
@@ -33,13 +34,6 @@ _KEPT_NAMES = 5  # of what was left out
 _Shape = tuple[str, int, tuple[str, ...]]
 
 
-class _Reference(weakref.ref[CodeType]):
-    """To a code object; its id may be another's once it is gone."""
-
-    __slots__ = ("key",)
-    key: int
-
-
 class Sources:
     """The source files of a recording, by code object.
 
@@ -56,7 +50,7 @@ class Sources:
         self._scope = scope
         self._add_file = add_file
         self._files: dict[SourceFile, int] = {}
-        self._alive: dict[int, _Reference] = {}
+        self._alive: dict[int, tuple[weakref.ref[CodeType], weakref.ref[CodeType]]] = {}
         self._shapes: dict[SourceFile, tuple[frozenset[_Shape], frozenset[str]]] = {}
         self._heard: dict[str, list[str | bytes]] = {}
         self._is_reading = False
@@ -184,23 +178,17 @@ class Sources:
     def _adopt(self, code: CodeType, number: int | None, *, inner: bool = True) -> None:
         """Count `code`, and what is defined in it, to a file."""
         key = id(code)
-        reference = _Reference(code, self._forget)
-        reference.key = key
-        self._alive[key] = reference
+        # Once it is gone, its id may be another's. What forgets it is of C: nothing traces or profiles that.
+        forget = [partial(kept.pop, key) for kept in (self.numbers, self._alive)]  # takes what it is given
+        self._alive[key] = weakref.ref(code, forget[0]), weakref.ref(code, forget[1])
         self.numbers[key] = number
         if inner:
             for constant in code.co_consts:
                 if isinstance(constant, CodeType):
                     self._adopt(constant, number)
 
-    def _forget(self, reference: weakref.ref[CodeType]) -> None:
-        key = reference.key  # type: ignore[attr-defined]
-        if self._alive.get(key) is reference:
-            del self._alive[key]
-            self.numbers.pop(key, None)
 
-
-TRACE_FUNCTIONS.update([Sources._hear.__code__, Sources._forget.__code__])
+TRACE_FUNCTIONS.add(Sources._hear.__code__)
 
 
 def source_of(code: CodeType, namespace: dict[str, Any]) -> SourceFile:

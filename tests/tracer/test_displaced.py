@@ -108,30 +108,6 @@ def test_around_another_recording_the_lines_of_its_block_are_seen(tmp_path: Path
     assert not [frame for frame in trace.frames if frame.line == 5 and frame.depth == 2]
 
 
-SEES = """
-import os, sys
-
-def mine(frame, event, arg):
-    seen.add((os.path.basename(frame.f_code.co_filename), frame.f_code.co_name))
-    return mine
-
-def run():
-    sys.settrace(None)
-    return 1
-
-seen = set()
-sys.settrace(mine)
-run()
-print(seen)
-"""
-
-
-@pytest.mark.parametrize("recorder", RECORDERS)
-def test_a_trace_function_of_the_programs_own_sees_its_frames_alone(tmp_path: Path, recorder: str) -> None:
-    trace = record_file(tmp_path, recorder, SEES)
-    assert trace.run.output == "{('program.py', 'run')}\n"
-
-
 DOCTEST = """
 import doctest
 

@@ -14,7 +14,7 @@ import pytest
 from cwm_trace import Outcome, trace_execution
 from cwm_trace.tracer.session import Memory, Options
 from tests.effort import HANGS
-from tests.tracer.both import DISTORTED_BY_PYTHON, HAZARDS, NEEDS_C, ROOT, by, use
+from tests.tracer.both import DISTORTED_BY_PYTHON, HAZARDS, NEEDS_C, RECORDERS, ROOT, by, use
 from tests.tracer.oracle import watch
 
 pytestmark = NEEDS_C
@@ -32,6 +32,77 @@ def test_nobody_sees_a_trace_function() -> None:
     print(sys.gettrace(), f())
     """
     assert ask(program) == "None None\n"
+
+
+WATCHED = """
+import _thread, os, signal, sys, threading
+
+def watch(frame, event, arg):
+    seen.add(os.path.basename(frame.f_code.co_filename))
+    if event.startswith("c_"):
+        seen.add(getattr(arg, "__module__", None) or "")
+    return watch
+
+def work():
+    done.set()
+
+def on_signal(number, frame):
+    return number
+
+def run():
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    done.clear()
+    _thread.start_new_thread(work, ())
+    done.wait()
+    before = signal.signal(signal.SIGUSR1, on_signal)
+    signal.raise_signal(signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, signal.getsignal(signal.SIGUSR1) and before)
+    exec("made = (lambda: 1)()")
+    try:
+        _thread.start_new_thread(work, [1])
+    except TypeError as error:
+        names.add(error.__traceback__.tb_next)
+    sys.settrace(None)
+
+seen, names, done = set(), set(), threading.Event()
+threading.HOW(watch)
+sys.HOW(watch)
+run()
+sys.HOW(None)
+threading.HOW(None)
+print(names, [name for name in sorted(seen) if name in OURS or name.startswith("cwm_trace")])
+"""
+
+
+@pytest.mark.parametrize("how", ["setprofile", "settrace"])
+@pytest.mark.parametrize("recorder", RECORDERS)
+def test_a_profiler_and_a_trace_function_of_the_program_see_nothing_of_ours(recorder: str, how: str) -> None:
+    ours = [path.name for path in (ROOT / "tracer").glob("*.py")]
+    trace = by(recorder, WATCHED.replace("HOW", how).replace("OURS", repr(ours)))
+    assert trace.run.output == "{None} []\n"
+
+
+def test_what_stands_in_for_a_function_looks_like_it() -> None:
+    program = """
+    import _thread, inspect, os, pickle, posix, sys
+    def show(function):
+        try:
+            function(*[[]] * 9)
+        except TypeError as error:
+            print(error, error.__traceback__.tb_next)
+        print(repr(function), repr(function.__self__), function.__doc__, inspect.isbuiltin(function))
+        print(function.__module__, function.__text_signature__)
+        print(pickle.loads(pickle.dumps(function)) is function)
+    for function in (sys.settrace, os._exit, posix._exit, _thread.start_new_thread, _thread.start_new):
+        show(function)
+    print(inspect.signature(os._exit))
+    """
+    plain = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True
+    )
+    assert ask(program) == plain.stdout
 
 
 @pytest.mark.parametrize("name", sorted(DISTORTED_BY_PYTHON - {"repr_locks", "finalizer"}))

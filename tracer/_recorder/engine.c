@@ -835,6 +835,8 @@ static PyMethodDef functions[] = {
     {"engine_of_thread", engine_of_thread, METH_NOARGS, "The engine that traces the current thread, or None."},
     {"frame_looked_at", frame_looked_at, METH_NOARGS,
      "The frame whose event is being recorded while code of the program runs for it, in this thread; else None."},
+    {"stand_in", stand_in, METH_VARARGS,
+     "A function that looks like another one of C, and calls what a function of Python says, unseen by tracing."},
     {"when_recorded", when_recorded, METH_O, "Call functions of C when the event that is being recorded is done."},
     {NULL},
 };
@@ -847,7 +849,7 @@ static struct PyModuleDef module = {
     .m_methods = functions,
 };
 
-#define EDITION 4 /* of what C and Python say to each other: see `extension.py` */
+#define EDITION 5 /* of what C and Python say to each other: see `extension.py` */
 
 PyMODINIT_FUNC
 PyInit__recorder(void)

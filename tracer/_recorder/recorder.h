@@ -151,4 +151,7 @@ extern PyTypeObject Stack_Type;
 extern PyTypeObject Activation_Type;
 extern PyTypeObject Engine_Type;
 
+/* Functions that are seen neither by tracing nor by profiling: `unseen.c`. */
+PyObject *stand_in(PyObject *module, PyObject *args);
+
 #endif
