@@ -127,10 +127,8 @@ class _Writable(Protocol):
 
 def write_all(file: _Writable, data: bytes) -> None:
     """Write to a file without a buffer, which may take only a part of it, just before its disk is full."""
-    written = file.write(data)
-    while written < len(data):
-        data = data[written:]
-        written = file.write(data)
+    while data:
+        data = data[file.write(data) :]
 
 
 class Closing:
