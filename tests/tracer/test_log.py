@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from cwm_trace import Outcome, Trace, read_trace
-from cwm_trace.mapped_lines import MappedLines
 from cwm_trace.storage import TraceWriter
 from cwm_trace.tracer.program import load_code
 from cwm_trace.tracer.session import record_program
@@ -88,7 +87,6 @@ def test_a_program_killed_at_a_hundred_moments_leaves_every_frame(tmp_path: Path
 def test_a_full_disk_ends_the_recording_only(tmp_path: Path, recorder: str) -> None:
     code = f"""
 import resource
-from cwm_trace.mapped_lines import MappedLines
 from cwm_trace.storage import TraceWriter
 from cwm_trace.tracer.program import load_code
 from cwm_trace.tracer.session import record_program
@@ -137,20 +135,3 @@ w = z
     names = {name for frame in trace.frames for name in frame.changed}
     assert {"x", "z"} <= names
     assert "y" not in names
-
-
-def test_lines_beyond_a_window_are_there(tmp_path: Path) -> None:
-    """As many, and as long ones, as no window holds; a flush in between changes nothing."""
-    path = tmp_path / "t"
-    lines = [bytes([97 + number % 26]) * (1 + number * 37 % 5000) + b"\n" for number in range(400)]
-    lines.insert(200, b"long" * 100_000 + b"\n")
-    with open(path, "w+b", buffering=0) as file:
-        mapped = MappedLines(descriptor=file.fileno())
-        for number, line in enumerate(lines):
-            mapped.write(line)
-            if number == 100:
-                mapped.flush()
-                assert path.read_bytes() == b"".join(lines[:101])
-        assert path.read_bytes().rstrip(b"\0") == b"".join(lines)
-        mapped.flush()
-    assert path.read_bytes() == b"".join(lines)
