@@ -359,6 +359,15 @@ def test_coverage_running_at_the_same_time(tmp_path: Path) -> None:
     assert line.split("%")[-1].strip() == "4"  # the one line that ran while coverage was set aside
 
 
+def test_the_tracer_imports_nothing_of_its_own_from_the_working_folder(tmp_path: Path) -> None:
+    for name in "click", "pydantic", "json":
+        (tmp_path / f"{name}.py").write_text(f"WHOSE = 'my {name}'\n")
+    _, traced = run(
+        tmp_path, "import click, json, pydantic\nprint(click.WHOSE, json.WHOSE, pydantic.WHOSE)\n"
+    )
+    assert traced.stdout == "my click my json my pydantic\n"
+
+
 HOOK = """
 import atexit, sys
 
