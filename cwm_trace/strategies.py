@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from string import ascii_lowercase
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.families import FAMILIES
-from cwm_trace.datasets.generators.wide_writer import MAX_LINE_EVENTS, DrawnProgram, ProgramWriter
+from cwm_trace.datasets.family import Family
+from cwm_trace.datasets.generators.wide import MAX_LINE_EVENTS, WIDE
 from cwm_trace.datasets.item import Knob
 from cwm_trace.datasets.names import NAMES
 from cwm_trace.errors import CwmTraceError
@@ -24,7 +26,31 @@ except ImportError as error:
 
 __all__ = ["MAX_LINE_EVENTS", "DrawnProgram", "family_programs", "programs"]
 
-_T = TypeVar("_T")
+if TYPE_CHECKING:
+    from hypothesis.vendor.pretty import RepresentationPrinter
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DrawnProgram:
+    """A drawn program.
+
+    Attributes:
+        source: Module source; it defines ``f``, and what ``f`` uses. Ends in a newline.
+        call: A call of ``f`` with literal arguments, such as ``f(3, [1, 2], 'ab')``.
+    """
+
+    source: str
+    call: str
+
+    def __str__(self) -> str:
+        return f"{self.source}\n\n{self.call}\n"
+
+    def __repr__(self) -> str:
+        return f"DrawnProgram(call={self.call!r}, source=\n{self.source})"
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
+        """Show Hypothesis the source as it is: its own form of a dataclass has it on one line."""
+        printer.text("..." if cycle else repr(self))
 
 
 @cache
@@ -32,41 +58,25 @@ def _below(size: int) -> st.SearchStrategy[int]:
     return st.integers(0, size - 1)
 
 
+_HUNDREDTHS = st.integers(1, 100)
+
+
 @st.composite
-def _spanned(draw: st.DrawFn, chooser: _Chooser | _FamilyDraw, write: Callable[[], None]) -> None:
+def _spanned(draw: st.DrawFn, chooser: _Draw, write: Callable[[], None]) -> None:
     """Write within a span of its own, which Hypothesis can delete as a whole when it shrinks."""
     chooser.draw = draw
     write()
 
 
-class _Chooser:
-    """Lets Hypothesis make the choices; it shrinks towards the first option."""
-
-    def __init__(self, draw: st.DrawFn) -> None:
-        self.draw = draw
-
-    def below(self, size: int) -> int:
-        """An int from 0 to `size - 1`."""
-        return self.draw(_below(size))
-
-    def pick(self, options: Sequence[_T]) -> _T:
-        """One of the options."""
-        return options[self.draw(_below(len(options)))]
-
-    def apart(self, write: Callable[[], None]) -> None:
-        """Write a part of a program that could as well be left out."""
-        self.draw(_spanned(self, write))
-
-
-class _FamilyDraw(Draw):
-    """Draws of a generated family, made by Hypothesis."""
+class _Draw(Draw):
+    """Draws that Hypothesis makes; it shrinks towards the first options."""
 
     __slots__ = ("draw",)
 
     def __init__(self, draw: st.DrawFn, split: str) -> None:
         super().__init__("", split)
         self.draw = draw
-        self.random = lambda: self.draw(st.floats(0, 1, exclude_max=True))
+        self.random = lambda: 1 - self.draw(_HUNDREDTHS) / 100
 
     def below(self, size: int) -> int:
         """An int from 0 to `size - 1`."""
@@ -74,7 +84,7 @@ class _FamilyDraw(Draw):
 
     def chance(self, share: float) -> bool:
         """True in some of the draws, unless it is never so or always."""
-        return share > 0 and (share >= 1 or self.draw(st.booleans()))
+        return share > 0 and (share >= 1 or self.draw(_below(2)) == 1)
 
     def apart(self, write: Callable[[], None]) -> None:
         """Write a part of a program that could as well be left out."""
@@ -99,8 +109,9 @@ class _FamilyDraw(Draw):
 
 
 @st.composite
-def _programs(draw: st.DrawFn, max_statements: int, raises: bool) -> DrawnProgram:
-    return ProgramWriter(_Chooser(draw), raises).write_program(max_statements)
+def _drawn(draw: st.DrawFn, family: Family, knobs: dict[str, Knob], split: str) -> DrawnProgram:
+    draft = family.draw(_Draw(draw, split), knobs)
+    return DrawnProgram(draft.source, draft.call)
 
 
 def programs(*, max_statements: int = 12, raises: bool = True) -> st.SearchStrategy[DrawnProgram]:
@@ -114,16 +125,15 @@ def programs(*, max_statements: int = 12, raises: bool = True) -> st.SearchStrat
 
     The result, the output and the exception of a run depend on nothing outside the program: no hash seed,
     time or address. (Local variables can hold generators, functions and objects whose `repr` shows an
-    address.) A run takes at most `MAX_LINE_EVENTS` line events; ints stay below 10**24 and containers below
-    20 items.
+    address.) A run takes at most `MAX_LINE_EVENTS` line events; ints grow by sums and constant factors alone,
+    and what a variable holds has at most 16 items or characters.
 
     Not covered: imports and the standard library, input, files, threads, `async`, decorators, inheritance,
     descriptors, metaclasses, generators' `send` and `throw`, complex and bytes, deep recursion, and source
     that is hard to parse.
 
     Args:
-        max_statements: Statements in the body of `f`, those of its blocks included. Helper functions have up
-            to three.
+        max_statements: Statements in the body of `f`, those inside others not counted.
         raises: Whether expressions and statements may raise, caught or not. Without, nothing raises at all;
             `try` statements still occur.
 
@@ -135,13 +145,7 @@ def programs(*, max_statements: int = 12, raises: bool = True) -> st.SearchStrat
     """
     if max_statements < 1:
         raise ValueError(f"max_statements is {max_statements}; a program has at least 1 statement")
-    return _programs(max_statements, raises)
-
-
-@st.composite
-def _family_programs(draw: st.DrawFn, name: str, knobs: dict[str, Knob], split: str) -> DrawnProgram:
-    draft = FAMILIES[name].draw(_FamilyDraw(draw, split), knobs)
-    return DrawnProgram(draft.source, draft.call)
+    return _drawn(WIDE, WIDE.settle({"statements": max_statements, "raises": raises}), "train")
 
 
 def family_programs(
@@ -162,4 +166,4 @@ def family_programs(
     """
     if name not in FAMILIES:
         raise CwmTraceError(f"there is no family {name!r}: choose one of {', '.join(FAMILIES)}")
-    return _family_programs(name, FAMILIES[name].settle(knobs or {}), split)
+    return _drawn(FAMILIES[name], FAMILIES[name].settle(knobs or {}), split)

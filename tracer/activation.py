@@ -23,6 +23,7 @@ from cwm_trace.tracer.sending import send_again
 from cwm_trace.tracer.values import ATOMS, CONTAINERS, Describer, bare_name, is_plain, safe_str, take_image
 
 _NOTHING = object()
+_NO_NAMES: frozenset[str] = frozenset()
 _UNKNOWN = (_NOTHING, None, None)
 _LONG = 10_000  # characters; longer texts are compared by their hash
 _WORTH_AN_IMAGE = 400  # characters; a shorter text gets its image only when it is found unchanged
@@ -102,21 +103,22 @@ class Activation:
         self.number = number
         self.file = file
         self.borrowed = borrowed_cells(code)
-        self.unreadable: frozenset[str] = frozenset()
+        self.unreadable = _NO_NAMES
         """Variables that cannot be read at the moment, and so count as unchanged."""
         self.is_simple = (
             code.co_flags & CO_OPTIMIZED
             and not (CELL_ARGUMENTS_COME_LAST and code.co_cellvars)
             and not self.borrowed
         )
-        self.depth = 0
-        self.stack: Stack | None = None
+        # the next four are set by `enter`
+        self.depth: int
+        self.stack: Stack | None
         """Of the thread it runs in; None while it is suspended."""
         self.place: FrameFields
         """What all frames of this call, or resume, have in common."""
-        self.raised: type[BaseException] | None = None
-        self.raised_at = -1
+        self.raised_at: int
         """`f_lasti` of the last event, if that was an exception."""
+        self.raised: type[BaseException] | None = None
         self.left_at = 0
         """The line of the last RETURN."""
         self.namespace: Mapping[str, Any] | None = None
@@ -182,16 +184,23 @@ class Activation:
             if held is value:
                 continue
             kind = type(value)
-            if type(held) is Image and kind is known_kind and held.data == take_image(value) is not None:
-                continue
-            text = describer.text(value)
-            now = text if len(text) < _LONG else hash(text)
             if kind in ATOMS:
+                try:
+                    text = repr(value)  # what `describer.text` gives, without two calls
+                except ValueError:
+                    text = describer.text(value)
+                now = text if len(text) < _LONG else hash(text)
                 held = value
-            elif kind in CONTAINERS and (key == now or len(text) > _WORTH_AN_IMAGE) and is_plain(text):
-                held = Image(take_image(value))
             else:
-                held = _NOTHING
+                image = take_image(value) if type(held) is Image and kind is known_kind else None
+                if image is not None and held.data == image:
+                    continue
+                text = describer.text(value)
+                now = text if len(text) < _LONG else hash(text)
+                if kind in CONTAINERS and (key == now or len(text) > _WORTH_AN_IMAGE) and is_plain(text):
+                    held = Image(image or take_image(value))
+                else:
+                    held = _NOTHING
             if key != now or known_kind is not kind:
                 changed[name] = slot = describer.fields(value, text)
                 recorder.bytes += len(slot["text"])
@@ -211,7 +220,7 @@ class Activation:
     def variables(self, frame: FrameType) -> Mapping[str, Any]:
         """The variables of a frame that is not simply a function's."""
         code = frame.f_code
-        if self.borrowed:
+        if self.borrowed and code.co_flags & CO_OPTIMIZED:
             at = frame.f_lasti
             self.unreadable = frozenset(name for name, places in self.borrowed if at in places)
             names = dict.fromkeys((*code.co_varnames, *code.co_cellvars, *code.co_freevars))
@@ -222,7 +231,7 @@ class Activation:
         namespace = self.namespace
         if namespace is None:
             namespace = namespace_of(frame)
-            if READING_LOCALS_UNBINDS:
+            if READING_LOCALS_UNBINDS or self.borrowed:
                 self.namespace = namespace  # read once, at the call, before any comprehension
         is_module = code.co_name == "<module>"
         return visible(

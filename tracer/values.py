@@ -73,14 +73,16 @@ class Describer:
     def fields(self, value: Any, text: str) -> SlotFields:
         """Text, type and size; the text is clipped if it is too long."""
         kind = type(value)
-        fields: SlotFields = {"text": text, "type": _BUILT_IN.get(kind) or type_name(kind)}
+        fields: SlotFields
         if kind is int:
-            fields["size"] = value.bit_length()
-        elif kind in _SIZED:
-            try:
-                fields["size"] = len(value)
-            except OverflowError:  # a range of more elements than a machine word counts
-                fields.pop("size", None)
+            fields = {"text": text, "type": "int", "size": value.bit_length()}
+        else:
+            fields = {"text": text, "type": _BUILT_IN.get(kind) or type_name(kind)}
+            if kind in _SIZED:
+                try:
+                    fields["size"] = len(value)
+                except OverflowError:  # a range of more elements than a machine word counts
+                    fields.pop("size", None)
         if self.max_chars is not None and len(text) > self.max_chars:
             fields["clipped"] = len(text) - self.max_chars
             fields["text"] = text[: self.max_chars]

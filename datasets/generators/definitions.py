@@ -8,8 +8,8 @@ _PARAMETERS = ("int", "int", "str", "str", "list", "list")
 MOST = 24  # line events of a helper's call, at the most
 
 
-def _name(w: Writer, role: str) -> str:
-    """A name of the module that no variable takes."""
+def take_name(w: Writer, role: str) -> str:
+    """Draw a name of the module that no variable takes from now on."""
     (name,) = w.draw.names(role)
     while name in w.taken:
         (name,) = w.draw.names(role)
@@ -17,7 +17,8 @@ def _name(w: Writer, role: str) -> str:
     return name
 
 
-def _finish(w: Writer) -> None:
+def finish(w: Writer) -> None:
+    """End a definition."""
     w.lines += ["", ""]
     w.cost += 1
 
@@ -25,7 +26,7 @@ def _finish(w: Writer) -> None:
 def define_helper(w: Writer) -> None:
     """A function of one or two parameters."""
     draw = w.draw
-    name = _name(w, "function")
+    name = take_name(w, "function")
     start, budget, w.cost, w.budget = w.cost, w.budget, 0, MOST
     parameters = [w.declare(draw.pick(_PARAMETERS), SHORT) for _ in range(draw.between(1, 2))]
     kinds = tuple(w.types[parameter] for parameter in parameters)
@@ -46,7 +47,7 @@ def define_helper(w: Writer) -> None:
     w.callees.setdefault(kind, []).append(
         Callee(f"{name}({', '.join(['{}'] * len(kinds))})", kinds, cost, size)
     )
-    _finish(w)
+    finish(w)
 
 
 _RECURSIONS = (
@@ -59,12 +60,12 @@ _RECURSIONS = (
 
 def define_recursion(w: Writer) -> None:
     """A function that calls itself with a smaller number."""
-    draw, name = w.draw, _name(w, "function")
+    draw, name = w.draw, take_name(w, "function")
     n = draw.pick(("n", "k", "m", "depth"))
     body = draw.pick(_RECURSIONS).format(f=name, n=n, a=draw.number(0, 9), k=draw.between(2, 3))
     w.lines += [f"def {name}({n}):", *body.split("\n")]
     w.callees.setdefault("int", []).append(Callee(f"{name}({{}})", ("count",), 16, 0))
-    _finish(w)
+    finish(w)
 
 
 GENERATORS = (
@@ -78,7 +79,7 @@ GENERATORS = (
 
 def define_generator(w: Writer) -> None:
     """A generator function of a list."""
-    draw, name = w.draw, _name(w, "generator")
+    draw, name = w.draw, take_name(w, "generator")
     v, t, x = draw.names("list", "total", "item")
     body = draw.pick(GENERATORS).format(v=v, t=t, x=x, k=draw.between(2, 3), n=draw.number(1, 30))
     w.lines += [f"def {name}({v}):", *body.split("\n")]
@@ -86,7 +87,7 @@ def define_generator(w: Writer) -> None:
         Callee(f"list({name}({{}}))", ("list",), 5 + 4 * SHORT, SHORT + 1)
     )
     w.callees.setdefault("int", []).append(Callee(f"sum({name}({{}}))", ("list",), 5 + 4 * SHORT, 0))
-    _finish(w)
+    finish(w)
 
 
 METHODS = (
@@ -99,7 +100,7 @@ METHODS = (
 
 def define_class(w: Writer) -> None:
     """A class whose object `f` makes and uses."""
-    draw, name = w.draw, _name(w, "class")
+    draw, name = w.draw, take_name(w, "class")
     a, b, x = draw.names("attribute", "words", "item")
     (method,) = draw.names("method")
     body, cost = draw.pick(METHODS)
@@ -111,7 +112,7 @@ def define_class(w: Writer) -> None:
         lines += ["", "    def __repr__(self):", f"        return f'{name}({{self.{a}}})'"]
     w.lines += lines
     w.cost += 8
-    _finish(w)
+    finish(w)
 
     def write_object(w: Writer) -> None:
         """Make an object; its method can be called from then on."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from cwm_trace.datasets.drawing import Draw
-from cwm_trace.datasets.generators.forms import LONGEST, READABLE, Form, fitting_forms
+from cwm_trace.datasets.generators.forms import GENERAL, LONGEST, READABLE, Form, Table, fitting_forms
+from cwm_trace.datasets.generators.notation import Hole
 from cwm_trace.datasets.names import NAMES
 
 _ROLES = {
@@ -14,6 +15,10 @@ _ROLES = {
     "bool": "flag",
     "pair": "item",
     "count": "bound",
+    "gen": "generator",
+    "maybe": "item",
+    "guard": "object",
+    "point": "object",
 }  # names, where not called as the type
 NESTED = 0.3  # share of the operands that are no variable or constant
 _SIZED = frozenset(("str", "list", "words", "dict", "set", "tally"))
@@ -47,10 +52,14 @@ class Writer:
         budget: line events of the whole run, at the most.
         nesting: blocks inside blocks.
         inner: writers of the statements of a block.
+        table: the expressions.
     """
 
-    def __init__(self, draw: Draw, budget: int, nesting: int, inner: Sequence[Statement]) -> None:
+    def __init__(
+        self, draw: Draw, budget: int, nesting: int, inner: Sequence[Statement], table: Table = GENERAL
+    ) -> None:
         self.draw = draw
+        self.table = table
         self.inner = inner
         self.budget = budget
         self.nesting = nesting
@@ -211,7 +220,7 @@ class Writer:
 
     def fitting(self, kind: str, short: bool = False) -> tuple[Form, ...]:
         """The forms of a type that can be written here."""
-        return fitting_forms(kind, frozenset(self.types.values()), self.in_loop, short)
+        return fitting_forms(self.table, kind, frozenset(self.types.values()), self.in_loop, short)
 
     def operand(self, kind: str, depth: int, bare: bool) -> tuple[str, int]:
         """What goes into a hole."""
@@ -224,31 +233,25 @@ class Writer:
         text, size = self.fill(form, depth - 1)
         return (f"({text})" if form.spaced and not bare else text), size
 
-    def fill(self, form: Form, depth: int) -> tuple[str, int]:
-        """Fill the holes of a form; gives its size too, and charges for its items."""
-        draw, text, last = self.draw, "", ""
-        labels: dict[str, str] = {}
+    def fill(self, form: Form, depth: int, names: dict[str, str] | None = None) -> tuple[str, int]:
+        """Fill the holes of a form; gives its size too, and charges for its items.
+
+        Args:
+            form: what is written.
+            depth: of expressions inside expressions.
+            names: what is known by a name, and gets what is named in the form.
+        """
+        text, last = "", ""
+        names = {} if names is None else names
         largest = total = 0
         for hole in form.pattern.holes:
-            kind, size = hole.kind, 0
-            if kind in _CONSTANTS:
-                part = _CONSTANTS[kind](draw)
-            elif kind == "x":
-                part = self.x
-            elif kind in _OF_X:
-                part = self.fill(draw.pick(self.fitting(kind)), 0)[0]
-            elif not kind:
-                part = labels[hole.name]
-            elif hole.role:
-                part = self.recent(self.variables(kind))
-                size = self.sizes[part]
-            else:
-                part, size = self.operand(kind, depth, hole.bare)
-                if part == last and kind == "int":
-                    part = self.literal(kind)  # rather than x + x
+            kind = hole.kind
+            part, size = self.part(hole, depth, names)
+            if part == last and kind == "int" and not hole.role:
+                part = self.literal(kind)  # rather than x + x
             last = part
             if hole.name:
-                labels[hole.name] = part
+                names[hole.name] = part
             text += hole.before + part
             if kind in _SIZED:
                 total += size
@@ -260,6 +263,22 @@ class Writer:
             return text, rule
         size = {"max": largest, "sum": total + 1, "triple": 3 * total, "join": 1000}[rule]
         return text, size
+
+    def part(self, hole: Hole, depth: int, names: Mapping[str, str]) -> tuple[str, int]:
+        """What goes into a hole, and its size."""
+        kind = hole.kind
+        if kind in _CONSTANTS:
+            return _CONSTANTS[kind](self.draw), 0
+        if kind == "x":
+            return self.x, 0
+        if kind in _OF_X:
+            return self.fill(self.draw.pick(self.fitting(kind)), 0)[0], 0
+        if not kind:
+            return names[hole.name], 0
+        if hole.role:
+            name = self.recent(self.variables(kind))
+            return name, self.sizes[name]
+        return self.operand(kind, depth, hole.bare)
 
     def condition(self) -> str:
         """A condition."""

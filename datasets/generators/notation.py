@@ -6,7 +6,7 @@
 ``<n>``     a constant, a condition, or whatever else the table that it stands in has a word for
 ``$int:t``  a new variable of that type; ``$t`` is that variable again
 ``%a``      what a loop or a comprehension binds
-``@``       the variable that the pattern changes
+``<@int>``  a variable of that type that may be changed; ``@``: the one that is to be
 ==========  =====================================================================================
 
 ``<int:a>`` and ``<=int:a>`` name what they were filled with, and ``<:a>`` repeats it.
@@ -18,7 +18,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-_HOLE = re.compile(r"<(=?)(\w*)(?::(\w))?>|\$(\w+?)(?::(\w+))?\b|%[a-z]\b|@(?!\w)")
+_HOLE = re.compile(r"<([=@]?)(\w*)(?::(\w))?>|\$(\w+?)(?::(\w+))?\b|%[a-z]\b|@(?!\w)")
 _OPENED = re.compile(r"(?:^|[(\[{]|[,:] |(?<![=!<>])= |return )$")
 _CLOSED = re.compile(r"[)\],}]|:\n|$")
 
@@ -28,7 +28,7 @@ class Hole(NamedTuple):
 
     Attributes:
         before: the text between the hole before and this one.
-        role: empty: an expression; `=`: a variable; `$`: a new one.
+        role: empty: an expression; `=`: a variable; `@`: one that may be changed; `$`: a new one.
         kind: what goes into it; empty where `name` says it.
         name: by which what goes into it is known: `a`, `$t`, `%a` or `@`; empty: none.
         bare: an expression needs no parentheses there.

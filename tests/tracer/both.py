@@ -30,7 +30,7 @@ if sys.version_info < (3, 13):
     DISTORTED_BY_PYTHON |= {"dropped_and_asked", "finalizer", "finalizer_order"}  # and keeps what it shows
     DISTORTED_BY_PYTHON |= {"closure_and_thread"}  # and is written back
 else:
-    DISTORTED_BY_PYTHON |= {"borrowed_cell"}  # which is not read there
+    DISTORTED_BY_PYTHON |= {"borrowed_cell", "borrowed_cell_outside"}  # which are not read there
 DISTORTED_BY_PYTHON |= {"own_settrace"}  # sets None, which ends a recording in Python
 DISTORTED_BY_PYTHON |= {"repr_locks"}  # ends in neither
 

@@ -56,6 +56,16 @@ def test_a_change_through_another_name_is_seen() -> None:
     assert texts(trace, "b") == ["[1]", "[1, 2]", "[3, 2]", "None"]
 
 
+@pytest.mark.parametrize("recorder", RECORDERS)
+def test_variables_beside_a_comprehension_that_has_the_place_of_a_cell(recorder: str) -> None:
+    """3.13 takes what the comprehension has there for a cell, and crashes where `f_locals` is read."""
+    trace = record("borrowed_cell_outside", recorder)
+    assert texts(trace, "plain")[0] == "[0, 1, 2]"
+    assert "[1, 2]" in texts(trace, "plain")
+    assert texts(trace, "odd")[-1] == "[False, True, True]"
+    assert texts(trace, "end") == ["[2, 2, 2]"]
+
+
 def test_a_big_value_is_written_once() -> None:
     trace = record("big_value")
     assert [len(text or "") for text in texts(trace, "text")] == [3_000_002]

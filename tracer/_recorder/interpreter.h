@@ -179,22 +179,47 @@ code_slot(PyCodeObject *code, Py_ssize_t slot, SlotPlace *place)
 #endif
 }
 
-/* Whether a module or class body runs a comprehension that is part of it (PEP 709) and whose variables
-   `frame.f_locals` shows in the place of its namespace (gh-105256). */
-static inline int
-shows_hidden_locals(PyFrameObject *frame, PyCodeObject *code)
+#if PY_VERSION_HEX >= 0x030D0000
+/* What a slot holds, or the cell in it; borrowed, NULL: nothing. A comprehension that is part of its function (PEP 709)
+   keeps a plain value where another part of the function has a cell; `frame.f_locals` takes that for the cell, and the
+   interpreter crashes (seen in 3.13.0). */
+static inline PyObject *
+slot_content(PyFrameObject *frame, Py_ssize_t slot)
+{
+    PyObject *value = frame_slots(frame)[slot];
+    return value != NULL && PyCell_Check(value) ? PyCell_GET(value) : value;
+}
+#endif
+
+/* Pairs of names and values that `frame.f_locals` shows in the place of the namespace while a module or class body runs
+   a comprehension that is part of it (PEP 709, gh-105256). A new list; NULL without an error: it runs none. */
+static inline PyObject *
+hidden_locals(PyFrameObject *frame, PyCodeObject *code)
 {
 #if PY_VERSION_HEX >= 0x030D0000
-    for (int i = 0; i < code->co_nlocalsplus; i++) {
-        if ((PyBytes_AS_STRING(code->co_localspluskinds)[i] & CO_FAST_HIDDEN) && frame_slots(frame)[i] != NULL) {
-            return 1;
-        }
+    int runs = 0;
+    for (int i = 0; i < code->co_nlocalsplus && !runs; i++) {
+        runs = (PyBytes_AS_STRING(code->co_localspluskinds)[i] & CO_FAST_HIDDEN) && slot_content(frame, i) != NULL;
     }
+    PyObject *extras = runs ? frame_extras(frame) : NULL;
+    PyObject *items = !runs ? NULL : extras == NULL ? PyList_New(0) : PyDict_Items(extras);
+    for (int i = code->co_nlocalsplus - 1; i >= 0 && items != NULL; i--) {
+        PyObject *value = slot_content(frame, i), *pair;
+        if (value == NULL) {
+            continue;
+        }
+        pair = PyTuple_Pack(2, PyTuple_GET_ITEM(code->co_localsplusnames, i), value);
+        if (pair == NULL || PyList_Insert(items, 0, pair) < 0) {
+            Py_CLEAR(items);
+        }
+        Py_XDECREF(pair);
+    }
+    return items;
 #else
     (void)frame;
     (void)code;
+    return NULL;
 #endif
-    return 0;
 }
 
 /* Where a frame stands, as an offset in its code; negative before it has begun. */

@@ -20,12 +20,14 @@
 
 #define FIRST_WINDOW ((size_t)1 << 16)
 #define LARGEST_WINDOW ((size_t)1 << 22)
+#define POPULATED ((size_t)1 << 18) /* at once */
 
 struct Log {
     PyObject_HEAD
     int descriptor; /* of the file; -1: none */
     char *window;
     size_t window_size, window_at, window_end; /* in bytes of the file; up to the end blocks are reserved */
+    size_t populated;                          /* up to here pages are there */
     size_t next_window;
     size_t size; /* of all lines so far */
     Bytes held;
@@ -96,19 +98,33 @@ map(Log *log, size_t size)
     if (window == MAP_FAILED) {
         return fail(errno);
     }
-#ifdef MADV_POPULATE_WRITE /* Linux 5.14: all at once is cheaper than a fault for each page */
-    if (wanted > FIRST_WINDOW) {
-        madvise(window, wanted, MADV_POPULATE_WRITE);
-    }
-#endif
     log->window = window;
     log->window_size = wanted;
     log->window_at = start;
     log->window_end = end;
+    log->populated = wanted > FIRST_WINDOW ? start : end; /* most recordings are short */
     if (log->next_window < LARGEST_WINDOW) {
         log->next_window *= 2;
     }
     return 0;
+}
+
+/* Have the next pages there: many at once are cheaper than a fault for each (Linux 5.14), and none that is not needed. */
+static void
+populate(Log *log, size_t size)
+{
+#ifdef MADV_POPULATE_WRITE
+    size_t left = log->window_at + log->window_size - log->populated, wanted = POPULATED;
+    while (wanted < log->size + size - log->populated) {
+        wanted += POPULATED;
+    }
+    wanted = wanted < left ? wanted : left;
+    madvise(log->window + (log->populated - log->window_at), wanted, MADV_POPULATE_WRITE);
+    log->populated += wanted;
+#else
+    (void)size;
+    log->populated = log->window_end;
+#endif
 }
 
 static int
@@ -146,6 +162,9 @@ log_append(Log *log, const char *data, size_t size)
             if (map(log, size) < 0) {
                 return -1;
             }
+        }
+        if (log->size + size > log->populated) {
+            populate(log, size);
         }
         char *place = log->window + (log->size - log->window_at);
         memcpy(place + 1, data + 1, size - 1);

@@ -485,17 +485,13 @@ find_all_named(Engine *engine, Scratch *scratch, Activation *activation, PyFrame
 {
     size_t cursor = 0, found = 0;
     int is_function = activation->code->is_function, is_module = activation->code->is_module;
-    PyObject *items = NULL, *proxy = NULL, *name, *value;
+    PyObject *items = is_function ? NULL : hidden_locals(frame, code), *name, *value;
     activation->looks++;
-    if (!is_function && shows_hidden_locals(frame, code)) {
-#if PY_VERSION_HEX >= 0x030B0000
-        proxy = PyFrame_GetLocals(frame);
-#endif
-        items = proxy == NULL ? NULL : PyMapping_Items(proxy);
-        Py_XDECREF(proxy);
-        if (items == NULL) {
-            return -1;
-        }
+    if (items != NULL) {
+        /* in the place of the namespace */
+    }
+    else if (PyErr_Occurred()) {
+        return -1;
     }
     else if (namespace == NULL || !PyDict_Check(namespace)) {
         return 0; /* a metaclass may prepare any mapping for a class body: reading it would run its code */
