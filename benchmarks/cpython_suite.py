@@ -15,6 +15,7 @@ from pathlib import Path
 MAX_FRAMES = 1_000_000
 FEWER_FRAMES = {
     "test_dictviews": 3_000,  # asks for the text of 5,000 views in each other, here on each of 10,000 lines
+    "test_isinstance": 10_000,  # the same of tuples 30,000 deep, from 3.13 on
     "test_heapq": 50_000,  # lists of a thousand numbers that change on each line
 }
 """After these, or so many bytes, the tests go on unrecorded."""

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -332,9 +332,9 @@ def _report(ending: Ending, path: str, size: int, *, quiet: bool, as_json: bool)
 
     trace = ending.trace
     if ending.failure is not None:
-        click.echo(f"cwm-trace: recording ended early: {path}: {ending.failure.strerror}", err=True)
+        _say(f"cwm-trace: recording ended early: {path}: {ending.failure.strerror}")
     for warning in trace.warnings:
-        click.echo(f"cwm-trace: {warning}", err=True)
+        _say(f"cwm-trace: {warning}")
     if as_json:
         summary: dict[str, Any] = {
             "trace": path,
@@ -346,22 +346,26 @@ def _report(ending: Ending, path: str, size: int, *, quiet: bool, as_json: bool)
             "recorder": trace.run.recorder,
             "warnings": list(trace.warnings),
         }
-        click.echo(json.dumps(summary))
+        _say(json.dumps(summary), to_error=False)
     elif not quiet:
-        click.echo(f"cwm-trace: {ending.frames} frames ({trace.outcome.value}) in {path}", err=True)
+        _say(f"cwm-trace: {ending.frames} frames ({trace.outcome.value}) in {path}")
     if ending.frames >= _MANY and not IS_BUILT and not quiet:
-        click.echo(
+        _say(
             "cwm-trace: recorded in Python, several times slower: the compiled recorder is not part of this"
-            " installation, which found no C compiler or another Python than 3.10 to 3.13",
-            err=True,
+            " installation, which found no C compiler or another Python than 3.10 to 3.13"
         )
     if size >= _LARGE and not quiet:
-        click.echo(
+        _say(
             f"cwm-trace: the trace has {size / 1e6:.0f} MB: --max-value-chars cuts long values, --entry and"
             " --exclude record less of the program, --max-depth steps over deep calls, --max-frames and"
-            " --max-bytes end the recording, -o FILE.gz compresses it",
-            err=True,
+            " --max-bytes end the recording, -o FILE.gz compresses it"
         )
+
+
+def _say(text: str, *, to_error: bool = True) -> None:
+    """Say something after the program, which may have closed its streams."""
+    with suppress(OSError, ValueError):
+        click.echo(text, err=to_error)
 
 
 def _leave(ending: Ending) -> None:
@@ -370,9 +374,10 @@ def _leave(ending: Ending) -> None:
 
     error = ending.error
     if isinstance(error, TimeLimitReached):
-        click.echo(f"cwm-trace: {error}", err=True)
+        _say(f"cwm-trace: {error}")
     if isinstance(error, KeyboardInterrupt):  # a parent sees a death by SIGINT, as with python
-        sys.stdout.flush()
+        with suppress(OSError, ValueError, AttributeError):  # closed, or None
+            sys.stdout.flush()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     sys.exit(ending.exit_code)

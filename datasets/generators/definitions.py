@@ -23,7 +23,7 @@ def finish(w: Writer) -> None:
     w.cost += 1
 
 
-def define_helper(w: Writer) -> None:
+def _define_helper(w: Writer) -> None:
     """A function of one or two parameters."""
     draw = w.draw
     name = take_name(w, "function")
@@ -58,7 +58,7 @@ _RECURSIONS = (
 )
 
 
-def define_recursion(w: Writer) -> None:
+def _define_recursion(w: Writer) -> None:
     """A function that calls itself with a smaller number."""
     draw, name = w.draw, take_name(w, "function")
     n = draw.pick(("n", "k", "m", "depth"))
@@ -98,7 +98,7 @@ METHODS = (
 )
 
 
-def define_class(w: Writer) -> None:
+def _define_class(w: Writer) -> None:
     """A class whose object `f` makes and uses."""
     draw, name = w.draw, take_name(w, "class")
     a, b, x = draw.names("attribute", "words", "item")
@@ -131,5 +131,5 @@ def define_class(w: Writer) -> None:
 
 
 DEFINITIONS: tuple[Statement, ...] = (
-    define_helper, define_helper, define_helper, define_recursion, define_generator, define_class,
+    _define_helper, _define_helper, _define_helper, _define_recursion, define_generator, _define_class,
 )  # fmt: skip

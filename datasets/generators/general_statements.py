@@ -30,7 +30,7 @@ CHANGES = {  # of a container, and the items that it gains; {x}: int, {w}: word,
 }  # fmt: skip
 
 
-def write_assignment(w: Writer) -> None:
+def _write_assignment(w: Writer) -> None:
     """A new variable, or a new value for an old one."""
     kind = w.draw.pick(KINDS)
     old = w.own(kind)
@@ -298,6 +298,6 @@ def write_inner(w: Writer) -> None:
 
 
 SIMPLE: tuple[Statement, ...] = (
-    write_assignment, write_assignment, write_assignment, _write_augmented, _write_augmented, write_change,
+    _write_assignment, _write_assignment, _write_assignment, _write_augmented, _write_augmented, write_change,
     write_change, _write_unpacking,
 )  # fmt: skip

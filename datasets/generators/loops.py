@@ -10,7 +10,7 @@ from cwm_trace.datasets.generators.general_writer import Writer
 
 MOST = 40  # the product of the iterations of the loops around a line
 _TWO_ENDS = (("left", "right"), ("i", "j"), ("lo", "hi"), ("start", "end"))
-ITEMS = {"str": "char", "list": "int", "words": "str", "dict": "str", "set": "int", "tally": "int"}
+_ITEMS = {"str": "char", "list": "int", "words": "str", "dict": "str", "set": "int", "tally": "int"}
 
 
 class Bound(NamedTuple):
@@ -44,7 +44,7 @@ def _draw_range(w: Writer, most: int) -> Header | None:
 
 def _draw_header(w: Writer) -> Header | None:
     most = max(MOST // w.times, 2)
-    sized = [name for name, kind in w.types.items() if kind in ITEMS and w.sizes[name] > 1]
+    sized = [name for name, kind in w.types.items() if kind in _ITEMS and w.sizes[name] > 1]
     share = w.draw.random()
     if share < 0.2 or not sized:
         return _draw_range(w, most)
@@ -55,7 +55,7 @@ def _draw_header(w: Writer) -> Header | None:
             return None
         size = min(most, 6)
         text = f"{over}[:{size}]"
-    item = ITEMS[kind]
+    item = _ITEMS[kind]
     name = w.new({"char": "char", "int": "item"}.get(item, "key"))
     other = w.new("index")
     while other == name:
@@ -261,14 +261,14 @@ def _plan_counter(w: Writer) -> Plan | None:
     return Plan((f"{i} = 0",), f"while {i} < {bound}:", (), (f"{i} += 1",), times, (i,))
 
 
-PLANS = (_plan_digits, _plan_ends, _plan_stack, _plan_counter)
+_PLANS = (_plan_digits, _plan_ends, _plan_stack, _plan_counter)
 
 
 def write_while(w: Writer) -> None:
     """A `while` loop whose counter nothing else assigns to."""
     if w.indent > w.nesting or w.times > 6 or not w.affords(40):
         return
-    plan = w.draw.pick(PLANS)(w)
+    plan = w.draw.pick(_PLANS)(w)
     if plan is None:
         return
     for line in plan.before:

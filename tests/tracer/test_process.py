@@ -359,6 +359,32 @@ def test_coverage_running_at_the_same_time(tmp_path: Path) -> None:
     assert line.split("%")[-1].strip() == "4"  # the one line that ran while coverage was set aside
 
 
+@pytest.mark.parametrize(
+    "ends",
+    rest_in_ci(
+        [
+            "sys.stderr.close()",
+            "sys.stdout = sys.stderr = None",
+            "sys.stdout.close(); signal.raise_signal(signal.SIGINT)",
+        ]
+    ),
+)
+def test_a_program_that_closes_its_streams_ends_as_under_python(tmp_path: Path, ends: str) -> None:
+    trace, _ = run(
+        tmp_path, f"import os, signal, sys\nprint(1, flush=True)\nos.closerange(3, 100)\n{ends}\nx = 1\n"
+    )
+    assert "os.closerange(3, 100)" in [frame.source for frame in trace.frames]
+
+
+def test_the_tracer_imports_nothing_of_its_own_from_the_working_folder(tmp_path: Path) -> None:
+    for name in "click", "pydantic", "json":
+        (tmp_path / f"{name}.py").write_text(f"WHOSE = 'my {name}'\n")
+    _, traced = run(
+        tmp_path, "import click, json, pydantic\nprint(click.WHOSE, json.WHOSE, pydantic.WHOSE)\n"
+    )
+    assert traced.stdout == "my click my json my pydantic\n"
+
+
 HOOK = """
 import atexit, sys
 
