@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cwm_trace.datasets.generators.general_writer import SHORT, Callee, Statement, Writer
+from cwm_trace.datasets.generators.general_writer import SHORT, Statement, Writer
 
 _PARAMETERS = ("int", "int", "str", "str", "list", "list")
 MOST = 24  # line events of a helper's call, at the most
@@ -44,9 +44,7 @@ def _define_helper(w: Writer) -> None:
     cost = w.cost
     w.indent, w.cost, w.budget = 0, start, budget
     w.types, w.sizes, w.frozen, w.shared = {}, {}, set(), set()
-    w.callees.setdefault(kind, []).append(
-        Callee(f"{name}({', '.join(['{}'] * len(kinds))})", kinds, cost, size)
-    )
+    w.add_callee(kind, f"{name}({', '.join(['{}'] * len(kinds))})", kinds, cost, size)
     finish(w)
 
 
@@ -64,7 +62,7 @@ def _define_recursion(w: Writer) -> None:
     n = draw.pick(("n", "k", "m", "depth"))
     body = draw.pick(_RECURSIONS).format(f=name, n=n, a=draw.number(0, 9), k=draw.between(2, 3))
     w.lines += [f"def {name}({n}):", *body.split("\n")]
-    w.callees.setdefault("int", []).append(Callee(f"{name}({{}})", ("count",), 16, 0))
+    w.add_callee("int", f"{name}({{}})", ("count",), 16)
     finish(w)
 
 
@@ -83,10 +81,8 @@ def define_generator(w: Writer) -> None:
     v, t, x = draw.names("list", "total", "item")
     body = draw.pick(GENERATORS).format(v=v, t=t, x=x, k=draw.between(2, 3), n=draw.number(1, 30))
     w.lines += [f"def {name}({v}):", *body.split("\n")]
-    w.callees.setdefault("list", []).append(
-        Callee(f"list({name}({{}}))", ("list",), 5 + 4 * SHORT, SHORT + 1)
-    )
-    w.callees.setdefault("int", []).append(Callee(f"sum({name}({{}}))", ("list",), 5 + 4 * SHORT, 0))
+    w.add_callee("list", f"list({name}({{}}))", ("list",), 5 + 4 * SHORT, SHORT + 1)
+    w.add_callee("int", f"sum({name}({{}}))", ("list",), 5 + 4 * SHORT)
     finish(w)
 
 
@@ -124,8 +120,8 @@ def _define_class(w: Writer) -> None:
         w.cost += 4
         w.declare("object", 0, held)
         w.frozen.add(held)
-        w.callees.setdefault("int", []).append(Callee(f"{held}.{method}({{}})", ("int",), cost + 1, 0))
-        w.callees["int"].append(Callee(f"{held}.{a}", (), 0, 0))
+        w.add_callee("int", f"{held}.{method}({{}})", ("int",), cost + 1)
+        w.add_callee("int", f"{held}.{a}", (), 0)
 
     w.starts.append(write_object)
 

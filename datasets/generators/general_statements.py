@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cwm_trace.datasets.generators.general_writer import SHORT, Callee, Statement, Writer
+from cwm_trace.datasets.generators.general_writer import SHORT, Statement, Writer
 
 KINDS = ("int", "int", "int", "str", "str", "list", "list", "words", "bool", "dict", "set", "float", "pair")
 EMPTY = {"int": "0", "str": "''", "list": "[]", "words": "[]", "dict": "{}", "tally": "{}", "set": "set()"}
@@ -273,7 +273,7 @@ def write_inner(w: Writer) -> None:
             f"        {total} += {x} % {draw.number(2, 9)}",
             f"        return {total}",
         ]
-        callee = Callee(f"{name}({{}})", ("int",), 3, 0)
+        cost = 3
     elif share < 0.65:
         form = draw.pick(
             ("{x} * {k} + {v}", "max({x}, {v})", "{x} - {v} if {x} > {v} else {v}", "({x} + {v}) % {n}")
@@ -285,16 +285,16 @@ def write_inner(w: Writer) -> None:
         else:
             w.put(f"def {name}({x}):")
             w.lines.append(f"        return {body}")
-        callee = Callee(f"{name}({{}})", ("int",), 2, 0)
+        cost = 2
     else:
         body = draw.pick(("{x}.upper()", "{x}[::-1]", "{x}[1:]", "{x}.replace({c}, '')", "{x}[:3]")).format(
             x=x, c=repr(draw.pick("abex"))
         )
         w.put(f"def {name}({x}):")
         w.lines.append(f"        return {body}")
-        w.callees.setdefault("str", []).append(Callee(f"{name}({{}})", ("str",), 2, SHORT))
+        w.add_callee("str", f"{name}({{}})", ("str",), 2, SHORT)
         return
-    w.callees.setdefault("int", []).append(callee)
+    w.add_callee("int", f"{name}({{}})", ("int",), cost)
 
 
 SIMPLE: tuple[Statement, ...] = (
