@@ -17,7 +17,7 @@ from cwm_trace.datasets.item import Item
 from cwm_trace.datasets.renaming import rename
 from cwm_trace.errors import CwmTraceError
 
-COMMENTS = ("next one", "keep going", "step", "see above", "nothing special here", "as before", "then this")
+_COMMENTS = ("next one", "keep going", "step", "see above", "nothing special here", "as before", "then this")
 _MOST_COPIES = 8  # of a loop's body
 
 
@@ -64,7 +64,7 @@ def _add_comments(source: str, tree: ast.Module, draw: Draw) -> Rewritten:
     chosen = [line for line in starts if draw.chance(0.35)] or starts[-1:]
     for line in reversed(chosen):
         indent = lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]
-        lines.insert(line - 1, "" if draw.chance(0.25) else f"{indent}# {draw.pick(COMMENTS)}")
+        lines.insert(line - 1, "" if draw.chance(0.25) else f"{indent}# {draw.pick(_COMMENTS)}")
     return "\n".join(lines), 1
 
 

@@ -84,7 +84,7 @@ class Sampler:
 
 
 @torch.inference_mode()
-def continue_rows(
+def _continue_rows(
     decoder: Decoder,
     logits: Tensor,
     cache: AnyCache,
@@ -165,7 +165,7 @@ def generate(
     padded = [[0] * start + list(prompt) for start, prompt in zip(starts, prompts, strict=True)]
     cache = decoder.cache(len(prompts), tokens=longest + max_new_tokens, starts=starts)
     logits = prefill(decoder, torch.tensor(padded, device=decoder.device), cache)
-    return continue_rows(decoder, logits, cache, max_new_tokens, stop_ids, sampler)
+    return _continue_rows(decoder, logits, cache, max_new_tokens, stop_ids, sampler)
 
 
 @torch.inference_mode()
@@ -207,7 +207,7 @@ def generate_branches(
     states = decoder.states(torch.tensor(padded, device=decoder.device), cache)  # (B, T, E)
     cache.rollback([longest - length for length in lengths])
     logits = decoder.logits(torch.stack([row[n - 1] for row, n in zip(states, lengths, strict=True)]))
-    return continue_rows(decoder, logits, cache, max_new_tokens, stop_ids, sampler)
+    return _continue_rows(decoder, logits, cache, max_new_tokens, stop_ids, sampler)
 
 
 def _eos_ids(eos: int | list[int] | None) -> list[int]:

@@ -30,7 +30,7 @@ CWM_LICENCE = (
 _CACHE_ITEM = 2  # bytes of a bf16 number
 INT4_GROUP = 128  # weights that share a bf16 scale
 USABLE = 0.9  # of a card's memory; the rest goes to activations, the CUDA context and fragments
-COUNTS = (1, 2, 4, 8)  # cards in one machine
+_COUNTS = (1, 2, 4, 8)  # cards in one machine
 CARDS = {  # GiB
     "RTX 3090, 4090": 24,
     "RTX 5090": 32,
@@ -174,7 +174,7 @@ def count_cache_bytes(shape: CwmShape, context: int, batch: int, *, rings: bool)
 
 def count_cards(total: int, gibibytes: float) -> int | None:
     """How many cards of this size hold so many bytes; None when eight do not."""
-    return next((count for count in COUNTS if total <= count * gibibytes * 2**30 * USABLE), None)
+    return next((count for count in _COUNTS if total <= count * gibibytes * 2**30 * USABLE), None)
 
 
 def draw_layers(shape: CwmShape) -> str:
@@ -264,7 +264,7 @@ def render_info(info: ModelInfo) -> str:
     kinds = list(numbers["weight_bytes"])
     lines += [
         "",
-        f"cards for weights and ring caches, {USABLE:.0%} of their memory used (- : more than {COUNTS[-1]})",
+        f"cards for weights and ring caches, {USABLE:.0%} of their memory used (- : more than {_COUNTS[-1]})",
     ]
     counts = {card: [numbers["cards"][card][kind] for kind in kinds] for card in CARDS}
     return "\n".join([*lines, *list_cards(kinds, counts, 6)])

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-WIDEST, NARROWEST = 512, 128
+_WIDEST, _NARROWEST = 512, 128
 """Columns of a block: what the registers of AVX-512 hold, and what is worth a block."""
 _TILE = 16
 """Rows that a packed matrix is prepared for; it serves any number."""
@@ -40,7 +40,7 @@ class Product:
         self.columns: Tensor | None = None
         self.packed: Any = None
         if weight.dtype == torch.float32 and weight.device.type == "cpu":
-            counts = range(-(-self.out // WIDEST), self.out // NARROWEST + 1)
+            counts = range(-(-self.out // _WIDEST), self.out // _NARROWEST + 1)
             count = next((n for n in counts if self.out % n == 0), 1)
             blocks = weight.view(count, -1, width).transpose(1, 2)  # (blocks, in, columns)
             self.columns = blocks.contiguous().view(count * width, -1)

@@ -19,7 +19,7 @@ from cwm_trace.rendering.wording import printable
 
 MAX_CHARS = 6_000
 """Of an answer: what is longer is cut, and says so."""
-MAX_LINES = 50
+_MAX_LINES = 50
 """Verbs of one call, and frames of one listing."""
 _FIRST_MODEL = "flow-copy"
 """Who predicts where nothing is said: no weights are needed for it."""
@@ -74,8 +74,8 @@ class Agent:
 
         The first that cannot be done ends the list.
         """
-        if len(verbs) > MAX_LINES:
-            raise CwmTraceError(f"these are {len(verbs)} verbs: at most {MAX_LINES} at a time")
+        if len(verbs) > _MAX_LINES:
+            raise CwmTraceError(f"these are {len(verbs)} verbs: at most {_MAX_LINES} at a time")
         with self._lock:
             said: list[str] = []
             for line in verbs:
@@ -95,8 +95,8 @@ class Agent:
             found = self.console.session.find(track)
             if first < 0 or not found.timeline.reach(first):
                 raise CwmTraceError(f"there is no frame {first} in {track}: it has {len(found.timeline)}")
-            found.timeline.reach(first + min(count, MAX_LINES) - 1)
-            last = min(first + min(max(count, 1), MAX_LINES), len(found.timeline))
+            found.timeline.reach(first + min(count, _MAX_LINES) - 1)
+            last = min(first + min(max(count, 1), _MAX_LINES), len(found.timeline))
             lines = [_frame_line(found, index) for index in range(first, last)]
             if found.timeline.ended and last == len(found.timeline):
                 lines.append(self.console.session.ending(found))

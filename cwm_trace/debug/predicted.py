@@ -15,7 +15,7 @@ from cwm_trace.predict.protocol import Predictor, Request, StepPredictor
 from cwm_trace.predict.stepping import left_by
 from cwm_trace.records import Event, Frame, Guess, Outcome, Run, Trace
 
-MAX_FRAMES = 10_000
+_MAX_FRAMES = 10_000
 """Frames after which a prediction stops, unless more are asked for."""
 
 
@@ -73,7 +73,7 @@ class PredictedTimeline(Timeline):
         self.predictor = predictor
         self.given = len(known)
         self.sample = sample
-        self.limit = MAX_FRAMES
+        self.limit = _MAX_FRAMES
         self.leaps: dict[int, Leap] = {}
         """Frames that were leapt to."""
         self._truth = truth

@@ -39,7 +39,7 @@ class ModeKind(str, enum.Enum):
     STEP_OVER = "step-over"
 
 
-MODES = ("free", "forced", "forced-event", "forced-state", "reground-K", "output", "step-over")
+_MODES = ("free", "forced", "forced-event", "forced-state", "reground-K", "output", "step-over")
 ALL_MODES = ("free", "forced", "forced-event", "forced-state", "reground-8", "output", "step-over-1")
 """Every mode, those with a number with the one that reports use unless another is asked for."""
 
@@ -103,9 +103,9 @@ def parse_mode(text: str) -> Mode:
             return mode
     elif text == ModeKind.STEP_OVER.value:
         return Mode(ModeKind.STEP_OVER, 1)
-    elif text in MODES and text != "reground-K":
+    elif text in _MODES and text != "reground-K":
         return Mode(ModeKind(text))
-    raise CwmTraceError(f"there is no mode {text!r}: choose one of {', '.join(MODES)}, such as reground-8")
+    raise CwmTraceError(f"there is no mode {text!r}: choose one of {', '.join(_MODES)}, such as reground-8")
 
 
 def visible_frames(trace: Trace, mode: Mode) -> Trace:

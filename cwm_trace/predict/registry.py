@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from cwm_trace.predict.protocol import Predictor
     from cwm_trace.predict.questions import Writer
 
-MINI = "cwm-mini"
+_MINI = "cwm-mini"
 """What traces and logs call the bundled model, wherever it is installed."""
 DEFAULT = "mini"
 """Who predicts where nothing is said."""
 
-ANSWERS = "CWM_TRACE_ANSWERS"
+_ANSWERS = "CWM_TRACE_ANSWERS"
 """Environment variable: a file that keeps every answer of a server, for a run that is cut to go on from."""
 
 MINI_TEXT_TOKENS, MINI_FRAME_TOKENS = 128, 384
@@ -116,7 +116,7 @@ def find_predictor(
             max_text_tokens=decoding.max_text_tokens or MINI_TEXT_TOKENS,
             max_frame_tokens=decoding.max_frame_tokens or MINI_FRAME_TOKENS,
         )
-        return _local(find_mini(), decoding, name=MINI)
+        return _local(find_mini(), decoding, name=_MINI)
     if name.startswith("chat:"):
         return _chat(name.removeprefix("chat:"), decoding, values)
     if name.startswith(("http://", "https://")):
@@ -217,7 +217,7 @@ def _of_client(values: Mapping[str, Any]) -> dict[str, Any]:
 
     patience = {name: values[name] for name in ("timeout", "tries") if name in values}
     concurrency = {"concurrency": values["concurrency"]} if "concurrency" in values else {}
-    return {**concurrency, "patience": replace(PATIENT, **patience), "answers": os.environ.get(ANSWERS)}
+    return {**concurrency, "patience": replace(PATIENT, **patience), "answers": os.environ.get(_ANSWERS)}
 
 
 def has_mini_packages() -> bool:

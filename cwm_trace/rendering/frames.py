@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cwm_trace.eval.comparison import Comparison
     from cwm_trace.eval.comparison.alignment import Pair
 
-AROUND = 5
+_AROUND = 5
 """Frames before and after the first wrong one that a comparison shows."""
 _SHORT = 30  # frames of a comparison that is shown whole
 _NO_SLOTS: Mapping[str, Slot | None] = {}
@@ -77,7 +77,7 @@ def trace_table(
 
 
 def comparison_table(
-    comparison: Comparison, around: int | None = AROUND, *, chars: int = SHOWN_CHARS, more: str = ""
+    comparison: Comparison, around: int | None = _AROUND, *, chars: int = SHOWN_CHARS, more: str = ""
 ) -> Table:
     """Real and predicted frames side by side, with the variables that changed or are wrong.
 

@@ -8,7 +8,7 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family, flag
 
-MOVES = (
+_MOVES = (
     "{x} = {x} + {n}",
     "{x} = {x} * {k} % {m}",
     "{x} -= {n}",
@@ -33,7 +33,7 @@ def _draw_distractor(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     numbers = [
         {"n": draw.number(1, 40), "k": draw.between(2, 5), "m": draw.number(10, 90)} for _ in range(steps)
     ]
-    moves = [draw.pick(MOVES) for _ in range(steps)]
+    moves = [draw.pick(_MOVES) for _ in range(steps)]
     start = draw.number(0, 60)
     x, *others = draw.names("int", *["int"] * count)
     (branch,) = draw.names("flag")

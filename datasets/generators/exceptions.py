@@ -8,7 +8,7 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family, flag
 
-FAULTS = (  # what raises for some items, the type, the items that raise and those that do not
+_FAULTS = (  # what raises for some items, the type, the items that raise and those that do not
     ("{m} // {v}", "ZeroDivisionError", ("0",), ("1", "2", "3", "5")),
     ("int({v})", "ValueError", ("'x'", "'no'", "''", "'b'"), ("'1'", "'2'", "'3'", "' 7'")),
     ("[{m}, {a}, 3][{v}]", "IndexError", ("3", "5", "-4"), ("0", "1", "2", "-1")),
@@ -58,7 +58,7 @@ def {f}({v}):
 def _draw_exceptions(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
     """Draw the fault, the functions on the way to it, then the items."""
     depth, count, escapes = knobs["depth"], knobs["items"], knobs["escapes"]
-    fault, kind, bad, good = draw.pick(FAULTS)
+    fault, kind, bad, good = draw.pick(_FAULTS)
     roles = ("list", "item", "error", "total", *["function"] * depth)
     values, item, error, total, *helpers = draw.names(*roles)
     raised = max(round(count * knobs["raised"]), int(escapes))

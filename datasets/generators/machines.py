@@ -8,7 +8,7 @@ from typing import Any
 from cwm_trace.datasets.drawing import Draw
 from cwm_trace.datasets.family import Axis, Draft, Family
 
-HEADS = {"deque": "from collections import deque\n\n\n", "heap": "import heapq\n\n\n"}
+_HEADS = {"deque": "from collections import deque\n\n\n", "heap": "import heapq\n\n\n"}
 _COPIES = {"deque": "{}.copy()", "list": "{}[:]", "stack": "list({})", "heap": "sorted({})"}
 _GROW = {
     "list": ("{}.append({n})", "{}.insert({small}, {n})", "{} += [{n}]", "{}.extend([{n}, {small}])"),
@@ -85,7 +85,7 @@ def _draw_machine(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         lines.append("    " + form.format(*[name] * form.count("{}"), **numbers))
     results = [*names, value] if bound else names
     lines.append(f"    return {', '.join(results)}")
-    source = HEADS.get(kind, "") + f"def f({argument}):\n" + "\n".join(lines) + "\n"
+    source = _HEADS.get(kind, "") + f"def f({argument}):\n" + "\n".join(lines) + "\n"
     return Draft(source, f"f({items})", 4 + len(lines))
 
 
@@ -106,7 +106,7 @@ def _looped(draw: Draw, kind: str, steps: int, items: list[int], names: tuple[st
         "            " + loss.format(name),
         f"    return {name}",
     ]
-    return Draft(HEADS.get(kind, "") + "\n".join(lines) + "\n", f"f({items}, {operations})", 7 + 6 * steps)
+    return Draft(_HEADS.get(kind, "") + "\n".join(lines) + "\n", f"f({items}, {operations})", 7 + 6 * steps)
 
 
 MACHINES = Family(

@@ -20,8 +20,8 @@ from cwm_trace.datasets.generators.sketch import ARGUMENTS, Sketch, UnfitError, 
 from cwm_trace.datasets.generators.sketch_statements import write_return, write_statement
 from cwm_trace.datasets.names import NAMES
 
-BOUNDS = ("LIMIT", "N", "SIZE", "MAX", "TARGET", "START", "BASE", "GOAL")
-COMMENTS = (
+_BOUNDS = ("LIMIT", "N", "SIZE", "MAX", "TARGET", "START", "BASE", "GOAL")
+_COMMENTS = (
     "# example",
     "# main loop",
     "# print the result",
@@ -100,7 +100,7 @@ def _write(draw: Draw, kind: str, sections: int) -> str:
         script.imports.append(line)
         use = use.format(*[repr(_value(script.sketch, each)) for each in kinds.split()])
     if draw.chance(0.2):
-        name = draw.pick(BOUNDS)
+        name = draw.pick(_BOUNDS)
         script.sketch.scope[name] = "bound"
         script.constants.append(f"{name} = {draw.number(10, 40)}")
     _WRITERS[kind](script)
@@ -129,7 +129,7 @@ def _write_sections(script: Script, forms: Sequence[str]) -> None:
         if place and draw.chance(0.6):
             sketch.put("")
         if draw.chance(0.1):
-            sketch.put(draw.pick(COMMENTS))
+            sketch.put(draw.pick(_COMMENTS))
         sketch.write_pattern(form)
 
 

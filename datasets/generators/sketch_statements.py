@@ -27,7 +27,7 @@ Statement = Callable[[Sketch], None]
 """Writes a statement, or raises `UnfitError`."""
 
 
-def write_assignment(sketch: Sketch) -> None:
+def _write_assignment(sketch: Sketch) -> None:
     """A new variable, or a new value for an old one."""
     draw = sketch.draw
     kind = draw.pick(KINDS)
@@ -59,14 +59,14 @@ def write_if(sketch: Sketch) -> None:
     """`if`, perhaps with `elif` or `else`."""
     draw = sketch.draw
     sketch.put(f"if {sketch.expression('bool')}:")
-    write_block(sketch, draw.pick((write_change, write_change, write_assignment, write_return)))
+    write_block(sketch, draw.pick((write_change, write_change, _write_assignment, write_return)))
     share = draw.random()
     if share < 0.15:
         sketch.put(f"elif {sketch.expression('bool')}:")
         write_block(sketch, write_change)
     if share < 0.5:
         sketch.put("else:")
-        write_block(sketch, draw.pick((write_change, write_change, write_assignment)))
+        write_block(sketch, draw.pick((write_change, write_change, _write_assignment)))
 
 
 def write_guard(sketch: Sketch) -> None:
@@ -223,7 +223,7 @@ def write_block(sketch: Sketch, statement: Statement) -> None:
 
 
 STATEMENTS: tuple[Statement, ...] = (
-    write_assignment, write_assignment, write_assignment, write_change, write_change,
+    _write_assignment, _write_assignment, _write_assignment, write_change, write_change,
     _write_loop, _write_loop, _write_loop, _write_pattern, _write_pattern, write_if,
 )  # fmt: skip
 

@@ -42,7 +42,7 @@ def f({x}):
             {x}[{i}], {x}[best] = {x}[best], {x}[{i}]
     return {x}
 """
-QUICK = """\
+_QUICK = """\
 def f({x}):
     if len({x}) < 2:
         return {x}
@@ -88,11 +88,11 @@ def f({x}, {v}):
             {j} = mid - 1
     return -1
 """
-LINES: dict[str, tuple[str, Callable[[int], int]]] = {
+_LINES: dict[str, tuple[str, Callable[[int], int]]] = {
     "bubble": (_BUBBLE, lambda n: 4 + n * (4 + 3 * n)),
     "insertion": (_INSERTION, lambda n: 4 + n * (5 + 3 * n)),
     "selection": (_SELECTION, lambda n: 4 + n * (5 + 3 * n)),
-    "quick": (QUICK, lambda n: 4 + n * (8 + 3 * n)),
+    "quick": (_QUICK, lambda n: 4 + n * (8 + 3 * n)),
     "merge": (_MERGE, lambda n: 4 + 2 * n * (5 + 3 * n.bit_length() + 3)),
     "binary": (_BINARY, lambda n: 8 + 6 * n),
 }
@@ -119,7 +119,7 @@ def _draw_sorting(draw: Draw, knobs: Mapping[str, Any]) -> Draft:
         items = [draw.word() for _ in range(length)]
     else:
         items = draw.numbers(length, -20, 99)
-    template, lines = LINES[algorithm]
+    template, lines = _LINES[algorithm]
     i, j = draw.pick(NAMES[algorithm])
     (x,) = draw.names("list")
     while x in (i, j):
@@ -135,7 +135,7 @@ SORTING = Family(
     "sorting",
     "sorting and binary search, written out",
     {
-        "algorithm": Axis("which one", "bubble", choices=tuple(LINES)),
+        "algorithm": Axis("which one", "bubble", choices=tuple(_LINES)),
         "length": Axis("items of the list", 5, 1, 40),
         "items": Axis("what is sorted", "ints", choices=("ints", "words")),
     },

@@ -22,7 +22,7 @@ def read_models(path: str, model: type[Model], what: str) -> Iterator[Model]:
         CwmTraceError: the file cannot be read, or a line is not `what`.
     """
     for where, row in read_values(path, what):
-        yield validate(row, model, f"{where}: not {what}")
+        yield _validate(row, model, f"{where}: not {what}")
 
 
 def read_values(path: str, what: str, *, may_be_array: bool = True) -> Iterator[tuple[str, Any]]:
@@ -71,10 +71,10 @@ def read_hub(
             f"cannot load {name} from the hub ({reason}): give the path of its file instead"
         ) from error
     for number, row in enumerate(table, start=1):
-        yield validate(row, model, f"{name}, row {number}: not {what}")
+        yield _validate(row, model, f"{name}, row {number}: not {what}")
 
 
-def validate(row: Any, model: type[Model], complaint: str) -> Model:
+def _validate(row: Any, model: type[Model], complaint: str) -> Model:
     """`row` as a model.
 
     Raises:

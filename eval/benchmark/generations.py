@@ -24,9 +24,9 @@ TEXTS = (
     *("response", "responses", "outputs", "output_list", "choices", "text"),
 )
 """Fields that hold what a model wrote; the first one that is there counts."""
-ANSWERS = ("answer", "answers", "prediction", "predictions", "pred", "pred_list", "predicted_output")
+_ANSWERS = ("answer", "answers", "prediction", "predictions", "pred", "pred_list", "predicted_output")
 """Fields that hold the value alone."""
-IDS = ("id", "custom_id", "task_id", "question_id", "doc_id")
+_IDS = ("id", "custom_id", "task_id", "question_id", "doc_id")
 
 FORMS = "a row has code, input and generation; or prompt and completion; or an id of --tasks and a generation"
 
@@ -101,7 +101,7 @@ def _objects(path: str) -> Iterator[tuple[int, Any]]:
 
 def _is_by_id(whole: Mapping[str, Any]) -> bool:
     """Whether an object holds texts by the ids of their programs, and is no row."""
-    is_row = any(name in whole for name in (*TEXTS, *ANSWERS, "prompt", "code"))
+    is_row = any(name in whole for name in (*TEXTS, *_ANSWERS, "prompt", "code"))
     return bool(whole) and not is_row and all(_texts_of(value) is not None for value in whole.values())
 
 
@@ -122,7 +122,7 @@ def _read_row(data: Any, number: int, known: Mapping[str, Case]) -> Row:
     if not isinstance(data, dict):
         return _refused(where, f"{where}: wrong in its form: {FORMS}")
     doc = data["doc"] if isinstance(data.get("doc"), dict) else {}
-    name = next((str(part[key]) for part in (doc, data) for key in IDS if _is_name(part.get(key))), "")
+    name = next((str(part[key]) for part in (doc, data) for key in _IDS if _is_name(part.get(key))), "")
     texts, are_values, faults = _texts(data)
     case = _case(data, doc, name or str(number - 1), known, where)
     if texts is None:
@@ -210,7 +210,7 @@ def _texts(data: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, bool, dict[
             return texts, False, {}
     if "prompt" in data and (texts := _texts_of(data.get("output"))) is not None:
         return texts, False, {}
-    for name in ANSWERS:
+    for name in _ANSWERS:
         texts = _texts_of(data.get(name), quote=True)
         if texts is not None:
             return texts, True, {}

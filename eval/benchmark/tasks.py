@@ -28,7 +28,7 @@ HASH_SEEDS = ("0", "1")
 SIZES: Mapping[str, int] = {"smoke": 60, "core": 1_000, "full": 8_000}
 """Programs of a generated task; a smaller size is the beginning of a bigger one."""
 
-OUTSIDE = (
+_OUTSIDE = (
     *("cruxeval", "humaneval", "humanevalplus", "livecodebench", "mbpp", "mbppplus"),
     *("quixbugs", "doctest"),
 )
@@ -125,7 +125,7 @@ def list_kinds() -> list[TaskKind]:
         ),
         *(TaskKind(n, "[SIZE]", f"{p.about}: {sizes}", _generated(n)) for n, p in PRESETS.items()),
         *(TaskKind(name, "[SIZE]", f"{one}: {sizes}", _generated(name)) for name in FAMILIES),
-        *(TaskKind(name, "[PATH]", LOADERS[name][1], _outside(name)) for name in OUTSIDE),
+        *(TaskKind(name, "[PATH]", LOADERS[name][1], _outside(name)) for name in _OUTSIDE),
         *(TaskKind(name, *entry) for name, entry in own.items()),
     ]
 

@@ -27,7 +27,7 @@ NAMES = (
     ("x", "y"),
     ("n", "k"),
 )
-ERRORS = ("ValueError", "KeyError", "TypeError", "IndexError", "RuntimeError", "LookupError")
+_ERRORS = ("ValueError", "KeyError", "TypeError", "IndexError", "RuntimeError", "LookupError")
 _REASONS = ("too large", "bad input", "no such item")
 CLASSES = ("Box", "Node", "Point", "Counter")
 TEXTS = ("abc", "code", "world", "trace")
@@ -100,7 +100,7 @@ def write_programs(
     for index, (a, b) in enumerate(names, first):
         n, m = 2 + index % 5, 1 + index % 3
         words = {
-            "error": ERRORS[index % len(ERRORS)],
+            "error": _ERRORS[index % len(_ERRORS)],
             "reason": _REASONS[index % len(_REASONS)],
             "cls": CLASSES[index % len(CLASSES)],
             "text": TEXTS[index % len(TEXTS)],

@@ -18,7 +18,7 @@ from cwm_trace.wire.render import render_trace
 from cwm_trace.wire.tokens import Special
 
 _NO_VALUE = "<copied from nothing>"
-AROUND = 30
+_AROUND = 30
 """Characters to show on either side of a difference."""
 
 
@@ -87,7 +87,7 @@ def check_text(name: str, prompt: str, text: str, profile: FormatProfile) -> Rou
     if again == whole:
         return RoundTrip(name, problem=problem)
     at = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(whole, again, strict=False)))
-    span = slice(max(0, at - AROUND), at + AROUND)
+    span = slice(max(0, at - _AROUND), at + _AROUND)
     return RoundTrip(name, at, whole[span], again[span], problem)
 
 

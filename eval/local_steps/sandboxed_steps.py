@@ -13,7 +13,7 @@ from cwm_trace.tracer.supervision import Bounds
 
 SECONDS = 1.0
 """For one statement."""
-BATCH = 1000
+_BATCH = 1000
 """Statements in one child."""
 _MAX_CHARS = 1 << 20  # of one value
 _ALLOWED = tuple(sorted(PURE_BUILTINS))
@@ -55,10 +55,10 @@ def run_steps(jobs: Sequence[Job], *, seconds: float = SECONDS) -> list[Outcome 
     Raises:
         CwmTraceError: the sandbox cannot be set up here.
     """
-    bounds = Bounds(seconds=10 + BATCH * seconds, cpu_seconds=int(10 + BATCH * seconds))
+    bounds = Bounds(seconds=10 + _BATCH * seconds, cpu_seconds=int(10 + _BATCH * seconds))
     found: list[Outcome | None] = []
-    for start in range(0, len(jobs), BATCH):
-        part = jobs[start : start + BATCH]
+    for start in range(0, len(jobs), _BATCH):
+        part = jobs[start : start + _BATCH]
         steps = [
             Step(job.source, job.state, job.is_expression, _ALLOWED, seconds, from_text=True) for job in part
         ]

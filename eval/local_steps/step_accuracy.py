@@ -24,8 +24,6 @@ from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Frame, Slot, State, Trace
 from cwm_trace.states import Activations
 
-OUTSIDE = ("statement", "names", "state", "no outcome")
-
 Runner = Callable[[Sequence[Job]], "Sequence[Outcome | None]"]
 
 

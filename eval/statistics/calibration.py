@@ -12,7 +12,7 @@ from itertools import groupby
 
 Items = Sequence[tuple[float, bool]]
 
-BINS = 15
+_BINS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def calibrate(items: Items) -> Calibration:
     return Calibration(len(items), calibration_error(items), brier_score(items), auroc(items), aurc)
 
 
-def equal_mass_bins(items: Items, bins: int = BINS) -> list[Bin]:
+def equal_mass_bins(items: Items, bins: int = _BINS) -> list[Bin]:
     """Items sorted by confidence and cut into `bins` parts of equal size, but for one item.
 
     Fewer where there are fewer items. Items of equal confidence are in an order that does not depend on
@@ -75,7 +75,7 @@ def equal_mass_bins(items: Items, bins: int = BINS) -> list[Bin]:
     return found
 
 
-def calibration_error(items: Items, bins: int = BINS) -> float | None:
+def calibration_error(items: Items, bins: int = _BINS) -> float | None:
     """Mean distance of accuracy and confidence over bins of equal mass, weighted by their size.
 
     Expected calibration error (Naeini et al. 2015) with the bins of Nixon et al. 2019; 0 is best.

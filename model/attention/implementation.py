@@ -26,7 +26,7 @@ from cwm_trace.model.attention.interval import attend, interval_attention
 from cwm_trace.model.attention.schedule import Plan, plan_intervals
 
 NAME = "interval"
-ROWS = 256
+_ROWS = 256
 """Query rows of a mask looked at together, when intervals have to be read off a mask function."""
 
 
@@ -266,7 +266,7 @@ def _read_off(
     columns = torch.arange(keys, device=device) + kv_offset
     lows, highs = [], []
     step = (
-        tokens if is_tracing(columns) else ROWS
+        tokens if is_tracing(columns) else _ROWS
     )  # a graph of as many parts as rows would be a graph per length
     for begin in range(0, tokens, step):
         rows = torch.arange(begin, min(begin + step, tokens), device=device) + q_offset

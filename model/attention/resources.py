@@ -20,7 +20,7 @@ from cwm_trace.model.attention.cubins import DTYPES, HEAD_DIMS, compile_kernels
 from cwm_trace.model.attention.nvrtc import Program, find_nvrtc
 from cwm_trace.model.attention.work import TILES
 
-ARCHITECTURES = (80, 90, 100, 120)
+_ARCHITECTURES = (80, 90, 100, 120)
 _CEILINGS = {"attend_128": 255, "attend_64": 255, "attend_16": 128, "combine_parts": 64}
 """Registers of a thread at most: what lets so many blocks fit a multiprocessor as kernels.cu asks for."""
 _SHARED = {tile.kernel: tile.shared_bytes for tile in TILES} | {"combine_parts": lambda _: 0}
@@ -66,19 +66,19 @@ def make_table(
     faults = []
     lines = [
         f"| NVRTC {find_nvrtc().version} | head_dim | shared memory, bytes | "
-        + " | ".join(f"sm_{arch}" for arch in ARCHITECTURES)
+        + " | ".join(f"sm_{arch}" for arch in _ARCHITECTURES)
         + " |",
-        "|---|---|---|" + "---|" * len(ARCHITECTURES),
+        "|---|---|---|" + "---|" * len(_ARCHITECTURES),
     ]
     for head_dim in HEAD_DIMS:
         found = {
             (arch, dtype): read_log(compile_variant(head_dim, dtype, arch).log)
-            for arch in ARCHITECTURES
+            for arch in _ARCHITECTURES
             for dtype in DTYPES
         }
         for kernel, ceiling in _CEILINGS.items():
             cells = []
-            for arch in ARCHITECTURES:
+            for arch in _ARCHITECTURES:
                 both = [found[arch, dtype][kernel] for dtype in DTYPES]
                 cells.append(" · ".join(str(taken.registers) for taken in both))
                 for dtype, taken in zip(DTYPES, both, strict=True):

@@ -15,7 +15,7 @@ from cwm_trace.model.light.weights import Array
 
 BLOCK = 128
 """Queries that attend at once: their scores stay in the caches of a processor."""
-FEW = 16
+_FEW = 16
 _LOWEST = np.float32(-1e30)  # the top of a part in which a query sees nothing: finite, so that nothing is NaN
 
 
@@ -42,7 +42,7 @@ def attend(q: Array, keys: Array, values: Array, hidden: npt.NDArray[np.bool_] |
         values: values.
         hidden: what a query does not see among the last keys, `(..., Q, at most S)`.
     """
-    if q.shape[-2] <= FEW:  # twice as fast with the keys on the left
+    if q.shape[-2] <= _FEW:  # twice as fast with the keys on the left
         scores = np.ascontiguousarray((keys @ q.swapaxes(-1, -2)).swapaxes(-1, -2))  # (..., Q, S)
     else:
         scores = q @ keys.swapaxes(-1, -2)

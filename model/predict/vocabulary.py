@@ -52,7 +52,7 @@ SHORTEST = len(STATES)
 NO_MORE = 2 * len(STATES)
 """What is added to it, or to that of the shortest, where no further name may begin."""
 DEAD = -1
-FEW = 8
+_FEW = 8
 """Up to so many legal ids are listed; more are a row of the table."""
 
 
@@ -155,7 +155,7 @@ class Vocabulary:
     @cached_property
     def rows(self) -> list[Legal]:
         """What each row of `allowed` says."""
-        few = self.allowed.sum(axis=1) <= FEW
+        few = self.allowed.sum(axis=1) <= _FEW
         return [
             Legal(tuple(np.flatnonzero(row).tolist())) if few[number] else Legal(None, number)
             for number, row in enumerate(self.allowed)

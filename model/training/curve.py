@@ -12,7 +12,7 @@ from cwm_trace.datasets.tokenizing import LEARNT
 from cwm_trace.files import read_objects, write_whole
 
 CURVE = "curve.svg"
-SHARES = ("frames", "traces", "changed_values")
+_SHARES = ("frames", "traces", "changed_values")
 """Held-out figures that are drawn: wholes; a single token is nearly always right."""
 
 _SMOOTH = 50
@@ -49,7 +49,7 @@ def plot_log(folder: Path) -> Path | None:
             left.plot(*smooth(*losses[name]), label="minimised" if name == "loss" else name, **style)
     left.set(title="Loss by field", xlabel="tokens read", ylabel="nats", ylim=(0, None))
     left.legend(fontsize="small")
-    for name in SHARES:
+    for name in _SHARES:
         if any(name in line["held_out"] for line in held):
             points = [(line["tokens"], line["held_out"][name]) for line in held if name in line["held_out"]]
             right.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name.replace("_", " "))

@@ -16,12 +16,12 @@ from cwm_trace.files import open_whole
 from cwm_trace.model.modeling import CwmForCausalLM
 from cwm_trace.model.tokenizer import save_tokenizer
 
-STATE = "state.pt"
+_STATE = "state.pt"
 
 
 def save_state(folder: Path, state: Mapping[str, Any]) -> None:
     """Write a state of tensors and plain data; a kill leaves the old one or the new one."""
-    with open_whole(folder / STATE) as file:
+    with open_whole(folder / _STATE) as file:
         torch.save(dict(state), file)
 
 
@@ -38,7 +38,7 @@ def load_state(folder: Path, processes: int = 1) -> dict[str, Any] | None:
     Raises:
         CwmTraceError: it cannot be read, or packed sequences were shared by another number of processes.
     """
-    path = folder / STATE
+    path = folder / _STATE
     if not path.exists():
         return None
     try:

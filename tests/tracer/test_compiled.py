@@ -65,7 +65,7 @@ FRAMES: st.SearchStrategy[Any] = st.fixed_dictionaries(
 
 
 @given(st.lists(FRAMES, max_size=5))
-@examples(200)
+@examples(3)
 def test_lines_are_the_frames_that_they_were_made_of(frames: list[Any]) -> None:
     """Also where one part is met again and again; and the garbage collector has nothing to look at."""
     files = SourceFile("a.py", "x = 1\ny = 2\n"), SourceFile("b.py", "")
@@ -77,7 +77,7 @@ def test_lines_are_the_frames_that_they_were_made_of(frames: list[Any]) -> None:
 @given(
     st.lists(FRAMES, min_size=1, max_size=2), st.floats(0, 1), st.integers(0, 3), st.sampled_from('"\\{,7\nz')
 )
-@examples(200)
+@examples(3)
 def test_a_broken_line_is_an_error_or_another_frame(
     frames: list[Any], place: float, size: int, text: str
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, BinaryIO
 
-MAX_BYTES = 16 * 2**20
+_MAX_BYTES = 16 * 2**20
 """Of one message; a longer one is not an editor's."""
 _MAX_HEADER = 4096
 
@@ -35,7 +35,7 @@ def read_message(stream: BinaryIO) -> Message | None:
         if not name and length is not None:
             break
         if name.lower() == b"content-length":
-            if not value.strip().isdigit() or int(value) > MAX_BYTES:
+            if not value.strip().isdigit() or int(value) > _MAX_BYTES:
                 raise BrokenStreamError(f"a message has the length {value.strip()[:20]!r}")
             length = int(value)
     data = b""

@@ -14,7 +14,7 @@ from cwm_trace.predict.kept_answers import Answers
 from cwm_trace.predict.questions import Question
 from cwm_trace.records import Decoding
 
-MAX_TOKENS = 1024
+_MAX_TOKENS = 1024
 """Of an answer, if nobody says otherwise."""
 
 
@@ -54,7 +54,7 @@ class ServedWriter:
             predictor="chat" if chat else "server",
             model=f"{self._client.url}#{self._model}",
             grammar="none",
-            max_new_tokens=decoding.max_new_tokens or MAX_TOKENS,
+            max_new_tokens=decoding.max_new_tokens or _MAX_TOKENS,
         )
 
     def write(self, question: Question, sample: int = 0) -> str:

@@ -64,9 +64,9 @@ EXAMPLE_ANSWER = """\
 <|arg_sep|>"8"<|frame_sep|><|return_sep|><|action_sep|>    return double(4)
 <|arg_sep|>"8"<|frame_sep|><|end_of_text|>"""
 
-MAX_TOKENS = 4096
+_MAX_TOKENS = 4096
 """Of one reply, if nobody says otherwise."""
-MAX_BYTES = 100_000
+_MAX_BYTES = 100_000
 """Of one prediction or block, likewise."""
 
 STATEFUL = (Special.CALL.value, Special.LINE.value)
@@ -114,8 +114,8 @@ class ChatPredictor(ModelPredictor):
             predictor="chat",
             model=f"{client.url}#{model}",
             grammar="none",
-            max_new_tokens=decoding.max_new_tokens or MAX_BYTES,
-            extra={"max_tokens": MAX_TOKENS, **decoding.extra},
+            max_new_tokens=decoding.max_new_tokens or _MAX_BYTES,
+            extra={"max_tokens": _MAX_TOKENS, **decoding.extra},
             profile=profile.name,
             profile_hash=profile.hash,
         )

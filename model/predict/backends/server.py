@@ -29,7 +29,7 @@ from cwm_trace.records import Decoding
 from cwm_trace.wire.profile import CWM, FormatProfile
 from cwm_trace.wire.tokens import TraceTokens
 
-BATCH = 16
+_BATCH = 16
 """Prompts of one request, at the most."""
 
 
@@ -327,6 +327,6 @@ def _batches(indices: Sequence[int], asks: Sequence[Ask]) -> Iterator[list[int]]
 
     for (sampled, *_), group in groupby(sorted(indices, key=kind), kind):
         members = list(group)
-        size = 1 if sampled else BATCH
+        size = 1 if sampled else _BATCH
         for at in range(0, len(members), size):
             yield members[at : at + size]
