@@ -47,7 +47,7 @@ _BLOCKS = {"<block>": 1, "<loop>": 6, "<live>": LONGEST}
 
 @lru_cache(maxsize=1024)
 def _parse_line(line: str) -> Form:
-    return Form(parse(line), (), 0, 0, False, False)
+    return Form(parse(line), (), 0, 3 if "<x>" in line else 0, False, False)
 
 
 class WideWriter(Writer):
