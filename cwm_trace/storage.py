@@ -23,6 +23,7 @@ import pydantic_core
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.files import Closing, parse_object, whole_lines, write_all
+from cwm_trace.mapped_lines import MappedLines
 from cwm_trace.plain import (
     SourceLines,
     checker,
@@ -134,7 +135,7 @@ class TraceWriter(Closing):
         self._ended = self._failed = False
         self._flushed = time.monotonic()
         self._frames = self._bytes = 0
-        self._log: Log | None = None
+        self._log: Log | MappedLines | None = None
         self._mapped: BinaryIO | None = None
 
     @property
@@ -154,16 +155,26 @@ class TraceWriter(Closing):
         was written even if the process is killed. Elsewhere lines wait until there are many, but not long.
         """
         assert self._log is None, "one file is one recording"
-        if not self._compressed and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-            try:
-                self._mapped = move_out_of_the_way(open_again(self._file), "r+b")
-                self._log = make(descriptor=self._mapped.fileno())
-            except OSError:  # a file system that maps no files, or reserves no blocks
-                pass
-        if self._log is None:
+        log: Log | None = self._map(make)
+        if log is None:
             TRACE_FUNCTIONS.add(TraceWriter._put.__code__)  # is called at events; signals have to wait
-            self._log = make(write=self._put)
-        return self._log
+            log = make(write=self._put)
+        self._log = log
+        return log
+
+    def map_lines(self) -> None:
+        """Let all lines go into memory that is mapped from the file, if it is plain: see `MappedLines`."""
+        assert self._log is None, "one file is one recording"
+        self._log = self._map(MappedLines)
+
+    def _map(self, make: Any) -> Any:
+        if self._compressed or not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            return None
+        try:
+            self._mapped = move_out_of_the_way(open_again(self._file), "r+b")
+            return make(descriptor=self._mapped.fileno())
+        except OSError:  # a file system that maps no files, or reserves no blocks
+            return None
 
     def rewrite_line(self, line: bytes) -> bytes:
         """A line of the compiled recorder that holds a lone surrogate."""
@@ -182,7 +193,7 @@ class TraceWriter(Closing):
         data = dump_line(fields) + b"\n"
         with self._lock:
             if not self._ended:
-                self._put(data)
+                self._add(data)
                 self._frames += 1
 
     def footer(self, trace: Trace) -> None:
@@ -233,14 +244,17 @@ class TraceWriter(Closing):
     def _write(self, line: _Line) -> None:
         data = dump_line(line) + b"\n"
         with self._lock:
-            if self._log is None:
-                self._put(data)
-                return
-            try:
-                self._log.write(data)
-            except OSError:
-                self._failed = True
-                raise
+            self._add(data)
+
+    def _add(self, data: bytes) -> None:
+        if self._log is None:
+            self._put(data)
+            return
+        try:
+            self._log.write(data)
+        except OSError:
+            self._failed = True
+            raise
 
     def _put(self, data: bytes) -> None:
         """Write a line with its ending in one call, which two could tear apart."""
@@ -248,7 +262,9 @@ class TraceWriter(Closing):
             self._bytes += len(data)
         try:
             if not self._compressed:
-                write_all(self._stream, data)
+                written = self._stream.write(data)
+                if written != len(data):  # as of a disk that is nearly full
+                    write_all(self._stream, data[written or 0 :])
                 return
             self._stream.write(data)
             if time.monotonic() - self._flushed > _FLUSH_SECONDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import gc
 import itertools
 import logging
 import multiprocessing
@@ -140,6 +141,7 @@ def _set_up(sources: tuple[str, ...], threshold: float) -> None:
     global _sources, _threshold, _benchmark
     _sources, _threshold = sources, threshold
     _benchmark = Benchmark(sources, threshold) if sources else None
+    gc.freeze()  # what stays until the end is not looked at again and again
 
 
 def _make(unit: Unit) -> MadeUnit:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,6 +23,7 @@ from cwm_trace.datasets.shards import UNIT_LEVEL, compress
 from cwm_trace.datasets.similarity import Benchmark
 from cwm_trace.datasets.twins import make_twin
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.plain import resting_collector
 from cwm_trace.records import Limits, Program, Trace
 from cwm_trace.tracer.sandbox import trace_lines_isolated
 from cwm_trace.tracer.supervision import Bounds
@@ -84,11 +87,14 @@ class MadeUnit:
 def make_unit(unit: Unit, benchmark: Benchmark | None = None) -> MadeUnit:
     """Make, record and describe the items of a unit."""
     failures: Counter[str] = Counter()
-    with stand_ins():
+    rests = bool(unit.generator)  # programs of ours do not look at the garbage collector
+    with stand_ins(), resting_collector() if rests else nullcontext():
         items = list(_items(unit))
         made = list(_given(unit, benchmark, failures))
         for start in range(0, len(items), _TOGETHER):
             made += _recorded(items[start : start + _TOGETHER], unit, benchmark, failures)
+            if rests:
+                gc.collect(1)  # what they left behind, and nothing older
     keys = [keys_of(one.item, unit.split, one.entry, one.arguments) for one in made]
     return MadeUnit(
         unit.number,

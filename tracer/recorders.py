@@ -42,7 +42,7 @@ def make_recorder(
     Args:
         kind: which.
         sink: takes the recording. Its methods `open_log` and `rewrite_line` make it one that the compiled
-            recorder can write to.
+            recorder can write to; `map_lines`, if it has that, prepares it for the one in Python.
         sources, describer, limits, is_entry: as for `Recorder`.
 
     Raises:
@@ -61,6 +61,8 @@ def make_recorder(
     if problem and kind == "c":
         raise CwmTraceError(f"the compiled recorder {problem}: use --recorder python")
     if log is None:
+        if hasattr(sink, "map_lines"):
+            sink.map_lines()
         return Recorder(
             sources=sources, describer=describer, emit=sink.frame, limits=limits, is_entry=is_entry
         )

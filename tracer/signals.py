@@ -171,6 +171,8 @@ def _unwrap_first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
 # Of C, and no function of C, whose calls are profiled.
 _wrapped_number, _unwrapped_name = (partial(stand_in(len, choose)) for choose in (_wrap_first, _unwrap_first))
 TRACE_FUNCTIONS.update(choose.__code__ for choose in (_choose_handler, _wrap_first, _unwrap_first))
+if not IS_BUILT:  # stand-ins that are of Python share their code
+    TRACE_FUNCTIONS.add(stand_in(len, _wrap_first).__code__)
 
 _delivering: list[bool] = []
 _SIGNALS = tuple(sorted(map(int, signal.valid_signals())))

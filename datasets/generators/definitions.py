@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cwm_trace.datasets.generators.general_writer import SHORT, Callee, Statement, Writer
+from cwm_trace.datasets.generators.general_writer import SHORT, Statement, Writer
+from cwm_trace.datasets.generators.notation import complete
 
 _PARAMETERS = ("int", "int", "str", "str", "list", "list")
 MOST = 24  # line events of a helper's call, at the most
@@ -44,17 +45,15 @@ def _define_helper(w: Writer) -> None:
     cost = w.cost
     w.indent, w.cost, w.budget = 0, start, budget
     w.types, w.sizes, w.frozen, w.shared = {}, {}, set(), set()
-    w.callees.setdefault(kind, []).append(
-        Callee(f"{name}({', '.join(['{}'] * len(kinds))})", kinds, cost, size)
-    )
+    w.add_callee(kind, f"{name}({', '.join(['{}'] * len(kinds))})", kinds, cost, size)
     finish(w)
 
 
 _RECURSIONS = (
-    "    if {n} <= 0:\n        return {a}\n    return {f}({n} - 1) + {n}",
-    "    if {n} < 2:\n        return {n}\n    return {f}({n} - 1) * {k} - {a}",
-    "    if not {n}:\n        return {a}\n    return {n} * {k} - {f}({n} - 1)",
-    "    return {a} if {n} <= 1 else {n} + {f}({n} - 2)",
+    "    if $n <= 0:\n        return $a\n    return $f($n - 1) + $n",
+    "    if $n < 2:\n        return $n\n    return $f($n - 1) * $k - $a",
+    "    if not $n:\n        return $a\n    return $n * $k - $f($n - 1)",
+    "    return $a if $n <= 1 else $n + $f($n - 2)",
 )
 
 
@@ -62,18 +61,18 @@ def _define_recursion(w: Writer) -> None:
     """A function that calls itself with a smaller number."""
     draw, name = w.draw, take_name(w, "function")
     n = draw.pick(("n", "k", "m", "depth"))
-    body = draw.pick(_RECURSIONS).format(f=name, n=n, a=draw.number(0, 9), k=draw.between(2, 3))
+    body = complete(draw.pick(_RECURSIONS), f=name, n=n, a=draw.number(0, 9), k=draw.between(2, 3))
     w.lines += [f"def {name}({n}):", *body.split("\n")]
-    w.callees.setdefault("int", []).append(Callee(f"{name}({{}})", ("count",), 16, 0))
+    w.add_callee("int", f"{name}({{}})", ("count",), 16)
     finish(w)
 
 
-GENERATORS = (
-    "    for {x} in {v}:\n        yield {x} * {k}",
-    "    for {x} in {v}:\n        if {x} % {k} == 0:\n            yield {x}",
-    "    {t} = 0\n    for {x} in {v}:\n        {t} += {x}\n        yield {t}",
-    "    yield {n}\n    for {x} in {v}:\n        yield {x} - {n}",
-    "    for {t}, {x} in enumerate({v}):\n        yield {x} if {t} % 2 else -{x}",
+_GENERATORS = (
+    "    for $x in $v:\n        yield $x * $k",
+    "    for $x in $v:\n        if $x % $k == 0:\n            yield $x",
+    "    $t = 0\n    for $x in $v:\n        $t += $x\n        yield $t",
+    "    yield $n\n    for $x in $v:\n        yield $x - $n",
+    "    for $t, $x in enumerate($v):\n        yield $x if $t % 2 else -$x",
 )
 
 
@@ -81,20 +80,18 @@ def define_generator(w: Writer) -> None:
     """A generator function of a list."""
     draw, name = w.draw, take_name(w, "generator")
     v, t, x = draw.names("list", "total", "item")
-    body = draw.pick(GENERATORS).format(v=v, t=t, x=x, k=draw.between(2, 3), n=draw.number(1, 30))
+    body = complete(draw.pick(_GENERATORS), v=v, t=t, x=x, k=draw.between(2, 3), n=draw.number(1, 30))
     w.lines += [f"def {name}({v}):", *body.split("\n")]
-    w.callees.setdefault("list", []).append(
-        Callee(f"list({name}({{}}))", ("list",), 5 + 4 * SHORT, SHORT + 1)
-    )
-    w.callees.setdefault("int", []).append(Callee(f"sum({name}({{}}))", ("list",), 5 + 4 * SHORT, 0))
+    w.add_callee("list", f"list({name}({{}}))", ("list",), 5 + 4 * SHORT, SHORT + 1)
+    w.add_callee("int", f"sum({name}({{}}))", ("list",), 5 + 4 * SHORT)
     finish(w)
 
 
-METHODS = (
-    ("        self.{a} += {x}\n        return self.{a}", 3),
-    ("        if {x} > self.{a}:\n            self.{a} = {x} % {m}\n        return self.{a} * {k}", 4),
-    ("        self.{b}.append({x})\n        return len(self.{b})", 3),
-    ("        self.{a} = (self.{a} + {x}) % {m}\n        return self.{a} - {x}", 3),
+_METHODS = (
+    ("        self.$a += $x\n        return self.$a", 3),
+    ("        if $x > self.$a:\n            self.$a = $x % $m\n        return self.$a * $k", 4),
+    ("        self.$b.append($x)\n        return len(self.$b)", 3),
+    ("        self.$a = (self.$a + $x) % $m\n        return self.$a - $x", 3),
 )
 
 
@@ -103,11 +100,11 @@ def _define_class(w: Writer) -> None:
     draw, name = w.draw, take_name(w, "class")
     a, b, x = draw.names("attribute", "words", "item")
     (method,) = draw.names("method")
-    body, cost = draw.pick(METHODS)
-    listed = "{b}" in body
+    body, cost = draw.pick(_METHODS)
+    listed = "$b" in body
     lines = [f"class {name}:", f"    def __init__(self, {a}):", f"        self.{a} = {a}"]
     lines += [f"        self.{b} = []"] * listed + ["", f"    def {method}(self, {x}):"]
-    lines += body.format(a=a, b=b, x=x, m=draw.number(10, 40), k=draw.between(2, 3)).split("\n")
+    lines += complete(body, a=a, b=b, x=x, m=draw.number(10, 40), k=draw.between(2, 3)).split("\n")
     if draw.chance(0.7):
         lines += ["", "    def __repr__(self):", f"        return f'{name}({{self.{a}}})'"]
     w.lines += lines
@@ -124,8 +121,8 @@ def _define_class(w: Writer) -> None:
         w.cost += 4
         w.declare("object", 0, held)
         w.frozen.add(held)
-        w.callees.setdefault("int", []).append(Callee(f"{held}.{method}({{}})", ("int",), cost + 1, 0))
-        w.callees["int"].append(Callee(f"{held}.{a}", (), 0, 0))
+        w.add_callee("int", f"{held}.{method}({{}})", ("int",), cost + 1)
+        w.add_callee("int", f"{held}.{a}", (), 0)
 
     w.starts.append(write_object)
 

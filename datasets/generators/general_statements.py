@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from cwm_trace.datasets.generators.general_writer import SHORT, Callee, Statement, Writer
+from cwm_trace.datasets.generators.general_writer import SHORT, Statement, Writer
+from cwm_trace.datasets.generators.notation import complete
 
 KINDS = ("int", "int", "int", "str", "str", "list", "list", "words", "bool", "dict", "set", "float", "pair")
 EMPTY = {"int": "0", "str": "''", "list": "[]", "words": "[]", "dict": "{}", "tally": "{}", "set": "set()"}
-CHANGES = {  # of a container, and the items that it gains; {x}: int, {w}: word, {c}: letter, {s}: string
+CHANGES = {  # of a container, and the items that it gains; $x: int, $w: word, $c: letter, $s: string
     "list": (
-        ("{v}.append({x})", 1), ("{v}.append({x})", 1), ("{v}.insert(0, {x})", 1),
-        ("{v}.extend([{x}, {n}])", 2), ("{v} += [{x}]", 1), ("{v}.reverse()", 0), ("{v}.sort()", 0),
-        ("{v}[:1] = [{x}]", 1),
-        ("if {v}:\n    {v}.pop()", 0), ("if {v}:\n    {v}[0] = {x}", 0), ("if {v}:\n    {v}[-1] += {n}", 0),
-        ("if {n} in {v}:\n    {v}.remove({n})", 0), ("if len({v}) > {k}:\n    {v}.pop(0)", 0),
+        ("@.append($x)", 1), ("@.append($x)", 1), ("@.insert(0, $x)", 1),
+        ("@.extend([$x, $n])", 2), ("@ += [$x]", 1), ("@.reverse()", 0), ("@.sort()", 0),
+        ("@[:1] = [$x]", 1),
+        ("if @:\n    @.pop()", 0), ("if @:\n    @[0] = $x", 0), ("if @:\n    @[-1] += $n", 0),
+        ("if $n in @:\n    @.remove($n)", 0), ("if len(@) > $k:\n    @.pop(0)", 0),
     ),
     "words": (
-        ("{v}.append({w})", 1), ("{v}.insert(0, {s})", 1), ("{v}.reverse()", 0), ("{v}.sort()", 0),
-        ("if {v}:\n    {v}.pop()", 0), ("if {v}:\n    {v}[0] = {w}", 0), ("{v}.append({s})", 1),
+        ("@.append($w)", 1), ("@.insert(0, $s)", 1), ("@.reverse()", 0), ("@.sort()", 0),
+        ("if @:\n    @.pop()", 0), ("if @:\n    @[0] = $w", 0), ("@.append($s)", 1),
     ),
     "dict": (
-        ("{v}[{w}] = {x}", 1), ("{v}[{w}] = {v}.get({w}, 0) + {n}", 1),
-        ("{v}.update(a={x})", 1), ("{v}.pop({w}, None)", 0),
-        ("{v}.setdefault({w}, {x})", 1), ("{v}[{s}] = {x}", 1), ("{v}[{s}] = {v}.get({s}, 0) + 1", 1),
-        ("if {w} in {v}:\n    del {v}[{w}]", 0),
+        ("@[$w] = $x", 1), ("@[$w] = @.get($w, 0) + $n", 1),
+        ("@.update(a=$x)", 1), ("@.pop($w, None)", 0),
+        ("@.setdefault($w, $x)", 1), ("@[$s] = $x", 1), ("@[$s] = @.get($s, 0) + 1", 1),
+        ("if $w in @:\n    del @[$w]", 0),
     ),
-    "tally": (("{v}[{x}] = {v}.get({x}, 0) + 1", 1), ("{v}[{x} % 5] = {n}", 1), ("{v}.pop({n}, 0)", 0)),
-    "set": (("{v}.add({x})", 1), ("{v}.discard({x})", 0), ("{v} |= {{{x}, {n}}}", 2), ("{v} ^= {{{n}}}", 1)),
-    "str": (("{v} += {c}", 1), ("{v} = {c} + {v}", 1), ("{v} = {v}[1:]", 0), ("{v} = {v}[::-1]", 0)),
+    "tally": (("@[$x] = @.get($x, 0) + 1", 1), ("@[$x % 5] = $n", 1), ("@.pop($n, 0)", 0)),
+    "set": (("@.add($x)", 1), ("@.discard($x)", 0), ("@ |= {$x, $n}", 2), ("@ ^= {$n}", 1)),
+    "str": (("@ += $c", 1), ("@ = $c + @", 1), ("@ = @[1:]", 0), ("@ = @[::-1]", 0)),
 }  # fmt: skip
 
 
@@ -86,14 +87,15 @@ def change(w: Writer, name: str) -> None:
         form, items = draw.pick(CHANGES[w.types[name]])
         if items and not w.may_grow(name, items):
             continue
-        text = form.format(
-            v=name,
-            x=w.operand("int", 1, True)[0] if "{x}" in form else "",
+        text = complete(
+            form,
+            changed=name,
+            x=w.operand("int", 1, True)[0] if "$x" in form else "",
             n=draw.number(1, 9),
             k=draw.between(2, 3),
             w=repr(draw.word()),
             c=w.recent(w.variables("char")) if "char" in w.types.values() else repr(draw.pick("abcxyz-_")),
-            s=w.atom("str")[0] if "{s}" in form else "",
+            s=w.atom("str")[0] if "$s" in form else "",
         )
         for line in text.split("\n"):
             w.put(line)
@@ -143,7 +145,8 @@ def write_try(w: Writer) -> None:
     names = w.variables(form[0])
     if not names:
         return
-    text = form[1].format(
+    text = complete(
+        form[1],
         v=w.recent(names),
         x=w.whole_number(),
         n=draw.number(1, 9),
@@ -167,13 +170,13 @@ def write_try(w: Writer) -> None:
 
 
 _FAULTS = (  # (type of {v}, expression), what it raises, the value then, its type
-    (("str", "int({v})"), "ValueError", "0", "int"),
-    (("list", "{v}[{n}]"), "IndexError", "-1", "int"),
-    (("dict", "{v}[{w}]"), "KeyError", "0", "int"),
-    (("list", "{v}.index({x})"), "ValueError", "-1", "int"),
-    (("int", "{n} // {v}"), "ZeroDivisionError", "0", "int"),
-    (("str", "{v}[{n}]"), "IndexError", "''", "str"),
-    (("str", "{v}.index({c})"), "ValueError", "-1", "int"),
+    (("str", "int($v)"), "ValueError", "0", "int"),
+    (("list", "$v[$n]"), "IndexError", "-1", "int"),
+    (("dict", "$v[$w]"), "KeyError", "0", "int"),
+    (("list", "$v.index($x)"), "ValueError", "-1", "int"),
+    (("int", "$n // $v"), "ZeroDivisionError", "0", "int"),
+    (("str", "$v[$n]"), "IndexError", "''", "str"),
+    (("str", "$v.index($c)"), "ValueError", "-1", "int"),
 )
 
 
@@ -273,28 +276,28 @@ def write_inner(w: Writer) -> None:
             f"        {total} += {x} % {draw.number(2, 9)}",
             f"        return {total}",
         ]
-        callee = Callee(f"{name}({{}})", ("int",), 3, 0)
+        cost = 3
     elif share < 0.65:
-        form = draw.pick(
-            ("{x} * {k} + {v}", "max({x}, {v})", "{x} - {v} if {x} > {v} else {v}", "({x} + {v}) % {n}")
-        )
+        form = draw.pick(("$x * $k + $v", "max($x, $v)", "$x - $v if $x > $v else $v", "($x + $v) % $n"))
         value = w.recent(w.variables("int")) if w.variables("int") else "3"
-        body = form.format(x=x, v=value, k=draw.between(2, 3), n=draw.number(5, 30))
+        body = complete(form, x=x, v=value, k=draw.between(2, 3), n=draw.number(5, 30))
         if draw.chance(0.5):
             w.put(f"{name} = lambda {x}: {body}")
         else:
             w.put(f"def {name}({x}):")
             w.lines.append(f"        return {body}")
-        callee = Callee(f"{name}({{}})", ("int",), 2, 0)
+        cost = 2
     else:
-        body = draw.pick(("{x}.upper()", "{x}[::-1]", "{x}[1:]", "{x}.replace({c}, '')", "{x}[:3]")).format(
-            x=x, c=repr(draw.pick("abex"))
+        body = complete(
+            draw.pick(("$x.upper()", "$x[::-1]", "$x[1:]", "$x.replace($c, '')", "$x[:3]")),
+            x=x,
+            c=repr(draw.pick("abex")),
         )
         w.put(f"def {name}({x}):")
         w.lines.append(f"        return {body}")
-        w.callees.setdefault("str", []).append(Callee(f"{name}({{}})", ("str",), 2, SHORT))
+        w.add_callee("str", f"{name}({{}})", ("str",), 2, SHORT)
         return
-    w.callees.setdefault("int", []).append(callee)
+    w.add_callee("int", f"{name}({{}})", ("int",), cost)
 
 
 SIMPLE: tuple[Statement, ...] = (

@@ -333,6 +333,10 @@ class Writer:
             text, _ = self.expression(kind, 2, 10_000)
         self.put(f"return {text}")
 
+    def add_callee(self, kind: str, text: str, arguments: tuple[str, ...], cost: int, size: int = 0) -> None:
+        """Let expressions of a type call a function; see `Callee`."""
+        self.callees.setdefault(kind, []).append(Callee(text, arguments, cost, size))
+
     def call(self, callee: Callee) -> tuple[str, int] | None:
         """A call of a function of the program, if it can be afforded."""
         if not self.affords(callee.cost):

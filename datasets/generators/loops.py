@@ -7,6 +7,7 @@ from typing import NamedTuple
 from cwm_trace.datasets.generators.forms import LONGEST
 from cwm_trace.datasets.generators.general_statements import EMPTY, SIMPLE, change, write_fallback, write_some
 from cwm_trace.datasets.generators.general_writer import Writer
+from cwm_trace.datasets.generators.notation import complete
 
 MOST = 40  # the product of the iterations of the loops around a line
 _TWO_ENDS = (("left", "right"), ("i", "j"), ("lo", "hi"), ("start", "end"))
@@ -123,45 +124,45 @@ def write_for(w: Writer) -> None:
 
 _GAINS = {  # what an accumulator gains from an item, by the types of both
     ("int", "int"): (
-        "{v} += {x}",
-        "{v} += {x}",
-        "{v} += {x} * {k}",
-        "{v} -= {x} % {n}",
-        "{v} = max({v}, {x})",
+        "@ += $x",
+        "@ += $x",
+        "@ += $x * $k",
+        "@ -= $x % $n",
+        "@ = max(@, $x)",
     ),
-    ("int", "char"): ("{v} += 1", "{v} += ord({x}) % {n}", "{v} += {n}"),
-    ("int", "str"): ("{v} += len({x})", "{v} += 1", "{v} = max({v}, len({x}))"),
+    ("int", "char"): ("@ += 1", "@ += ord($x) % $n", "@ += $n"),
+    ("int", "str"): ("@ += len($x)", "@ += 1", "@ = max(@, len($x))"),
     ("str", "char"): (
-        "{v} += {x}",
-        "{v} = {x} + {v}",
-        "{v} += {x}.upper()",
-        "{v} += {x} if {x} != {c} else '-'",
+        "@ += $x",
+        "@ = $x + @",
+        "@ += $x.upper()",
+        "@ += $x if $x != $c else '-'",
     ),
-    ("str", "int"): ("{v} += 'ab'[{x} % 2]", "{v} += {c}"),
-    ("str", "str"): ("{v} += {x}[:1]", "{v} = {x}[-1:] + {v}"),
+    ("str", "int"): ("@ += 'ab'[$x % 2]", "@ += $c"),
+    ("str", "str"): ("@ += $x[:1]", "@ = $x[-1:] + @"),
     ("list", "int"): (
-        "{v}.append({x})",
-        "{v}.append({x} * {k})",
-        "{v}.insert(0, {x})",
-        "{v}.append({x} + {n})",
+        "@.append($x)",
+        "@.append($x * $k)",
+        "@.insert(0, $x)",
+        "@.append($x + $n)",
     ),
-    ("list", "char"): ("{v}.append(ord({x}))",),
-    ("list", "str"): ("{v}.append(len({x}))",),
-    ("words", "char"): ("{v}.append({x})", "{v}.append({x} * {k})"),
+    ("list", "char"): ("@.append(ord($x))",),
+    ("list", "str"): ("@.append(len($x))",),
+    ("words", "char"): ("@.append($x)", "@.append($x * $k)"),
     ("words", "str"): (
-        "{v}.append({x})",
-        "{v}.append({x}.upper())",
-        "{v}.append({x}[::-1])",
-        "{v}.insert(0, {x})",
+        "@.append($x)",
+        "@.append($x.upper())",
+        "@.append($x[::-1])",
+        "@.insert(0, $x)",
     ),
-    ("words", "int"): ("{v}.append(str({x}))",),
-    ("dict", "char"): ("{v}[{x}] = {v}.get({x}, 0) + 1", "{v}[{x}] = len({v})"),
-    ("dict", "str"): ("{v}[{x}] = len({x})", "{v}[{x}] = {v}.get({x}, 0) + {n}"),
-    ("dict", "int"): ("{v}[str({x})] = {x} % {n}",),
-    ("tally", "int"): ("{v}[{x}] = {v}.get({x}, 0) + 1", "{v}[{x} % {n}] = {x}"),
-    ("set", "int"): ("{v}.add({x})", "{v}.add({x} % {n})"),
-    ("set", "char"): ("{v}.add(ord({x}) % {n})",),
-    ("set", "str"): ("{v}.add(len({x}))",),
+    ("words", "int"): ("@.append(str($x))",),
+    ("dict", "char"): ("@[$x] = @.get($x, 0) + 1", "@[$x] = len(@)"),
+    ("dict", "str"): ("@[$x] = len($x)", "@[$x] = @.get($x, 0) + $n"),
+    ("dict", "int"): ("@[str($x)] = $x % $n",),
+    ("tally", "int"): ("@[$x] = @.get($x, 0) + 1", "@[$x % $n] = $x"),
+    ("set", "int"): ("@.add($x)", "@.add($x % $n)"),
+    ("set", "char"): ("@.add(ord($x) % $n)",),
+    ("set", "str"): ("@.add(len($x))",),
 }
 
 
@@ -173,22 +174,22 @@ def accumulate(w: Writer, name: str, item: Bound) -> None:
         return
     form = draw.pick(_GAINS[kind, item.kind])
     letter = repr(draw.pick("aeioux"))
-    w.put(form.format(v=name, x=item.name, k=draw.between(2, 3), n=draw.number(2, 9), c=letter))
+    w.put(complete(form, changed=name, x=item.name, k=draw.between(2, 3), n=draw.number(2, 9), c=letter))
 
 
 def _draw_test(w: Writer, item: Bound) -> str:
     if item.kind == "int":
-        forms: tuple[str, ...] = ("{x} % 2 == 0", "{x} > {n}", "{x} % 3 != 1", "{x} < {n}")
+        forms: tuple[str, ...] = ("$x % 2 == 0", "$x > $n", "$x % 3 != 1", "$x < $n")
     else:
         forms = (
-            "{x} in 'aeiou'",
-            "{x}.isalpha()",
-            "{x} != {c}",
-            "{x} > {c}",
-            "{x}.isdigit()",
-            "{x}.islower()",
+            "$x in 'aeiou'",
+            "$x.isalpha()",
+            "$x != $c",
+            "$x > $c",
+            "$x.isdigit()",
+            "$x.islower()",
         )
-    return w.draw.pick(forms).format(x=item.name, n=w.draw.number(1, 20), c=repr(w.draw.pick("abehmnrst")))
+    return complete(w.draw.pick(forms), x=item.name, n=w.draw.number(1, 20), c=repr(w.draw.pick("abehmnrst")))
 
 
 class Plan(NamedTuple):
@@ -209,13 +210,11 @@ def _plan_digits(w: Writer) -> Plan | None:
     base, times, limit = draw.pick(((10, 2, 100), (10, 3, 1000), (2, 7, 100), (3, 5, 100)))
     value = f"{w.whole_number()} * {draw.number(2, 60)}" if draw.chance(0.5) else w.whole_number()
     n, total = w.new("int"), w.new("total")
-    gain = draw.pick(
-        ("{t} += {n} % {b}", "{t} = {t} * {b} + {n} % {b}", "{t} += 1", "{t} = max({t}, {n} % {b})")
-    )
+    gain = draw.pick(("$t += $n % $b", "$t = $t * $b + $n % $b", "$t += 1", "$t = max($t, $n % $b)"))
     return Plan(
         (f"{n} = abs({value}) % {draw.pick((limit, 100)) if base == 10 else limit}", f"{total} = 0"),
         f"while {n} > 0:",
-        (gain.format(t=total, n=n, b=base),),
+        (complete(gain, t=total, n=n, b=base),),
         (f"{n} //= {base}",),
         times,
         (n, total),
@@ -229,7 +228,7 @@ def _plan_ends(w: Writer) -> Plan | None:
     if not names or left in w.types or right in w.types:
         return None
     over, total = w.recent(names), w.new("total")
-    test = draw.pick(("{v}[{a}] == {v}[{b}]", "{v}[{a}] > {v}[{b}]")).format(v=over, a=left, b=right)
+    test = complete(draw.pick(("$v[$a] == $v[$b]", "$v[$a] > $v[$b]")), v=over, a=left, b=right)
     return Plan(
         (f"{left}, {right} = 0, len({over}) - 1", f"{total} = 0"),
         f"while {left} < {right}:",
@@ -248,7 +247,7 @@ def _plan_stack(w: Writer) -> Plan | None:
     if not names or stack in w.types:
         return None
     over, item = w.recent(names), w.new("item")
-    start = draw.pick(("list({})", "{}[:]", "sorted({})")).format(over)
+    start = complete(draw.pick(("list($v)", "$v[:]", "sorted($v)")), v=over)
     pop = f"{item} = {stack}.pop({draw.pick(('', '', '0'))})"
     return Plan((f"{stack} = {start}",), f"while {stack}:", (pop,), (), w.sizes[over], (item,), (), False)
 

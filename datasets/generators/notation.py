@@ -68,6 +68,22 @@ def parse(text: str) -> Pattern:
     return Pattern(tuple(holes), text[end:])
 
 
+def complete(text: str, *, changed: str = "", **names: object) -> str:
+    """A pattern all of whose holes are known.
+
+    Args:
+        text: the pattern.
+        changed: what `@` stands for.
+        names: what `$x` stands for, as `x`.
+
+    >>> complete("@.append($x * $k)", changed="xs", x="n", k=2)
+    'xs.append(n * 2)'
+    """
+    holes, tail = parse(text)
+    parts = (hole.before + (changed if hole.name == "@" else str(names[hole.name[1:]])) for hole in holes)
+    return "".join(parts) + tail
+
+
 def is_spaced(text: str) -> bool:
     """Whether an expression needs parentheses as an operand, having a space outside strings and brackets."""
     text = re.sub(r"'[^']*'", "s", _HOLE.sub("x", text))

@@ -22,7 +22,7 @@ from cwm_trace.datasets.generators.general_statements import (
     write_match,
     write_some,
 )
-from cwm_trace.datasets.generators.general_writer import Callee, Statement, Writer
+from cwm_trace.datasets.generators.general_writer import Statement, Writer
 from cwm_trace.datasets.generators.loops import MOST, write_while
 from cwm_trace.datasets.generators.notation import Hole, is_spaced, parse
 from cwm_trace.datasets.generators.wide_statements import (
@@ -47,7 +47,7 @@ _BLOCKS = {"<block>": 1, "<loop>": 6, "<live>": LONGEST}
 
 @lru_cache(maxsize=1024)
 def _parse_line(line: str) -> Form:
-    return Form(parse(line), (), 0, 0, False, False)
+    return Form(parse(line), (), 0, 3 if "<x>" in line else 0, False, False)
 
 
 class WideWriter(Writer):
@@ -197,10 +197,8 @@ class WideWriter(Writer):
         self.put(f"def {name}({self.x}, step={step}):")
         for line in (f"    if {self.x} > step:", "        return step", f"    return {self.x} + step"):
             self.put(line, 0)
-        self.callees.setdefault("int", []).append(Callee(f"{name}({{}})", ("int",), 3, 0))
-        self.callees.setdefault("list", []).append(
-            Callee(f"list(map({name}, {{}}))", ("list",), 5 * LONGEST, LONGEST)
-        )
+        self.add_callee("int", f"{name}({{}})", ("int",), 3)
+        self.add_callee("list", f"list(map({name}, {{}}))", ("list",), 5 * LONGEST, LONGEST)
 
     # what is defined before f
 
@@ -236,13 +234,13 @@ class WideWriter(Writer):
         self._define(
             f"total = 0\n\n\ndef {name}(step):\n    global total\n    total += step % 10\n    return total"
         )
-        self.callees.setdefault("int", []).append(Callee(f"{name}({{}})", ("int",), 3, 0))
+        self.add_callee("int", f"{name}({{}})", ("int",), 3)
 
     def define_generator(self) -> None:
         """A generator function of up to five items."""
         name = take_name(self, "generator")
         self._define(_GENERATOR.format(name=name))
-        self.callees.setdefault("gen", []).append(Callee(f"{name}({{}}, {{}})", ("int", "str"), 20, 0))
+        self.add_callee("gen", f"{name}({{}}, {{}})", ("int", "str"), 20)
 
 
 _GUARD = """\

@@ -73,8 +73,8 @@ STATEMENTS: tuple[tuple[str, ...], ...] = (
     ("match <dict>:\n    case {'a': $int:n, **$dict:r}:\n        <block>\n    case _:\n        <block>",
      "match <pair>:\n    case (0, $str:s):\n        <block>\n"
      "    case ($int:n, 'a' | 'b') if <bool>:\n        <block>"),
-    ("$gen:g = <gen>", "$gen:g = <gen>", "$int:n = next(<=gen>, <int>)", "$list:v = list(<=gen>)",
-     "$gen:g = <gen>\n$int:n = next($g, <int>)"),
+    ("$gen:g = <gen>", "$gen:g = (<fx> for <x> in <list>)", "$int:n = next(<=gen>, <int>)",
+     "$list:v = list(<=gen>)", "$gen:g = (<fx> for <x> in <list>)\n$int:n = next($g, <int>)"),
     ("$int:a = $int:b = <int>", "($int:a, $str:b), $bool:c = <pair>, <bool>", "$maybe:m = <maybe>"),
     ("$int:t = <int>\nif <bool>:\n    <block>\ndel $t", "$list:t = <list>\ndel $t[:1]\nprint($t)\ndel $t"),
     _CHANGES,

@@ -1,4 +1,4 @@
-"""Trace files of the compiled recorder: whole whenever its process ends."""
+"""Trace files of both recorders: whole whenever their process ends."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from cwm_trace.storage import TraceWriter
 from cwm_trace.tracer.program import load_code
 from cwm_trace.tracer.session import record_program
 from tests.effort import HANGS
-from tests.tracer.both import NEEDS_C, ROOT, by, use
+from tests.tracer.both import NEEDS_C, RECORDERS, ROOT, by, use
 
-pytestmark = NEEDS_C
+EACH = pytest.mark.parametrize("recorder", RECORDERS)
 
 
-def test_a_file_has_no_zeros_once_it_is_closed(tmp_path: Path) -> None:
+@EACH
+def test_a_file_has_no_zeros_once_it_is_closed(tmp_path: Path, recorder: str) -> None:
     path = tmp_path / "t.jsonl"
-    with use("c"), TraceWriter(path) as writer:
+    with use(recorder), TraceWriter(path) as writer:
         record_program(load_code("x = 1\n"), writer)
         assert path.stat().st_size > 10_000  # reserved
     data = path.read_bytes()
     assert b"\0" not in data
     assert data.endswith(b"}\n")
-    assert json.loads(data.splitlines()[0])["recorder"] == "c"
+    assert json.loads(data.splitlines()[0])["recorder"] == recorder
 
 
-def killed(tmp_path: Path, after: float) -> tuple[int, Trace | None]:
+def killed(tmp_path: Path, after: float, recorder: str) -> tuple[int, Trace | None]:
     """Kill a program that counts; the last count that it said before, and its trace."""
     path, counter = tmp_path / "t.jsonl", tmp_path / "count"
     program = f"""
@@ -48,7 +49,7 @@ def killed(tmp_path: Path, after: float) -> tuple[int, Trace | None]:
             said[0:8] = n.to_bytes(8, "little")
     count(0)
     """
-    command = [sys.executable, "-m", "cwm_trace", "run", "--recorder", "c", "-o", str(path)]
+    command = [sys.executable, "-m", "cwm_trace", "run", "--recorder", recorder, "-o", str(path)]
     process = subprocess.Popen([*command, "-c", textwrap.dedent(program)], cwd=ROOT)
     deadline = time.monotonic() + HANGS
     while not counter.exists() and time.monotonic() < deadline:
@@ -69,18 +70,21 @@ def assert_whole(said: int, trace: Trace | None) -> None:
     assert counts == list(range(len(counts)))
 
 
-def test_a_killed_program_leaves_every_frame(tmp_path: Path) -> None:
-    assert_whole(*killed(tmp_path, 0.2))
+@EACH
+def test_a_killed_program_leaves_every_frame(tmp_path: Path, recorder: str) -> None:
+    assert_whole(*killed(tmp_path, 0.2, recorder))
 
 
+@EACH
 @pytest.mark.slow
-def test_a_program_killed_at_a_hundred_moments_leaves_every_frame(tmp_path: Path) -> None:
+def test_a_program_killed_at_a_hundred_moments_leaves_every_frame(tmp_path: Path, recorder: str) -> None:
     moments = random.Random(1)
     for _ in range(100):
-        assert_whole(*killed(tmp_path, moments.random()))
+        assert_whole(*killed(tmp_path, moments.random(), recorder))
 
 
-def test_a_full_disk_ends_the_recording_only(tmp_path: Path) -> None:
+@EACH
+def test_a_full_disk_ends_the_recording_only(tmp_path: Path, recorder: str) -> None:
     code = f"""
 import resource
 from cwm_trace.storage import TraceWriter
@@ -92,16 +96,17 @@ ending = record_program(load_code("for i in range(10000):\\n    x = i\\nprint(x)
 writer.close()
 print(type(ending.failure).__name__, ending.trace.run.recorder, ending.frames)
 """
-    with use("c"):
+    with use(recorder):
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANGS, check=True, cwd=ROOT
         )
     output, failure = done.stdout.splitlines()
-    kind, recorder, frames = failure.split()
-    assert (output, kind, recorder) == ("9999", "OSError", "c")
+    kind, ran, frames = failure.split()
+    assert (output, kind, ran) == ("9999", "OSError", recorder)
     assert len(read_trace(tmp_path / "t.jsonl").frames) == int(frames) > 500
 
 
+@NEEDS_C
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 def test_a_compressed_file_has_all_of_it(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"t.jsonl{suffix}"
@@ -110,7 +115,8 @@ def test_a_compressed_file_has_all_of_it(tmp_path: Path, suffix: str) -> None:
     assert read_trace(path).frames == by("python", "for i in range(2000):\n    x = i\n").frames
 
 
-def test_a_forked_child_leaves_the_file_alone(tmp_path: Path) -> None:
+@EACH
+def test_a_forked_child_leaves_the_file_alone(tmp_path: Path, recorder: str) -> None:
     path = tmp_path / "t.jsonl"
     program = """
 import os
@@ -123,7 +129,7 @@ os.waitpid(child, 0)
 z = 3
 w = z
 """
-    with use("c"), TraceWriter(path) as writer:
+    with use(recorder), TraceWriter(path) as writer:
         record_program(load_code(program), writer)
     trace = read_trace(path)
     names = {name for frame in trace.frames for name in frame.changed}

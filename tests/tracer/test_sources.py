@@ -128,6 +128,22 @@ def render(name):
     space = {}
     exec(compile(text, name, "exec"), space)
     return space["root"](3)
+
+class Loader:
+    def __init__(self, text):
+        self.text = text
+
+    def get_source(self, name):
+        return self.text
+
+    def load_module(self, name):
+        raise ImportError
+
+def render_with_a_loader(name):
+    text = "made = 1\\n\\ndef root(n):\\n    return made + n\\n"
+    space = {"__name__": name.replace(".", "_"), "__loader__": Loader(text)}
+    exec(compile(text, name, "exec"), space)
+    return space["root"](3)
 """
 
 
@@ -143,6 +159,7 @@ def test_code_that_a_library_makes_is_not_of_the_file_it_names(
         "import sys\nsys.path.insert(0, 'site-packages')\nimport engine\n"
         "def build(name):\n    return engine.render(name)\n"
         "build('page.html')\nbuild('other.py')\nbuild('nowhere.py')\n"
+        "engine.render_with_a_loader('memory:1')\n"
     )
     monkeypatch.chdir(tmp_path)
     if how == "heard":

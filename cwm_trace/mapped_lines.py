@@ -1,0 +1,124 @@
+"""Lines that are written into memory which is mapped from their file: no system call for each of them.
+
+What the compiled recorder's `Log` does with a file (`tracer/_recorder/log.c`), for the recorder in Python.
+`mmap` cannot be used: up to 3.12 it keeps a descriptor of its own, which a program that closes all of them
+would take away.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from typing import Any
+
+try:
+    import ctypes
+except ImportError:  # an interpreter that was built without
+    _HAS_CTYPES = False
+else:
+    _HAS_CTYPES = True
+
+_FIRST_WINDOW = 1 << 16
+_LARGEST_WINDOW = 1 << 22
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_READ_AND_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
+
+
+class MappedLines:
+    """Lines of a plain file: what was written is in it even if the process is killed then.
+
+    Blocks are reserved first, so that a full disk is an error. Until `flush`, zeros follow the last line.
+
+    Args:
+        descriptor: of the file, which is empty and open for reading and writing.
+
+    Raises:
+        OSError: the file system maps no files, or reserves no blocks.
+    """
+
+    frames = 0
+    """Whoever writes lines here counts them."""
+
+    def __init__(self, *, descriptor: int) -> None:
+        if not _HAS_CTYPES:
+            raise OSError(errno.ENOSYS, "no ctypes")
+        self._descriptor = descriptor
+        self.size = 0
+        self._view: Any = None
+        self._address = self._length = 0
+        self._start = self._end = 0  # bytes of the file that the window has
+        self._next = _FIRST_WINDOW
+        self._map(0, 1)
+
+    def write(self, data: bytes) -> None:
+        """Add whole lines.
+
+        Raises:
+            OSError: there is no more room.
+        """
+        if self._descriptor < 0:
+            return
+        start, count = self.size, len(data)
+        self.size = start + count  # first: a signal handler may write as well
+        if start + count > self._end:
+            try:
+                self._map(start, count)
+            except OSError:
+                self.size = start
+                raise
+        place, view = start - self._start, self._view
+        view[place + 1 : place + count] = data[1:]
+        view[place] = data[0]  # last: a line that was cut by SIGKILL must not begin
+
+    def flush(self) -> None:
+        """Cut the file to what it holds."""
+        self._unmap()
+        if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, self.size)
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the file, and write nothing."""
+        self._unmap()
+        self._descriptor = -1
+
+    def end(self) -> None:
+        """Whoever writes lines here knows when that is."""
+
+    def _map(self, at: int, count: int) -> None:
+        self._unmap()
+        page = mmap.PAGESIZE
+        start = at // page * page
+        needed = -(-(at + count - start) // page) * page
+        length = max(needed, self._next)
+        end = start + length
+        try:
+            os.posix_fallocate(self._descriptor, start, length)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            length, end = needed, at + count  # nearly full: no more than is needed
+            os.posix_fallocate(self._descriptor, at, count)
+        library = ctypes.CDLL(None, use_errno=True)
+        library.mmap.restype = ctypes.c_void_p
+        library.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
+        address = library.mmap(None, length, _READ_AND_WRITE, mmap.MAP_SHARED, self._descriptor, start)
+        if address is None or address == ctypes.c_void_p(-1).value:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        look = ctypes.pythonapi.PyMemoryView_FromMemory
+        look.restype = ctypes.py_object
+        look.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
+        self._view = look(address, length, 0x200)  # PyBUF_WRITE
+        self._address, self._length = address, length
+        self._start, self._end = start, end
+        self._next = min(self._next * 2, _LARGEST_WINDOW)
+
+    def _unmap(self) -> None:
+        if self._view is None:
+            return
+        self._view.release()
+        self._view, self._end = None, 0
+        library = ctypes.CDLL(None)
+        library.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+        library.munmap(self._address, self._length)
