@@ -49,6 +49,6 @@ $(VENV)/.mini: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) --editable '.[mini]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.dev: pyproject.toml constraints.txt $(wildcard tracer/_recorder/*.[ch]) | $(VENV)/bin/python
 	$(INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/.mini
