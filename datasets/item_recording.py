@@ -1,7 +1,8 @@
 """Recording items in this process, many of them one after the other.
 
-A generated program is known to end and reads nothing: it needs nobody to watch its time, and no folder of the
-user's to look for modules in, where a `math.py` would change what is recorded.
+A generated program reads nothing: it needs no folder of the user's to look for modules in, where a `math.py`
+would change what is recorded. Its loops end by construction; the time of those that have a `while` is watched
+all the same, since one that did not end would hold up all that come after it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ __all__ = ["KEPT", "record_item", "record_lines", "stand_ins"]
 
 KEPT = (Outcome.RETURNED, Outcome.RAISED, Outcome.EXITED)
 """Outcomes of traces that are whole."""
+
+SECONDS = 10.0
+"""After which a generated program is ended where no limit says another time."""
 
 
 def record_item(item: Item, limits: Limits) -> Trace:
@@ -43,6 +47,9 @@ def record_lines(item: Item, program: Runnable, limits: Limits) -> tuple[Trace, 
 def _record(item: Item, program: Runnable, sink: Sink, limits: Limits) -> None:
     if item.max_lines is not None:
         program = replace(program, path=None, root=None)
-        limits = replace(limits, timeout=None)
+        if "while " in item.source:
+            limits = replace(limits, timeout=limits.timeout or SECONDS)
+        else:
+            limits = replace(limits, timeout=None)
     record_program(program, sink, Options(limits=limits, capture_output=True))
     linecache.cache.pop(program.code.co_filename, None)

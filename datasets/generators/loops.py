@@ -203,6 +203,7 @@ class Plan(NamedTuple):
     ints: tuple[str, ...]  # that it makes
     frozen: tuple[str, ...] = ()
     always: bool = True  # it makes them even if it does not run
+    emptied: str = ""  # what the loop empties: no new variable may have its name meanwhile
 
 
 def _plan_digits(w: Writer) -> Plan | None:
@@ -249,7 +250,9 @@ def _plan_stack(w: Writer) -> Plan | None:
     over, item = w.recent(names), w.new("item")
     start = complete(draw.pick(("list($v)", "$v[:]", "sorted($v)")), v=over)
     pop = f"{item} = {stack}.pop({draw.pick(('', '', '0'))})"
-    return Plan((f"{stack} = {start}",), f"while {stack}:", (pop,), (), w.sizes[over], (item,), (), False)
+    return Plan(
+        (f"{stack} = {start}",), f"while {stack}:", (pop,), (), w.sizes[over], (item,), (), False, stack
+    )
 
 
 def _plan_counter(w: Writer) -> Plan | None:
@@ -287,7 +290,11 @@ def write_while(w: Writer) -> None:
             w.put(line)
 
     grown, w.grown = w.grown, {}
+    is_free = plan.emptied not in w.taken
+    w.taken.add(plan.emptied)
     w.write_block(body, max(plan.times, 2), (*plan.frozen, *plan.ints))
+    if is_free:
+        w.taken.discard(plan.emptied)
     w.grown = grown
     for name in plan.ints if plan.always else ():
         w.declare("int", 0, name)

@@ -162,6 +162,14 @@ def test_general_v1_is_of_the_size_that_it_promises() -> None:
     assert frames[int(len(frames) * 0.95)] < 200
 
 
+def test_a_loop_that_empties_a_list_makes_no_other_of_its_name() -> None:
+    """This one filled its queue again and never ended."""
+    item = make_item("general-v1", 120_015, split="train")
+    assert "while queue:" in item.source
+    assert item.source.count("queue =") == 1
+    assert run(item).lines <= (item.max_lines or 0)
+
+
 def test_presets_have_settings_that_their_families_take() -> None:
     for preset in PRESETS.values():
         for part in preset.parts:

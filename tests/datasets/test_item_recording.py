@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cwm_trace import Outcome, trace_execution
 from cwm_trace.datasets.families import make_items
 from cwm_trace.datasets.item import Item
-from cwm_trace.datasets.item_recording import record_item, record_lines, stand_ins
+from cwm_trace.datasets.item_recording import KEPT, record_item, record_lines, stand_ins
 from cwm_trace.datasets.rows import trace_of, write_row
 from cwm_trace.records import Limits, Program, Trace
 from cwm_trace.tracer import extension
@@ -136,3 +136,11 @@ def test_a_generated_program_sees_no_folder(tmp_path: Path, monkeypatch: pytest.
     )
     assert record_item(item, Limits()).outcome is Outcome.RETURNED
     assert record_item(dataclasses.replace(item, max_lines=None), Limits()).outcome is Outcome.EXITED
+
+
+def test_a_loop_that_does_not_end_holds_nobody_up() -> None:
+    source = "def f(xs):\n    while xs:\n        xs = list(xs)\n"
+    item = Item("generated", source, "f([1])", "own", max_lines=9)
+    trace = record_item(item, Limits(max_frames=20, timeout=0.2))
+    assert trace.outcome not in KEPT
+    assert len(trace.frames) == 20
