@@ -14,6 +14,7 @@ import torch
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.convert import convert_checkpoint
 from cwm_trace.progress import Progress
+from tests.effort import rest_in_ci
 from tests.model.checkpoints import (
     contents,
     meta_params,
@@ -33,7 +34,7 @@ convert_checkpoint(Path(source), Path(target), to_meta=bool(to_meta), shard_byte
 """
 
 
-@pytest.mark.parametrize("to_meta", [False, True])
+@pytest.mark.parametrize("to_meta", rest_in_ci([False, True]))
 def test_kill_9_leaves_nothing_broken_and_the_next_run_goes_on(
     hub: Path, meta: Path, tmp_path: Path, to_meta: bool
 ) -> None:
