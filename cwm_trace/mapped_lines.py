@@ -8,16 +8,11 @@ would take away.
 from __future__ import annotations
 
 import errno
+import functools
 import mmap
 import os
+from types import SimpleNamespace
 from typing import Any
-
-try:
-    import ctypes
-except ImportError:  # an interpreter that was built without
-    _HAS_CTYPES = False
-else:
-    _HAS_CTYPES = True
 
 _FIRST_WINDOW = 1 << 16
 _LARGEST_WINDOW = 1 << 22
@@ -41,8 +36,7 @@ class MappedLines:
     """Whoever writes lines here counts them."""
 
     def __init__(self, *, descriptor: int) -> None:
-        if not _HAS_CTYPES:
-            raise OSError(errno.ENOSYS, "no ctypes")
+        self._calls = _functions_of_c()
         self._descriptor = descriptor
         self.size = 0
         self._view: Any = None
@@ -99,17 +93,12 @@ class MappedLines:
                 raise
             length, end = needed, at + count  # nearly full: no more than is needed
             os.posix_fallocate(self._descriptor, at, count)
-        library = ctypes.CDLL(None, use_errno=True)
-        library.mmap.restype = ctypes.c_void_p
-        library.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
-        address = library.mmap(None, length, _READ_AND_WRITE, mmap.MAP_SHARED, self._descriptor, start)
-        if address is None or address == ctypes.c_void_p(-1).value:
-            number = ctypes.get_errno()
+        c = self._calls
+        address = c.mmap(None, length, _READ_AND_WRITE, mmap.MAP_SHARED, self._descriptor, start)
+        if address == c.failed:
+            number = c.errno()
             raise OSError(number, os.strerror(number))
-        look = ctypes.pythonapi.PyMemoryView_FromMemory
-        look.restype = ctypes.py_object
-        look.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
-        self._view = look(address, length, 0x200)  # PyBUF_WRITE
+        self._view = c.view(address, length, 0x200)  # PyBUF_WRITE
         self._address, self._length = address, length
         self._start, self._end = start, end
         self._next = min(self._next * 2, _LARGEST_WINDOW)
@@ -119,6 +108,31 @@ class MappedLines:
             return
         self._view.release()
         self._view, self._end = None, 0
-        library = ctypes.CDLL(None)
-        library.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
-        library.munmap(self._address, self._length)
+        self._calls.munmap(self._address, self._length)
+
+
+@functools.cache
+def _functions_of_c() -> SimpleNamespace:
+    """What maps memory, of libraries that the program does not share.
+
+    Raises:
+        OSError: this interpreter was built without `ctypes`.
+    """
+    try:
+        import ctypes
+    except ImportError as error:
+        raise OSError(errno.ENOSYS, "no ctypes") from error
+    system, python = ctypes.CDLL(None, use_errno=True), ctypes.PyDLL(None)
+    system.mmap.restype = ctypes.c_void_p
+    system.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
+    system.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+    view = python.PyMemoryView_FromMemory
+    view.restype = ctypes.py_object
+    view.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
+    return SimpleNamespace(
+        mmap=system.mmap,
+        munmap=system.munmap,
+        failed=ctypes.c_void_p(-1).value,
+        errno=ctypes.get_errno,
+        view=view,
+    )

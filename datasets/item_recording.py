@@ -23,7 +23,7 @@ KEPT = (Outcome.RETURNED, Outcome.RAISED, Outcome.EXITED)
 """Outcomes of traces that are whole."""
 
 SECONDS = 10.0
-"""After which a generated program is ended where no limit says another time."""
+"""After which a program is ended where no limit says another time."""
 
 
 def record_item(item: Item, limits: Limits) -> Trace:
@@ -47,9 +47,7 @@ def record_lines(item: Item, program: Runnable, limits: Limits) -> tuple[Trace, 
 def _record(item: Item, program: Runnable, sink: Sink, limits: Limits) -> None:
     if item.max_lines is not None:
         program = replace(program, path=None, root=None)
-        if "while " in item.source:
-            limits = replace(limits, timeout=limits.timeout or SECONDS)
-        else:
-            limits = replace(limits, timeout=None)
+        has_while = "while " in item.source
+        limits = replace(limits, timeout=(limits.timeout or SECONDS) if has_while else None)
     record_program(program, sink, Options(limits=limits, capture_output=True))
     linecache.cache.pop(program.code.co_filename, None)

@@ -16,7 +16,7 @@ import numpy as np
 
 from cwm_trace.datasets.families import make_item
 from cwm_trace.datasets.item import SPLITS, Item, Knob
-from cwm_trace.datasets.item_recording import KEPT, record_lines, stand_ins
+from cwm_trace.datasets.item_recording import KEPT, SECONDS, record_lines, stand_ins
 from cwm_trace.datasets.keys import KEYS, keys_of
 from cwm_trace.datasets.rows import write_row
 from cwm_trace.datasets.shards import UNIT_LEVEL, compress
@@ -188,7 +188,7 @@ _Run = Callable[[], tuple[Trace, bytes, str]]
 def _load(item: Item, unit: Unit) -> _Run | None:
     """What runs the item; None: it cannot be compiled."""
     if unit.sandbox:
-        bounds = Bounds(unit.limits.timeout or 10.0)
+        bounds = Bounds(unit.limits.timeout or SECONDS)
         return partial(trace_lines_isolated, item.source, item.call, unit.limits, bounds)
     try:
         program = load_text(item.source, item.call)

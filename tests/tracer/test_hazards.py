@@ -66,6 +66,14 @@ def test_variables_beside_a_comprehension_that_has_the_place_of_a_cell(recorder:
     assert texts(trace, "end") == ["[2, 2, 2]"]
 
 
+@pytest.mark.parametrize("recorder", RECORDERS)
+def test_a_value_that_is_a_cell_is_shown_as_one(recorder: str) -> None:
+    trace = record("cell_values", recorder)
+    shown = {text for name in ("cell", "one") for text in texts(trace, name)}
+    assert "<cell: int object>" in shown
+    assert not {"3", "4"} & shown
+
+
 def test_a_big_value_is_written_once() -> None:
     trace = record("big_value")
     assert [len(text or "") for text in texts(trace, "text")] == [3_000_002]

@@ -16,6 +16,7 @@ from cwm_trace import Outcome, trace_execution
 from cwm_trace.tracer.session import Memory, Options
 from tests.effort import HANGS
 from tests.tracer.both import DISTORTED_BY_PYTHON, HAZARDS, NEEDS_C, RECORDERS, ROOT, by, use
+from tests.tracer.goldens import alone
 from tests.tracer.oracle import watch
 
 pytestmark = NEEDS_C
@@ -194,10 +195,9 @@ def test_an_object_goes_on_the_line_that_drops_it() -> None:
 
 @pytest.fixture
 def small_heap() -> Iterator[None]:
-    """Nothing to collect but what the test makes: a second for each collection once torch is loaded."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
+    """Nothing to collect but what the test makes."""
+    with alone():
+        yield
 
 
 @pytest.mark.usefixtures("small_heap")

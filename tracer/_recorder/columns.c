@@ -10,6 +10,8 @@ put_part(Bytes *out, Part part, const char *otherwise)
     put(out, part.data == NULL ? otherwise : part.data, part.data == NULL ? strlen(otherwise) : part.size);
 }
 
+#define PUT_COLUMN(out, name, part, otherwise) (PUT((out), name), put_part((out), (part), (otherwise)))
+
 /* A value, as the four columns of a slot and the brace behind them. */
 static int
 take_columns(Cursor *cursor, Bytes *out)
@@ -18,14 +20,10 @@ take_columns(Cursor *cursor, Bytes *out)
     if (!take_value(cursor, &value)) {
         return 0;
     }
-    PUT(out, "\"value\":");
-    put_part(out, value.text, "");
-    PUT(out, ",\"type\":");
-    put_part(out, value.kind, "\"\"");
-    PUT(out, ",\"size\":");
-    put_part(out, value.size, "null");
-    PUT(out, ",\"clipped\":");
-    put_part(out, value.clipped, "0");
+    PUT_COLUMN(out, "\"value\":", value.text, "");
+    PUT_COLUMN(out, ",\"type\":", value.kind, "\"\"");
+    PUT_COLUMN(out, ",\"size\":", value.size, "null");
+    PUT_COLUMN(out, ",\"clipped\":", value.clipped, "0");
     PUT(out, "}");
     return 1;
 }
@@ -38,8 +36,7 @@ take_changed(Cursor *cursor, Bytes *out)
         if (!take_string(cursor, &name) || !TAKE(cursor, ":")) {
             return 0;
         }
-        PUT(out, "{\"name\":");
-        put_part(out, name, "");
+        PUT_COLUMN(out, "{\"name\":", name, "");
         PUT(out, ",");
         if (TAKE(cursor, "null")) { /* no longer bound */
             PUT(out, "\"value\":null,\"type\":null,\"size\":null,\"clipped\":null}");
@@ -60,10 +57,8 @@ take_frame(Cursor *cursor, Bytes *out)
         return 0;
     }
     put_part(out, place.head, "");
-    PUT(out, ",\"thread\":");
-    put_part(out, place.thread, "0");
-    PUT(out, ",\"file\":");
-    put_part(out, place.file, "0");
+    PUT_COLUMN(out, ",\"thread\":", place.thread, "0");
+    PUT_COLUMN(out, ",\"file\":", place.file, "0");
     PUT(out, ",\"changed\":[");
     if (TAKE(cursor, ",\"changed\":{") && !take_changed(cursor, out)) {
         return 0;
@@ -81,8 +76,7 @@ take_frame(Cursor *cursor, Bytes *out)
     if (TAKE(cursor, ",\"message\":") && !take_string(cursor, &message)) {
         return 0;
     }
-    PUT(out, ",\"message\":");
-    put_part(out, message, "null");
+    PUT_COLUMN(out, ",\"message\":", message, "null");
     PUT(out, "}");
     return TAKE(cursor, "}");
 }

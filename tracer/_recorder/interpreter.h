@@ -179,17 +179,14 @@ code_slot(PyCodeObject *code, Py_ssize_t slot, SlotPlace *place)
 #endif
 }
 
-#if PY_VERSION_HEX >= 0x030D0000
-/* What a slot holds, or the cell in it; borrowed, NULL: nothing. A comprehension that is part of its function (PEP 709)
-   keeps a plain value where another part of the function has a cell; `frame.f_locals` takes that for the cell, and the
-   interpreter crashes (seen in 3.13.0). */
+/* The value of a slot, borrowed; NULL: it has none. A slot for cells may hold a plain value: before its cell is made, and
+   while a comprehension that is part of the code (PEP 709) has its own variable there. `frame.f_locals` takes that for
+   the cell, and the interpreter crashes (seen in 3.13.0). */
 static inline PyObject *
-slot_content(PyFrameObject *frame, Py_ssize_t slot)
+slot_content(PyObject *held, int is_cell)
 {
-    PyObject *value = frame_slots(frame)[slot];
-    return value != NULL && PyCell_Check(value) ? PyCell_GET(value) : value;
+    return is_cell && held != NULL && PyCell_Check(held) ? PyCell_GET(held) : held;
 }
-#endif
 
 /* Pairs of names and values that `frame.f_locals` shows in the place of the namespace while a module or class body runs
    a comprehension that is part of it (PEP 709, gh-105256). A new list; NULL without an error: it runs none. */
@@ -198,17 +195,21 @@ hidden_locals(PyFrameObject *frame, PyCodeObject *code)
 {
 #if PY_VERSION_HEX >= 0x030D0000
     int runs = 0;
+    SlotPlace place;
+    PyObject **slots = frame_slots(frame);
     for (int i = 0; i < code->co_nlocalsplus && !runs; i++) {
-        runs = (PyBytes_AS_STRING(code->co_localspluskinds)[i] & CO_FAST_HIDDEN) && slot_content(frame, i) != NULL;
+        runs = (PyBytes_AS_STRING(code->co_localspluskinds)[i] & CO_FAST_HIDDEN) && code_slot(code, i, &place) &&
+               slot_content(slots[i], place.is_cell) != NULL;
     }
     PyObject *extras = runs ? frame_extras(frame) : NULL;
     PyObject *items = !runs ? NULL : extras == NULL ? PyList_New(0) : PyDict_Items(extras);
     for (int i = code->co_nlocalsplus - 1; i >= 0 && items != NULL; i--) {
-        PyObject *value = slot_content(frame, i), *pair;
+        code_slot(code, i, &place);
+        PyObject *value = slot_content(slots[i], place.is_cell);
         if (value == NULL) {
             continue;
         }
-        pair = PyTuple_Pack(2, PyTuple_GET_ITEM(code->co_localsplusnames, i), value);
+        PyObject *pair = PyTuple_Pack(2, place.name, value);
         if (pair == NULL || PyList_Insert(items, 0, pair) < 0) {
             Py_CLEAR(items);
         }

@@ -409,16 +409,6 @@ look_at_short(Engine *engine, Scratch *scratch, Variable *variable, PyObject *va
     return 1;
 }
 
-static inline PyObject *
-slot_value(const Slot *slot, PyObject **slots)
-{
-    PyObject *value = slots[slot->at];
-    if (slot->is_cell && value != NULL && PyCell_Check(value)) {
-        value = PyCell_GET(value);
-    }
-    return value;
-}
-
 static uint64_t
 rank_of(const Slot *slot, const Variable *variable, Py_ssize_t at)
 {
@@ -625,7 +615,7 @@ look(Engine *engine, Thread *thread, Scratch *scratch, Activation *activation, P
         for (Py_ssize_t i = 0; i < code->slots; i++) {
             Slot *slot = &code->slot[i];
             Variable *variable = &activation->variables[i];
-            PyObject *value = slot_value(slot, slots);
+            PyObject *value = slot_content(slots[slot->at], slot->is_cell);
             if (value == variable->held && !is_dirty) {
                 continue;
             }
