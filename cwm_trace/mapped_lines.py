@@ -14,6 +14,8 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
+from cwm_trace.tracer.interrupts import came_at_a_start
+
 _FIRST_WINDOW = 1 << 16
 _LARGEST_WINDOW = 1 << 22
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -53,17 +55,16 @@ class MappedLines:
         """
         if self._descriptor < 0:
             return
-        start, count = self.size, len(data)
-        self.size = start + count  # first: a signal handler may write as well
-        if start + count > self._end:
-            try:
-                self._map(start, count)
-            except OSError:
-                self.size = start
-                raise
-        place, view = start - self._start, self._view
-        view[place + 1 : place + count] = data[1:]
-        view[place] = data[0]  # last: a line that was cut by SIGKILL must not begin
+        try:
+            self._make_room(len(data))
+        except OSError:
+            raise
+        except BaseException as error:  # sent by another thread, which a system call has let run
+            if not came_at_a_start(error):  # else whoever writes this line does so again: `is_cut_short`
+                self._make_room(len(data))
+                self._add(data, len(data))
+            raise
+        self._add(data, len(data))
 
     def flush(self) -> None:
         """Cut the file to what it holds."""
@@ -78,6 +79,24 @@ class MappedLines:
 
     def end(self) -> None:
         """Whoever writes lines here knows when that is."""
+
+    def _make_room(self, count: int) -> None:
+        while self.size + count > self._end:  # again: a signal handler may have written as well
+            self._map(self.size, count)
+
+    def _add(self, data: bytes, count: int) -> None:
+        """Nothing is called here, where something from outside could come between the size and the line."""
+        start, view = self.size, self._view
+        place = start - self._start
+        try:
+            self.size = start + count
+            view[place + 1 : place + count] = data[1:]
+            view[place] = data[0]  # last: a line that was cut by SIGKILL must not begin
+        except BaseException:  # on 3.10, where it may come at any instruction
+            self.size = start + count
+            view[place + 1 : place + count] = data[1:]
+            view[place] = data[0]
+            raise
 
     def _map(self, at: int, count: int) -> None:
         self._unmap()
@@ -98,16 +117,17 @@ class MappedLines:
         if address == c.failed:
             number = c.errno()
             raise OSError(number, os.strerror(number))
-        self._view = c.view(address, length, 0x200)  # PyBUF_WRITE
         self._address, self._length = address, length
+        self._view = c.view(address, length, 0x200)  # PyBUF_WRITE
         self._start, self._end = start, end
         self._next = min(self._next * 2, _LARGEST_WINDOW)
 
     def _unmap(self) -> None:
         if self._view is None:
             return
+        self._end = 0
         self._view.release()
-        self._view, self._end = None, 0
+        self._view = None
         self._calls.munmap(self._address, self._length)
 
 

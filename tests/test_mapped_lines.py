@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from itertools import count
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
+import pytest
+
+from cwm_trace import mapped_lines
 from cwm_trace.mapped_lines import MappedLines
+from cwm_trace.tracer.interrupts import came_at_a_start
 
 
 def test_lines_beyond_a_window_are_there(tmp_path: Path) -> None:
@@ -22,3 +30,69 @@ def test_lines_beyond_a_window_are_there(tmp_path: Path) -> None:
         assert path.read_bytes().rstrip(b"\0") == b"".join(lines)
         mapped.flush()
     assert path.read_bytes() == b"".join(lines)
+
+
+class SentError(Exception):
+    pass
+
+
+def interrupted(mapped: MappedLines, line: bytes, after: int) -> SentError | None:
+    """Write a line, and meet an exception from outside after so many steps; None: there are fewer."""
+    steps = 0
+
+    def step(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal steps
+        if frame.f_globals["__name__"] != MappedLines.__module__:
+            return None
+        if event == "line" and frame.f_code.co_name in ("write", "_add"):
+            return step  # at a start, and behind calls, is where one may come: see below
+        steps += 1
+        if steps > after:
+            sys.settrace(None)
+            raise SentError
+        return step
+
+    sys.settrace(step)
+    try:
+        mapped.write(line)
+    except SentError as error:
+        return error
+    finally:
+        sys.settrace(None)
+    return None
+
+
+def without_step(error: BaseException) -> BaseException:
+    """An exception without the frame of the trace function that raised it, as one from outside has none."""
+    traces = []
+    trace = error.__traceback__
+    while trace is not None:
+        traces.append(trace)
+        trace = trace.tb_next
+    if traces[-1].tb_frame.f_code.co_name == "step":
+        traces[-2].tb_next = None
+    return error
+
+
+def test_an_exception_from_outside_leaves_whole_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that comes at the start of a function leaves nothing of the line, any other one all of it.
+
+    Others come behind a call: here at the next line, or where the function that was called returns.
+    """
+    monkeypatch.setattr(mapped_lines, "came_at_a_start", lambda error: came_at_a_start(without_step(error)))
+    first, line, last = b"1" * 65_530 + b"\n", b"2" * 70_000 + b"\n", b"3" * 70_000 + b"\n"
+    for after in count():
+        path = tmp_path / "t"
+        with open(path, "w+b", buffering=0) as file:
+            mapped = MappedLines(descriptor=file.fileno())
+            mapped.write(first)
+            error = interrupted(mapped, line, after)
+            mapped.write(last)
+            mapped.flush()
+        if error is None:
+            break
+        left = b"" if came_at_a_start(without_step(error)) else line
+        assert path.read_bytes() == first + left + last
+    assert after > 20

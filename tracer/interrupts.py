@@ -136,14 +136,18 @@ def is_cut_short(error: BaseException, emit: CodeType) -> bool:
 
     It comes where a thread waited: at the start of a function, or behind a call such as that of `write`.
     """
-    place = error.__traceback__
-    is_emitting = False
-    while place is not None and place.tb_next is not None:
-        is_emitting |= place.tb_frame.f_code is emit
-        place = place.tb_next
-    if place is None or place.tb_lineno == place.tb_frame.f_code.co_firstlineno:
+    if came_at_a_start(error):
         return True
-    return not is_emitting and place.tb_frame.f_code is not emit
+    place = error.__traceback__
+    while place is not None and place.tb_frame.f_code is not emit:
+        place = place.tb_next
+    return place is None
+
+
+def came_at_a_start(error: BaseException) -> bool:
+    """Whether an exception from outside came before the function that it came in had done anything."""
+    place = _innermost(error.__traceback__)
+    return place is None or place.tb_lineno == place.tb_frame.f_code.co_firstlineno
 
 
 def is_own(error: BaseException) -> bool:
