@@ -18,12 +18,13 @@ MODULES = find_modules()
 
 LAYERS = """
 errors
-extras files display progress versions streams mapped_lines demo_program expressions
+extras files display progress versions streams demo_program expressions
 lazy_names
 records
 plain states
 wire flow
 tracer
+mapped_lines
 storage predict
 own_process
 datasets model
