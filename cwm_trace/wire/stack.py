@@ -85,6 +85,10 @@ class StackMachine:
         self._numbers = {(file, line): at for at, (_, file, line) in enumerate(self._context, start=1)}
         self._resolver = LineResolver([line.text for line in self._context])
         self._entry = self._numbers.get((0, 0 if self._indented else program.entry_line or -1), 0)
+        self._modules = {file: at for (file, line), at in self._numbers.items() if file and not line}
+        """The context line that names each file but the first; its module's CALL stands there."""
+        self._seen: set[int] = set()
+        """Files that frames were in."""
         self._stack: list[_Activation] = []
         self._asleep: dict[int, _Activation] = {}
         self._suspended: dict[str | None, dict[_Group, dict[int, _Activation]]] = {}
@@ -106,6 +110,7 @@ class StackMachine:
         for one in self._asleep.values():
             other._suspend(copies[id(one)])
         other._last = copies.get(id(self._last))
+        other._seen = set(self._seen)
         return other
 
     @property
@@ -148,7 +153,7 @@ class StackMachine:
             activation = self._current(event, source, faults)
             after = activation.at if event is Event.LINE else activation.at - 1  # only a LINE moves on
             activation.at = self._resolver.resolve(source, activation.span, after) or activation.at
-        is_module_call = event is Event.CALL and not source and not self._entry and activation.depth == 0
+        is_module_call = event is Event.CALL and not source and self._may_be_module(activation)
         if source not in self._resolver and not is_module_call:
             faults.append(("source", f"the program has no line {source!r}"))
         unwinding = event is Event.RETURN and value == "None" and self._unwinds(activation)
@@ -168,8 +173,10 @@ class StackMachine:
         value: str | None,
     ) -> Frame:
         file, line = 0, 0
-        if source in self._resolver:
+        shows = source in self._resolver or (event is Event.CALL and activation.at in self._modules.values())
+        if shows and activation.at:
             _, file, line = self._context[activation.at - 1]
+            self._seen.add(file)
         changed: dict[str, Slot | None] = {}
         if texts is not None:
             state = self._resolve(activation, event, texts)
@@ -210,6 +217,8 @@ class StackMachine:
         line = self._resolver.resolve(source, after=self._stack[-1].at if self._stack else 0)
         if not self._stack and self._entry and self._text(self._entry) == source:
             line = self._entry
+        elif not source:
+            line = self._next_module(line)
         activation = self._resumed(source, line, texts)
         if activation is None:
             activation = _Activation(self._count, 0, None, line, frozenset())
@@ -219,14 +228,35 @@ class StackMachine:
         self._stack.append(activation)
         return activation
 
+    def _next_module(self, blank: int) -> int:
+        """Where the CALL of a module stands: files are numbered as they are first seen, so in the first unseen.
+
+        Args:
+            blank: the empty line that such a CALL may show instead, if this is none of a module.
+        """
+        if not self._stack:
+            return blank if self._entry else 0
+        unseen = [at for file, at in self._modules.items() if file not in self._seen]
+        return next(iter(unseen or reversed(self._modules.values())), blank)
+
+    def _may_be_module(self, activation: _Activation) -> bool:
+        return activation.at in self._modules.values() or (not self._entry and activation.depth == 0)
+
     def _begin(self, activation: _Activation, names: Set[str]) -> None:
         """Tell what a new activation is one of, by its line and the names that its CALL shows."""
         activation.names = frozenset(names)
         if activation.at:
             codes = self._resolver.functions(activation.at)
             activation.codes = tuple(code for code in codes if code.may_begin(names)) or tuple(codes)
-            spans = [code.span for code in activation.codes] or [self._resolver.span(activation.at)]
+            spans = [code.span for code in activation.codes] or [self._span(activation.at)]
             activation.span = min(spans, key=lambda span: span[1] - span[0])
+
+    def _span(self, at: int) -> Span:
+        """The lines among which an activation goes on that begins here, where no function does."""
+        if at not in self._modules.values():
+            return self._resolver.span(at)
+        file = self._context[at - 1].file
+        return at, at + sum(line.file == file for line in self._context) - 1
 
     def _resumed(self, source: str, line: int, texts: Mapping[str, str]) -> _Activation | None:
         """The suspended activation that a CALL on this line continues, if it is one.
@@ -316,6 +346,7 @@ class StackMachine:
             return
         activation, is_new = self._known(frame)
         activation.at = self._numbers.get((frame.file, frame.line), activation.at)
+        self._seen.add(frame.file)
         for name, slot in frame.changed.items():
             if slot is None:
                 activation.state.pop(name, None)

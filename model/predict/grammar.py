@@ -307,6 +307,6 @@ def running_lines(program: Trace, profile: FormatProfile) -> Sequence[str]:
     """The lines that a frame may show: those that can run, with their ending."""
     lines = [line.text for line in context_lines(program, profile)]
     running = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if program.entry == MODULE and profile.module_code == "module":
-        running.append("")  # the CALL of a module has no source
+    if len(program.files) > 1 or (program.entry == MODULE and profile.module_code == "module"):
+        running.append("")  # the CALL of a module has no source; that of the first may have one
     return [f"{line}\n" for line in dict.fromkeys(running or lines)]

