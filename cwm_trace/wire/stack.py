@@ -229,7 +229,7 @@ class StackMachine:
         return activation
 
     def _next_module(self, blank: int) -> int:
-        """Where the CALL of a module stands: files are numbered as they are first seen, so in the first unseen.
+        """Where the CALL of a module stands: in the first file unseen, since they are numbered as they come.
 
         Args:
             blank: the empty line that such a CALL may show instead, if this is none of a module.

@@ -102,7 +102,7 @@ def train(profile: FormatProfile) -> tuple[Any, TraceTokens]:
 @pytest.mark.ci
 @pytest.mark.parametrize("profile", [OTHER, CWM], ids=lambda profile: profile.name)
 def test_what_a_small_model_settles_is_what_it_was_trained_on(profile: FormatProfile) -> None:
-    """400 steps leave doubts, and heap addresses differ in every run: which fields are settled is left open."""
+    """400 steps leave doubts, and heap addresses differ in every run: so any two fields may stay open."""
     model, mapping = train(profile)
     base = CWM if profile is OTHER else OTHER
     found, findings = probe_format(Scorer(model), mapping, base=base)

@@ -21,7 +21,13 @@ from cwm_trace.model.predict.decoders.torch import TorchDecoder
 from tests.effort import examples
 from tests.model.light.examples import LLAMA3, VOCABULARY, Trio, configs, make_trio
 
-CLOSE = 1e-4
+CLOSE = 5e-5
+"""Of the largest logit. Float32 came to 1.1e-5 from float64 in the worst of 150 random models."""
+
+
+def assert_close(ours: Any, theirs: Any) -> None:
+    """Logits are the same up to rounding."""
+    np.testing.assert_allclose(ours, theirs, atol=CLOSE * max(1, np.abs(theirs).max(initial=0)), rtol=0)
 
 
 def draw_text(seed: int, tokens: int) -> list[int]:
@@ -51,8 +57,8 @@ def test_logits_are_those_of_both_others(fields: dict[str, Any], seed: int, toke
         theirs = trio.oracle(torch.tensor([ids])).logits[0].numpy()
     assert ours.shape == (tokens, VOCABULARY)
     assert ours.dtype == np.float32
-    np.testing.assert_allclose(ours, theirs, atol=CLOSE, rtol=0)
-    np.testing.assert_allclose(ours, wanted(trio, ids), atol=CLOSE, rtol=0)
+    assert_close(ours, theirs)
+    assert_close(ours, wanted(trio, ids))
 
 
 @examples(0.5)
@@ -76,7 +82,7 @@ def test_in_pieces_and_after_rollbacks_nothing_changes(
         text.accept([size])
         begin += size
         assert text.length == begin
-        np.testing.assert_allclose(logits, whole[begin - size : begin], atol=CLOSE, rtol=0)
+        assert_close(logits, whole[begin - size : begin])
 
 
 @examples(0.3)
@@ -107,7 +113,7 @@ def test_rows_are_what_each_is_alone(
         first = 0
         for lane, row in enumerate(alive):
             alone = wanted(trio, texts[row] + feeds[lane])[len(texts[row]) :] if feeds[lane] else logits[:0]
-            np.testing.assert_allclose(logits[first : first + sizes[lane]], alone, atol=CLOSE, rtol=0)
+            assert_close(logits[first : first + sizes[lane]], alone)
             first += sizes[lane]
             texts[row] = texts[row] + feeds[lane][: kept[lane]]
         if len(alive) > 1 and data.draw(st.booleans(), "drop one"):
@@ -131,7 +137,7 @@ def test_a_row_that_restarts_has_forgotten_everything() -> None:
         rows.accept([9, 9])
         for row, fork in enumerate(forks):
             alone = wanted(trio, common[:fork] + feeds[row])[-1]
-            np.testing.assert_allclose(logits[row], alone, atol=CLOSE, rtol=0)
+            assert_close(logits[row], alone)
 
 
 CONFIG: dict[str, Any] = {
@@ -153,7 +159,7 @@ def test_a_token_at_a_time_sees_its_window() -> None:
     trio, ids = make_trio(CONFIG, 1), draw_text(1, 12)
     text = NumpyDecoder(trio.light).text()
     one_by_one = [text.feed([[number]], [(0, 0)])[0] for number in ids]
-    np.testing.assert_allclose(one_by_one, wanted(trio, ids), atol=CLOSE, rtol=0)
+    assert_close(one_by_one, wanted(trio, ids))
 
 
 def test_no_more_is_taken_back_than_there_is() -> None:
