@@ -89,6 +89,7 @@ def build_dataset(
     finished = folder / "manifest.json"
     _claim(folder, recipe)
     if finished.exists():
+        _remove_work(folder)  # a process may have been killed just before it did
         return read_manifest(folder)
     remove_parts(folder)
     units = list(plan_units(recipe))
@@ -120,8 +121,12 @@ def build_dataset(
     manifest.files.extend(written[name] for shard in shards for name in shard.files)
     write_whole(folder / "README.md", make_card(asdict(manifest)))
     write_whole(finished, json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n")
-    shutil.rmtree(folder / ".work", ignore_errors=True)
+    _remove_work(folder)
     return manifest
+
+
+def _remove_work(folder: Path) -> None:
+    shutil.rmtree(folder / ".work", ignore_errors=True)
 
 
 def read_manifest(folder: str | Path) -> Manifest:

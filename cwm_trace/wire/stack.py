@@ -237,7 +237,8 @@ class StackMachine:
         if not self._stack:
             return blank if self._entry else 0
         unseen = [at for file, at in self._modules.items() if file not in self._seen]
-        return next(iter(unseen or reversed(self._modules.values())), blank)
+        again = [*self._modules.values()][-1:]
+        return (unseen or again or [blank])[0]
 
     def _may_be_module(self, activation: _Activation) -> bool:
         return activation.at in self._modules.values() or (not self._entry and activation.depth == 0)

@@ -134,6 +134,16 @@ def test_a_finished_dataset_is_left_alone(built: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in built.rglob("*")} == before
 
 
+def test_a_finished_dataset_keeps_no_units(built: Path, tmp_path: Path) -> None:
+    """Its process may have been killed after the last file was written."""
+    folder = tmp_path / "finished"
+    shutil.copytree(built, folder)
+    (folder / ".work").mkdir()
+    (folder / ".work" / "000000.json").write_text("{}")
+    build_dataset(make_recipe(TABLE), folder)
+    assert digests(folder) == digests(built)
+
+
 @pytest.mark.slow
 def test_ten_thousand_rows_killed_five_times(tmp_path: Path) -> None:
     table = {"sources": [{"preset": "general-v1", "count": 10_000}]}
