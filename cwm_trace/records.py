@@ -366,9 +366,29 @@ class Trace(Shown):
     @property
     def value(self) -> Slot | None:
         """What the entry returned; None if it did not return, or an exception left it."""
-        for frame in reversed(self.frames):
-            if frame.depth == 0 and not frame.thread and frame.event is Event.RETURN:
-                return frame.value
+        at = self.entry_return
+        return None if at is None else self.frames[at].value
+
+    @property
+    def beginning(self) -> tuple[Frame, ...]:
+        """The frames up to the entry's CALL: what there is before anything is predicted.
+
+        That is the first frame, unless another thread, or the `__init__` of a package, ran before.
+        """
+        first = next((at for at, frame in enumerate(self.frames) if not frame.thread), 0)
+        return self.frames[: first + 1]
+
+    @property
+    def entry_return(self) -> int | None:
+        """The index of the RETURN that leaves the entry, of a generator the last one; None if there is none.
+
+        What the first thread runs after it (exit handlers) is no part of the entry.
+        """
+        entry = next((frame.activation for frame in self.frames if not frame.thread), None)
+        for at in range(len(self.frames) - 1, -1, -1):
+            frame = self.frames[at]
+            if frame.activation == entry and frame.event is not Event.END:
+                return at if frame.event is Event.RETURN else None
         return None
 
 
