@@ -12,8 +12,9 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
+from annotated_types import Ge
 from typing_extensions import NotRequired, TypedDict
 
 from cwm_trace.display import Shown
@@ -414,13 +415,16 @@ def _made_frames(trace: Trace) -> tuple[Frame, ...]:
 setattr(Trace, "frames", property(_made_frames, _frames.__set__))  # noqa: B010  # the type stays as it is
 
 
+_Count = Annotated[int, Ge(0)]
+
+
 class SlotFields(TypedDict):
     """A `Slot` as plain data; what is left out has its default."""
 
     text: str
     type: NotRequired[str]
-    size: NotRequired[int]
-    clipped: NotRequired[int]
+    size: NotRequired[_Count]
+    clipped: NotRequired[_Count]
 
 
 class FrameFields(TypedDict):
@@ -430,11 +434,11 @@ class FrameFields(TypedDict):
     """
 
     event: Literal["call", "line", "return", "exception", "end"]
-    line: int
-    activation: int
-    depth: int
-    thread: NotRequired[int]
-    file: NotRequired[int]
+    line: _Count
+    activation: _Count
+    depth: _Count
+    thread: NotRequired[_Count]
+    file: NotRequired[_Count]
     source: NotRequired[str]
     changed: NotRequired[dict[str, SlotFields | None]]
     value: NotRequired[SlotFields]
