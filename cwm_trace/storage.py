@@ -352,6 +352,10 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
             files.append(SourceFile(line.name, line.text))
         elif isinstance(line, HeaderLine):
             raise CwmTraceError(f"{path} has a second header: write each trace to a file of its own")
+        elif line.get("file", 0) >= max(len(files), 1):
+            raise CwmTraceError(
+                f"{path} is damaged: frame {len(frames)} is of file {line['file']}, and it has {len(files)}"
+            )
         else:
             frames.append(frame_from_fields(line, sources))
     known = {**vars(header), "files": tuple(files), **(vars(footer) if footer is not None else {})}

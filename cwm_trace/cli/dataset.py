@@ -105,7 +105,9 @@ def _knob(text: str) -> tuple[str, int | float | str | bool]:
 @dataset.command()
 @click.argument("folder", metavar="DIR")
 @click.option("--split", type=click.Choice(["train", "dev", "test"]), help="Only this split.")
-@click.option("--tokenizer", metavar="FOLDER", help="Count its tokens; without it, bytes.")
+@click.option(
+    "--tokenizer", metavar="FOLDER", help="Count its tokens (mini: the bundled model's); without it, bytes."
+)
 @click.option("--plots", metavar="FILE", help="Plots of it, as .png, .svg or .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def stats(folder: str, split: str | None, tokenizer: str | None, plots: str | None, as_json: bool) -> None:
@@ -130,7 +132,9 @@ def stats(folder: str, split: str | None, tokenizer: str | None, plots: str | No
 @click.option(
     "--length", type=click.IntRange(16), default=2048, show_default=True, help="Tokens of a sequence."
 )
-@click.option("--tokenizer", metavar="FOLDER", help="Of a checkpoint; without it, a token for each byte.")
+@click.option(
+    "--tokenizer", metavar="FOLDER", help="Of a checkpoint, or mini; without it, a token for each byte."
+)
 @click.option(
     "--long", type=click.Choice(["cut", "drop"]), default="cut", show_default=True, help="Longer documents."
 )
@@ -163,8 +167,9 @@ def pack(
     tokens, pad, loaded = TraceTokens.of_bytes(), 0, None
     if tokenizer:
         from cwm_trace.model.tokenizer import TOKENIZER_FOLDER, load_tokenizer, save_tokenizer
+        from cwm_trace.predict.registry import find_checkpoint
 
-        loaded = load_tokenizer(tokenizer)
+        loaded = load_tokenizer(find_checkpoint(tokenizer))
         tokens, pad = TraceTokens.from_tokenizer(loaded), loaded.pad_token_id or 0
     with Reporter("documents") as report:
         info = pack_dataset(
@@ -193,6 +198,7 @@ def pack(
 
 def _tokens(folder: str) -> TraceTokens:
     from cwm_trace.model.tokenizer import load_tokenizer
+    from cwm_trace.predict.registry import find_checkpoint
     from cwm_trace.wire.tokens import TraceTokens
 
-    return TraceTokens.from_tokenizer(load_tokenizer(folder))
+    return TraceTokens.from_tokenizer(load_tokenizer(find_checkpoint(folder)))

@@ -42,7 +42,7 @@ def probe(model: str, dtype: str, as_type: str | None, base: str, output: Path |
     likely each is. Printed: nats behind the likeliest, with the 95 % interval over programs. A point is
     settled where all of that is above 3.00 (twenty times as likely), else it stays as it is in --base.
     """
-    from cwm_trace.predict.registry import find_mini
+    from cwm_trace.predict.registry import find_checkpoint
     from cwm_trace.wire.profile import get_profile, write_profile
 
     if output is not None and output.suffix != ".json":
@@ -59,8 +59,7 @@ def probe(model: str, dtype: str, as_type: str | None, base: str, output: Path |
     from cwm_trace.eval.format.readings import probe_format
     from cwm_trace.model.scoring import load_scorer
 
-    name = str(find_mini()) if model == "mini" else model
-    score, tokens = load_scorer(name, dtype=dtype, as_type=as_type)
+    score, tokens = load_scorer(find_checkpoint(model), dtype=dtype, as_type=as_type)
     profile, findings = probe_format(
         score,
         tokens,

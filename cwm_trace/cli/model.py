@@ -16,7 +16,7 @@ def model() -> None:
 
 
 @model.command()
-@click.argument("name", metavar="PATH|ID")
+@click.argument("name", metavar="MODEL")
 @click.option(
     "--context", type=click.IntRange(min=1), help="Tokens in the cache.  [default: all the model takes]"
 )
@@ -44,12 +44,14 @@ def info(
 ) -> None:
     """Show what a CWM model takes: parameters, layers, bytes, cards, licence.
 
-    PATH is a folder with a config.json; no weights are loaded. facebook/cwm is known without a network.
+    MODEL is mini, a folder with a config.json, or a hub id; no weights are loaded. facebook/cwm is known
+    without a network.
     """
     from cwm_trace.model.info import describe_model, list_numbers, render_info
     from cwm_trace.model.placement import list_placement, place_model, render_placement
+    from cwm_trace.predict.registry import find_checkpoint
 
-    found = describe_model(name, context=context, batch=batch, as_type=as_type)
+    found = describe_model(find_checkpoint(name), context=context, batch=batch, as_type=as_type)
     placed = place_model(found.shape, gpus, dtype, found.context) if gpus is not None else None
     if as_json:
         numbers = list_numbers(found)

@@ -19,8 +19,8 @@ from cwm_trace.extras import require
 @click.option(
     "--from",
     "start_from",
-    metavar="FOLDER_OR_ID",
-    help="Begin with the weights and the tokenizer of this model: any causal one of transformers.",
+    metavar="MODEL",
+    help="Begin with the weights and the tokenizer of this model: mini, a folder or a hub id.",
 )
 @click.option("--threads", type=click.IntRange(1), help="Of the arithmetic.  [default: one for each core]")
 @click.option(
@@ -61,6 +61,7 @@ def train(
     from cwm_trace.model.training.loop import train as train_model
     from cwm_trace.model.training.processes import join_processes, set_threads
     from cwm_trace.model.training.recipe import read_recipe
+    from cwm_trace.predict.registry import find_checkpoint
 
     def report(line: Mapping[str, Any]) -> None:
         held = next((name for name in ("held_out", "held_out_average") if name in line), None)
@@ -83,7 +84,7 @@ def train(
         ended = train_model(
             plan,
             output,
-            start_from=start_from,
+            start_from=start_from and find_checkpoint(start_from),
             workers=workers,
             report=report,
             processes=processes,

@@ -182,6 +182,15 @@ def find_mini() -> Path:
     return folder
 
 
+def find_checkpoint(name: str) -> str:
+    """What is to be loaded for the name of a checkpoint: `mini` is the bundled model's folder, others stay.
+
+    Raises:
+        CwmTraceError: it is the bundled model, and this installation does not have it.
+    """
+    return str(find_mini()) if name == "mini" else name
+
+
 def _local(folder: Path, decoding: Decoding, name: str | None = None) -> Predictor:
     from cwm_trace.model.predict.local import LocalPredictor
 

@@ -17,6 +17,7 @@ from torch.distributed.checkpoint.state_dict_saver import save as torch_save_che
 from cwm_trace.cli.model import model
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.model.shape import read_shape
+from cwm_trace.predict.registry import find_mini
 
 CONFIG = {
     "model_type": "cwm",
@@ -44,6 +45,12 @@ def hub(tmp_path: Path) -> Path:
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(model, [str(argument) for argument in arguments])
+
+
+def test_the_bundled_model_has_a_name() -> None:
+    named = run("info", "mini", "--json").output
+    assert named == run("info", find_mini(), "--json").output
+    assert json.loads(named)["shape"]["hidden_size"] > 0
 
 
 def refuse(*arguments: object) -> str:
