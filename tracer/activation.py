@@ -159,6 +159,8 @@ class Activation:
         except BaseException as error:
             if not is_foreign(error):
                 self.recorder.missed += 1
+                if event == "return" and self.stack is not None:
+                    self.stack.depth, self.stack = self.depth, None
                 return
             if event == "return" and is_cut_short(error, self.recorder.emits):
                 self.on_event(frame, event, arg)
@@ -215,7 +217,12 @@ class Activation:
         if changed:
             fields["changed"] = changed
             self.changed = {}
-        recorder.record(fields)
+        try:
+            recorder.record(fields)
+        except BaseException as error:
+            if isinstance(error, MemoryError) or is_cut_short(error, recorder.emits):
+                self.changed = changed  # the next line shows it, or what it is by then
+            raise
 
     def variables(self, frame: FrameType) -> Mapping[str, Any]:
         """The variables of a frame that is not simply a function's."""

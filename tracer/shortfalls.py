@@ -34,7 +34,10 @@ def shortfalls(recorder: Recorder, entry: str) -> Iterator[str]:
             " ours: their frames may stand on one stack"
         )
     if recorder.missed:
-        yield f"{recorder.missed} events could not be recorded (most often near the recursion limit)"
+        yield (
+            f"{recorder.missed} events could not be recorded (most often near the recursion limit, or where"
+            " memory ended)"
+        )
     if not recorder.entered:
         yield f"{entry} was never called: nothing was recorded"
     elif not recorder.frames and not recorder.interrupted and recorder.failure is None:
