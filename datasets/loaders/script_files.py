@@ -33,7 +33,7 @@ def read_files(path: str) -> Iterator[tuple[str, str]]:
         CwmTraceError: there is none; one cannot be opened; the one that was named is not Python source.
     """
     is_folder = Path(path).is_dir()
-    for name, file in python_files(path):
+    for name, file in _python_files(path):
         if is_folder and not _is_source(file):
             source = "" if not _read(file).strip() else _NO_SOURCE
         else:
@@ -62,7 +62,7 @@ def _is_source(file: Path) -> bool:
         return False
 
 
-def python_files(path: str) -> Iterator[tuple[str, Path]]:
+def _python_files(path: str) -> Iterator[tuple[str, Path]]:
     """The Python files of a folder with their names in it, sorted; or one file.
 
     Raises:
