@@ -27,7 +27,7 @@ def split(_context: click.Context, _option: click.Parameter, values: tuple[str, 
 _LEVELS = "none: anything goes; frame: every frame is valid; flow: and a step that Python can take.  "
 
 
-def decode_options(command: Callable[..., None]) -> Callable[..., None]:
+def _decode_options_of_one(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say how a model chooses its tokens; the command gets them as one `decoding`."""
     grammar = click.option(
         "--grammar",
@@ -175,7 +175,7 @@ model_arguments = click.option(
 @click.option(
     "--samples", type=click.IntRange(1), default=1, show_default=True, help="Predict so many times."
 )
-@decode_options
+@_decode_options_of_one
 @model_arguments
 @click.option("-o", "--output", metavar="TRACE", help="Write the prediction to a trace file.")
 @click.option(
