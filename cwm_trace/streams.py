@@ -26,7 +26,7 @@ class OwnFile(io.FileIO):
         self._is = identity(descriptor)
         self._is_abandoned = False
 
-    def is_ours(self) -> bool:
+    def _is_ours(self) -> bool:
         """Whether the descriptor is still that of this file."""
         try:
             return identity(self.fileno()) == self._is
@@ -55,7 +55,7 @@ class OwnFile(io.FileIO):
     def abandon(self) -> None:
         """Let go of the file, and let whatever is still written go nowhere."""
         self._is_abandoned = True
-        if self.is_ours():
+        if self._is_ours():
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno(), inheritable=False)
             os.close(nowhere)
@@ -64,7 +64,7 @@ class OwnFile(io.FileIO):
     def close(self) -> None:
         """Close the descriptor, if it is still that of this file."""
         if not self.closed:
-            descriptor, is_ours = self.fileno(), self.is_ours()
+            descriptor, is_ours = self.fileno(), self._is_ours()
             super().close()
             if is_ours:
                 os.close(descriptor)
@@ -101,10 +101,10 @@ def open_alone(path: Path) -> OwnFile:
     except BaseException:
         os.close(descriptor)
         raise
-    return move_out_of_the_way(descriptor, "wb")
+    return _move_out_of_the_way(descriptor, "wb")
 
 
-def move_out_of_the_way(descriptor: int, mode: str) -> OwnFile:
+def _move_out_of_the_way(descriptor: int, mode: str) -> OwnFile:
     """The same file under a high descriptor.
 
     A program that closes every descriptor and opens files of its own gets the low ones: it must not find that
@@ -123,7 +123,7 @@ def move_out_of_the_way(descriptor: int, mode: str) -> OwnFile:
 def open_again(file: OwnFile) -> OwnFile:
     """The same file, open for reading too, which mapping it needs."""
     number = os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDWR | os.O_CLOEXEC)
-    return move_out_of_the_way(number, "r+b")
+    return _move_out_of_the_way(number, "r+b")
 
 
 def compressing(path: Path, file: BinaryIO) -> BinaryIO | None:

@@ -310,7 +310,7 @@ def arguments_first(frame: FrameType) -> dict[str, Any]:
 def namespace_of(frame: FrameType) -> Mapping[str, Any]:
     """The namespace of a module, a class body or `exec`."""
     values = frame.f_locals
-    if isinstance(values, dict | _PROXY):
+    if issubclass(type(values), (dict, _PROXY)):
         return values
     return {}  # a metaclass may prepare any mapping for a class body: reading it would run its code
 
@@ -321,7 +321,7 @@ def visible(
     """The variables of a namespace; of a module without dunders, modules, functions and classes."""
     return {
         name: value
-        for name, value in list(namespace.items())
+        for name, value in _items_of(namespace)
         if type(name) is str
         and name not in hidden
         and not (
@@ -333,6 +333,11 @@ def visible(
             )
         )
     }
+
+
+def _items_of(namespace: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What a namespace holds, and no code of the program's that has an opinion on that."""
+    return list(dict.items(namespace) if isinstance(namespace, dict) else namespace.items())
 
 
 _NOT_VARIABLES = frozenset([ModuleType, type(lambda: None), type(len), type])

@@ -875,7 +875,7 @@ static struct PyModuleDef module = {
     .m_methods = functions,
 };
 
-#define EDITION 5 /* of what C and Python say to each other: see `extension.py` */
+#define EDITION 6 /* of what C and Python say to each other: see `extension.py` */
 
 PyMODINIT_FUNC
 PyInit__recorder(void)

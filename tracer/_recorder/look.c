@@ -492,14 +492,14 @@ find_all_named(Engine *engine, Scratch *scratch, Activation *activation, PyFrame
     else if (PyErr_Occurred()) {
         return -1;
     }
-    else if (namespace == NULL || !PyDict_Check(namespace)) {
-        return 0; /* a metaclass may prepare any mapping for a class body: reading it would run its code */
-    }
-    else if (!PyDict_CheckExact(namespace)) {
+    else if (namespace != NULL && is_locals_proxy(namespace)) {
         items = PyMapping_Items(namespace);
         if (items == NULL) {
             return -1;
         }
+    }
+    else if (namespace == NULL || !PyDict_Check(namespace)) {
+        return 0; /* a metaclass may prepare any mapping for a class body: reading it would run its code */
     }
     Py_ssize_t position = 0;
     for (;;) {
