@@ -169,7 +169,7 @@ def predict_execution(
     if isinstance(program, Trace):
         start = program
     elif history is not None and history.frames:
-        start = replace(history, frames=history.frames[:1])
+        start = replace(history, frames=history.beginning)
         if history.files[0].text != load_target(program, call).source.text:
             raise CwmTraceError("the history is the trace of another program")
     else:

@@ -11,9 +11,11 @@ import errno
 import functools
 import mmap
 import os
+import resource
 from types import SimpleNamespace
 from typing import Any
 
+from cwm_trace.streams import identity
 from cwm_trace.tracer.interrupts import came_at_a_start
 
 _FIRST_WINDOW = 1 << 16
@@ -32,6 +34,7 @@ class MappedLines:
 
     Raises:
         OSError: the file system maps no files, or reserves no blocks.
+        MemoryError: there is none left.
     """
 
     frames = 0
@@ -40,6 +43,7 @@ class MappedLines:
     def __init__(self, *, descriptor: int) -> None:
         self._calls = _functions_of_c()
         self._descriptor = descriptor
+        self._file = identity(descriptor)
         self.size = 0
         self._view: Any = None
         self._address = self._length = 0
@@ -52,24 +56,27 @@ class MappedLines:
 
         Raises:
             OSError: there is no more room.
+            MemoryError: nothing was written, and the next line may be.
         """
         if self._descriptor < 0:
             return
         try:
+            rest = memoryview(data)[1:]
             self._make_room(len(data))
-        except OSError:
+        except (OSError, MemoryError):
             raise
         except BaseException as error:  # sent by another thread, which a system call has let run
             if not came_at_a_start(error):  # else whoever writes this line does so again: `is_cut_short`
                 self._make_room(len(data))
-                self._add(data, len(data))
+                self._add(data[0], memoryview(data)[1:], len(data))
             raise
-        self._add(data, len(data))
+        self._add(data[0], rest, len(data))
 
     def flush(self) -> None:
         """Cut the file to what it holds."""
         self._unmap()
         if self._descriptor >= 0:
+            self._check()
             os.ftruncate(self._descriptor, self.size)
 
     def abandon(self) -> None:
@@ -84,21 +91,37 @@ class MappedLines:
         while self.size + count > self._end:  # again: a signal handler may have written as well
             self._map(self.size, count)
 
-    def _add(self, data: bytes, count: int) -> None:
-        """Nothing is called here, where something from outside could come between the size and the line."""
+    def _add(self, first: int, rest: memoryview, count: int) -> None:
+        """Nothing is called here, where something from outside could come between the size and the line.
+
+        Nor is much memory needed, of which the program may have left none.
+        """
         start, view = self.size, self._view
         place = start - self._start
         try:
             self.size = start + count
-            view[place + 1 : place + count] = data[1:]
-            view[place] = data[0]  # last: a line that was cut by SIGKILL must not begin
+            view[place + 1 : place + count] = rest
+            view[place] = first  # last: a line that was cut by SIGKILL must not begin
         except BaseException:  # on 3.10, where it may come at any instruction
             self.size = start + count
-            view[place + 1 : place + count] = data[1:]
-            view[place] = data[0]
+            view[place + 1 : place + count] = rest
+            view[place] = first
             raise
 
+    def _check(self) -> None:
+        """The program may have closed the descriptor, and given its number to a file of its own."""
+        if identity(self._descriptor) != self._file:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    def _reserve(self, start: int, length: int) -> None:
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if limit not in (resource.RLIM_INFINITY, -1) and start + length > limit:
+            # to try it would send SIGXFSZ, for which the program may have a handler
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        os.posix_fallocate(self._descriptor, start, length)
+
     def _map(self, at: int, count: int) -> None:
+        self._check()
         self._unmap()
         page = mmap.PAGESIZE
         start = at // page * page
@@ -106,16 +129,21 @@ class MappedLines:
         length = max(needed, self._next)
         end = start + length
         try:
-            os.posix_fallocate(self._descriptor, start, length)
+            self._reserve(start, length)
         except OSError as error:
             if error.errno not in _FULL:
                 raise
             length, end = needed, at + count  # nearly full: no more than is needed
-            os.posix_fallocate(self._descriptor, at, count)
+            self._reserve(at, count)
         c = self._calls
         address = c.mmap(None, length, _READ_AND_WRITE, mmap.MAP_SHARED, self._descriptor, start)
+        if address == c.failed and c.errno() == errno.ENOMEM:
+            length, end = needed, min(end, start + needed)
+            address = c.mmap(None, length, _READ_AND_WRITE, mmap.MAP_SHARED, self._descriptor, start)
         if address == c.failed:
             number = c.errno()
+            if number == errno.ENOMEM:
+                raise MemoryError  # the program may have more of it later
             raise OSError(number, os.strerror(number))
         self._address, self._length = address, length
         self._view = c.view(address, length, 0x200)  # PyBUF_WRITE

@@ -12,8 +12,9 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
+from annotated_types import Ge
 from typing_extensions import NotRequired, TypedDict
 
 from cwm_trace.display import Shown
@@ -366,9 +367,29 @@ class Trace(Shown):
     @property
     def value(self) -> Slot | None:
         """What the entry returned; None if it did not return, or an exception left it."""
-        for frame in reversed(self.frames):
-            if frame.depth == 0 and not frame.thread and frame.event is Event.RETURN:
-                return frame.value
+        at = self.entry_return
+        return None if at is None else self.frames[at].value
+
+    @property
+    def beginning(self) -> tuple[Frame, ...]:
+        """The frames up to the entry's CALL: what there is before anything is predicted.
+
+        That is the first frame, unless another thread, or the `__init__` of a package, ran before.
+        """
+        first = next((at for at, frame in enumerate(self.frames) if not frame.thread), 0)
+        return self.frames[: first + 1]
+
+    @property
+    def entry_return(self) -> int | None:
+        """The index of the RETURN that leaves the entry, of a generator the last one; None if there is none.
+
+        What the first thread runs after it (exit handlers) is no part of the entry.
+        """
+        entry = next((frame.activation for frame in self.frames if not frame.thread), None)
+        for at in range(len(self.frames) - 1, -1, -1):
+            frame = self.frames[at]
+            if frame.activation == entry and frame.event is not Event.END:
+                return at if frame.event is Event.RETURN else None
         return None
 
 
@@ -394,13 +415,16 @@ def _made_frames(trace: Trace) -> tuple[Frame, ...]:
 setattr(Trace, "frames", property(_made_frames, _frames.__set__))  # noqa: B010  # the type stays as it is
 
 
+_Count = Annotated[int, Ge(0)]
+
+
 class SlotFields(TypedDict):
     """A `Slot` as plain data; what is left out has its default."""
 
     text: str
     type: NotRequired[str]
-    size: NotRequired[int]
-    clipped: NotRequired[int]
+    size: NotRequired[_Count]
+    clipped: NotRequired[_Count]
 
 
 class FrameFields(TypedDict):
@@ -410,11 +434,11 @@ class FrameFields(TypedDict):
     """
 
     event: Literal["call", "line", "return", "exception", "end"]
-    line: int
-    activation: int
-    depth: int
-    thread: NotRequired[int]
-    file: NotRequired[int]
+    line: _Count
+    activation: _Count
+    depth: _Count
+    thread: NotRequired[_Count]
+    file: NotRequired[_Count]
     source: NotRequired[str]
     changed: NotRequired[dict[str, SlotFields | None]]
     value: NotRequired[SlotFields]

@@ -14,15 +14,15 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import pydantic
-import pydantic_core
 
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.files import Closing, parse_object, whole_lines, write_all
+from cwm_trace.json_lines import dump_frame, dump_line
 from cwm_trace.mapped_lines import MappedLines
 from cwm_trace.plain import (
     SourceLines,
@@ -45,10 +45,9 @@ from cwm_trace.records import (
     SourceFile,
     Trace,
 )
-from cwm_trace.streams import compressing, move_out_of_the_way, open_again, open_to_read
-from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS
+from cwm_trace.streams import OwnFile, compressing, open_again, open_alone, open_to_read
+from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS, came_at_a_start
 from cwm_trace.versions import TRACE_VERSION, check_version, migrate_trace_line
-from cwm_trace.wire.texts import escape_surrogates
 
 if TYPE_CHECKING:
     from cwm_trace.tracer._recorder import Log
@@ -124,19 +123,20 @@ class TraceWriter(Closing):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         try:
-            self._file: BinaryIO = move_out_of_the_way(open(self.path, "wb", buffering=0))  # noqa: SIM115
+            self._file = open_alone(self.path)
         except OSError as error:
             raise CwmTraceError(f"cannot write {self.path}: {error.strerror}") from error
         self._descriptor = self._file.fileno()
         compressed = compressing(self.path, self._file)
         self._compressed = compressed is not None
-        self._stream = compressed or self._file
+        self._stream: Any = compressed or self._file
         self._lock = threading.RLock()  # a signal handler may write again, or end the process
         self._ended = self._failed = False
         self._flushed = time.monotonic()
         self._frames = self._bytes = 0
         self._log: Log | MappedLines | None = None
-        self._mapped: BinaryIO | None = None
+        self._mapped: OwnFile | None = None
+        self._process = os.getpid()
 
     @property
     def frames(self) -> int:
@@ -171,7 +171,7 @@ class TraceWriter(Closing):
         if self._compressed or not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             return None
         try:
-            self._mapped = move_out_of_the_way(open_again(self._file), "r+b")
+            self._mapped = open_again(self._file)
             return make(descriptor=self._mapped.fileno())
         except OSError:  # a file system that maps no files, or reserves no blocks
             return None
@@ -182,19 +182,16 @@ class TraceWriter(Closing):
 
     def header(self, trace: Trace) -> None:
         """Write the header from what `trace` says about the program; its frames are not looked at."""
-        self._write(HeaderLine(schema_version=TRACE_VERSION, **_named(HeaderLine, trace)))
+        line = HeaderLine(schema_version=TRACE_VERSION, **_named(HeaderLine, trace))
+        self._hand_on(dump_line, line)
 
     def file(self, file: SourceFile) -> None:
         """Add a source file that was not known when the header was written."""
-        self._write(FileLine(name=file.name, text=file.text))
+        self._hand_on(_dump_file, file)
 
     def frame(self, fields: FrameFields) -> None:
         """Write one frame; what a thread still has to say after the footer is left out."""
-        data = dump_line(fields) + b"\n"
-        with self._lock:
-            if not self._ended:
-                self._add(data)
-                self._frames += 1
+        self._hand_on(dump_frame, fields, 1)
 
     def footer(self, trace: Trace) -> None:
         """Write the footer from how `trace` ended."""
@@ -202,10 +199,11 @@ class TraceWriter(Closing):
             self._ended = True
             if self._log is not None:
                 self._log.end()
-            self._write(FooterLine(frames=self.frames, **_named(FooterLine, trace)))
+            self._hand_on(dump_line, FooterLine(frames=self.frames, **_named(FooterLine, trace)))
 
     def flush(self) -> None:
         """Empty the buffers there are, and cut a mapped file to size."""
+        self._leave_to_parent()
         with self._lock:
             if self._log is not None:
                 self._log.flush()
@@ -217,9 +215,12 @@ class TraceWriter(Closing):
         self._lock = threading.RLock()  # another thread of the parent may hold the one there was
         if self._log is not None:
             self._log.abandon()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._descriptor)
-        os.close(nowhere)
+        self._file.abandon()
+
+    def _leave_to_parent(self) -> None:
+        """In a child that C code has forked without a word to Python, which calls `abandon` nowhere."""
+        if os.getpid() != self._process:
+            self.abandon()
 
     def close(self) -> None:
         """Close the file; without a footer it reads as incomplete.
@@ -228,6 +229,7 @@ class TraceWriter(Closing):
             OSError: not all could be written, and no line before has said so.
         """
         was_said = self._failed
+        self._leave_to_parent()
         try:
             try:
                 if self._log is not None:
@@ -241,10 +243,27 @@ class TraceWriter(Closing):
             if not was_said:
                 raise
 
-    def _write(self, line: _Line) -> None:
-        data = dump_line(line) + b"\n"
+    def _hand_on(self, dump: Callable[[Any], bytes], content: object, frames: int = 0) -> None:
+        """Write a line.
+
+        An exception from another thread comes before anything was done (`came_at_a_start`), or behind all.
+        """
+        try:
+            data, is_childs = dump(content), os.getpid() != self._process
+        except MemoryError:
+            raise
+        except BaseException as error:
+            if not came_at_a_start(error):
+                self._put_line(dump(content), frames)
+            raise
+        if not is_childs:
+            self._put_line(data, frames)
+
+    def _put_line(self, data: bytes, frames: int) -> None:
         with self._lock:
-            self._add(data)
+            if not (frames and self._ended):
+                self._add(data + b"\n")
+                self._frames += frames
 
     def _add(self, data: bytes) -> None:
         if self._log is None:
@@ -333,6 +352,10 @@ def _assemble(path: Path, lines: Iterator[_AnyLine]) -> Trace:
             files.append(SourceFile(line.name, line.text))
         elif isinstance(line, HeaderLine):
             raise CwmTraceError(f"{path} has a second header: write each trace to a file of its own")
+        elif line.get("file", 0) >= max(len(files), 1):
+            raise CwmTraceError(
+                f"{path} is damaged: frame {len(frames)} is of file {line['file']}, and it has {len(files)}"
+            )
         else:
             frames.append(frame_from_fields(line, sources))
     known = {**vars(header), "files": tuple(files), **(vars(footer) if footer is not None else {})}
@@ -391,23 +414,5 @@ def _validate(line: dict[str, Any]) -> _AnyLine:
             return _FRAME.validate_python(line)
 
 
-def dump_line(line: Mapping[str, object] | pydantic.BaseModel) -> bytes:
-    """A line of a file as JSON, without its ending; floats that are not numbers by their names."""
-    try:
-        return pydantic_core.to_json(line, inf_nan_mode="constants")
-    except pydantic_core.PydanticSerializationError:  # a lone surrogate: no UTF-8 file can hold it
-        plain = line.model_dump() if isinstance(line, pydantic.BaseModel) else line
-        return json.dumps(_escaped(plain), default=pydantic_core.to_jsonable_python).encode()
-
-
-def _escaped(data: Any) -> Any:
-    """Plain data with the lone surrogates of its texts written as escapes."""
-    match data:
-        case dict():
-            return {escape_surrogates(name): _escaped(value) for name, value in data.items()}
-        case list() | tuple():
-            return [_escaped(item) for item in data]
-        case str():
-            return escape_surrogates(data)
-        case _:
-            return data
+def _dump_file(file: SourceFile) -> bytes:
+    return dump_line(FileLine(name=file.name, text=file.text))

@@ -196,6 +196,10 @@ MIDDLE = [
     b'{"kind": "frame"}\n',
     b'{"kind": "footer"}\n',
     b'{"event": "jump", "line": 1, "activation": 0, "depth": 0}\n',
+    b'{"event": "line", "line": -1, "activation": 0, "depth": 0}\n',
+    b'{"event": "line", "line": 1, "activation": -1, "depth": 0}\n',
+    b'{"event": "line", "line": 1, "activation": 0, "depth": -1}\n',
+    b'{"event": "line", "line": 1, "activation": 0, "depth": 0, "file": -1}\n',
     b'{"event": "line", "line": NaN, "activation": 0, "depth": 0}\n',
     b'{"event": "line", "line": ' + b"1" * 9999 + b', "activation": 0, "depth": 0}\n',
     b'{"event": "line", "line": 1, "activation": 0, "depth": 0, "changed": {"a": "1"}}\n',
@@ -211,6 +215,14 @@ def test_a_damaged_line_is_named(path: Path, middle: bytes) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], middle, *lines[2:]]))
     assert "damaged: line 3" in refused(path)
+
+
+def test_a_frame_of_no_file_is_noticed(path: Path) -> None:
+    write_trace(SMALL, path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b'"depth":0', b'"depth":0,"file":7')
+    path.write_bytes(b"".join(lines))
+    assert "frame 1 is of file 7, and it has 1" in refused(path)
 
 
 def test_a_lost_frame_is_noticed(path: Path) -> None:

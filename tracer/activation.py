@@ -159,6 +159,8 @@ class Activation:
         except BaseException as error:
             if not is_foreign(error):
                 self.recorder.missed += 1
+                if event == "return" and self.stack is not None:
+                    self.stack.depth, self.stack = self.depth, None
                 return
             if event == "return" and is_cut_short(error, self.recorder.emits):
                 self.on_event(frame, event, arg)
@@ -215,7 +217,12 @@ class Activation:
         if changed:
             fields["changed"] = changed
             self.changed = {}
-        recorder.record(fields)
+        try:
+            recorder.record(fields)
+        except BaseException as error:
+            if isinstance(error, MemoryError) or is_cut_short(error, recorder.emits):
+                self.changed = changed  # the next line shows it, or what it is by then
+            raise
 
     def variables(self, frame: FrameType) -> Mapping[str, Any]:
         """The variables of a frame that is not simply a function's."""
@@ -303,7 +310,7 @@ def arguments_first(frame: FrameType) -> dict[str, Any]:
 def namespace_of(frame: FrameType) -> Mapping[str, Any]:
     """The namespace of a module, a class body or `exec`."""
     values = frame.f_locals
-    if isinstance(values, dict | _PROXY):
+    if issubclass(type(values), (dict, _PROXY)):
         return values
     return {}  # a metaclass may prepare any mapping for a class body: reading it would run its code
 
@@ -314,7 +321,7 @@ def visible(
     """The variables of a namespace; of a module without dunders, modules, functions and classes."""
     return {
         name: value
-        for name, value in list(namespace.items())
+        for name, value in _items_of(namespace)
         if type(name) is str
         and name not in hidden
         and not (
@@ -326,6 +333,11 @@ def visible(
             )
         )
     }
+
+
+def _items_of(namespace: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What a namespace holds, and no code of the program's that has an opinion on that."""
+    return list(dict.items(namespace) if isinstance(namespace, dict) else namespace.items())
 
 
 _NOT_VARIABLES = frozenset([ModuleType, type(lambda: None), type(len), type])

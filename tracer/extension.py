@@ -34,7 +34,7 @@ __all__ = [
     "when_recorded",
 ]
 
-_EDITION = 5
+_EDITION = 6
 """Of what C and Python say to each other; raised there and here when that changes."""
 
 try:

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from operator import methodcaller
 from typing import Any, Protocol
@@ -139,7 +139,8 @@ _nothing: Callable[[], None] = [].clear
 def _flush_and_leave(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
     """For `os._exit`, which runs no handlers."""
     for _, sink in _recordings:
-        sink.flush()
+        with suppress(OSError):  # a full disk: the process ends all the same
+            sink.flush()
     return _leave, args, kwargs
 
 

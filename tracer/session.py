@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import platform
 import runpy
@@ -24,8 +23,8 @@ from cwm_trace.tracer.recorder import Recorder, outcome_of
 from cwm_trace.tracer.recorders import Kind, make_recorder
 from cwm_trace.tracer.rootless import call_first, frames_below
 from cwm_trace.tracer.scope import Scope
-from cwm_trace.tracer.shortfalls import shortfalls
-from cwm_trace.tracer.signals import check_deadline_possible, deadline
+from cwm_trace.tracer.shortfalls import note_unfinished, shortfalls
+from cwm_trace.tracer.signals import check_deadline_possible, deadline, end_handlers
 from cwm_trace.tracer.sources import Sources, source_of
 from cwm_trace.tracer.values import Describer
 
@@ -226,17 +225,6 @@ def record_program(
         return record_run(run, header, sink, options, scope, is_entry, notes)
 
 
-def note_unfinished(value: Any, notes: list[str]) -> None:
-    """Note where a call has returned something of which nothing ran yet."""
-    if inspect.iscoroutine(value) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
-        value.close()  # it will never be awaited: Python need not warn of that as well
-        notes.append("the call returned a coroutine, which ran nothing yet: call asyncio.run(…) of it")
-    elif inspect.isgenerator(value) and inspect.getgeneratorstate(value) == inspect.GEN_CREATED:
-        notes.append("the call returned a generator, which ran nothing yet: call list(…) of it")
-    elif inspect.isasyncgen(value):
-        notes.append("the call returned an asynchronous generator, which ran nothing: iterate over it")
-
-
 class Block:
     """Records what is called between `start` and `stop`.
 
@@ -366,6 +354,13 @@ def _run(run: Callable[[Recorder], None], recorder: Recorder, options: Options) 
     except BaseException as raised:
         error = error or raised
     finally:
+        has_ended = not options.whole_process
+        while not has_ended:
+            try:
+                end_handlers()
+                has_ended = True
+            except BaseException:  # noqa: PERF203 (a handler that was called meanwhile; `suppress` is a call)
+                pass
         recorder.stop()
     return error
 

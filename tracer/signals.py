@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from operator import itemgetter
+from operator import is_, itemgetter
 from types import FrameType
 from typing import Any
 
@@ -195,6 +195,23 @@ def _replace(change: Callable[[Any], Any]) -> None:
         changed = change(handler)
         if changed is not handler:
             _bare.signal(number, changed)
+
+
+def end_handlers() -> None:
+    """Call no handler of the program any more, which has ended: what comes now finds code of ours.
+
+    The interpreter does so when it ends, which is what a program without a tracer comes to next. Ctrl-C still
+    interrupts, unless the program has a handler for it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in _SIGNALS:
+        handler = _bare.getsignal(number)
+        if type(handler) is Delivery and handler.handler is not signal.default_int_handler:
+            handler.handler = _take_no_notice
+
+
+_take_no_notice = is_  # a function of C that takes what handlers do
 
 
 def check_deadline_possible() -> None:

@@ -21,7 +21,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from cwm_trace.records import SourceFile
-from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS
+from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS, came_at_a_start
 from cwm_trace.tracer.scope import Scope
 
 SHARED_NAME = "<string>"
@@ -84,8 +84,14 @@ class Sources:
                 return None
             number = self._files.get(found)
             if number is None:
-                self._add_file(found)
-                number = self._files[found] = len(self._files)
+                number = len(self._files)
+                try:
+                    self._add_file(found)
+                except BaseException as error:
+                    if not isinstance(error, OSError | MemoryError) and not came_at_a_start(error):
+                        self._files[found] = number  # sent by another thread, behind the line of the file
+                    raise
+                self._files[found] = number
             self._adopt(code, number)
             return number
 

@@ -45,7 +45,7 @@ def main() -> None:
         real = read_trace(path)
         if not real.frames:
             raise CwmTraceError("nothing was recorded, so there is nothing to predict")
-        start = type(real)(real.program, real.frames[:1])
+        start = type(real)(real.program, real.beginning)
         with Reporter("frames") as report:
             guess = predict_execution(
                 start, model=model, mode=mode, history=real, on_frame=report.count("predicting")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,9 @@ from cwm_trace.records import Event, Frame, Slot
 
 _compared: WeakKeyDictionary[Timeline, tuple[Timeline, int, int | None]] = WeakKeyDictionary()
 """Of each prediction its truth, how many frames were compared, and the first that differs."""
+
+_others: WeakKeyDictionary[Timeline, tuple[int, list[int]]] = WeakKeyDictionary()
+"""Of each timeline how many frames were looked at, and those of other threads."""
 
 
 def first_difference(predicted: Timeline, real: Timeline) -> int | None:
@@ -31,7 +35,7 @@ def first_difference(predicted: Timeline, real: Timeline) -> int | None:
     _compared[predicted] = (real, compared, found)
     if found is None and predicted.ended:
         last = aligned(predicted, real, len(predicted) - 1)
-        if last is not None and real.reach(last + 1):
+        if last is not None and _next_own(real, last) is not None:
             return len(predicted) - 1
     return found
 
@@ -54,18 +58,20 @@ def texts_of(frame: Frame, without: Collection[str] = ()) -> tuple[object, ...]:
 def aligned(predicted: Timeline, real: Timeline, index: int) -> int | None:
     """The real frame beside a predicted one; None: there is none.
 
-    It has the same index, but where the prediction leapt over calls the truth passes them over too.
+    It has the same index, but where the prediction leapt over calls the truth passes them over too. Frames of
+    other threads, which a model is not shown, are passed over as well.
     """
     leaps = predicted.leaps if isinstance(predicted, PredictedTimeline) else {}
-    at: int | None = min(leaps, default=index + 1) - 1 if leaps else index
-    if at is None or at >= index:
-        return index if real.reach(index) else None
-    for place in range(at + 1, index + 1):
+    first = min(leaps, default=index + 1) - 1
+    if first >= index:
+        return _beside(predicted, real, index)
+    at = _beside(predicted, real, first)
+    for place in range(first + 1, index + 1):
         if at is None or not real.reach(at):
             return None
         leap = leaps.get(place)
         if leap is None:
-            at += 1
+            at = _next_own(real, at)
             continue
         find = travel.next_return if leap.action == "step_return" else travel.next_over
         start, at = at, None
@@ -74,6 +80,39 @@ def aligned(predicted: Timeline, real: Timeline, index: int) -> int | None:
             if at is None and not real.grow():
                 return None
     return at if at is not None and real.reach(at) else None
+
+
+def _beside(predicted: Timeline, real: Timeline, index: int) -> int | None:
+    """The real frame that is as far along its own thread as a predicted one."""
+    if predicted.frames[index].thread:
+        return index if real.reach(index) else None
+    own = index - bisect_left(_frames_of_others(predicted), index)
+    at = own
+    while real.reach(at):
+        place = own + bisect_right(_frames_of_others(real), at)
+        if place == at:
+            return at
+        at = place
+    return None
+
+
+def _next_own(real: Timeline, index: int) -> int | None:
+    """The next frame of the first thread; None: there is none."""
+    index += 1
+    while real.reach(index):
+        if not real.frames[index].thread:
+            return index
+        index += 1
+    return None
+
+
+def _frames_of_others(timeline: Timeline) -> list[int]:
+    """Indices of the known frames of other threads than the first."""
+    seen, others = _others.get(timeline, (0, []))
+    if seen < len(timeline):
+        others += [at for at in range(seen, len(timeline)) if timeline.frames[at].thread]
+        _others[timeline] = (len(timeline), others)
+    return others
 
 
 def wrong_parts(predicted: Timeline, real: Timeline, index: int) -> list[str]:

@@ -71,13 +71,13 @@ class Session:
         self._numbers = 0
         self._samples = 0
         self._truth = real
-        self._first = start.frames[0]
+        self._given = start.beginning
         real_track = None
         if real is not None:
             real_track = self._add("real", Timeline(self.program, real.frames, real.outcome))
             real_track.timeline.reach(0)
         if predictor is not None:
-            self._add("predicted", self._begin(predictor, [self._first]), truth=real_track)
+            self._add("predicted", self._begin(predictor, self._given), truth=real_track)
         if not self.tracks:
             raise CwmTraceError("there is nothing to step through: give a trace or a model")
         self.active = [self.tracks[name] for name in ("real", "predicted") if name in self.tracks]
@@ -331,7 +331,7 @@ class Session:
         self.predictor = predictor
         truth = self.tracks.get("real")
         name = "predicted" if "predicted" not in self.tracks else self._free_name(predictor.name)
-        return self._add(name, self._begin(predictor, [self._first]), truth=truth)
+        return self._add(name, self._begin(predictor, self._given), truth=truth)
 
     def add_truth(self, fork: Track, trace: Trace) -> Track:
         """The real execution of a what-if, once it has been run again; the fork is compared with it."""

@@ -30,7 +30,6 @@ class Flow:
         self._suspended: dict[int, Activation] = {}
         self._stacks: dict[int, Stack | None] = {}
         self._thread = 0
-        self._seen = 0
         for frame in frames:
             self.push(frame)
 
@@ -39,7 +38,7 @@ class Flow:
         other = Flow(self.analysis)
         other._suspended = dict(self._suspended)
         other._stacks = dict(self._stacks)
-        other._thread, other._seen = self._thread, self._seen
+        other._thread = self._thread
         return other
 
     def legal(self, thread: int | None = None) -> Legal:
@@ -75,7 +74,6 @@ class Flow:
         if self.analysis.reason or frame.event is Event.END:
             return
         self._thread = frame.thread
-        self._seen += 1
         stack = self._stacks.get(frame.thread)
         if frame.event is Event.CALL:
             while stack and stack.top.depth >= frame.depth:
@@ -124,7 +122,7 @@ class Flow:
     def _outside(self, thread: int | None) -> Legal:
         """No activation of the thread runs."""
         analysis = self.analysis
-        if self._seen == 0 and analysis.entry:
+        if analysis.entry and not thread and 0 not in self._stacks:
             line = py.MODULE_CALL_LINE if analysis.entry == MODULE else analysis.entry_line
             return Legal(frozenset([Event.CALL]), {Event.CALL: frozenset([(0, line)])})
         events = frozenset([Event.CALL, Event.END])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from cwm_trace.flow import FlowFollower
 from cwm_trace.predict.known_frames import NOTHING, History, Known, Prediction
-from cwm_trace.predict.modes import parse_mode, visible_frames
+from cwm_trace.predict.modes import ModeKind, parse_mode, visible_frames
 from cwm_trace.predict.protocol import Predictor, Request, as_prediction, require_truth
 from cwm_trace.predict.stepping import roll_out
 from cwm_trace.predict.successors import Successors
@@ -231,7 +231,8 @@ class OraclePredictor:
             outcome,
             self.decoding,
         )
-        return visible_frames(replay, parse_mode(request.mode))
+        mode = parse_mode(request.mode)
+        return replay if mode.kind is ModeKind.FREE else visible_frames(replay, mode)
 
 
 BASELINES: dict[str, Callable[[], Predictor]] = {

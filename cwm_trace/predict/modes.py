@@ -23,7 +23,7 @@ import re
 from dataclasses import dataclass, replace
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.records import Event, Frame, Trace
+from cwm_trace.records import Trace
 from cwm_trace.states import Activations, resolve_states
 
 
@@ -112,26 +112,28 @@ def visible_frames(trace: Trace, mode: Mode) -> Trace:
     """The part of a real or predicted trace that mode speaks about: what is compared.
 
     For `output` the given frames and the entry's own RETURN; for `step-over-D` the frames of depth D at most;
-    else everything. Changes are those against the last frame that is left of the same activation.
+    of both and of `free` no frames of other threads, which a model is not shown; else everything. Changes are
+    those against the last frame that is left of the same activation.
     """
     return _keep(trace, visible_indices(trace, mode))
 
 
 def visible_indices(trace: Trace, mode: Mode) -> list[int]:
     """Which frames `visible_frames` keeps."""
-    count = len(trace.frames)
+    frames = trace.frames
+    if mode.needs_truth:
+        return list(range(len(frames)))
     match mode.kind:
         case ModeKind.OUTPUT:
-            last = next((i for i in range(count - 1, -1, -1) if _leaves_entry(trace.frames[i])), None)
-            return [i for i in range(count) if i < max(trace.guess.given, 1) or i == last]
+            given = max(trace.guess.given, 1)
+            last = trace.entry_return
+            shown = [*range(min(given, len(frames)))]
+            shown += [last] if last is not None and last >= given else []
         case ModeKind.STEP_OVER:
-            return [i for i, frame in enumerate(trace.frames) if frame.depth <= mode.number]
+            shown = [i for i, frame in enumerate(frames) if frame.depth <= mode.number]
         case _:
-            return list(range(count))
-
-
-def _leaves_entry(frame: Frame) -> bool:
-    return frame.depth == 0 and frame.event is Event.RETURN
+            shown = [*range(len(frames))]
+    return [i for i in shown if not frames[i].thread]
 
 
 def _keep(trace: Trace, kept: list[int]) -> Trace:

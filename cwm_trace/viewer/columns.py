@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cwm_trace.eval.comparison import Comparison
-from cwm_trace.predict.modes import ModeKind, parse_mode, visible_indices
 from cwm_trace.records import UNCHANGED, Event, Frame, Slot, Trace
 
 BLOCK = 1000
@@ -60,8 +59,8 @@ def pack_guess(comparison: Comparison, real: Trace) -> Packed:
     predicted, pairs = comparison.predicted, comparison.pairs
     index = dict(_index(predicted.frames))
     index["verdict"] = "".join(_verdict(comparison, at) for at in range(len(pairs)))
-    if parse_mode(predicted.guess.mode or "free").kind in (ModeKind.OUTPUT, ModeKind.STEP_OVER):
-        places = list(visible_indices(real, parse_mode(predicted.guess.mode)))
+    places = [*comparison.places]
+    if len(places) < len(real.frames):
         places += range(len(real.frames), len(real.frames) + len(pairs) - len(places))
         index["at"] = places[: len(pairs)]
     divergence = comparison.first_divergence

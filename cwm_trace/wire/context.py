@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from cwm_trace.records import SourceFile, Trace
@@ -16,6 +17,7 @@ TEXT_FILE = "<context>"
 
 _DEF = re.compile(r"\s*(?:async\s+)?def\s+(\w+)")
 _INDENT = "    "
+_HEADING = "# file: "
 
 
 class ContextLine(NamedTuple):
@@ -40,7 +42,7 @@ def context_lines(trace: Trace, profile: FormatProfile) -> list[ContextLine]:
     for index, file in [*enumerate(trace.files)][1:] + [*enumerate(trace.files)][:1]:
         indented = index == 0 and is_indented(trace, profile)
         if len(trace.files) > 1:
-            lines.append(ContextLine(f"# file: {file.name}", index, 0))
+            lines.append(ContextLine(_HEADING + file.name, index, 0))
         if indented:
             lines.append(ContextLine(MAIN, 0, 0))
         lines += [
@@ -48,6 +50,17 @@ def context_lines(trace: Trace, profile: FormatProfile) -> list[ContextLine]:
             for number, text in enumerate(source_lines(file.text), start=1)
         ]
     return lines
+
+
+def find_headings(lines: Sequence[ContextLine]) -> list[int]:
+    """The lines of the context, from 1, that name a file; none if there is one file only.
+
+    A context that was read from text is one file, whose comments that look like a heading are taken for one.
+    """
+    headings = [at for at, line in enumerate(lines, start=1) if line.text.startswith(_HEADING)]
+    if any(line.file for line in lines):
+        return [at for at in headings if not lines[at - 1].line]
+    return headings if headings[:1] == [1] else []
 
 
 def render_context(trace: Trace, profile: FormatProfile) -> str:

@@ -1,7 +1,7 @@
 """Which line a predicted source text means: texts repeat, so the stack decides.
 
-The line is looked for in the current function first, at or after the line before; then before it; then
-in the rest of the program.
+The line is looked for in the current function first: where the program goes back to, such as the head of the
+loop that it is in; then at or after the line before; then before it; then in the rest of the program.
 """
 
 from __future__ import annotations
@@ -9,18 +9,21 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from cwm_trace.wire.functions import Function, Span, find_functions
+from cwm_trace.wire.going_back import find_ways_back
 
 
 class LineResolver:
     """Line numbers of source texts in one program."""
 
     def __init__(self, lines: list[str]) -> None:
+        self._texts = lines
         self._lines: dict[str, list[int]] = {}
         for number, line in enumerate(lines, start=1):
             self._lines.setdefault(line, []).append(number)
         self._whole: Span = (1, len(lines))
         text = "\n".join(lines).replace("\r", " ")  # which Python would take for a line ending
         self._functions = find_functions(text)
+        self._back = find_ways_back(text)
         self._starting: dict[int, list[Function]] = {}
         for function in self._functions:
             self._starting.setdefault(function.span[0], []).append(function)
@@ -42,6 +45,20 @@ class LineResolver:
         """Whether `span` has such a line; None: the whole program."""
         first, last = span or self._whole
         return any(first <= line <= last for line in self._lines.get(source, []))
+
+    def follow(self, source: str, span: Span | None, at: int) -> int:
+        """The line that the LINE `source` means after another; 0 if the program has no such line.
+
+        Args:
+            source: the text of a line.
+            span: the current function; None: the whole program.
+            at: the line of the frame before in that function.
+        """
+        first, last = span or self._whole
+        for line in self._back.get(at, ()):
+            if first <= line <= last and self._texts[line - 1] == source:
+                return line
+        return self.resolve(source, span, at)
 
     def resolve(self, source: str, span: Span | None = None, after: int = 0) -> int:
         """The line that `source` means; 0 if the program has no such line.

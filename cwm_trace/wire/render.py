@@ -89,13 +89,13 @@ def main_thread(trace: Trace) -> Sequence[Frame]:
 
 def shown_indices(trace: Trace) -> Sequence[int]:
     """Which frames `main_thread` keeps."""
-    frames = trace.frames
-    shown: Sequence[int] = range(len(frames))
+    frames, last = trace.frames, trace.entry_return
+    end = len(frames) if last is None else last + 1
+    while end < len(frames) and frames[end].event is Event.END:
+        end += 1
+    shown = range(end)
     if any(frame.thread for frame in frames):
-        shown = [at for at in shown if frames[at].thread == 0]
-    for place in range(len(shown) - 1, -1, -1):
-        if frames[shown[place]].activation == frames[shown[0]].activation:
-            return shown[: place + 1] if frames[shown[place]].event is Event.RETURN else shown
+        return [at for at in shown if frames[at].thread == 0]
     return shown
 
 

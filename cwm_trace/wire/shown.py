@@ -25,7 +25,7 @@ def trace_as_shown(trace: Trace, profile: FormatProfile) -> Trace:
     entry_line = numbers.get((0, 0 if indented else trace.entry_line or -1), 0)
     frames = []
     for frame in main_thread(trace):
-        line = numbers.get((frame.file, frame.line), 0) if frame.line else 0
+        line = numbers.get((frame.file, frame.line), 0) if frame.line or frame.file else 0
         source = shown_source(frame.source, indented=indented and frame.file == 0)
         if indented and frame.event is Event.CALL and frame.activation == 0:
             line, source = entry_line, MAIN

@@ -7,13 +7,14 @@ line where it was suspended; where functions are defined on that line too, their
 from __future__ import annotations
 
 import copy
+from bisect import bisect_right
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from cwm_trace.records import UNCHANGED, Event, Frame, Outcome, Slot, Trace
 from cwm_trace.states import diff_states
-from cwm_trace.wire.context import context_lines, is_indented, recorded_source
+from cwm_trace.wire.context import context_lines, find_headings, is_indented, recorded_source
 from cwm_trace.wire.functions import Function, Span
 from cwm_trace.wire.lines import LineResolver
 from cwm_trace.wire.profile import FormatProfile
@@ -85,10 +86,12 @@ class StackMachine:
         self._numbers = {(file, line): at for at, (_, file, line) in enumerate(self._context, start=1)}
         self._resolver = LineResolver([line.text for line in self._context])
         self._entry = self._numbers.get((0, 0 if self._indented else program.entry_line or -1), 0)
-        self._modules = {file: at for (file, line), at in self._numbers.items() if file and not line}
-        """The context line that names each file but the first; its module's CALL stands there."""
+        self._headings = find_headings(self._context)
+        """The context lines that name files; that with the entry comes last."""
+        self._modules = self._headings[:-1]
+        """Those of imported files, in their order; a module's CALL stands there."""
         self._seen: set[int] = set()
-        """Files that frames were in."""
+        """Those of them in whose files frames were."""
         self._stack: list[_Activation] = []
         self._asleep: dict[int, _Activation] = {}
         self._suspended: dict[str | None, dict[_Group, dict[int, _Activation]]] = {}
@@ -151,10 +154,11 @@ class StackMachine:
             activation = self._call(source, texts or {})
         else:
             activation = self._current(event, source, faults)
-            after = activation.at if event is Event.LINE else activation.at - 1  # only a LINE moves on
-            activation.at = self._resolver.resolve(source, activation.span, after) or activation.at
-        is_module_call = event is Event.CALL and not source and self._may_be_module(activation)
-        if source not in self._resolver and not is_module_call:
+            if event is Event.LINE and source and activation.at in self._modules:
+                self._enter_module(activation, source)
+            activation.at = self._place(activation, event, source) or activation.at
+        has_source = source or not self._may_be_module(activation, event)
+        if has_source and source not in self._resolver:
             faults.append(("source", f"the program has no line {source!r}"))
         unwinding = event is Event.RETURN and value == "None" and self._unwinds(activation)
         frame = self._frame(activation, event, source, texts, None if unwinding else value)
@@ -173,10 +177,10 @@ class StackMachine:
         value: str | None,
     ) -> Frame:
         file, line = 0, 0
-        shows = source in self._resolver or (event is Event.CALL and activation.at in self._modules.values())
+        shows = source in self._resolver or activation.at in self._modules
         if shows and activation.at:
             _, file, line = self._context[activation.at - 1]
-            self._seen.add(file)
+            self._see(activation.at, event)
         changed: dict[str, Slot | None] = {}
         if texts is not None:
             state = self._resolve(activation, event, texts)
@@ -236,12 +240,39 @@ class StackMachine:
         """
         if not self._stack:
             return blank if self._entry else 0
-        unseen = [at for file, at in self._modules.items() if file not in self._seen]
-        again = [*self._modules.values()][-1:]
-        return (unseen or again or [blank])[0]
+        unseen = [at for at in self._modules if at not in self._seen]
+        return (unseen or self._modules[-1:] or [blank])[0]
 
-    def _may_be_module(self, activation: _Activation) -> bool:
-        return activation.at in self._modules.values() or (not self._entry and activation.depth == 0)
+    def _enter_module(self, activation: _Activation, source: str) -> None:
+        """Tell by its first line which module an activation is one of: one that was seen may run again."""
+        unseen = [at for at in self._modules if at not in self._seen]
+        again = [at for at in self._modules if at in self._seen]
+        for at in (activation.at, *unseen, *again):
+            if self._resolver.within(source, self._span(at)):
+                activation.at, activation.span = at, self._span(at)
+                return
+
+    def _see(self, at: int, event: Event) -> None:
+        """A frame stands in the file of this line; the CALL of a module may yet be another's."""
+        if at and self._headings and (event is not Event.CALL or at not in self._headings):
+            self._seen.add(self._headings[bisect_right(self._headings, at) - 1])
+
+    def _may_be_module(self, activation: _Activation, event: Event) -> bool:
+        """Whether a frame without a source is a module's: its CALL, or any of one without statements."""
+        is_entry = event is Event.CALL and not self._entry and activation.depth == 0
+        return activation.at in self._modules or is_entry
+
+    def _text_is_unknown(self, heading: int) -> bool:
+        """Whether a file may be one that `exec` made, whose lines are blank where its text was not heard."""
+        return self._context[heading - 1].text.endswith(">")
+
+    def _place(self, activation: _Activation, event: Event, source: str) -> int:
+        """Where a frame that is no CALL stands: only a LINE moves on."""
+        if not source and activation.at in self._modules and not self._text_is_unknown(activation.at):
+            return activation.at  # a module without statements
+        if event is Event.LINE:
+            return self._resolver.follow(source, activation.span, activation.at)
+        return self._resolver.resolve(source, activation.span, activation.at - 1)
 
     def _begin(self, activation: _Activation, names: Set[str]) -> None:
         """Tell what a new activation is one of, by its line and the names that its CALL shows."""
@@ -254,10 +285,9 @@ class StackMachine:
 
     def _span(self, at: int) -> Span:
         """The lines among which an activation goes on that begins here, where no function does."""
-        if at not in self._modules.values():
+        if at not in self._modules:
             return self._resolver.span(at)
-        file = self._context[at - 1].file
-        return at, at + sum(line.file == file for line in self._context) - 1
+        return at, self._headings[self._headings.index(at) + 1] - 1
 
     def _resumed(self, source: str, line: int, texts: Mapping[str, str]) -> _Activation | None:
         """The suspended activation that a CALL on this line continues, if it is one.
@@ -343,11 +373,13 @@ class StackMachine:
 
     def replay(self, frame: Frame) -> None:
         """Take a frame of the history, whose activation and line are known."""
+        if frame.thread:
+            self._see(self._numbers.get((frame.file, frame.line), 0), frame.event)
         if frame.thread or frame.event is Event.END:
             return
         activation, is_new = self._known(frame)
         activation.at = self._numbers.get((frame.file, frame.line), activation.at)
-        self._seen.add(frame.file)
+        self._see(activation.at, frame.event)
         for name, slot in frame.changed.items():
             if slot is None:
                 activation.state.pop(name, None)

@@ -7,8 +7,7 @@ import doctest
 from collections.abc import Iterator
 
 from cwm_trace.datasets.item import Item
-from cwm_trace.datasets.loaders.script_files import python_files
-from cwm_trace.tracer.program import read_source
+from cwm_trace.datasets.loaders.script_files import read_files
 
 
 def load_doctests(path: str) -> Iterator[Item]:
@@ -24,12 +23,10 @@ def load_doctests(path: str) -> Iterator[Item]:
         CwmTraceError: there is no such file, or one cannot be read.
     """
     parser = doctest.DocTestParser()
-    for name, file in python_files(path):
-        source = read_source(str(file))
-        source = source if source.endswith("\n") else source + "\n"
+    for name, source in read_files(path):
         try:
             tree = ast.parse(source)
-        except SyntaxError:
+        except (SyntaxError, ValueError):  # null characters, up to 3.11
             continue
         for number, docstring in enumerate(_docstrings(tree)):
             setting = ""

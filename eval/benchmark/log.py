@@ -22,8 +22,8 @@ from cwm_trace.eval.benchmark.stored import Stored
 from cwm_trace.eval.comparison.score import ProgramScore
 from cwm_trace.eval.comparison.score_fields import score_fields, score_from_fields
 from cwm_trace.files import Closing, LineFile, make_folder, parse_object, whole_lines
+from cwm_trace.json_lines import dump_line
 from cwm_trace.records import Decoding
-from cwm_trace.storage import dump_line
 from cwm_trace.versions import LOG_VERSION, check_version, migrate_log_line
 
 

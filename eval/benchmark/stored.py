@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from cwm_trace.json_lines import dump_line
 from cwm_trace.plain import (
     SourceLines,
     checker,
@@ -16,7 +17,6 @@ from cwm_trace.plain import (
     trace_from_fields,
 )
 from cwm_trace.records import Cost, Decoding, FrameFields, Outcome, Problem, Trace
-from cwm_trace.storage import dump_line
 
 
 class Stored(TypedDict):

@@ -230,7 +230,7 @@ def _folder(path: str) -> Task:
         for file in folder.rglob("*.py")
         if not any(part in hidden or part.startswith(".") for part in file.relative_to(folder).parts)
     )
-    cases = [_own_case(str(file), "") for file in files if file.read_bytes().strip()]
+    cases = [_own_case(str(file), "", otherwise="\0") for file in files if file.read_bytes().strip()]
     return Task(f"folder-{folder.resolve().name}", tuple(cases))
 
 
@@ -245,8 +245,14 @@ def _pytest(path: str) -> Task:
     return Task(f"pytest-{Path(path).stem or 'all'}", tuple(cases))
 
 
-def _own_case(path: str, call: str) -> Case:
+def _own_case(path: str, call: str, otherwise: str | None = None) -> Case:
+    """A program of the user; `otherwise` stands for a file that is not Python source, which is excluded."""
     from cwm_trace.tracer.program import read_source
 
-    text = read_source(path)
+    try:
+        text = read_source(path)
+    except CwmTraceError:
+        if otherwise is None:
+            raise
+        text = otherwise
     return Case(Item(f"{path}::{call}" if call else path, text, call, "own", split="test"), "own", path)

@@ -6,7 +6,7 @@ States are compared by what changed: a step costs as much as its changes, howeve
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
@@ -19,7 +19,7 @@ from cwm_trace.records import Event, Frame, Slot, Trace
 from cwm_trace.states import Activations
 from cwm_trace.wire.context import TEXT_FILE
 from cwm_trace.wire.profile import CWM, PROFILES
-from cwm_trace.wire.render import FrameRenderer
+from cwm_trace.wire.render import FrameRenderer, shown_indices
 from cwm_trace.wire.shown import trace_as_shown
 from cwm_trace.wire.texts import parse_locals, parse_value
 
@@ -92,6 +92,7 @@ class Alignment:
         equality: how values were compared.
         mask: what was left out.
         pairs: by position.
+        places: which frames of the whole real trace those of `real` are.
         faults: positions of predicted frames that cannot be read: their tokens or locals are not valid.
     """
 
@@ -101,6 +102,7 @@ class Alignment:
     equality: Equality
     mask: Mask
     pairs: tuple[Pair, ...]
+    places: Sequence[int]
     faults: frozenset[int] = frozenset()
 
     @property
@@ -122,19 +124,27 @@ def align(
     Raises:
         CwmTraceError: the traces are of different programs, or the mode is unknown.
     """
+    places: Sequence[int] = range(len(real.frames))
     if real.files[:1] and predicted.files[:1] and real.files[0].text != predicted.files[0].text:
-        real, predicted = _of_one_program(real, predicted)
+        whole = real
+        real, predicted = _of_one_program(whole, predicted)
+        if real is not whole:
+            places = shown_indices(whole)
+    predicted = _with_files_of(real, predicted)
     mode = parse_mode(predicted.guess.mode or "free")
     faults = [p.frame for p in predicted.guess.problems if p.grade in ("tokens", "locals")]
-    if mode.kind in (ModeKind.OUTPUT, ModeKind.STEP_OVER):
-        shown = {index: at for at, index in enumerate(visible_indices(predicted, mode))}
-        faults = [shown[index] for index in faults if index in shown]
-        real = replace(real, guess=replace(real.guess, given=predicted.guess.given))
-        mask = _visible_mask(mask, visible_indices(real, mode))
+    if predicted.guess.mode and not mode.needs_truth:  # two recordings are compared whole
+        real = replace(real, guess=replace(real.guess, given=_given_of(real, predicted)))
+        kept = visible_indices(real, mode)
+        places = [places[index] for index in kept]
+        if faults:
+            shown = {index: at for at, index in enumerate(visible_indices(predicted, mode))}
+            faults = [shown[index] for index in faults if index in shown]
+        mask = _visible_mask(mask, kept)
         real = visible_frames(real, mode)
         predicted = visible_frames(predicted, mode)
-    aligner = _Aligner(real, predicted, mode, equality, mask)
-    return Alignment(real, predicted, mode, equality, mask, tuple(aligner.pairs()), frozenset(faults))
+    pairs = tuple(_Aligner(real, predicted, mode, equality, mask).pairs())
+    return Alignment(real, predicted, mode, equality, mask, pairs, places, frozenset(faults))
 
 
 def _of_one_program(real: Trace, predicted: Trace) -> tuple[Trace, Trace]:
@@ -160,6 +170,40 @@ def _of_one_program(real: Trace, predicted: Trace) -> tuple[Trace, Trace]:
     )
 
 
+def _given_of(real: Trace, predicted: Trace) -> int:
+    """How many real frames stand before what was predicted: a prediction may leave out other threads'."""
+    given = predicted.guess.given
+    if not any(frame.thread for frame in real.frames[: given + 1]):
+        return given
+    left = sum(not frame.thread for frame in predicted.frames[:given])
+    own = [at for at, frame in enumerate(real.frames) if not frame.thread]
+    return own[min(left, len(own)) - 1] + 1 if left and own else 0
+
+
+def _with_files_of(real: Trace, predicted: Trace) -> Trace:
+    """The prediction with its files numbered as the real trace has them: by name, else by their text.
+
+    Two runs of one program may import its modules in another order.
+    """
+    if predicted.files[1:] == real.files[1:]:
+        return predicted
+    files, named = [*real.files], {file.name: at for at, file in enumerate(real.files) if at}
+    numbers = {at: named[file.name] for at, file in enumerate(predicted.files) if at and file.name in named}
+    for at, file in enumerate(predicted.files[1:], start=1):
+        if at in numbers:
+            continue
+        taken = {0, *numbers.values()}
+        alike = (to for to, other in enumerate(real.files) if to not in taken and other.text == file.text)
+        numbers[at] = next(alike, len(files))
+        files += [file] * (numbers[at] == len(files))
+    frames = [
+        replace(frame, file=numbers[frame.file]) if frame.file in numbers else frame
+        for frame in predicted.frames
+    ]
+    program = replace(predicted.program, files=(*predicted.files[:1], *files[1:]))
+    return replace(predicted, program=program, frames=tuple(frames))
+
+
 def _is_unreadable(frame: Frame) -> bool:
     """Whether a predicted frame's state or value is no JSON: that is none, not an unchanged or empty one."""
     if frame.raw is None:
@@ -173,7 +217,7 @@ def _quoted(line: str | None) -> str:
     return "missing" if line is None else repr(f"{line[:59]}…" if len(line) > 60 else line.strip())
 
 
-def _visible_mask(mask: Mask, kept: list[int]) -> Mask:
+def _visible_mask(mask: Mask, kept: Sequence[int]) -> Mask:
     """The mask by positions among the frames that were kept."""
     if mask == NO_MASK:
         return mask
@@ -222,7 +266,8 @@ class _Aligner:
             event = source = control = right = False
             if a is not None:
                 if b is not None and a.event is b.event:
-                    event, source, control = True, a.source == b.source, a.line == b.line
+                    event, source = True, a.source == b.source
+                    control = a.line == b.line and a.file == b.file
                 readable = b is None or b.raw is None or not _is_unreadable(b)
                 if a.event in _STATEFUL:
                     if self._counts_state:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cwm_trace.display import Shown
@@ -21,6 +22,7 @@ class Comparison(Shown):
         real, predicted: the frames that the prediction's mode speaks about.
         equality: how values were compared.
         pairs: the frames by position.
+        places: which frames of the whole real trace those of `real` are.
         score: every number.
         first_divergence: where the two part; None if they never do.
     """
@@ -29,6 +31,7 @@ class Comparison(Shown):
     predicted: Trace
     equality: Equality
     pairs: tuple[Pair, ...]
+    places: Sequence[int]
     score: ProgramScore
     first_divergence: Divergence | None
 
@@ -72,6 +75,7 @@ def compare(
         predicted=alignment.predicted,
         equality=equality,
         pairs=alignment.pairs,
+        places=alignment.places,
         score=score_alignment(alignment),
         first_divergence=find_divergence(alignment),
     )

@@ -33,8 +33,7 @@ def mask_differences(first: Trace, second: Trace, equality: Equality = Equality.
         if pair.value is False:
             values.add(pair.index)
     if end is not None and not slots_equal(first.value, second.value, equality):
-        frames = first.frames
-        values.update(
-            i for i in range(end, len(frames)) if frames[i].depth == 0 and frames[i].value is not None
-        )
+        at = first.entry_return
+        if at is not None and at >= end:
+            values.add(at)
     return Mask(names, frozenset(values), end)

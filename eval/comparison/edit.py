@@ -1,7 +1,7 @@
 """Alignment that survives a dropped or an added frame: the longest common control sequence.
 
 By position, one frame too many makes everything after it wrong. Here frames are matched by what they are
-(depth, event, line), as many as possible in their order, and the states of matched frames are compared.
+(depth, event, file, line), as many as possible in their order, and the states of matched frames are compared.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _same_depth(pair: Pair) -> bool:
 
 
 def _control(frame: Frame | None) -> Hashable:
-    return None if frame is None else (frame.depth, frame.event, frame.line)
+    return None if frame is None else (frame.depth, frame.event, frame.file, frame.line)
 
 
 def _common(a: Pair, b: Pair) -> int:

@@ -220,8 +220,10 @@ def score_alignment(alignment: Alignment, real_tokens: int | None = None) -> Pro
 def _find_outputs(alignment: Alignment) -> tuple[Slot | None, Slot | None]:
     """The value of the entry's own RETURN, None if there is none or it does not count, and the said one."""
     real, predicted = alignment.real, alignment.predicted
-    index = next((i for i in range(len(real.frames) - 1, -1, -1) if _leaves_entry(real.frames[i])), -1)
-    if real.value is None or index < predicted.guess.given or index in alignment.mask.values:
+    index = real.entry_return
+    if index is None or real.frames[index].value is None:
+        return None, None
+    if index < predicted.guess.given or index in alignment.mask.values:
         return None, None
     value = predicted.value
     if alignment.mode.needs_truth:  # the prediction of that very frame

@@ -125,6 +125,24 @@ def test_files_as_scripts(tmp_path: Path) -> None:
     check(items)
 
 
+@pytest.mark.parametrize("loader", ["python", "doctest"])
+def test_one_odd_file_does_not_end_a_folder(tmp_path: Path, loader: str) -> None:
+    (tmp_path / "__init__.py").write_text("\n")
+    (tmp_path / "a.py").write_bytes(b"\xff\xfe")
+    (tmp_path / "b.py").write_bytes(b"# coding: no-such\n")
+    (tmp_path / "c.py").write_text('"""\n>>> 1 + 1\n2\n"""\n')
+    items = list(load_items(f"{loader}:{tmp_path}"))
+    if loader == "doctest":
+        assert [item.call for item in items] == ["1 + 1"]
+        return
+    assert [item.id for item in items] == ["python/a.py", "python/b.py", "python/c.py"]
+    for item in items[:2]:  # counted as what does not compile
+        with pytest.raises((SyntaxError, ValueError)):
+            compile(item.source, item.id, "exec")
+    with pytest.raises(CwmTraceError, match="not Python source"):
+        list(load_items(f"{loader}:{tmp_path / 'a.py'}"))
+
+
 @pytest.mark.skipif(not CRUXEVAL, reason="CWM_TRACE_CRUXEVAL names no file")
 def test_cruxeval_gives_every_published_output() -> None:
     items = list(load_items(f"cruxeval:{CRUXEVAL}"))

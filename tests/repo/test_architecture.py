@@ -58,6 +58,7 @@ MAY_IMPORT = {
         "cwm_trace.datasets",  # its tasks and runner
         "cwm_trace.tracer",
         "cwm_trace.own_process",
+        "cwm_trace.json_lines",
         "cwm_trace.storage",
         *RECORDS,
     ),

@@ -29,6 +29,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
         "cwm_trace.rendering.wording",
         "cwm_trace.states",
         "cwm_trace.flow.constants",
+        "cwm_trace.wire.going_back",
         "cwm_trace.wire.texts",
         "cwm_trace.datasets.diversity",
         "cwm_trace.datasets.families",

@@ -12,8 +12,7 @@ _WRITES = re.compile(r"(?=.*[wax+])[rwaxbt+]{1,3}")
 
 WRITERS = {
     "files": "all other files: whole or not at all, or line by line",
-    "streams": "what storage has open, once more, to map it",
-    "storage": "a trace is compressed and mapped while it is written, below the program's own descriptors",
+    "streams": "a trace is compressed and mapped while it is written, below the program's own descriptors",
     "tracer.containment": "the kernel's own, in /proc",
 }
 """Modules that open files to write them, and what they write."""
@@ -46,7 +45,12 @@ def called(module: Module) -> Iterator[str]:
         if name == "open":
             given = [*node.args, *(word.value for word in node.keywords)]
             texts = [str(each.value) for each in given if isinstance(each, ast.Constant)]
-            if any(map(_WRITES.fullmatch, texts)):
+            flags = {
+                part.attr for each in given for part in ast.walk(each) if isinstance(part, ast.Attribute)
+            }
+            if any(map(_WRITES.fullmatch, texts)) or (
+                flags & {"O_WRONLY", "O_RDWR"} and "devnull" not in flags
+            ):
                 yield "open to write"
 
 

@@ -24,7 +24,7 @@ records
 plain states
 wire flow
 tracer
-mapped_lines
+mapped_lines json_lines
 storage predict
 own_process
 datasets model

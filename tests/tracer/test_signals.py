@@ -23,6 +23,7 @@ from cwm_trace.records import FrameFields
 from cwm_trace.tracer import signals
 from cwm_trace.tracer.calls import record_call
 from cwm_trace.tracer.session import Memory, Options
+from cwm_trace.tracer.signals import deliver_signals, end_handlers
 from tests.effort import HANGS
 from tests.tracer.stacks import check_stacks
 
@@ -345,3 +346,17 @@ def test_a_recording_that_nobody_takes_ends_and_the_program_is_interrupted(tmp_p
         process.communicate()
         for end in ends:
             os.close(end)
+
+
+def test_a_handler_is_not_called_once_its_program_has_ended() -> None:
+    """It would find code of ours, and what it raises would end that before the footer is written."""
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        with deliver_signals():
+            signal.signal(signal.SIGUSR1, lambda number, _: pytest.fail(f"{number} was delivered"))
+            end_handlers()
+            os.kill(os.getpid(), signal.SIGUSR1)
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGUSR1, before)

@@ -93,3 +93,22 @@ def test_a_resolved_line_has_the_text(lines: list[str], first: int, after: int) 
         line = resolver.resolve(source, (first, first + 2), after)
         assert (line == 0) == (source not in lines)
         assert line == 0 or lines[line - 1] == source
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "line"),
+    [
+        ("for i in x:\n    a()\nfor i in x:\n    b()", 2, 1),  # the next loop begins alike
+        ("for i in x:\n    a()\nfor i in x:\n    b()", 1, 3),  # it is exhausted
+        ("for i in x:\n    if i:\n        break\nfor i in x:\n    b()", 3, 4),
+        ("for i in x:\n    if i:\n        a()\nfor i in x:\n    b()", 3, 1),
+        ("with a:\n    f()\nwith a:\n    f()", 2, 1),
+        ("@d\ndef f():\n    pass\n@d\ndef g():\n    pass", 2, 1),
+        ("@d\n@d\ndef f():\n    pass\n@d\ndef g():\n    pass", 3, 2),
+        ("@d\n@d\ndef f():\n    pass\n@d\ndef g():\n    pass", 2, 1),
+        ("while x:\n    def f():\n        pass\nwhile x:\n    pass", 3, 4),  # a call does not go on around it
+    ],
+)
+def test_a_program_goes_back_to_where_it_came_from(text: str, at: int, line: int) -> None:
+    lines = text.split("\n")
+    assert LineResolver(lines).follow(lines[line - 1], None, at) == line

@@ -4,13 +4,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cwm_trace import parse_trace, render_trace, trace_execution
+from cwm_trace import compare_execution, parse_trace, render_trace, trace_execution
 from cwm_trace.records import Event, Frame, Outcome, Program, Slot, SourceFile, Trace
 from cwm_trace.wire import stack
 from cwm_trace.wire.profile import CWM, KTH, FormatProfile
@@ -362,3 +363,50 @@ def test_suspended_activations_are_not_searched_one_by_one(
     assert parsed.guess.problems == ()
     assert [f.activation for f in parsed.frames] == [f.activation for f in trace.frames]
     assert compared < 3 * len(trace.frames)
+
+
+def test_a_module_that_runs_again_is_known_by_its_first_line() -> None:
+    texts = ("import a, b\n", "x = 1\ny = 1\n", "x = 2\ny = 1\n", "z = 1\n")
+    files = tuple(SourceFile(f"{name}.py", text) for name, text in zip("mabc", texts, strict=True))
+    machine = StackMachine(Trace(Program(files, "<module>", 0)), CWM)
+    call, line, end = Event.CALL, Event.LINE, Event.RETURN
+    script = [(call, "def main():"), (line, "    import a, b")]
+    for first in ("x = 1", "x = 2", "x = 1"):
+        script += [(call, ""), (line, first), (line, "y = 1"), (end, "y = 1")]
+    script += [(call, ""), (line, "z = 1"), (end, "z = 1")]
+    frames = [machine.step(event, text, {}, "None" if event is end else None).frame for event, text in script]
+    assert [(frame.file, frame.line) for frame in frames if frame.event is line] == [
+        (0, 1),
+        *[(1, 1), (1, 2), (2, 1), (2, 2), (1, 1), (1, 2)],
+        (3, 1),
+    ]
+    assert [frame.file for frame in frames if frame.event is call][-1] == 3  # it was not taken for another's
+
+
+def test_a_module_without_statements_stays_at_its_call() -> None:
+    texts = ("import a, b\n", "# nothing\n", "")
+    files = tuple(SourceFile(f"{name}.py", text) for name, text in zip("mab", texts, strict=True))
+    machine = StackMachine(Trace(Program(files, "<module>", 0)), CWM)
+    machine.step(Event.CALL, "def main():", {}, None)
+    machine.step(Event.LINE, "    import a, b", {}, None)
+    steps = [
+        machine.step(event, "", {}, "None" if event is Event.RETURN else None)
+        for event in (Event.CALL, Event.LINE, Event.RETURN) * 2
+    ]
+    assert [(step.frame.file, step.frame.line) for step in steps] == [(1, 0)] * 3 + [(2, 0)] * 3
+    assert not any(step.faults for step in steps)
+
+
+def test_a_program_of_several_files_comes_back_from_text(tmp_path: Path) -> None:
+    """Nothing of it is called wrong, and every line is where the record has it."""
+    (tmp_path / "first.py").write_text("\nfrom second import g\n\ndef f(n):\n    return g(n)\n")
+    (tmp_path / "second.py").write_text("def g(n):\n    return n\n")
+    (tmp_path / "p.py").write_text("import first\nx = first.f(1)\n")
+    real = trace_execution(tmp_path / "p.py")
+    assert len(real.files) == 3
+    read = parse_trace(render_trace(real))
+    assert read.guess.problems == ()
+    comparison = compare_execution(real, read)
+    assert comparison.first_divergence is None
+    if sys.version_info >= (3, 11):  # before, the CALL of a module was on its first line
+        assert comparison.score.next_lines.f1 == 1

@@ -106,6 +106,7 @@ begin_line(Scratch *scratch, const char *event, size_t size, int line, const Act
 {
     Bytes *out = &scratch->line;
     out->size = 0;
+    out->failed = scratch->text.failed = scratch->changes.failed = 0; /* memory may have ended at the last event */
     scratch->is_odd = 0;
     PUT(out, "{\"event\":\"");
     put(out, event, size);
@@ -121,7 +122,6 @@ end_line(Engine *engine, Scratch *scratch)
     Bytes *out = &scratch->line;
     PUT(out, "}\n");
     if (out->failed || scratch->text.failed || scratch->changes.failed) {
-        out->failed = scratch->text.failed = scratch->changes.failed = 0;
         PyErr_NoMemory();
         return -1;
     }
@@ -157,6 +157,25 @@ end_line(Engine *engine, Scratch *scratch)
 }
 
 #define EVENT(scratch, name, line, activation) begin_line((scratch), (name), sizeof(name) - 1, (line), (activation))
+
+/* Append what has changed to a line, and write it; what memory was too small for is shown by the next one. */
+static int
+look_and_end(Engine *engine, Thread *thread, Scratch *scratch, Activation *activation, PyFrameObject *frame)
+{
+    if (look(engine, thread, scratch, activation, frame) < 0) {
+        return -1;
+    }
+    int done = end_line(engine, scratch);
+    if (done < 0 && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        activation->is_dirty = 1;
+        for (size_t i = 0; i < scratch->changed; i++) {
+            if (scratch->change[i].variable != NULL) {
+                scratch->change[i].variable->is_waiting = 1;
+            }
+        }
+    }
+    return done;
+}
 
 /* The stack of the running thread, which gets its number by its first recorded call. Borrowed. */
 static Stack *
@@ -245,7 +264,7 @@ on_call(Engine *engine, Thread *thread, Scratch *scratch, PyFrameObject *frame)
     Py_INCREF(stack);
     activation_place(activation, stack);
     EVENT(scratch, "call", frame_line(frame), activation);
-    int failed = look(engine, thread, scratch, activation, frame) < 0 || end_line(engine, scratch) < 0;
+    int failed = look_and_end(engine, thread, scratch, activation, frame) < 0;
     if (failed) {
         stack->depth = depth;
     }
@@ -262,10 +281,7 @@ on_line(Engine *engine, Thread *thread, Scratch *scratch, Activation *activation
 {
     activation->raised_at = -1;
     EVENT(scratch, "line", frame_line(frame), activation);
-    if (look(engine, thread, scratch, activation, frame) < 0) {
-        return -1;
-    }
-    return end_line(engine, scratch);
+    return look_and_end(engine, thread, scratch, activation, frame);
 }
 
 static int
@@ -301,6 +317,16 @@ unwrap(PyObject *value)
     return value;
 }
 
+/* The activation runs no longer, for now or for ever. */
+static void
+leave(Activation *activation)
+{
+    if (activation->stack != NULL) {
+        activation->stack->depth = activation->depth;
+        Py_CLEAR(activation->stack);
+    }
+}
+
 static int
 on_return(Engine *engine, Thread *thread, Scratch *scratch, Activation *activation, PyFrameObject *frame,
           PyObject *value)
@@ -319,10 +345,7 @@ on_return(Engine *engine, Thread *thread, Scratch *scratch, Activation *activati
         }
     }
     activation->left_at = line;
-    if (activation->stack != NULL) {
-        activation->stack->depth = activation->depth;
-        Py_CLEAR(activation->stack);
-    }
+    leave(activation);
     if (end_line(engine, scratch) < 0) {
         return -1;
     }
@@ -402,10 +425,13 @@ record(Engine *engine, Thread *thread, PyFrameObject *frame, int what, PyObject 
     if (scratch != NULL) {
         scratch_give(engine, scratch);
     }
-    Py_XDECREF(activation);
     if (failed < 0 && !thread->goes_on) {
         failed = settle(engine);
+        if (failed == 0 && what == PyTrace_RETURN && activation != NULL) {
+            leave(activation);
+        }
     }
+    Py_XDECREF(activation);
     thread->goes_on = 0;
     add_recursion_levels(-SPARE_LEVELS);
     if (thread->steps != NULL) {
@@ -849,12 +875,12 @@ static struct PyModuleDef module = {
     .m_methods = functions,
 };
 
-#define EDITION 5 /* of what C and Python say to each other: see `extension.py` */
+#define EDITION 6 /* of what C and Python say to each other: see `extension.py` */
 
 PyMODINIT_FUNC
 PyInit__recorder(void)
 {
-    if (prepare_values() < 0 || prepare_state() < 0) {
+    if (prepare_values() < 0 || prepare_state() < 0 || prepare_log() < 0) {
         return NULL;
     }
     if (pthread_key_create(&ending, thread_ended)) {

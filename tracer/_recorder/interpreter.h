@@ -96,6 +96,18 @@ frame_namespace(PyFrameObject *frame)
 #endif
 }
 
+/* Whether a namespace is what `frame.f_locals` of a function gives, which `exec` may have been given: PEP 667. */
+static inline int
+is_locals_proxy(PyObject *namespace)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyFrameLocalsProxy_Check(namespace);
+#else
+    (void)namespace;
+    return 0;
+#endif
+}
+
 /* Variables of a function that have no slot: what the program has put into `locals()` up to 3.12, and into
    `frame.f_locals` from 3.13 on (PEP 667). Borrowed; may be NULL. */
 static inline PyObject *

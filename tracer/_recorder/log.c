@@ -5,15 +5,20 @@
    full disk is an error of `posix_fallocate` and never a SIGBUS. Behind the last line the file is zeros until it is
    closed, which cuts it to size.
 
+   The program may close our descriptor and give its number to a file of its own, and C code may fork without a word
+   to Python: neither that file nor, from the child, ours is written to.
+
    A log without a file keeps lines in memory; one with a function hands them on in bounded time and bytes. */
 
 #include "recorder.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <structmember.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +30,9 @@
 struct Log {
     PyObject_HEAD
     int descriptor; /* of the file; -1: none */
+    dev_t device;   /* which file that is */
+    ino_t inode;
+    long forks; /* of this process when the log was made */
     char *window;
     size_t window_size, window_at, window_end; /* in bytes of the file; up to the end blocks are reserved */
     size_t populated;                          /* up to here pages are there */
@@ -39,6 +47,20 @@ struct Log {
     int has_ended;    /* what a thread still has to say is left out */
     Py_ssize_t frames;
 };
+
+static long forks; /* that led to this process */
+
+static void
+count_fork(void)
+{
+    forks++;
+}
+
+int
+prepare_log(void)
+{
+    return pthread_atfork(NULL, NULL, count_fork) ? (PyErr_NoMemory(), -1) : 0;
+}
 
 static double
 now(void)
@@ -66,8 +88,19 @@ unmap(Log *log)
 }
 
 static int
+is_ours(const Log *log)
+{
+    struct stat is;
+    return fstat(log->descriptor, &is) == 0 && is.st_dev == log->device && is.st_ino == log->inode;
+}
+
+static int
 reserve(Log *log, size_t start, size_t size)
 {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && start + size > limit.rlim_cur) {
+        return EFBIG; /* to try it would send SIGXFSZ, for which the program may have a handler */
+    }
     int error;
     do {
         error = posix_fallocate(log->descriptor, (off_t)start, (off_t)size);
@@ -80,6 +113,9 @@ static int
 map(Log *log, size_t size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (!is_ours(log)) {
+        return fail(EBADF);
+    }
     unmap(log);
     size_t start = log->size / page * page;
     size_t needed = (log->size - start + size + page - 1) / page * page;
@@ -95,7 +131,16 @@ map(Log *log, size_t size)
         return fail(error);
     }
     void *window = mmap(NULL, wanted, PROT_READ | PROT_WRITE, MAP_SHARED, log->descriptor, (off_t)start);
+    if (window == MAP_FAILED && errno == ENOMEM) {
+        wanted = needed;
+        end = start + needed < end ? start + needed : end;
+        window = mmap(NULL, wanted, PROT_READ | PROT_WRITE, MAP_SHARED, log->descriptor, (off_t)start);
+    }
     if (window == MAP_FAILED) {
+        if (errno == ENOMEM) { /* the program may have more of it later */
+            PyErr_NoMemory();
+            return -1;
+        }
         return fail(errno);
     }
     log->window = window;
@@ -151,7 +196,7 @@ hand_on(Log *log)
 static int
 log_append(Log *log, const char *data, size_t size)
 {
-    if (log->is_abandoned) {
+    if (log->is_abandoned || log->forks != forks) {
         return 0;
     }
     if (log->descriptor >= 0) {
@@ -217,6 +262,12 @@ log_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
         return NULL;
     }
     log->descriptor = descriptor;
+    log->forks = forks;
+    struct stat is;
+    if (descriptor >= 0 && fstat(descriptor, &is) == 0) {
+        log->device = is.st_dev;
+        log->inode = is.st_ino;
+    }
     log->next_window = FIRST_WINDOW;
     log->most_bytes = (size_t)most_bytes;
     log->most_seconds = most_seconds;
@@ -262,7 +313,7 @@ log_write(Log *log, PyObject *data)
     if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0 || log_append(log, bytes, (size_t)size) < 0) {
         return NULL;
     }
-    if (log->write != NULL && hand_on(log) < 0) { /* who reads a pipe learns at once what begins, and what ends */
+    if (log->write != NULL && log->forks == forks && hand_on(log) < 0) { /* who reads a pipe learns at once what begins, and what ends */
         return NULL;
     }
     Py_RETURN_NONE;
@@ -271,12 +322,16 @@ log_write(Log *log, PyObject *data)
 static PyObject *
 log_flush(Log *log, PyObject *Py_UNUSED(none))
 {
+    if (log->forks != forks) {
+        Py_RETURN_NONE;
+    }
     if (log->write != NULL && hand_on(log) < 0) {
         return NULL;
     }
     if (log->descriptor >= 0) {
         unmap(log);
-        if (ftruncate(log->descriptor, (off_t)log->size) < 0) {
+        errno = EBADF;
+        if (!is_ours(log) || ftruncate(log->descriptor, (off_t)log->size) < 0) {
             fail(errno);
             return NULL;
         }

@@ -206,14 +206,25 @@ add_change(Engine *engine, Scratch *scratch, const char *key, size_t key_size, u
 }
 
 static void
+keep_text(Variable *variable, const char *text, size_t size)
+{
+    variable->length = size;
+    variable->text.size = 0;
+    put(&variable->text, text, size);
+    if (variable->text.failed) {
+        variable->text.failed = 0;
+        variable->length = SIZE_MAX; /* as long as no text is: the next one is a change */
+    }
+}
+
+static void
 take_text(Variable *variable, const Bytes *text)
 {
-    variable->length = text->size;
     if (text->size < LONG_TEXT) {
-        variable->text.size = 0;
-        put(&variable->text, text->data, text->size);
+        keep_text(variable, text->data, text->size);
         return;
     }
+    variable->length = text->size;
     free(variable->text.data);
     variable->text = (Bytes){0};
     variable->hash = _Py_HashBytes(text->data, (Py_ssize_t)text->size);
@@ -392,9 +403,7 @@ look_at_short(Engine *engine, Scratch *scratch, Variable *variable, PyObject *va
         variable->is_waiting = 1;
     }
     if (!is_same) {
-        variable->length = is.size;
-        variable->text.size = 0;
-        put(&variable->text, is.text, is.size);
+        keep_text(variable, is.text, is.size);
         if (before != kind) {
             variable->kind = (PyTypeObject *)Py_NewRef((PyObject *)kind);
             Py_XDECREF(before);
@@ -483,14 +492,14 @@ find_all_named(Engine *engine, Scratch *scratch, Activation *activation, PyFrame
     else if (PyErr_Occurred()) {
         return -1;
     }
-    else if (namespace == NULL || !PyDict_Check(namespace)) {
-        return 0; /* a metaclass may prepare any mapping for a class body: reading it would run its code */
-    }
-    else if (!PyDict_CheckExact(namespace)) {
+    else if (namespace != NULL && is_locals_proxy(namespace)) {
         items = PyMapping_Items(namespace);
         if (items == NULL) {
             return -1;
         }
+    }
+    else if (namespace == NULL || !PyDict_Check(namespace)) {
+        return 0; /* a metaclass may prepare any mapping for a class body: reading it would run its code */
     }
     Py_ssize_t position = 0;
     for (;;) {

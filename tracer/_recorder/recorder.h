@@ -142,6 +142,7 @@ int prepare_values(void);
 /* Where lines go: memory, a mapped file, or a function that is given many at once. */
 typedef struct Log Log;
 extern PyTypeObject Log_Type;
+int prepare_log(void);
 int log_add_frame(Log *log, const char *line, size_t size);
 
 PyObject *frames_of_lines(PyObject *module, PyObject *args);

@@ -14,6 +14,7 @@ from cwm_trace.datasets.families import FAMILIES, PRESETS
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.benchmark.results import Results
 from cwm_trace.eval.benchmark.tasks import SIZES, find_tasks, list_kinds
+from cwm_trace.eval.benchmark.truth import find_truth
 from cwm_trace.eval.statistics.summary import RATIOS, VERDICTS, summarise
 from tests.effort import rest_in_ci
 
@@ -187,6 +188,14 @@ def test_every_kind_is_listed_with_what_it_needs() -> None:
 def test_an_empty_folder_has_no_programs(tmp_path: Path) -> None:
     with pytest.raises(CwmTraceError, match="has no programs"):
         find_tasks([f"folder:{tmp_path}"])
+
+
+def test_a_file_that_is_no_python_is_excluded_and_the_folder_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_bytes(b"\xff\xfe")
+    (tmp_path / "b.py").write_text("x = 1\n")
+    (task,) = find_tasks([f"folder:{tmp_path}"])
+    assert [case.item.source for case in task.cases] == ["\0", "x = 1\n"]
+    assert "a.py is not Python source" in str(find_truth(task.cases[0]))
 
 
 def test_a_pytest_run_without_tests_is_one_sentence(tmp_path: Path) -> None:
