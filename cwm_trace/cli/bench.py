@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cwm_trace.cli.compare import MORE, frame_options
-from cwm_trace.cli.predict import decode_options, decode_options_of_levels, model_arguments, split
+from cwm_trace.cli.predict import decode_options_of_levels, draw_options, model_arguments, split
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.predict.registry import DEFAULT
 
@@ -308,7 +308,7 @@ def rescore(
 @bench.command()
 @click.option("--tasks", multiple=True, callback=split, metavar="TASK,…", help="Whose inputs are asked for.")
 @click.option("--model", required=True, metavar="MODEL", help="http://HOST:PORT#NAME, or chat:URL#NAME.")
-@decode_options
+@draw_options
 @model_arguments
 @click.option(
     "--samples", type=click.IntRange(1), default=1, show_default=True, help="Ask this many times a program."

@@ -27,7 +27,7 @@ def split(_context: click.Context, _option: click.Parameter, values: tuple[str, 
 _LEVELS = "none: anything goes; frame: every frame is valid; flow: and a step that Python can take.  "
 
 
-def decode_options(command: Callable[..., None]) -> Callable[..., None]:
+def _decode_options_of_one(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say how a model chooses its tokens; the command gets them as one `decoding`."""
     grammar = click.option(
         "--grammar",
@@ -54,6 +54,33 @@ def decode_options_of_levels(command: Callable[..., None]) -> Callable[..., None
     return _decode_options(command, grammar)
 
 
+def draw_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a served model that answers in words; the command gets them as one `decoding`."""
+
+    @functools.wraps(command)
+    def collected(
+        *, temperature: float, top_p: float, seed: int, max_new_tokens: int | None, **arguments: Any
+    ) -> None:
+        from cwm_trace.records import Decoding
+
+        decoding = Decoding(temperature=temperature, top_p=top_p, seed=seed, max_new_tokens=max_new_tokens)
+        command(decoding=decoding, **arguments)
+
+    for option in reversed([*_DRAWS, _CUT]):
+        collected = option(collected)
+    return collected
+
+
+_DRAWS = [
+    click.option("--temperature", type=click.FloatRange(0), default=0.0, help="0, the default: greedy."),
+    click.option(
+        "--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Mass to draw from."
+    ),
+    click.option("--seed", type=int, default=0, help="Of the draws."),
+]
+_CUT = click.option("--max-new-tokens", type=click.IntRange(1), help="Cut a rollout after so many tokens.")
+
+
 def _split_levels(
     context: click.Context, option: click.Parameter, values: tuple[str, ...]
 ) -> list[str] | None:
@@ -69,13 +96,9 @@ def _decode_options(command: Callable[..., None], grammar: Callable[..., Any]) -
         grammar,
         click.option("--constrained", "old_level", flag_value="frame", help="Old name of --grammar frame."),
         click.option("--unconstrained", "old_level", flag_value="none", help="Old name of --grammar none."),
-        click.option("--temperature", type=click.FloatRange(0), default=0.0, help="0, the default: greedy."),
-        click.option(
-            "--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Mass to draw from."
-        ),
-        click.option("--seed", type=int, default=0, help="Of the draws."),
+        *_DRAWS,
         click.option("--logprobs", is_flag=True, help="Keep the log-probability of every predicted token."),
-        click.option("--max-new-tokens", type=click.IntRange(1), help="Cut a rollout after so many tokens."),
+        _CUT,
         click.option(
             "--engine",
             type=click.Choice(["auto", "torch", "numpy"]),
@@ -152,7 +175,7 @@ model_arguments = click.option(
 @click.option(
     "--samples", type=click.IntRange(1), default=1, show_default=True, help="Predict so many times."
 )
-@decode_options
+@_decode_options_of_one
 @model_arguments
 @click.option("-o", "--output", metavar="TRACE", help="Write the prediction to a trace file.")
 @click.option(

@@ -86,6 +86,10 @@ def folder(tmp_path: Path) -> Path:
         (["compare", "damaged.jsonl", "damaged.jsonl"], "is damaged"),
         (["demo", "--model", "nobody"], "no model 'nobody'"),
         (["nonsense"], "No such command"),
+        *(
+            (["bench", "inputs", "--model", "http://127.0.0.1:1#x", option], "No such option")
+            for option in ("--engine=numpy", "--as=cwm", "--dtype=float32", "--logprobs", "--grammar=flow")
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
