@@ -11,11 +11,12 @@ import _thread
 import dis
 import sys
 from functools import partial
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 from cwm_trace.tracer.interpreter import RAISING_AT_A_JUMP_SKIPS_HANDLERS, SENT_EXCEPTIONS_COME_LATE
 from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS, was_sent, when_left
+from cwm_trace.tracer.sources import Sources
 
 try:
     import ctypes
@@ -30,8 +31,8 @@ _LOOKS = 20  # at a thread that does not move: it waits in C code
 _PAUSE = 0.0005  # seconds
 _WITHIN = (None,) * 12  # frames of a trace function
 
-UNDIVIDED: set[CodeType] = set()
-"""The code of ours that must not be left halfway: up to 3.10 an exception may come at any instruction."""
+_UNDIVIDED = Sources.find.__code__
+"""What must not be left halfway: in 3.10 an exception may come at any instruction."""
 
 
 def make_senders_wait() -> None:
@@ -67,9 +68,9 @@ def _patient_function() -> Any:
                 is_at_the_start = frame.f_lasti <= 0 and frame.f_code in TRACE_FUNCTIONS
                 place: FrameType | None = frame
                 for _step in _WITHIN:
-                    if place is not None and place.f_code not in UNDIVIDED:
+                    if place is not None and place.f_code is not _UNDIVIDED:
                         place = place.f_back
-                is_undivided = place is not None and place.f_code in UNDIVIDED
+                is_undivided = place is not None and place.f_code is _UNDIVIDED
                 if is_at_the_start is SENT_EXCEPTIONS_COME_LATE and not is_undivided:
                     break
                 if blocked >= _LOOKS and not (is_at_the_start or is_undivided):

@@ -23,7 +23,6 @@ from typing import Any
 from cwm_trace.records import SourceFile
 from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS, came_at_a_start
 from cwm_trace.tracer.scope import Scope
-from cwm_trace.tracer.sending import UNDIVIDED
 
 SHARED_NAME = "<string>"
 """The file name that `-c`, `exec`, and the standard library's code generators all use."""
@@ -197,7 +196,6 @@ class Sources:
 
 
 TRACE_FUNCTIONS.add(Sources._hear.__code__)
-UNDIVIDED.add(Sources.find.__code__)
 
 
 def _is_of_a_file(frame: FrameType) -> bool:
