@@ -40,17 +40,12 @@ def _escaped(data: Any) -> Any:
 
 def dump_frame(fields: FrameFields) -> bytes:
     """The line of a frame; where memory is too short for a long one, that is a MemoryError."""
-    if _has_long_text(fields):
-        with contextlib.suppress(UnicodeEncodeError):
-            return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
-    return dump_line(fields)
-
-
-def _has_long_text(fields: FrameFields) -> bool:
+    is_long = "value" in fields and max(len(fields["value"]["text"]), len(fields.get("message", ""))) > _LONG
     if "changed" in fields:
         for slot in fields["changed"].values():
             if slot is not None and len(slot["text"]) > _LONG:
-                return True
-    if "value" in fields:
-        return len(fields["value"]["text"]) > _LONG or len(fields.get("message", "")) > _LONG
-    return False
+                is_long = True
+    if is_long:
+        with contextlib.suppress(UnicodeEncodeError):
+            return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    return dump_line(fields)

@@ -21,6 +21,7 @@ from cwm_trace.tracer.interrupts import came_at_a_start
 _FIRST_WINDOW = 1 << 16
 _LARGEST_WINDOW = 1 << 22
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_WIPE_ON_FORK = 18  # of `madvise`: Linux 4.14
 _READ_AND_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
 
 
@@ -42,6 +43,7 @@ class MappedLines:
 
     def __init__(self, *, descriptor: int) -> None:
         self._calls = _functions_of_c()
+        self._here, self._process = self._calls.here, _mark_process(self._calls)
         self._descriptor = descriptor
         self._file = identity(descriptor)
         self.size = 0
@@ -58,17 +60,17 @@ class MappedLines:
             OSError: there is no more room.
             MemoryError: nothing was written, and the next line may be.
         """
-        if self._descriptor < 0:
+        if self._descriptor < 0 or self._here[0] != self._process:  # in a child, whoever has forked it
             return
         try:
-            rest = memoryview(data)[1:]
+            rest = data[1:]
             self._make_room(len(data))
         except (OSError, MemoryError):
             raise
         except BaseException as error:  # sent by another thread, which a system call has let run
             if not came_at_a_start(error):  # else whoever writes this line does so again: `is_cut_short`
                 self._make_room(len(data))
-                self._add(data[0], memoryview(data)[1:], len(data))
+                self._add(data[0], data[1:], len(data))
             raise
         self._add(data[0], rest, len(data))
 
@@ -91,7 +93,7 @@ class MappedLines:
         while self.size + count > self._end:  # again: a signal handler may have written as well
             self._map(self.size, count)
 
-    def _add(self, first: int, rest: memoryview, count: int) -> None:
+    def _add(self, first: int, rest: bytes, count: int) -> None:
         """Nothing is called here, where something from outside could come between the size and the line.
 
         Nor is much memory needed, of which the program may have left none.
@@ -159,12 +161,21 @@ class MappedLines:
         self._calls.munmap(self._address, self._length)
 
 
+def _mark_process(calls: SimpleNamespace) -> int:
+    """What is in the byte that a child finds empty; a number of this process among those that forked it."""
+    if not calls.here[0]:
+        calls.processes = calls.processes % 255 + 1
+        calls.here[0] = calls.processes
+    number: int = calls.here[0]
+    return number
+
+
 @functools.cache
 def _functions_of_c() -> SimpleNamespace:
     """What maps memory, of libraries that the program does not share.
 
     Raises:
-        OSError: this interpreter was built without `ctypes`.
+        OSError: this interpreter was built without `ctypes`, or there is no memory.
     """
     try:
         import ctypes
@@ -177,7 +188,13 @@ def _functions_of_c() -> SimpleNamespace:
     view = python.PyMemoryView_FromMemory
     view.restype = ctypes.py_object
     view.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
+    page = system.mmap(None, mmap.PAGESIZE, _READ_AND_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+    if page == ctypes.c_void_p(-1).value:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    system.madvise(ctypes.c_void_p(page), ctypes.c_size_t(mmap.PAGESIZE), _WIPE_ON_FORK)
     return SimpleNamespace(
+        here=view(page, 1, 0x200),
+        processes=0,
         mmap=system.mmap,
         munmap=system.munmap,
         failed=ctypes.c_void_p(-1).value,

@@ -249,7 +249,8 @@ class TraceWriter(Closing):
         An exception from another thread comes before anything was done (`came_at_a_start`), or behind all.
         """
         try:
-            data, is_childs = dump(content), os.getpid() != self._process
+            data = dump(content)
+            is_childs = self._log is None and os.getpid() != self._process  # a log knows itself
         except MemoryError:
             raise
         except BaseException as error:

@@ -67,6 +67,8 @@ class OwnFile(io.FileIO):
             descriptor, is_ours = self.fileno(), self._is_ours()
             super().close()
             if is_ours:
+                with contextlib.suppress(OSError):  # a child that was forked meanwhile may have it open, too
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
                 os.close(descriptor)
 
 

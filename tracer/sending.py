@@ -16,6 +16,7 @@ from typing import Any
 
 from cwm_trace.tracer.interpreter import RAISING_AT_A_JUMP_SKIPS_HANDLERS, SENT_EXCEPTIONS_COME_LATE
 from cwm_trace.tracer.interrupts import TRACE_FUNCTIONS, was_sent, when_left
+from cwm_trace.tracer.sources import Sources
 
 try:
     import ctypes
@@ -28,6 +29,10 @@ _NAME = "PyThreadState_SetAsyncExc"
 _TRIES = 200
 _LOOKS = 20  # at a thread that does not move: it waits in C code
 _PAUSE = 0.0005  # seconds
+_WITHIN = (None,) * 12  # frames of a trace function
+
+_UNDIVIDED = Sources.find.__code__
+"""What must not be left halfway: in 3.10 an exception may come at any instruction."""
 
 
 def make_senders_wait() -> None:
@@ -55,13 +60,20 @@ def _patient_function() -> Any:
         def __call__(self, *arguments: Any) -> Any:
             send, number = super().__call__, _number(arguments)
             tries, seen, blocked = _TRIES if _is_traced(number) else 0, None, 0
-            for _, frames in zip(range(tries), iter(sys._current_frames, None), strict=False):
+            for _try, frames in zip(range(tries), iter(sys._current_frames, None), strict=False):
                 # no call from here to `send`: the interpreter might let the other thread run behind it
                 frame = frames[number] if number in frames else None  # noqa: SIM401
-                if frame is None or blocked == _LOOKS:
+                if frame is None:
                     break
                 is_at_the_start = frame.f_lasti <= 0 and frame.f_code in TRACE_FUNCTIONS
-                if is_at_the_start is SENT_EXCEPTIONS_COME_LATE:
+                place: FrameType | None = frame
+                for _step in _WITHIN:
+                    if place is not None and place.f_code is not _UNDIVIDED:
+                        place = place.f_back
+                is_undivided = place is not None and place.f_code is _UNDIVIDED
+                if is_at_the_start is SENT_EXCEPTIONS_COME_LATE and not is_undivided:
+                    break
+                if blocked >= _LOOKS and not (is_at_the_start or is_undivided):
                     break
                 blocked, seen = blocked + 1 if seen == frame.f_lasti else 0, frame.f_lasti
                 _pause(True, _PAUSE)

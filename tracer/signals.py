@@ -93,7 +93,10 @@ class Delivery:
         try:
             self.handler(number, seen)
         except BaseException as error:
-            _forget_frames(error)
+            if until is when_recorded:  # no frame of ours has to end for that
+                error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+            else:
+                _forget_frames(error)
             self.errors.append(error)
             _put_off(until, number, None)
             raise Interrupted from None

@@ -59,6 +59,10 @@ class Listing:
             raise CwmTraceError(f"there is no code at line {line} of {self.name} or behind it")
         return self.code[at]
 
+    def has_function(self, name: str) -> bool:
+        """Whether it has a function of this name, or of this last part of its name."""
+        return any(known == name or known.endswith(f".{name}") for known in self.functions)
+
     def function(self, name: str) -> int:
         """The line on which a function of this name, or of this last part of its name, is called.
 

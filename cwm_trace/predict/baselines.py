@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from cwm_trace.flow import FlowFollower
 from cwm_trace.predict.known_frames import NOTHING, History, Known, Prediction
-from cwm_trace.predict.modes import ModeKind, parse_mode, visible_frames
+from cwm_trace.predict.modes import ModeKind, keep_frames, parse_mode, visible_indices
 from cwm_trace.predict.protocol import Predictor, Request, as_prediction, require_truth
 from cwm_trace.predict.stepping import roll_out
 from cwm_trace.predict.successors import Successors
@@ -232,7 +232,9 @@ class OraclePredictor:
             self.decoding,
         )
         mode = parse_mode(request.mode)
-        return replay if mode.kind is ModeKind.FREE else visible_frames(replay, mode)
+        if mode.kind is ModeKind.FREE:
+            return replay
+        return keep_frames(replay, visible_indices(replay, mode))
 
 
 BASELINES: dict[str, Callable[[], Predictor]] = {

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cwm_trace.errors import CwmTraceError
@@ -108,18 +109,12 @@ def parse_mode(text: str) -> Mode:
     raise CwmTraceError(f"there is no mode {text!r}: choose one of {', '.join(_MODES)}, such as reground-8")
 
 
-def visible_frames(trace: Trace, mode: Mode) -> Trace:
-    """The part of a real or predicted trace that mode speaks about: what is compared.
+def visible_indices(trace: Trace, mode: Mode) -> list[int]:
+    """The frames of a real or predicted trace that a mode speaks about: what is compared.
 
     For `output` the given frames and the entry's own RETURN; for `step-over-D` the frames of depth D at most;
-    of both and of `free` no frames of other threads, which a model is not shown; else everything. Changes are
-    those against the last frame that is left of the same activation.
+    of both and of `free` no frames of other threads, which a model is not shown; else everything.
     """
-    return _keep(trace, visible_indices(trace, mode))
-
-
-def visible_indices(trace: Trace, mode: Mode) -> list[int]:
-    """Which frames `visible_frames` keeps."""
     frames = trace.frames
     if mode.needs_truth:
         return list(range(len(frames)))
@@ -136,7 +131,8 @@ def visible_indices(trace: Trace, mode: Mode) -> list[int]:
     return [i for i in shown if not frames[i].thread]
 
 
-def _keep(trace: Trace, kept: list[int]) -> Trace:
+def keep_frames(trace: Trace, kept: Sequence[int]) -> Trace:
+    """The trace with these frames only; their changes are those against the last one that is left."""
     if len(kept) == len(trace.frames):
         return trace
     states = resolve_states(trace.frames)

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from cwm_trace.errors import CwmTraceError
 from cwm_trace.eval.comparison.equality import Equality, value_key
 from cwm_trace.eval.comparison.state_keys import Keys, StateKeys
-from cwm_trace.predict.modes import Mode, ModeKind, parse_mode, visible_frames, visible_indices
+from cwm_trace.predict.modes import Mode, ModeKind, keep_frames, parse_mode, visible_indices
 from cwm_trace.predict.protocol import ENDED
 from cwm_trace.records import Event, Frame, Slot, Trace
 from cwm_trace.states import Activations
@@ -136,13 +136,16 @@ def align(
     if predicted.guess.mode and not mode.needs_truth:  # two recordings are compared whole
         real = replace(real, guess=replace(real.guess, given=_given_of(real, predicted)))
         kept = visible_indices(real, mode)
+        if real.entry_return is not None and _ends_with_the_entry(predicted):
+            kept = [index for index in kept if index <= real.entry_return]
         places = [places[index] for index in kept]
+        shown = visible_indices(predicted, mode)
         if faults:
-            shown = {index: at for at, index in enumerate(visible_indices(predicted, mode))}
-            faults = [shown[index] for index in faults if index in shown]
+            numbers = {index: at for at, index in enumerate(shown)}
+            faults = [numbers[index] for index in faults if index in numbers]
         mask = _visible_mask(mask, kept)
-        real = visible_frames(real, mode)
-        predicted = visible_frames(predicted, mode)
+        real = keep_frames(real, kept)
+        predicted = keep_frames(predicted, shown)
     pairs = tuple(_Aligner(real, predicted, mode, equality, mask).pairs())
     return Alignment(real, predicted, mode, equality, mask, pairs, places, frozenset(faults))
 
@@ -167,6 +170,14 @@ def _of_one_program(real: Trace, predicted: Trace) -> tuple[Trace, Trace]:
     raise CwmTraceError(
         f"the two traces are of different programs: line {line}{text} is {_quoted(one)} in the first"
         f" and {_quoted(other)} in the second"
+    )
+
+
+def _ends_with_the_entry(predicted: Trace) -> bool:
+    """Whether it says nothing of what runs after the entry's return, such as exit handlers: no model can."""
+    last = predicted.entry_return
+    return last is None or not any(
+        not frame.thread and frame.event is not Event.END for frame in predicted.frames[last + 1 :]
     )
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cwm_trace import read_trace
+from cwm_trace import read_trace, trace_execution
 from cwm_trace.debug.console import Console
+from cwm_trace.debug.session import Session
 from cwm_trace.debug.verbs import ALIASES, VERBS, find_verb
 from cwm_trace.errors import CwmTraceError
+from cwm_trace.records import Event
 from tests.debug.programs import CAUGHT, NESTED, console_of, positions, record
 
 
@@ -219,3 +221,15 @@ def test_help_tells_every_verb_and_aliases_lead_to_one(console: Console) -> None
 
 def test_a_digit_that_is_no_number_is_text(console: Console) -> None:
     assert console.say("jump ²").text
+
+
+def test_break_finds_a_function_of_another_file(tmp_path: Path) -> None:
+    (tmp_path / "lib_of_stops.py").write_text("def f(n):\n    return n\n")
+    (tmp_path / "p.py").write_text("import lib_of_stops\nx = lib_of_stops.f(1)\n")
+    console = Console(Session(trace_execution(tmp_path / "p.py")))
+    console.say("break f")
+    console.say("continue")
+    frame = console.session.current.frame
+    assert (frame.event, frame.source) == (Event.CALL, "def f(n):")
+    with pytest.raises(CwmTraceError, match="has no function g"):
+        console.say("break g")

@@ -7,10 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cwm_trace.errors import CwmTraceError
-from cwm_trace.predict.modes import Mode, ModeKind, parse_mode, visible_frames
+from cwm_trace.predict.modes import Mode, ModeKind, keep_frames, parse_mode, visible_indices
 from cwm_trace.records import Event, Trace
 from cwm_trace.states import resolve_states
 from tests.traces import traces
+
+
+def visible_frames(trace: Trace, mode: Mode) -> Trace:
+    return keep_frames(trace, visible_indices(trace, mode))
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,25 @@ def test_a_file_that_is_being_written_is_not_cut(tmp_path: Path) -> None:
     assert read_trace(path).frames == frames
 
 
+def test_a_child_that_was_forked_beside_a_recording_does_not_keep_its_file(tmp_path: Path) -> None:
+    """As between two calls that are recorded to one file; the child knows nothing of that, and lives on."""
+    path = tmp_path / "t.jsonl"
+    reading, writing = os.pipe()
+    with TraceWriter(path) as writer:
+        record_program(load_code("x = 1\n"), writer)
+        child = os.fork()
+        if child == 0:
+            os.close(writing)
+            os.read(reading, 1)
+            os._exit(0)
+    try:
+        TraceWriter(path).close()
+    finally:
+        os.close(writing)
+        os.waitpid(child, 0)
+        os.close(reading)
+
+
 @EACH
 def test_where_memory_ends_only_the_events_are_lost_for_which_it_is_too_small(
     tmp_path: Path, recorder: str

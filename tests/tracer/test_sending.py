@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import CodeType, SimpleNamespace
 
 import pytest
 
 from cwm_trace import Event, record
 from cwm_trace.records import FrameFields
+from cwm_trace.tracer import sending
 from cwm_trace.tracer.calls import record_call
+from cwm_trace.tracer.interpreter import SENT_EXCEPTIONS_COME_LATE
+from cwm_trace.tracer.recorder import Recorder
 from cwm_trace.tracer.session import Memory, Options
+from cwm_trace.tracer.sources import Sources
 from tests.tracer.both import RECORDERS
 from tests.tracer.test_signals import run
 
@@ -75,6 +81,30 @@ def test_the_function_that_sends_them_is_as_it_was_afterwards() -> None:
         with pytest.raises(ctypes.ArgumentError):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(1.5, None)
     assert type(ctypes.pythonapi.PyThreadState_SetAsyncExc) is type(before)
+
+
+@pytest.mark.skipif(SENT_EXCEPTIONS_COME_LATE, reason="where the thread is now does not matter")
+@pytest.mark.parametrize("code", [Recorder.on_call.__code__, Sources.find.__code__])
+def test_who_sends_one_waits_however_long_the_other_thread_gets_no_time(
+    monkeypatch: pytest.MonkeyPatch, code: CodeType
+) -> None:
+    """A busy machine may leave a thread at the start of a trace function: it does not wait in C code."""
+    looks = []
+
+    def frames() -> dict[int, object]:
+        looks.append(True)
+        place = code if len(looks) < 100 else frames.__code__
+        outer = SimpleNamespace(f_lasti=100, f_code=place, f_trace=Recorder.on_call, f_back=None)
+        if code is Recorder.on_call.__code__:
+            outer.f_lasti = 0
+            return {1: outer}
+        return {1: SimpleNamespace(f_lasti=4, f_code=frames.__code__, f_trace=None, f_back=outer)}
+
+    with record():
+        monkeypatch.setattr(sending, "_pause", lambda *_: None)
+        monkeypatch.setattr(sys, "_current_frames", frames)
+        assert ctypes.pythonapi.PyThreadState_SetAsyncExc(1, None) == 0
+    assert len(looks) == 100
 
 
 class SentError(Exception):

@@ -25,6 +25,7 @@ from cwm_trace.tracer.calls import record_call
 from cwm_trace.tracer.session import Memory, Options
 from cwm_trace.tracer.signals import deliver_signals, end_handlers
 from tests.effort import HANGS
+from tests.tracer.both import NEEDS_C
 from tests.tracer.stacks import check_stacks
 
 
@@ -188,6 +189,34 @@ def test_a_handler_ends_a_repr_that_waits(tmp_path: Path) -> None:
     trace, output = run(tmp_path, WAITS)
     assert output == "work True\n"  # untraced nothing waits: docs/tracer-limits.md
     assert trace.frames[-1].source == "after = 1"
+
+
+@NEEDS_C
+def test_what_a_handler_raises_in_a_repr_shows_where_it_was_raised(tmp_path: Path) -> None:
+    program = """
+    import signal, traceback
+    class Rings:
+        def __repr__(self):
+            if armed:
+                armed.clear()
+                signal.raise_signal(signal.SIGUSR1)
+            return "Rings"
+    def on(number, frame):
+        raise ValueError
+    def f():
+        rings = Rings()
+        armed.append(1)
+        for i in range(3):
+            x = i
+    signal.signal(signal.SIGUSR1, on)
+    armed = []
+    try:
+        f()
+    except ValueError as error:
+        print([entry.name for entry in traceback.extract_tb(error.__traceback__)])
+    """
+    _, output = run(tmp_path, program, "--recorder", "c")
+    assert output == "['<module>', 'f', 'on']\n"
 
 
 class Ringing(Memory):

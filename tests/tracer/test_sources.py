@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cwm_trace import Event, Trace, read_trace, record, trace_execution
+from cwm_trace import Event, SourceFile, Trace, read_trace, record, trace_execution
+from cwm_trace.tracer.scope import Scope
+from cwm_trace.tracer.sources import Sources
 from tests.effort import HANGS
 
 DATACLASS = """
@@ -247,3 +249,20 @@ def test_where_nothing_was_recorded_it_is_said_why() -> None:
     assert recording.trace is not None
     (warning,) = recording.trace.warnings
     assert f"{json.__file__} (of the standard library)" in warning
+
+
+def test_a_file_has_one_number_whatever_comes_behind_its_line() -> None:
+    """An exception that another thread sends while the line is written is met when it is written."""
+    added: list[SourceFile] = []
+
+    def add(file: SourceFile) -> None:
+        added.append(file)
+        if len(added) == 1:
+            raise KeyError("sent")
+
+    sources = Sources(Scope(__file__, str(Path(__file__).parent)), add)
+    frame = sys._getframe()
+    with pytest.raises(KeyError, match="sent"):
+        sources.find(frame, run_by_user=True)
+    assert sources.find(frame, run_by_user=True) == 0
+    assert len(added) == 1

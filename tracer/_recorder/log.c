@@ -62,6 +62,13 @@ prepare_log(void)
     return pthread_atfork(NULL, NULL, count_fork) ? (PyErr_NoMemory(), -1) : 0;
 }
 
+/* Whether the log is that of the process that has forked this one; what is kept in memory is each one's own. */
+static int
+is_of_parent(const Log *log)
+{
+    return log->forks != forks && (log->descriptor >= 0 || log->write != NULL);
+}
+
 static double
 now(void)
 {
@@ -196,7 +203,7 @@ hand_on(Log *log)
 static int
 log_append(Log *log, const char *data, size_t size)
 {
-    if (log->is_abandoned || log->forks != forks) {
+    if (log->is_abandoned || is_of_parent(log)) {
         return 0;
     }
     if (log->descriptor >= 0) {
@@ -313,8 +320,8 @@ log_write(Log *log, PyObject *data)
     if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0 || log_append(log, bytes, (size_t)size) < 0) {
         return NULL;
     }
-    if (log->write != NULL && log->forks == forks && hand_on(log) < 0) { /* who reads a pipe learns at once what begins, and what ends */
-        return NULL;
+    if (log->write != NULL && !is_of_parent(log) && hand_on(log) < 0) {
+        return NULL; /* who reads a pipe learns at once what begins, and what ends */
     }
     Py_RETURN_NONE;
 }
@@ -322,7 +329,7 @@ log_write(Log *log, PyObject *data)
 static PyObject *
 log_flush(Log *log, PyObject *Py_UNUSED(none))
 {
-    if (log->forks != forks) {
+    if (is_of_parent(log)) {
         Py_RETURN_NONE;
     }
     if (log->write != NULL && hand_on(log) < 0) {

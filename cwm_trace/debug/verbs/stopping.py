@@ -74,6 +74,8 @@ def _bound(text: str) -> float:
 def _find_place(session: Session, where: str) -> AtLine | AtFunction:
     """A line or a function by what is typed: `12`, `p.py:12`, `name`.
 
+    A function is one of the file in which one stands, else of the first file that has one of this name.
+
     Raises:
         CwmTraceError: there is no code there.
     """
@@ -85,10 +87,11 @@ def _find_place(session: Session, where: str) -> AtLine | AtFunction:
         where = rest.strip()
     if file >= len(files):
         raise CwmTraceError("the source of this frame is not known: name a file, as p.py:12")
-    listing = list_file(files[file])
     if is_number(where):
         return line_place(session.program, file, int(where))
-    return AtFunction(where, file, listing.function(where))
+    if not colon and not list_file(files[file]).has_function(where):
+        file = next((at for at, other in enumerate(files) if list_file(other).has_function(where)), file)
+    return AtFunction(where, file, list_file(files[file]).function(where))
 
 
 def _find_file(session: Session, name: str) -> int:

@@ -81,6 +81,12 @@ def test_an_exit_handler_is_not_the_entry() -> None:
     for mode in MODES:
         guess = predict_execution(source, model="copy", mode=mode, history=real)
         assert compare_execution(real, guess).output, mode
+    for count in (3, 5):  # a model ends with the entry; who knows more is compared with more
+        guess = replace(real, frames=frames[:count], guess=Guess("free", 1))
+        score = compare_execution(real, guess).score
+        assert (score.trace_exact, score.length, score.halting) == (True, count - 1, "right")
+    guess = replace(real, frames=(*frames[:3], frames[1]), guess=Guess("free", 1))
+    assert compare_execution(real, guess).score.trace_exact is False
 
 
 def test_a_line_is_one_of_its_file() -> None:
