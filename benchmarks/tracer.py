@@ -221,6 +221,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-peers", action="store_true")
     options = parser.parse_args()
+    known = sorted(path.stem for path in WORKLOADS.glob("*.py"))
+    if unknown := [name for name in options.workloads if name not in known]:
+        parser.error(f"there is no workload {unknown[0]}: take some of {', '.join(known)}")
     tools: dict[str, Tool] = {
         "untraced": untraced,
         "no-op": no_op,
